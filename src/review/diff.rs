@@ -1,0 +1,479 @@
+//! Reads git and unified diffs as a stream of files and hunks, in bounded memory.
+//!
+//! Why our own: the input is hostile and large. Lines are cut into windows of 64 KiB, hunks into
+//! batches; what cannot be read is reported, so that coverage is never overstated.
+
+use std::io::{self, BufRead};
+
+use crate::text::Untrusted;
+
+/// Longest piece of a line handled at once, bytes.
+pub const LINE_WINDOW: usize = 64 * 1024;
+/// How much of a cut line is repeated in the next window, so that a match is not cut in two.
+const LINE_OVERLAP: usize = 1024;
+/// A hunk larger than this many bytes is handed on in batches.
+const BATCH: usize = 4 << 20;
+
+/// How a file changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// New file.
+    Added,
+    /// File goes away.
+    Deleted,
+    /// Content or mode changes.
+    Modified,
+    /// New name, maybe new content.
+    Renamed,
+    /// Copy of another file.
+    Copied,
+}
+
+/// The head of one file's part of a diff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileHead {
+    /// Path in the new tree (in the old one for a deleted file).
+    pub path: Untrusted,
+    /// Path in the old tree, where it differs.
+    pub old_path: Option<Untrusted>,
+    /// How it changes.
+    pub change: Change,
+    /// Mode before and after, octal, where the diff says so.
+    pub modes: (Option<u32>, Option<u32>),
+    /// Its content is binary and not in the diff as text.
+    pub binary: bool,
+    /// A part of it could not be read; why.
+    pub unread: Option<&'static str>,
+}
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// In both.
+    Context,
+    /// Only in the new file.
+    Added,
+    /// Only in the old file.
+    Removed,
+}
+
+/// One line (or one window of a very long line) of a hunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Old, new or both.
+    pub side: Side,
+    /// Its number in the new file, or in the old one for a removed line; from 1.
+    pub number: u32,
+    /// Its bytes without prefix and line end.
+    pub text: Vec<u8>,
+}
+
+/// Lines that belong together. A very large hunk comes as several; then `repeated` lines at its start
+/// stood at the end of the one before, so that a match across the border is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hunk {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Lines at the start that were already handed on.
+    pub repeated: usize,
+    /// Lines at the end that will be repeated in the next batch.
+    pub held_back: usize,
+}
+
+/// Takes what the parser reads.
+pub trait Sink {
+    /// A file begins.
+    fn file(&mut self, head: &FileHead);
+    /// Some of its lines.
+    fn hunk(&mut self, hunk: &Hunk);
+    /// The file ends; `unread` says why a part of it could not be read.
+    fn file_end(&mut self, unread: Option<&'static str>);
+    /// Asked once a hunk: stop now?
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Why a diff could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    /// There is text, but no file header in it.
+    #[error("not a diff: no file header ('diff --git' or '---'/'+++') in {0} bytes of input; make one with: git diff > change.diff")]
+    NotADiff(u64),
+    /// The reader failed.
+    #[error("cannot read the diff: {0}")]
+    Io(#[from] io::Error),
+    /// The sink asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Reads a diff to its end. Returns the number of files; zero for empty input.
+pub fn parse(reader: impl BufRead, sink: &mut dyn Sink) -> Result<u32, DiffError> {
+    let mut parser = Parser { lines: Windows::new(reader), sink, head: None, open: false, files: 0, unread: None };
+    parser.run()
+}
+
+/// Cuts the input into lines, and long lines into windows.
+struct Windows<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    read: u64,
+    /// The window just returned ends inside its line.
+    inside: bool,
+}
+
+impl<R: BufRead> Windows<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, buffer: Vec::with_capacity(256), read: 0, inside: false }
+    }
+
+    /// Fills `buffer` with the next window (without line end); false at the end of the input.
+    fn advance(&mut self) -> io::Result<bool> {
+        let keep = if self.inside { LINE_OVERLAP.min(self.buffer.len()) } else { 0 };
+        let start = self.buffer.len() - keep;
+        self.buffer.drain(..start);
+        let room = (LINE_WINDOW - keep) as u64;
+        let got = io::Read::take(&mut self.reader, room).read_until(b'\n', &mut self.buffer)?;
+        self.read += got as u64;
+        if got == 0 {
+            // A line that ended exactly at its window has no rest.
+            self.inside = false;
+            return Ok(false);
+        }
+        if self.buffer.last() == Some(&b'\n') {
+            self.buffer.pop();
+            self.inside = false;
+        } else {
+            self.inside = got as u64 == room;
+        }
+        Ok(true)
+    }
+}
+
+#[derive(Default)]
+struct Head {
+    git_line: Option<Vec<u8>>,
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+    from: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
+    change: Option<Change>,
+    modes: (Option<u32>, Option<u32>),
+    binary: bool,
+    unread: Option<&'static str>,
+}
+
+struct Parser<'a, R> {
+    lines: Windows<R>,
+    sink: &'a mut dyn Sink,
+    head: Option<Head>,
+    open: bool,
+    files: u32,
+    unread: Option<&'static str>,
+}
+
+impl<R: BufRead> Parser<'_, R> {
+    fn run(&mut self) -> Result<u32, DiffError> {
+        let mut again = false; // the buffer already holds the next line
+        while again || self.lines.advance()? {
+            again = false;
+            let line = std::mem::take(&mut self.lines.buffer);
+            if line.starts_with(b"@@ ") && (self.head.is_some() || self.open) {
+                if let Some(range) = hunk_range(&line) {
+                    self.begin();
+                    again = self.hunk(range)?;
+                    continue;
+                }
+                self.unread = Some("a hunk header cannot be read");
+            } else if line.starts_with(b"@@@") {
+                self.begin();
+                self.unread = Some("combined diff of a merge");
+            } else {
+                self.header_line(&line);
+            }
+            self.lines.buffer = line;
+        }
+        self.end_file();
+        if self.files == 0 && self.lines.read > 0 {
+            return Err(DiffError::NotADiff(self.lines.read));
+        }
+        Ok(self.files)
+    }
+
+    fn header_line(&mut self, line: &[u8]) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
+        if line.starts_with(b"diff --git ") || line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ") {
+            self.end_file();
+            let merge = !line.starts_with(b"diff --git ");
+            let head = Head { git_line: Some(line.to_vec()), ..Head::default() };
+            self.head = Some(Head { unread: merge.then_some("combined diff of a merge"), ..head });
+            return;
+        }
+        if let Some(old) = after(b"--- ") {
+            // In a plain unified diff this line begins a file; in a git diff it belongs to the head.
+            if self.head.as_ref().is_none_or(|h| h.old.is_some() || h.binary) {
+                self.end_file();
+                self.head = Some(Head::default());
+            }
+            if let Some(head) = &mut self.head {
+                head.old = Some(old);
+            }
+            return;
+        }
+        let Some(head) = &mut self.head else { return };
+        if let Some(new) = after(b"+++ ") {
+            head.new = Some(new);
+        } else if let Some(from) = after(b"rename from ") {
+            (head.from, head.change) = (Some(from), Some(Change::Renamed));
+        } else if let Some(from) = after(b"copy from ") {
+            (head.from, head.change) = (Some(from), Some(Change::Copied));
+        } else if let Some(to) = after(b"rename to ").or_else(|| after(b"copy to ")) {
+            head.to = Some(to);
+        } else if let Some(mode) = after(b"new file mode ") {
+            (head.modes.1, head.change) = (octal(&mode), Some(Change::Added));
+        } else if let Some(mode) = after(b"deleted file mode ") {
+            (head.modes.0, head.change) = (octal(&mode), Some(Change::Deleted));
+        } else if let Some(mode) = after(b"old mode ") {
+            head.modes.0 = octal(&mode);
+        } else if let Some(mode) = after(b"new mode ") {
+            head.modes.1 = octal(&mode);
+        } else if let Some(index) = after(b"index ") {
+            // `index a..b 100644`: one mode for both sides.
+            if let Some(at) = index.iter().position(|b| *b == b' ') {
+                let mode = octal(&index[at + 1..]);
+                head.modes = (head.modes.0.or(mode), head.modes.1.or(mode));
+            }
+        } else if line.starts_with(b"Binary files ") || line.starts_with(b"GIT binary patch") {
+            head.binary = true;
+        }
+    }
+
+    /// Hands the collected head on; from now on hunks may follow.
+    fn begin(&mut self) {
+        if let Some(head) = self.head.take()
+            && let Some(head) = head.finish()
+        {
+            self.files += 1;
+            self.open = true;
+            self.unread = head.unread;
+            self.sink.file(&head);
+        }
+    }
+
+    fn end_file(&mut self) {
+        self.begin();
+        if self.open {
+            self.open = false;
+            let unread = self.unread.take();
+            self.sink.file_end(unread);
+        }
+    }
+
+    /// Reads one hunk's lines. Returns true when the buffer holds a line that is not part of it.
+    fn hunk(&mut self, (mut old, mut old_left, mut new, mut new_left): (u32, u32, u32, u32)) -> Result<bool, DiffError> {
+        if self.sink.cancelled() {
+            return Err(DiffError::Cancelled);
+        }
+        let mut hunk = Hunk::default();
+        let mut bytes = 0;
+        let mut last_side = None;
+        let mut foreign = false;
+        while old_left > 0 || new_left > 0 || self.lines.inside {
+            let continues = self.lines.inside;
+            if !self.lines.advance()? {
+                self.unread = Some("the diff is cut off");
+                break;
+            }
+            let buffer = &self.lines.buffer;
+            let (side, text) = if continues {
+                (last_side, buffer.as_slice())
+            } else {
+                match buffer.split_first() {
+                    Some((b'+', rest)) => (Some(Side::Added), rest),
+                    Some((b'-', rest)) => (Some(Side::Removed), rest),
+                    Some((b' ', rest)) => (Some(Side::Context), rest),
+                    None | Some((b'\r', [])) => (Some(Side::Context), &[][..]), // trailing space lost
+                    Some((b'\\', _)) => (None, &[][..]),
+                    Some(_) => {
+                        self.unread = Some("a hunk has fewer lines than its header says");
+                        foreign = true;
+                        break;
+                    }
+                }
+            };
+            last_side = side;
+            let Some(side) = side else { continue };
+            if !continues {
+                // Saturating: a header may lie about its counts.
+                if side != Side::Added {
+                    old_left = old_left.saturating_sub(1);
+                    old = old.saturating_add(1);
+                }
+                if side != Side::Removed {
+                    new_left = new_left.saturating_sub(1);
+                    new = new.saturating_add(1);
+                }
+            }
+            let number = if side == Side::Removed { old.saturating_sub(1) } else { new.saturating_sub(1) };
+            let text = text.strip_suffix(b"\r").unwrap_or(text).to_vec();
+            bytes += text.len() + 32;
+            hunk.lines.push(Line { side, number, text });
+            if bytes > BATCH {
+                hunk = self.hand_on(hunk);
+                bytes = hunk.lines.iter().map(|l| l.text.len() + 32).sum();
+            }
+        }
+        if hunk.lines.len() > hunk.repeated {
+            self.sink.hunk(&hunk);
+        }
+        Ok(foreign)
+    }
+
+    /// Hands a full batch on and starts the next one with the tail that both must see.
+    fn hand_on(&mut self, mut hunk: Hunk) -> Hunk {
+        let mut tail = 0;
+        let held = hunk.lines.iter().rev().take_while(|l| {
+            tail += l.text.len() + 1;
+            tail <= LINE_WINDOW
+        });
+        hunk.held_back = held.count().min(hunk.lines.len() / 2);
+        self.sink.hunk(&hunk);
+        let from = hunk.lines.len() - hunk.held_back;
+        Hunk { repeated: hunk.held_back, held_back: 0, lines: hunk.lines.split_off(from) }
+    }
+}
+
+impl Head {
+    fn finish(self) -> Option<FileHead> {
+        let strip = |raw: &[u8], prefix: &[u8]| {
+            let name = file_name(raw);
+            name.strip_prefix(prefix).map_or_else(|| name.clone(), <[u8]>::to_vec)
+        };
+        let old_name = self.old.as_deref().map(|n| strip(n, b"a/"));
+        let new_name = self.new.as_deref().map(|n| strip(n, b"b/"));
+        let is_null = |n: &Option<Vec<u8>>| n.as_deref() == Some(b"/dev/null");
+        let change = self.change.unwrap_or(match (is_null(&old_name), is_null(&new_name)) {
+            (true, _) => Change::Added,
+            (_, true) => Change::Deleted,
+            _ => Change::Modified,
+        });
+        let real = |n: Option<Vec<u8>>| n.filter(|n| n.as_slice() != b"/dev/null");
+        let from_line = self.git_line.as_deref().and_then(git_line_name);
+        let to = self.to.as_deref().map(file_name);
+        let from = self.from.as_deref().map(file_name);
+        let path = to.or_else(|| real(new_name)).or_else(|| real(old_name.clone())).or(from_line)?;
+        let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
+        Some(FileHead {
+            path: lossy(&path),
+            old_path: old_path.as_deref().map(lossy),
+            change,
+            modes: self.modes,
+            binary: self.binary,
+            unread: self.unread,
+        })
+    }
+}
+
+/// Path bytes as text. Bytes that are not UTF-8 stay visible as `\xNN`.
+fn lossy(bytes: &[u8]) -> Untrusted {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    Untrusted::new(out)
+}
+
+/// A name as it stands in a header: C-quoted, or plain up to a tab.
+fn file_name(raw: &[u8]) -> Vec<u8> {
+    if raw.first() == Some(&b'"') {
+        return unquote(raw).0;
+    }
+    let end = raw.iter().position(|b| *b == b'\t').unwrap_or(raw.len());
+    raw[..end].to_vec()
+}
+
+/// Undoes git's C quoting; also returns how many bytes of the input it took.
+fn unquote(raw: &[u8]) -> (Vec<u8>, usize) {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut at = 1;
+    while let Some(&byte) = raw.get(at) {
+        at += 1;
+        match byte {
+            b'"' => break,
+            b'\\' => {
+                let Some(&next) = raw.get(at) else { break };
+                at += 1;
+                match next {
+                    b'0'..=b'7' => {
+                        let mut value = u32::from(next - b'0');
+                        while let Some(digit @ b'0'..=b'7') = raw.get(at) {
+                            value = value * 8 + u32::from(digit - b'0');
+                            at += 1;
+                            if value > 31 {
+                                break;
+                            }
+                        }
+                        out.push(value as u8);
+                    }
+                    b'n' => out.push(b'\n'),
+                    b't' => out.push(b'\t'),
+                    b'r' => out.push(b'\r'),
+                    b'a' => out.push(7),
+                    b'b' => out.push(8),
+                    b'v' => out.push(11),
+                    b'f' => out.push(12),
+                    other => out.push(other),
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    (out, at)
+}
+
+/// The name in `diff --git a/NAME b/NAME` when nothing else in the head names the file.
+fn git_line_name(line: &[u8]) -> Option<Vec<u8>> {
+    let rest = line.splitn(3, |b| *b == b' ').nth(2)?;
+    if rest.first() == Some(&b'"') {
+        let (_, taken) = unquote(rest);
+        let second = rest.get(taken..)?.trim_ascii_start();
+        let name = file_name(second);
+        return Some(name.strip_prefix(b"b/").map(<[u8]>::to_vec).unwrap_or(name));
+    }
+    if line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ") {
+        return Some(rest.to_vec());
+    }
+    // Both names are the same here, so the line is `a/X b/X` and splits in the middle.
+    let middle = rest.len() / 2;
+    (rest.get(middle) == Some(&b' ')).then(|| {
+        let name = &rest[middle + 1..];
+        name.strip_prefix(b"b/").unwrap_or(name).to_vec()
+    })
+}
+
+fn octal(text: &[u8]) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(text).ok()?.trim(), 8).ok()
+}
+
+/// `@@ -a,b +c,d @@` as (a, b, c, d).
+fn hunk_range(line: &[u8]) -> Option<(u32, u32, u32, u32)> {
+    let text = std::str::from_utf8(line.get(3..line.len().min(80))?).unwrap_or_default();
+    let mut parts = text.split(' ');
+    let side = |part: Option<&str>, sign: char| -> Option<(u32, u32)> {
+        let part = part?.strip_prefix(sign)?;
+        let (start, count) = part.split_once(',').unwrap_or((part, "1"));
+        Some((start.parse().ok()?, count.parse().ok()?))
+    };
+    let (old, old_count) = side(parts.next(), '-')?;
+    let (new, new_count) = side(parts.next(), '+')?;
+    Some((old, old_count, new, new_count))
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

@@ -1,0 +1,151 @@
+//! What a rule or a model found, and how much of the change was looked at.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::Untrusted;
+
+/// How bad it is; the order is the order of weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Small.
+    Low,
+    /// A person should look.
+    Medium,
+    /// Must be changed.
+    High,
+    /// Must not be merged.
+    Critical,
+}
+
+impl Severity {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Who found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A rule, here.
+    Rule,
+    /// A model.
+    Model,
+}
+
+/// One finding. A found secret is never in it, only its rule, place and salted fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// `pack/rule`, or `model/comment`.
+    pub rule: String,
+    /// Rule or model.
+    pub source: Source,
+    /// How bad.
+    pub severity: Severity,
+    /// The file, where there is one.
+    pub file: Option<Untrusted>,
+    /// The line in the new file, from 1.
+    pub line: Option<u32>,
+    /// What it means; from a rule our own words, from a model outside text.
+    pub message: Untrusted,
+    /// The line, redacted and cut, or the mark of what was redacted.
+    pub excerpt: Option<Untrusted>,
+    /// Salted hash of what matched: the same secret twice has the same one.
+    pub fingerprint: Option<String>,
+}
+
+impl Finding {
+    /// The pack its rule belongs to.
+    pub fn pack(&self) -> &str {
+        self.rule.split('/').next().unwrap_or_default()
+    }
+
+    /// A rule's finding about the change as a whole.
+    pub fn whole(rule: &str, severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            source: Source::Rule,
+            severity,
+            file: None,
+            line: None,
+            message: Untrusted::new(message),
+            excerpt: None,
+            fingerprint: None,
+        }
+    }
+
+    /// A rule's finding about one file.
+    pub fn about_file(rule: &str, severity: Severity, file: &Untrusted, message: impl Into<String>) -> Self {
+        Self { file: Some(file.clone()), ..Self::whole(rule, severity, message) }
+    }
+}
+
+/// A file that was not looked at, or not wholly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// The file.
+    pub path: Untrusted,
+    /// Why not.
+    pub reason: String,
+}
+
+/// How much was looked at. Never overstated: a file counts as seen only when all of it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Coverage {
+    /// Files looked at wholly.
+    pub files_seen: u32,
+    /// Files in the change.
+    pub files_total: u32,
+    /// The others, with reasons (the first 200; `skipped_more` counts the rest).
+    pub skipped: Vec<Skipped>,
+    /// Skipped files beyond the list.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_more: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if wants a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Coverage {
+    /// True when something was looked at and nothing was left out.
+    pub fn is_complete(&self) -> bool {
+        self.files_total > 0 && self.files_seen == self.files_total && self.skipped.is_empty()
+    }
+
+    /// Notes a file that was not, or not wholly, looked at.
+    pub fn skip(&mut self, path: &Untrusted, reason: impl Into<String>) {
+        const LISTED: usize = 200;
+        if self.skipped.len() < LISTED {
+            self.skipped.push(Skipped { path: path.clone(), reason: reason.into() });
+        } else {
+            self.skipped_more += 1;
+        }
+    }
+}
+
+/// Lines and files a change touches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeSize {
+    /// Files in the change.
+    pub files: u32,
+    /// Lines added.
+    pub added: u32,
+    /// Lines removed.
+    pub removed: u32,
+}

@@ -1,0 +1,175 @@
+//! Asks git for a diff or a list of files without letting the repository run anything.
+//!
+//! Why so guarded: a repository's own configuration names programs (hooks, external diff, textconv,
+//! file-system monitor, pager) that a plain `git diff` runs. Here git gets an argument vector and an
+//! empty environment, those settings are switched off, and revisions are resolved to object ids
+//! before they are used, so that a revision can never be read as an option.
+
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// Why git gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no git on this machine.
+    #[error("git is not installed or not in PATH")]
+    NoGit,
+    /// The revision does not exist in the repository.
+    #[error("no such revision: {0} (see: git log --oneline)")]
+    NoRevision(String),
+    /// The range is not `A..B`, `A...B` or one revision.
+    #[error("not a range: '{0}' (want A..B, for example main..HEAD)")]
+    NotARange(String),
+    /// Git refused.
+    #[error("git failed in {dir}: {message}")]
+    Failed {
+        /// Where it ran.
+        dir: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// The system failed.
+    #[error("cannot run git: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A diff that is being read; check [`GitDiff::finish`] at its end.
+pub struct GitDiff {
+    child: Child,
+    dir: PathBuf,
+}
+
+impl GitDiff {
+    /// The diff's bytes.
+    pub fn reader(&mut self) -> Option<BufReader<ChildStdout>> {
+        self.child.stdout.take().map(|out| BufReader::with_capacity(64 * 1024, out))
+    }
+
+    /// Waits for git and reports its failure.
+    pub fn finish(mut self) -> Result<(), GitError> {
+        let mut message = String::new();
+        if let Some(mut err) = self.child.stderr.take() {
+            let _ = err.by_ref().take(4_096).read_to_string(&mut message);
+        }
+        if self.child.wait()?.success() {
+            return Ok(());
+        }
+        Err(GitError::Failed { dir: self.dir.clone(), message: crate::text::clean_line(message.trim(), 300) })
+    }
+}
+
+impl Drop for GitDiff {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A git command that runs nothing the repository names.
+fn git(dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.env_clear().current_dir(dir).stdin(Stdio::null());
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    for (name, value) in [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_OPTIONAL_LOCKS", "0"),
+        ("GIT_NO_LAZY_FETCH", "1"),
+        ("GIT_PAGER", "cat"),
+        ("LC_ALL", "C"),
+    ] {
+        command.env(name, value);
+    }
+    command.arg("--no-pager").arg("--no-replace-objects");
+    for setting in [
+        "core.fsmonitor=false",
+        "core.hooksPath=/dev/null",
+        "core.pager=cat",
+        "core.sshCommand=false",
+        "core.alternateRefsCommand=false",
+        "diff.external=",
+        "diff.orderFile=/dev/null",
+        "diff.submodule=short",
+        "protocol.allow=never",
+        "submodule.recurse=false",
+        "color.ui=false",
+    ] {
+        command.args(["-c", setting]);
+    }
+    command
+}
+
+fn run(mut command: Command, dir: &Path) -> Result<Result<Vec<u8>, String>, GitError> {
+    let output = command.output().map_err(|e| missing(e, dir))?;
+    if output.status.success() {
+        return Ok(Ok(output.stdout));
+    }
+    Ok(Err(crate::text::clean_line(String::from_utf8_lossy(&output.stderr).trim(), 300)))
+}
+
+fn missing(error: std::io::Error, dir: &Path) -> GitError {
+    // NotFound is git's absence only if the folder is there.
+    if error.kind() == std::io::ErrorKind::NotFound && dir.is_dir() { GitError::NoGit } else { GitError::Io(error) }
+}
+
+/// Resolves a revision to a commit's id.
+pub fn resolve(dir: &Path, revision: &str) -> Result<String, GitError> {
+    let shown = || crate::text::clean_line(revision, 80);
+    let mut command = git(dir);
+    command.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{revision}^{{commit}}"));
+    let out = match run(command, dir)? {
+        Ok(out) => String::from_utf8_lossy(&out).trim().to_owned(),
+        Err(message) if message.is_empty() => return Err(GitError::NoRevision(shown())),
+        Err(message) => return Err(GitError::Failed { dir: dir.to_path_buf(), message }),
+    };
+    let is_id = (40..=64).contains(&out.len()) && out.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id { Ok(out) } else { Err(GitError::NoRevision(shown())) }
+}
+
+/// Starts the diff of `A..B`, `A...B` (since their merge base) or `A` (to HEAD).
+pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
+    let bad = || GitError::NotARange(crate::text::clean_line(range, 80));
+    let (from, to, since_base) = match range.split_once("...") {
+        Some((from, to)) => (from, to, true),
+        None => match range.split_once("..") {
+            Some((from, to)) => (from, to, false),
+            None => (range, "HEAD", false),
+        },
+    };
+    if range.is_empty() || from.starts_with('-') || to.starts_with('-') || to.contains("..") {
+        return Err(bad());
+    }
+    let or_head = |r: &str| if r.is_empty() { "HEAD".to_owned() } else { r.to_owned() };
+    let (mut from, to) = (resolve(dir, &or_head(from))?, resolve(dir, &or_head(to))?);
+    if since_base {
+        let mut command = git(dir);
+        command.args(["merge-base", &from, &to]);
+        from = match run(command, dir)? {
+            Ok(out) => String::from_utf8_lossy(&out).trim().to_owned(),
+            Err(message) => return Err(GitError::Failed { dir: dir.to_path_buf(), message: format!("no merge base: {message}") }),
+        };
+    }
+    let mut command = git(dir);
+    command
+        .args(["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--full-index"])
+        .args(["--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none"])
+        .args([&from, &to, "--"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().map_err(|e| missing(e, dir))?;
+    Ok(GitDiff { child, dir: dir.to_path_buf() })
+}
+
+/// Paths of the files git tracks in a folder, relative to it.
+pub fn tracked_files(dir: &Path) -> Result<Vec<PathBuf>, GitError> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut command = git(dir);
+    command.args(["ls-files", "-z", "--cached"]);
+    let out = run(command, dir)?.map_err(|message| GitError::Failed { dir: dir.to_path_buf(), message })?;
+    let names = out.split(|b| *b == 0).filter(|n| !n.is_empty());
+    Ok(names.map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec()))).collect())
+}

@@ -1,0 +1,166 @@
+//! Takes secrets out of text before anyone else sees it.
+//!
+//! Why one detector: what counts as a secret in a finding must be the same as what is taken out of
+//! prompts, journal, reports and logs. Beside the rules, the values of configured keys are known
+//! exactly and are taken out in plain, base64 and URL form.
+
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+use super::rules::RuleSet;
+use crate::state::hex;
+
+/// Shortest configured value that is looked for; shorter ones would take out ordinary words.
+const SHORTEST_KNOWN: usize = 8;
+
+/// Finds and masks secrets.
+#[derive(Clone)]
+pub struct Redactor {
+    rules: Arc<RuleSet>,
+    known: Option<AhoCorasick>,
+    salt: [u8; 32],
+}
+
+impl Redactor {
+    /// A redactor over the given rules and the values of configured keys.
+    pub fn new(rules: Arc<RuleSet>, known: &[String], salt: [u8; 32]) -> Self {
+        let forms: Vec<String> = known.iter().filter(|v| v.len() >= SHORTEST_KNOWN).flat_map(|v| forms(v)).collect();
+        let known = if forms.is_empty() { None } else { AhoCorasick::new(&forms).ok() };
+        Self { rules, known, salt }
+    }
+
+    /// The rules it uses.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The salted fingerprint of a secret: 16 hex digits.
+    pub fn fingerprint(&self, secret: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.salt);
+        hash.update(secret);
+        hex(&hash.finalize()[..8])
+    }
+
+    /// Byte ranges of all secrets in `text`, sorted and merged, each with the mark that replaces it.
+    pub fn spans(&self, path: &str, text: &[u8]) -> Vec<(usize, usize, String)> {
+        let mut spans: Vec<(usize, usize, String)> = Vec::new();
+        for hit in self.rules.find(path, text, true) {
+            let rule = &self.rules.rules()[hit.rule].id;
+            spans.push((hit.start, hit.end, rule.clone()));
+        }
+        if let Some(known) = &self.known {
+            spans.extend(known.find_iter(text).map(|m| (m.start(), m.end(), "configured key".to_owned())));
+        }
+        spans.sort();
+        let mut merged: Vec<(usize, usize, String)> = Vec::with_capacity(spans.len());
+        for (start, end, name) in spans {
+            match merged.last_mut() {
+                Some(last) if start < last.1 => last.1 = last.1.max(end),
+                _ => merged.push((start, end, name)),
+            }
+        }
+        for (start, end, name) in &mut merged {
+            *name = format!("‹redacted {name}, {} bytes, {}›", *end - *start, self.fingerprint(&text[*start..*end]));
+        }
+        merged
+    }
+
+    /// `text` with every secret replaced by its mark.
+    pub fn text(&self, text: &str) -> String {
+        let spans = self.spans("", text.as_bytes());
+        if spans.is_empty() {
+            return text.to_owned();
+        }
+        let mut out = Vec::with_capacity(text.len());
+        let mut at = 0;
+        for (start, end, mark) in spans {
+            out.extend_from_slice(&text.as_bytes()[at..start]);
+            out.extend_from_slice(mark.as_bytes());
+            at = end;
+        }
+        out.extend_from_slice(&text.as_bytes()[at..]);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// A JSON value with every secret in its strings and keys replaced.
+    pub fn json(&self, value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => Value::Array(items.iter().map(|v| self.json(v)).collect()),
+            Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (self.text(k), self.member(k, v))).collect()),
+            other => other.clone(),
+        }
+    }
+
+    /// A member of an object: its name may be what makes its value a secret (`"password": "…"`).
+    fn member(&self, key: &str, value: &serde_json::Value) -> serde_json::Value {
+        if let serde_json::Value::String(text) = value {
+            let line = format!("{key} = \"{text}\"");
+            if let Some((_, _, mark)) = self.spans("", line.as_bytes()).into_iter().next() {
+                return serde_json::Value::String(mark);
+            }
+        }
+        self.json(value)
+    }
+
+    /// Only the exact values of configured keys are replaced: cheap, for log lines.
+    pub fn known_only(&self, text: &str) -> String {
+        match &self.known {
+            Some(known) if known.is_match(text) => {
+                let mut out = String::with_capacity(text.len());
+                known.replace_all_with(text, &mut out, |_, _, dst| {
+                    dst.push_str("‹redacted configured key›");
+                    true
+                });
+                out
+            }
+            _ => text.to_owned(),
+        }
+    }
+}
+
+fn forms(value: &str) -> Vec<String> {
+    let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let mut forms = vec![value.to_owned(), STANDARD_NO_PAD.encode(value), URL_SAFE_NO_PAD.encode(value), url];
+    forms.sort();
+    forms.dedup();
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packs;
+    use super::*;
+
+    fn redactor() -> Redactor {
+        Redactor::new(packs::built_in(), &["hunter2-hunter2/+".to_owned()], [7; 32])
+    }
+
+    #[test]
+    fn rules_and_known_values_in_every_form() {
+        let r = redactor();
+        let token = format!("ghp_{}", "a1B2c3D4e5".repeat(4)); // assembled: no whole token in the tree
+        let out = r.text(&format!("push with {token} now"));
+        assert!(!out.contains(&token) && out.contains("secrets/github-token"), "{out}");
+        for form in forms("hunter2-hunter2/+") {
+            let out = r.text(&format!("x{form}y"));
+            assert!(!out.contains(&form), "{form} survived: {out}");
+            assert!(!r.known_only(&form).contains(&form));
+        }
+        assert_eq!(r.text("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn json_keys_values_and_named_passwords() {
+        let r = redactor();
+        let value = serde_json::json!({"a": ["hunter2-hunter2/+"], "password": "Zk9#vQ2!xW7p", "n": 1});
+        let out = r.json(&value).to_string();
+        assert!(!out.contains("hunter2") && !out.contains("Zk9#"), "{out}");
+    }
+}

@@ -1,0 +1,321 @@
+//! Runs the packs over a diff's pieces: findings, coverage, and the redacted text that is kept.
+//!
+//! Why once: the rules see the raw change here and nowhere else. What leaves this room is findings
+//! without secrets and a redacted copy; everything later (journal, prompts, reports, a resumed run)
+//! works from those.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::checks::{self, FileSummary};
+use super::diff::{Change, FileHead, Hunk, Line, Side, Sink};
+use super::finding::{ChangeSize, Coverage, Finding, Source};
+use super::redact::Redactor;
+use crate::text::{Untrusted, cut};
+
+/// Bounds of one scan.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanLimits {
+    /// Bytes of redacted diff kept.
+    pub kept_bytes: usize,
+    /// Findings kept.
+    pub findings: usize,
+    /// Time spent on one file.
+    pub file_time: Duration,
+}
+
+impl Default for ScanLimits {
+    fn default() -> Self {
+        Self { kept_bytes: 4 << 20, findings: 1_000, file_time: Duration::from_secs(5) }
+    }
+}
+
+/// Everything a scan gives.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// What the rules found.
+    pub findings: Vec<Finding>,
+    /// How much was looked at.
+    pub coverage: Coverage,
+    /// Lines and files.
+    pub size: ChangeSize,
+    /// The diff with secrets replaced, up to the limit.
+    pub redacted: String,
+    /// Files whose redacted text did not fit; a model cannot see them.
+    pub not_kept: Vec<Untrusted>,
+}
+
+/// A [`Sink`] that scans.
+pub struct Scanner<'a> {
+    redactor: &'a Redactor,
+    limits: ScanLimits,
+    cancelled: &'a dyn Fn() -> bool,
+    out: Scanned,
+    summaries: Vec<FileSummary>,
+    seen: HashSet<(String, u32, Option<String>)>,
+    current: Option<Current>,
+    overflowed: bool,
+}
+
+struct Current {
+    path: Untrusted,
+    began: Instant,
+    reason: Option<String>,
+    summary: FileSummary,
+    kept_all: bool,
+}
+
+impl<'a> Scanner<'a> {
+    /// A scanner; `cancelled` is asked once a hunk.
+    pub fn new(redactor: &'a Redactor, limits: ScanLimits, cancelled: &'a dyn Fn() -> bool) -> Self {
+        Self {
+            redactor,
+            limits,
+            cancelled,
+            out: Scanned::default(),
+            summaries: Vec::new(),
+            seen: HashSet::new(),
+            current: None,
+            overflowed: false,
+        }
+    }
+
+    /// Adds what only the whole change shows, and hands everything over.
+    pub fn finish(mut self, whole_change: bool) -> Scanned {
+        if whole_change {
+            for finding in checks::whole_change(&self.summaries) {
+                self.add(finding);
+            }
+        }
+        self.out.findings.sort_by(|a, b| {
+            b.severity.cmp(&a.severity).then_with(|| a.file.cmp(&b.file)).then(a.line.cmp(&b.line)).then_with(|| a.rule.cmp(&b.rule))
+        });
+        self.out
+    }
+
+    /// Notes a file that the caller could not read at all.
+    pub fn skip(&mut self, path: &Untrusted, reason: &str) {
+        self.out.coverage.files_total += 1;
+        self.out.size.files += 1;
+        self.out.coverage.skip(path, reason);
+    }
+
+    /// Adds a finding once per rule, line and fingerprint.
+    pub fn add(&mut self, finding: Finding) {
+        let place = format!("{}\0{}", finding.rule, finding.file.as_ref().map_or("", |f| f.raw()));
+        if !self.seen.insert((place, finding.line.unwrap_or(0), finding.fingerprint.clone())) {
+            return;
+        }
+        if self.out.findings.len() < self.limits.findings {
+            self.out.findings.push(finding);
+        } else if !self.overflowed {
+            self.overflowed = true;
+            let what = format!("more than {} findings; the rest is not listed", self.limits.findings);
+            self.out.coverage.skip(&Untrusted::new("(findings)"), what);
+        }
+    }
+
+    fn keep(&mut self, text: &str) {
+        let room = self.limits.kept_bytes.saturating_sub(self.out.redacted.len());
+        if text.len() <= room {
+            self.out.redacted.push_str(text);
+        } else if let Some(current) = &mut self.current {
+            current.kept_all = false;
+        }
+    }
+
+    fn match_rules(&mut self, path: &Untrusted, hunk: &Hunk, redacted: &[String]) {
+        let added = Joined::of(hunk, |s| s == Side::Added);
+        if added.text.is_empty() {
+            return;
+        }
+        for hit in self.redactor.rules().find(path.raw(), &added.text, false) {
+            let rule = &self.redactor.rules().rules()[hit.rule];
+            let index = added.line_at(hit.start);
+            let line = &hunk.lines[index];
+            let matched = &added.text[hit.start..hit.end];
+            let excerpt = if rule.secret {
+                format!("‹redacted, {} bytes›", matched.len())
+            } else {
+                cut(redacted[index].trim(), 160).to_owned()
+            };
+            let finding = Finding {
+                rule: rule.id.clone(),
+                source: Source::Rule,
+                severity: rule.severity,
+                file: Some(path.clone()),
+                line: Some(line.number),
+                message: Untrusted::new(rule.message.clone()),
+                excerpt: Some(Untrusted::new(excerpt)),
+                fingerprint: Some(self.redactor.fingerprint(matched)),
+            };
+            self.add(finding);
+        }
+    }
+}
+
+impl Sink for Scanner<'_> {
+    fn file(&mut self, head: &FileHead) {
+        self.out.coverage.files_total += 1;
+        self.out.size.files += 1;
+        let path = head.path.clone();
+        // Names are outside text too, and may themselves hold a secret.
+        let shown = Untrusted::new(self.redactor.text(path.raw()));
+        let rules: Vec<Finding> = self
+            .redactor
+            .rules()
+            .path_hits(path.raw())
+            .filter(|_| head.change != Change::Deleted)
+            .map(|r| Finding::about_file(&r.id, r.severity, &shown, r.message.clone()))
+            .collect();
+        for finding in rules.into_iter().chain(checks::file(head, &shown)) {
+            self.add(finding);
+        }
+        let reason = if head.binary {
+            Some("binary".to_owned())
+        } else if head.modes.1 == Some(0o160_000) || head.modes.0 == Some(0o160_000) {
+            Some("submodule".to_owned())
+        } else {
+            None
+        };
+        let summary = FileSummary { path: shown.clone(), change: head.change, added: 0, removed: 0, binary: head.binary };
+        self.current = Some(Current { path: shown.clone(), began: Instant::now(), reason, summary, kept_all: true });
+        let old = head.old_path.as_ref().map_or_else(|| shown.raw().to_owned(), |o| self.redactor.text(o.raw()));
+        let word = match head.change {
+            Change::Added => "new file\n",
+            Change::Deleted => "deleted file\n",
+            Change::Renamed => "renamed\n",
+            Change::Copied => "copied\n",
+            Change::Modified => "",
+        };
+        let binary = if head.binary { "binary\n" } else { "" };
+        self.keep(&format!("diff --git a/{old} b/{}\n{word}{binary}", shown.raw()));
+    }
+
+    fn hunk(&mut self, hunk: &Hunk) {
+        let Some(current) = &mut self.current else { return };
+        if current.began.elapsed() > self.limits.file_time {
+            current.reason = Some("it took longer than its time".into());
+        }
+        let path = current.path.clone();
+        let timed_out = current.reason.is_some();
+        for line in &hunk.lines[hunk.repeated..] {
+            match line.side {
+                Side::Added => current.summary.added += 1,
+                Side::Removed => current.summary.removed += 1,
+                Side::Context => {}
+            }
+        }
+        if timed_out {
+            return; // not looked at, so not kept either: it might hold a secret
+        }
+        let redacted = redact_lines(self.redactor, &path, hunk);
+        self.match_rules(&path, hunk, &redacted);
+        let until = hunk.lines.len() - hunk.held_back;
+        let mut text = String::new();
+        if let Some(first) = hunk.lines.get(hunk.repeated).filter(|_| hunk.repeated == 0) {
+            text.push_str(&format!("@@ line {} @@\n", first.number));
+        }
+        for (line, shown) in hunk.lines[..until].iter().zip(&redacted) {
+            text.push(match line.side {
+                Side::Added => '+',
+                Side::Removed => '-',
+                Side::Context => ' ',
+            });
+            text.push_str(shown);
+            text.push('\n');
+        }
+        self.keep(&text);
+    }
+
+    fn file_end(&mut self, unread: Option<&'static str>) {
+        let Some(current) = self.current.take() else { return };
+        self.out.size.added = self.out.size.added.saturating_add(current.summary.added);
+        self.out.size.removed = self.out.size.removed.saturating_add(current.summary.removed);
+        match current.reason.or_else(|| unread.map(str::to_owned)) {
+            Some(reason) => self.out.coverage.skip(&current.path, reason),
+            None => self.out.coverage.files_seen += 1,
+        }
+        if !current.kept_all {
+            self.out.not_kept.push(current.path);
+        }
+        self.summaries.push(current.summary);
+    }
+
+    fn cancelled(&self) -> bool {
+        (self.cancelled)()
+    }
+}
+
+/// Some of a hunk's lines joined by line breaks, with the way back from an offset to a line.
+struct Joined {
+    text: Vec<u8>,
+    /// (offset of the line's start, index into the hunk's lines), ascending.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Joined {
+    fn of(hunk: &Hunk, wanted: impl Fn(Side) -> bool) -> Self {
+        let mut joined = Self { text: Vec::new(), starts: Vec::new() };
+        for (index, line) in hunk.lines.iter().enumerate().filter(|(_, l)| wanted(l.side)) {
+            joined.starts.push((joined.text.len(), index));
+            joined.text.extend_from_slice(&line.text);
+            joined.text.push(b'\n');
+        }
+        joined
+    }
+
+    fn line_at(&self, offset: usize) -> usize {
+        let after = self.starts.partition_point(|(start, _)| *start <= offset);
+        self.starts.get(after.saturating_sub(1)).map_or(0, |(_, index)| *index)
+    }
+}
+
+/// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
+/// whole among the added lines, in the new file, or in the old one.
+fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<String> {
+    // For each line, the byte ranges to hide and their mark (shown at the first of them).
+    let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
+    let views: [fn(Side) -> bool; 3] = [|s| s == Side::Added, |s| s != Side::Removed, |s| s != Side::Added];
+    let has_removed = hunk.lines.iter().any(|l| l.side == Side::Removed);
+    let has_context = hunk.lines.iter().any(|l| l.side == Side::Context);
+    for (number, view) in views.into_iter().enumerate() {
+        if (number == 1 && !has_context) || (number == 2 && !has_removed && !has_context) {
+            continue; // the same text as a view already searched, or nothing
+        }
+        let joined = Joined::of(hunk, view);
+        for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
+            let mut mark = Some(mark);
+            for (position, (line_start, index)) in joined.starts.iter().enumerate() {
+                let line_end = joined.starts.get(position + 1).map_or(joined.text.len(), |(s, _)| *s) - 1;
+                if *line_start < end && start < line_end {
+                    let range = (start.max(*line_start) - line_start, end.min(line_end) - line_start);
+                    hidden[*index].push((range.0, range.1, mark.take().unwrap_or_else(|| "‹redacted›".to_owned())));
+                }
+            }
+        }
+    }
+    hunk.lines.iter().zip(hidden).map(|(line, ranges)| mask(line, ranges)).collect()
+}
+
+fn mask(line: &Line, mut ranges: Vec<(usize, usize, String)>) -> String {
+    ranges.sort();
+    let mut out = Vec::with_capacity(line.text.len());
+    let mut at = 0;
+    for (start, end, mark) in ranges {
+        if end <= at {
+            continue;
+        }
+        if start >= at {
+            out.extend_from_slice(&line.text[at..start]);
+            out.extend_from_slice(mark.as_bytes());
+        }
+        at = end;
+    }
+    out.extend_from_slice(&line.text[at..]);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! One agent's verdict: what the rules say, what the model's answer says, and the stricter of both.
+//!
+//! Why so strict about form: the first implementation searched the model's prose for words and merged
+//! on "request_changes" in lower case. Here an answer is a JSON object with a known decision, or it is
+//! missing evidence. Extraction is lenient (fences, reasoning blocks), validation is not.
+
+use serde::{Deserialize, Serialize};
+
+use super::finding::{Finding, Severity, Source};
+use crate::text::Untrusted;
+
+/// What an agent concludes; the order is the order of strictness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing against it.
+    Approve,
+    /// A person should look.
+    Comment,
+    /// Must be changed.
+    RequestChanges,
+    /// Must not be merged.
+    Block,
+}
+
+impl Verdict {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Comment => "comment",
+            Self::RequestChanges => "request_changes",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// The verdict of the rules alone: the worst finding decides.
+pub fn of_findings(findings: &[Finding]) -> Verdict {
+    match findings.iter().map(|f| f.severity).max() {
+        Some(Severity::Critical) => Verdict::Block,
+        Some(Severity::High) => Verdict::RequestChanges,
+        Some(Severity::Medium) => Verdict::Comment,
+        Some(Severity::Low | Severity::Info) | None => Verdict::Approve,
+    }
+}
+
+/// A model's answer, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelVerdict {
+    /// What it concludes.
+    pub verdict: Verdict,
+    /// Its score, 0 to 100, if it gave one.
+    pub score: Option<f64>,
+    /// Its comments as findings.
+    pub findings: Vec<Finding>,
+}
+
+/// Why an answer is no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoVerdict {
+    /// There is no JSON object in it.
+    #[error("the answer has no JSON object")]
+    NoJson,
+    /// The object is not of the form asked for.
+    #[error("the answer is not of the form asked for: {0}")]
+    Form(String),
+}
+
+/// Comments taken from one answer.
+const MOST_COMMENTS: usize = 100;
+
+/// Reads a model's answer.
+///
+/// # Errors
+/// [`NoVerdict`] when it is anything else than one JSON object with a known `decision`.
+pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
+    let object = extract(answer).ok_or(NoVerdict::NoJson)?;
+    let form = |what: &str| NoVerdict::Form(what.to_owned());
+    let decision = object.get("decision").and_then(|d| d.as_str()).ok_or_else(|| form("no text field 'decision'"))?;
+    let verdict = match decision {
+        "approve" => Verdict::Approve,
+        "comment" => Verdict::Comment,
+        "request_changes" => Verdict::RequestChanges,
+        "block" => Verdict::Block,
+        other => {
+            let other = crate::text::clean_line(other, 40);
+            return Err(form(&format!("unknown decision '{other}' (want approve, comment, request_changes or block)")));
+        }
+    };
+    let score = match object.get("score") {
+        None | Some(serde_json::Value::Null) => None,
+        Some(value) => Some(value.as_f64().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| form("'score' is not a number from 0 to 100"))?),
+    };
+    let findings = match object.get("comments") {
+        None | Some(serde_json::Value::Null) => Vec::new(),
+        Some(serde_json::Value::String(text)) => vec![comment(text, None, None, None)],
+        Some(serde_json::Value::Array(items)) => items.iter().take(MOST_COMMENTS).map(read_comment).collect::<Result<_, _>>()?,
+        Some(_) => return Err(form("'comments' is not a list")),
+    };
+    Ok(ModelVerdict { verdict, score, findings })
+}
+
+fn read_comment(value: &serde_json::Value) -> Result<Finding, NoVerdict> {
+    match value {
+        serde_json::Value::String(text) => Ok(comment(text, None, None, None)),
+        serde_json::Value::Object(map) => {
+            let text = |keys: &[&str]| keys.iter().find_map(|k| map.get(*k).and_then(|v| v.as_str()));
+            let message = text(&["message", "comment", "text", "body"]).ok_or_else(|| NoVerdict::Form("a comment has no text".into()))?;
+            let line = map.get("line").and_then(serde_json::Value::as_u64).and_then(|l| u32::try_from(l).ok());
+            let severity = text(&["severity"]).and_then(|s| serde_json::from_value(serde_json::Value::String(s.to_lowercase())).ok());
+            Ok(comment(message, text(&["file", "path"]), line, severity))
+        }
+        _ => Err(NoVerdict::Form("a comment is neither text nor an object".into())),
+    }
+}
+
+fn comment(text: &str, file: Option<&str>, line: Option<u32>, severity: Option<Severity>) -> Finding {
+    Finding {
+        rule: "model/comment".into(),
+        source: Source::Model,
+        severity: severity.unwrap_or(Severity::Info),
+        file: file.map(Untrusted::from),
+        line,
+        message: Untrusted::from(crate::text::cut(text, 2_000)),
+        excerpt: None,
+        fingerprint: None,
+    }
+}
+
+/// The last top-level JSON object of an answer that has a `decision`; reasoning blocks are passed over.
+fn extract(answer: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let text = match answer.rfind("</think>") {
+        Some(at) => &answer[at + "</think>".len()..],
+        None => answer,
+    };
+    let mut found = None;
+    let mut at = 0;
+    while let Some(open) = text[at..].find('{') {
+        let start = at + open;
+        let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<serde_json::Value>();
+        match stream.next() {
+            Some(Ok(serde_json::Value::Object(map))) => {
+                at = start + stream.byte_offset().max(1);
+                // Two verdicts in one answer contradict each other: it is none.
+                if map.contains_key("decision") && found.replace(map).is_some() {
+                    return None;
+                }
+            }
+            _ => at = start + 1,
+        }
+    }
+    found
+}
+
+/// The stricter of rules and model; the model's findings can never make it milder.
+pub fn stricter(rules: Verdict, model: Option<&ModelVerdict>) -> Verdict {
+    model.map_or(rules, |m| {
+        let worst = of_findings(&m.findings);
+        rules.max(m.verdict).max(worst)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verdict(answer: &str) -> Option<Verdict> {
+        parse(answer).ok().map(|v| v.verdict)
+    }
+
+    #[test]
+    fn lenient_about_wrapping_strict_about_form() {
+        assert_eq!(verdict(r#"{"decision":"approve","score":90,"comments":[]}"#), Some(Verdict::Approve));
+        assert_eq!(verdict("Here:\n```json\n{\"decision\": \"block\", \"comments\": [\"x\"]}\n```"), Some(Verdict::Block));
+        assert_eq!(verdict("<think>{\"decision\":\"block\"}</think>{\"decision\":\"approve\"}"), Some(Verdict::Approve));
+        for bad in [
+            "", "no blocking issues, approve", "{\"decision\":\"APPROVE\"}", "{\"decision\":\"approve\"", "{\"decision\":1}",
+            "{\"decision\":\"approve\",\"score\":\"high\"}", "{\"decision\":\"approve\",\"comments\":[1]}",
+            "{\"decision\":\"approve\"} {\"decision\":\"block\"}", "[]", "{}",
+        ] {
+            assert_eq!(verdict(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn comments_become_findings() {
+        let got = parse(r#"{"decision":"comment","comments":["a",{"message":"b","file":"x.rs","line":3,"severity":"high"}]}"#).unwrap();
+        assert_eq!(got.findings.len(), 2);
+        assert_eq!((got.findings[1].line, got.findings[1].severity), (Some(3), Severity::High));
+        assert_eq!(stricter(Verdict::Approve, Some(&got)), Verdict::RequestChanges);
+    }
+
+    proptest! {
+        #[test]
+        fn a_model_is_never_milder_than_the_rules(answer in ".{0,200}", rules in 0..4u8) {
+            let rules = [Verdict::Approve, Verdict::Comment, Verdict::RequestChanges, Verdict::Block][usize::from(rules)];
+            prop_assert!(stricter(rules, parse(&answer).ok().as_ref()) >= rules);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Where a workspace's private state lives, and the lock that says who owns it.
+//!
+//! Why: the journal, the audit trail and the logs hold what a team must not leak, so they live under
+//! the user's state directory and not in the working tree: folders 0700, files 0600, from their
+//! creation and whatever the umask. A state directory with another owner or a wider mode is refused.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Neither `XDG_STATE_HOME` nor `HOME` is set.
+    #[error("no state directory: set XDG_STATE_HOME or HOME")]
+    NoHome,
+    /// Another user owns it, or others may read it.
+    #[error("{path}: {what}; bsm keeps private state there and will not use it (want your own folder, mode 0700)")]
+    NotPrivate {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another engine holds the lock.
+    #[error("another bsm engine is running on this workspace ({path} is locked)")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// It lies on a network file system, where locks and WAL cannot be trusted.
+    #[error("{0}: on a network file system; set XDG_STATE_HOME to a local folder")]
+    Network(PathBuf),
+    /// Anything the system reported.
+    #[error("{path}: {source}")]
+    Io {
+        /// What was being opened.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The private folder of one workspace.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+impl StateDir {
+    /// `$XDG_STATE_HOME/bsm/<name>-<hash of the canonical path>` for a workspace's root.
+    pub fn for_workspace(root: Option<&Path>) -> Result<Self, StateError> {
+        let (name, hash) = match root {
+            Some(root) => {
+                let canonical = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+                (folder_name(&canonical), short_hash(canonical.as_os_str().as_encoded_bytes()))
+            }
+            None => ("built-in".to_owned(), "workspace".to_owned()),
+        };
+        Ok(Self { path: state_home()?.join(format!("{name}-{hash}")) })
+    }
+
+    /// A state directory at a path of the caller's choosing (tests).
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Creates the folder if it is missing and checks that it is private and local.
+    pub fn prepare(&self) -> Result<(), StateError> {
+        create_private(&self.path)?;
+        if is_network(&self.path) {
+            return Err(StateError::Network(self.path.clone()));
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("bsm.db")
+    }
+
+    /// The folder of the log files.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// The audit trail.
+    pub fn audit(&self) -> PathBuf {
+        self.path.join("audit.jsonl")
+    }
+
+    /// The folder for reports of runs outside any workspace.
+    pub fn reports(&self) -> PathBuf {
+        self.path.join("reports")
+    }
+
+    /// Takes the engine's lock, or says who has it. The kernel releases it when the process ends.
+    pub fn lock(&self) -> Result<Lock, StateError> {
+        let path = self.path.join("engine.lock");
+        let file = private_file(&path, false)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StateError::Locked { path }),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+        }
+    }
+
+    /// The salt of this workspace's finding fingerprints: 32 random bytes, made once, never shown.
+    pub fn salt(&self) -> Result<[u8; 32], StateError> {
+        let path = self.path.join("fingerprint.salt");
+        if let Ok(bytes) = fs::read(&path)
+            && let Ok(salt) = <[u8; 32]>::try_from(bytes)
+        {
+            return Ok(salt);
+        }
+        let mut salt = [0; 32];
+        let mut random = File::open("/dev/urandom").map_err(|source| StateError::Io { path: "/dev/urandom".into(), source })?;
+        io::Read::read_exact(&mut random, &mut salt).map_err(|source| StateError::Io { path: "/dev/urandom".into(), source })?;
+        let mut file = private_file(&path, false)?;
+        io::Write::write_all(&mut file, &salt).and_then(|()| file.sync_all()).map_err(|source| StateError::Io { path, source })?;
+        Ok(salt)
+    }
+}
+
+/// The engine's lock; released when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// `$XDG_STATE_HOME/bsm`, or `~/.local/state/bsm`.
+pub fn state_home() -> Result<PathBuf, StateError> {
+    home_of("XDG_STATE_HOME", ".local/state").map(|p| p.join("bsm")).ok_or(StateError::NoHome)
+}
+
+/// `$XDG_CONFIG_HOME/bsm/config.yaml`, the user's own settings, if a home is known.
+pub fn user_config() -> Option<PathBuf> {
+    home_of("XDG_CONFIG_HOME", ".config").map(|p| p.join("bsm/config.yaml"))
+}
+
+fn home_of(variable: &str, fallback: &str) -> Option<PathBuf> {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+    set.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(fallback)))
+}
+
+/// Creates a folder 0700 (and its parents), or checks that an existing one is ours and private.
+pub fn create_private(path: &Path) -> Result<(), StateError> {
+    let io = |source| StateError::Io { path: path.to_path_buf(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+    let meta = fs::symlink_metadata(path).map_err(io)?;
+    if !meta.is_dir() {
+        return Err(StateError::NotPrivate { path: path.to_path_buf(), what: "not a folder".into() });
+    }
+    check_private(path, &meta)
+}
+
+fn check_private(path: &Path, meta: &fs::Metadata) -> Result<(), StateError> {
+    let not_private = |what: String| StateError::NotPrivate { path: path.to_path_buf(), what };
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(not_private(format!("it belongs to user {}", meta.uid())));
+    }
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(not_private(format!("its mode is {mode:04o}, so others can read it")));
+    }
+    Ok(())
+}
+
+/// Opens (creating it 0600) a private file for writing, refusing one that others may read.
+pub fn private_file(path: &Path, append: bool) -> Result<File, StateError> {
+    let io = |source| StateError::Io { path: path.to_path_buf(), source };
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).mode(0o600);
+    if append { options.append(true) } else { options.write(true) };
+    let file = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(path).map_err(io)?;
+    check_private(path, &file.metadata().map_err(io)?)?;
+    Ok(file)
+}
+
+/// The first 12 hex digits of SHA-256: enough to tell a user's workspaces apart.
+pub fn short_hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..6])
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn folder_name(path: &Path) -> String {
+    let name = path.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
+    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    safe.chars().take(40).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn is_network(path: &Path) -> bool {
+    const NFS: i64 = 0x6969;
+    const SMB: i64 = 0x517b;
+    const SMB2: i64 = 0xfe53_4d42;
+    const CIFS: i64 = 0xff53_4d42;
+    rustix::fs::statfs(path).is_ok_and(|s| [NFS, SMB, SMB2, CIFS].contains(&i64::from(s.f_type)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_network(_path: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_private_from_creation() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().join("s"));
+        state.prepare().unwrap();
+        assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(private_file(&state.audit(), true).unwrap());
+        assert_eq!(fs::metadata(state.audit()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(state.salt().unwrap(), state.salt().unwrap());
+    }
+
+    #[test]
+    fn wider_modes_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().join("s"));
+        state.prepare().unwrap();
+        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(state.prepare(), Err(StateError::NotPrivate { .. })));
+    }
+
+    #[test]
+    fn one_engine_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().join("s"));
+        state.prepare().unwrap();
+        let held = state.lock().unwrap();
+        assert!(matches!(state.lock(), Err(StateError::Locked { .. })));
+        drop(held);
+        assert!(state.lock().is_ok());
+    }
+}
