@@ -1,8 +1,12 @@
 //! BSM: an operations console for language-model agents.
 pub mod cache;
 pub mod files;
+pub mod journal;
+pub mod model;
 pub mod resilience;
 pub mod review;
+pub mod settings;
 pub mod state;
 pub mod telemetry;
 pub mod text;
+pub mod workspace;

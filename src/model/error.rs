@@ -1,0 +1,203 @@
+//! What can go wrong with a call, and what each case means to the layers. One table, in code.
+
+use std::time::Duration;
+
+use crate::resilience::policy::{Classify, Meaning};
+use crate::text::clean_line;
+
+/// A call that gave no usable answer. Messages are cut and harmless; they hold no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The provider answered with an error.
+    #[error("{provider} answered {status}{}", detail(message))]
+    Status {
+        /// Who.
+        provider: String,
+        /// HTTP status.
+        status: u16,
+        /// `error.code` or `error.type`, where there is one.
+        code: String,
+        /// What it said.
+        message: String,
+        /// How long it wants quiet.
+        retry_after: Option<Duration>,
+    },
+    /// The connection could not be made or broke.
+    #[error("no connection to {provider}: {message}")]
+    Connect {
+        /// Who.
+        provider: String,
+        /// What the system said.
+        message: String,
+    },
+    /// It took too long.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The answer is not what the protocol says.
+    #[error("{provider} sent something else than an answer: {message}")]
+    Malformed {
+        /// Who.
+        provider: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The answer was cut off at its length.
+    #[error("the answer was cut off (finish_reason {0})")]
+    CutOff(String),
+    /// The model refused to answer.
+    #[error("the model refused to answer{}", detail(.0))]
+    Refused(String),
+    /// The answer is complete but no verdict.
+    #[error("{0}")]
+    NoVerdict(String),
+}
+
+fn detail(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+impl ModelError {
+    /// An error answer, read leniently: `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or a page of
+    /// HTML from a proxy.
+    pub fn from_answer(provider: &str, status: u16, body: &str, retry_after: Option<Duration>) -> Self {
+        let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let error = &json["error"];
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let code = text(&error["code"]).or_else(|| text(&error["type"])).unwrap_or_default();
+        let message = text(&error["message"]).or_else(|| text(error)).or_else(|| text(&json["detail"]));
+        let message = message.unwrap_or_else(|| if json.is_null() { body.to_owned() } else { String::new() });
+        Self::Status {
+            provider: provider.to_owned(),
+            status,
+            code: clean_line(&code, 60),
+            message: clean_line(message.trim(), 200),
+            retry_after,
+        }
+    }
+
+    /// True when the key or its account is the problem: the operator must act.
+    pub fn is_account_problem(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. }) || self.is_quota()
+    }
+
+    fn is_quota(&self) -> bool {
+        let Self::Status { status: 429, code, .. } = self else { return false };
+        code.contains("insufficient_quota") || code.contains("spend_limit_exceeded") || code.contains("credit_balance")
+    }
+
+    fn is_context(&self) -> bool {
+        matches!(self, Self::Status { status: 400, code, .. } if code.contains("context_length"))
+    }
+}
+
+impl Classify for ModelError {
+    fn meaning(&self) -> Meaning {
+        let meaning = |retry, fall_back, counts| Meaning { retry, fall_back, counts, retry_after: None, pause: false };
+        match self {
+            Self::Status { status: 429, .. } if self.is_quota() => meaning(false, true, false),
+            Self::Status { status: 429, retry_after, .. } => Meaning { retry_after: *retry_after, pause: true, ..meaning(true, true, false) },
+            Self::Status { status: 408, retry_after, .. } => Meaning { retry_after: *retry_after, ..meaning(true, true, true) },
+            Self::Status { status: 409, .. } => meaning(true, true, false),
+            Self::Status { status: 401 | 403 | 404, .. } => meaning(false, true, false),
+            Self::Status { status: 400, .. } if self.is_context() => meaning(false, true, false),
+            Self::Status { status, retry_after, .. } if *status >= 500 => Meaning { retry_after: *retry_after, ..meaning(true, true, true) },
+            // 3xx: redirects are not followed with a key; other 4xx: asking again changes nothing.
+            Self::Status { .. } => meaning(false, false, false),
+            Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => meaning(true, true, true),
+            Self::CutOff(_) | Self::Refused(_) | Self::NoVerdict(_) => meaning(false, false, false),
+        }
+    }
+
+    fn class(&self) -> String {
+        match self {
+            Self::Status { .. } if self.is_quota() => "quota".into(),
+            Self::Status { status, .. } => format!("http_{status}"),
+            Self::Connect { .. } => "connect".into(),
+            Self::Timeout(_) => "timeout".into(),
+            Self::Malformed { .. } => "malformed".into(),
+            Self::CutOff(_) => "cut_off".into(),
+            Self::Refused(_) => "refused".into(),
+            Self::NoVerdict(_) => "no_verdict".into(),
+        }
+    }
+
+    fn attempt_timeout(after: Duration) -> Self {
+        Self::Timeout(after)
+    }
+}
+
+/// How long the provider wants quiet: `retry-after-ms`, then seconds (float), then an HTTP date.
+/// `x-should-retry: false` is the provider's word that it is no use: treated as a very long wait.
+pub fn retry_after(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Option<Duration> {
+    if header("x-should-retry").as_deref() == Some("false") {
+        return Some(Duration::from_secs(86_400));
+    }
+    if let Some(ms) = header("retry-after-ms").and_then(|v| v.trim().parse::<f64>().ok()) {
+        return seconds(ms / 1_000.0);
+    }
+    let value = header("retry-after")?;
+    if let Ok(s) = value.trim().parse::<f64>() {
+        return seconds(s);
+    }
+    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
+    seconds((date.as_millisecond() - now.as_millisecond()).max(0) as f64 / 1_000.0)
+}
+
+fn seconds(s: f64) -> Option<Duration> {
+    const DAY: f64 = 86_400.0;
+    (s.is_finite() && s >= 0.0).then(|| Duration::from_secs_f64(s.min(DAY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, code: &str) -> ModelError {
+        ModelError::from_answer("openai", status, &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#), None)
+    }
+
+    #[test]
+    fn the_table_of_outcomes() {
+        // (error, retry, fall back, counts)
+        let table = [
+            (status(400, "context_length_exceeded"), false, true, false),
+            (status(400, "content_policy_violation"), false, false, false),
+            (status(400, ""), false, false, false),
+            (status(422, ""), false, false, false),
+            (status(404, "model_not_found"), false, true, false),
+            (status(401, ""), false, true, false),
+            (status(403, ""), false, true, false),
+            (status(408, ""), true, true, true),
+            (status(409, ""), true, true, false),
+            (status(429, "rate_limit_exceeded"), true, true, false),
+            (status(429, "insufficient_quota"), false, true, false),
+            (status(500, ""), true, true, true),
+            (status(529, ""), true, true, true),
+            (ModelError::Timeout(Duration::ZERO), true, true, true),
+            (ModelError::Connect { provider: String::new(), message: String::new() }, true, true, true),
+            (ModelError::CutOff("length".into()), false, false, false),
+            (ModelError::Refused(String::new()), false, false, false),
+        ];
+        for (error, retry, fall_back, counts) in table {
+            let m = error.meaning();
+            assert_eq!((m.retry, m.fall_back, m.counts), (retry, fall_back, counts), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_error_body_and_of_retry_after() {
+        let message = |body: &str| ModelError::from_answer("p", 500, body, None).to_string();
+        assert!(message(r#"{"error":"plain"}"#).ends_with(": plain"));
+        assert!(message(r#"{"detail":"why"}"#).ends_with(": why"));
+        assert!(message("<html>\x1b[31mbad gateway</html>").contains("␛[31mbad gateway"));
+        assert_eq!(message("{}"), "p answered 500");
+        let now = jiff::Timestamp::from_second(784_111_770).unwrap();
+        let after = |name: &'static str, value: &'static str| retry_after(|h| (h == name).then(|| value.to_owned()), now);
+        assert_eq!(after("retry-after-ms", "1500"), Some(Duration::from_millis(1_500)));
+        assert_eq!(after("retry-after", "2.5"), Some(Duration::from_millis(2_500)));
+        assert_eq!(after("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(after("retry-after", "soon"), None);
+        assert_eq!(after("retry-after", "-1"), None);
+        assert_eq!(after("x-should-retry", "false"), Some(Duration::from_secs(86_400)));
+    }
+}

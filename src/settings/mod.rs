@@ -1,0 +1,240 @@
+//! Everything that can be set: defaults, user's file, workspace's file, environment, flags, in one
+//! validated value that knows where each of its parts came from.
+//!
+//! Why one value: a bound or a timeout that lives in a constant somewhere cannot be found, shown or
+//! changed. An unknown key, a value out of range or a word that is no boolean is an error that names
+//! the place; it never becomes a default in silence.
+
+pub mod env;
+pub mod layers;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::CacheSettings;
+use crate::resilience::breaker::BreakerSettings;
+use crate::resilience::bulkhead::PoolSettings;
+use crate::resilience::retry::RetrySettings;
+use crate::telemetry::log_files::LogSettings;
+
+/// Where the program runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// A developer's machine.
+    #[default]
+    Development,
+    /// Before production.
+    Staging,
+    /// For real.
+    Production,
+}
+
+/// Which connections may leave the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Egress {
+    /// Every one.
+    AllowAll,
+    /// Those of configured providers.
+    #[default]
+    DenyByDefault,
+    /// None but loopback.
+    DenyAll,
+}
+
+/// The engine's bounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct EngineSettings {
+    /// Runs at once; the rest wait in the journal.
+    pub max_concurrent_runs: u32,
+    /// Longest time of one step, milliseconds.
+    pub step_timeout_ms: u64,
+    /// Runs kept in the journal.
+    pub runs_kept: u32,
+    /// Runs that may wait; beyond it a trigger is refused.
+    pub queue: u32,
+    /// Bytes of redacted diff kept with a run and shown to models.
+    pub diff_kept_bytes: usize,
+    /// Bytes of diff that one prompt may hold; what does not fit is said in the coverage.
+    pub prompt_bytes: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { max_concurrent_runs: 8, step_timeout_ms: 120_000, runs_kept: 10_000, queue: 10_000, diff_kept_bytes: 1 << 20, prompt_bytes: 200_000 }
+    }
+}
+
+/// The four caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Caches {
+    /// Agent files.
+    pub agents: CacheSettings,
+    /// Knowledge documents.
+    pub knowledge: CacheSettings,
+    /// The registry.
+    pub registry: CacheSettings,
+    /// Models' answers.
+    pub responses: CacheSettings,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        let minutes = |ttl: u64| CacheSettings { ttl_ms: ttl * 60_000, ..CacheSettings::default() };
+        Self { agents: minutes(5), knowledge: minutes(10), registry: minutes(15), responses: minutes(10) }
+    }
+}
+
+/// What the documents promise; a figure beyond its target is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Targets {
+    /// Median, milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: f64,
+    /// Share of runs that fail.
+    pub error_rate: f64,
+    /// Share of gets answered by a cache.
+    pub cache_hit_rate: f64,
+    /// Calls a second.
+    pub throughput: f64,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { p50_ms: 100.0, p99_ms: 300.0, error_rate: 0.001, cache_hit_rate: 0.95, throughput: 100.0 }
+    }
+}
+
+/// How the console looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ConsoleSettings {
+    /// Frames a second at most; 0: 30, or 10 over SSH.
+    pub fps: u32,
+    /// Only ASCII characters.
+    pub ascii: bool,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self { fps: 0, ascii: false }
+    }
+}
+
+/// Switches that can be changed while running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Flags {
+    /// Reports are written on the async path; off: on a blocking thread.
+    pub async_file_io: bool,
+    /// Breakers decide.
+    pub circuit_breaker: bool,
+    /// One load for all who ask.
+    pub cache_stampede_protection: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { async_file_io: true, circuit_breaker: true, cache_stampede_protection: true }
+    }
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Settings {
+    /// development, staging, production.
+    pub environment: Environment,
+    /// No outbound connection at all but loopback.
+    pub safe_mode: bool,
+    /// Which connections may leave the machine.
+    pub egress: Egress,
+    /// Replaces the default model of the workspace.
+    pub default_model: Option<String>,
+    /// Ask other models when one fails.
+    pub fallback: Fallback,
+    /// The engine.
+    pub engine: EngineSettings,
+    /// Every breaker.
+    pub breaker: BreakerSettings,
+    /// Pools by name; a provider's own name, or `default` for those not listed.
+    pub pools: BTreeMap<String, PoolSettings>,
+    /// The caches.
+    pub cache: Caches,
+    /// The retry loop.
+    pub retry: RetrySettings,
+    /// Targets.
+    pub targets: Targets,
+    /// The log files.
+    pub logs: LogSettings,
+    /// The console.
+    pub console: ConsoleSettings,
+    /// Feature flags.
+    pub flags: Flags,
+    /// Hosts that a key may be sent to, beside the built-in providers' own: variable → hosts. Only the
+    /// user's own file and the environment may say this.
+    pub key_hosts: BTreeMap<String, Vec<String>>,
+}
+
+/// A switch that is on by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fallback(pub bool);
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+impl Settings {
+    /// The pool settings for a provider's pool.
+    pub fn pool(&self, name: &str) -> PoolSettings {
+        let built_in = match name {
+            "perplexity" => PoolSettings { limit: 5, ..PoolSettings::default() },
+            _ => PoolSettings::default(),
+        };
+        self.pools.get(name).or_else(|| self.pools.get("default")).copied().unwrap_or(built_in)
+    }
+
+    /// True when nothing may leave the machine.
+    pub fn loopback_only(&self) -> bool {
+        self.safe_mode || self.egress == Egress::DenyAll
+    }
+
+    /// The first value that is out of its range, as a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let least = |name: &str, value: u64, least: u64| {
+            if value < least { Err(format!("{name} is {value}; it must be at least {least}")) } else { Ok(()) }
+        };
+        let share = |name: &str, value: f64| {
+            if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(format!("{name} is {value}; it must be from 0 to 1")) }
+        };
+        least("engine.maxConcurrentRuns", u64::from(self.engine.max_concurrent_runs), 1)?;
+        least("engine.stepTimeoutMs", self.engine.step_timeout_ms, 1)?;
+        least("engine.runsKept", u64::from(self.engine.runs_kept), 1)?;
+        least("engine.queue", u64::from(self.engine.queue), 1)?;
+        least("breaker.failures", u64::from(self.breaker.failures), 1)?;
+        least("breaker.windowMs", self.breaker.window_ms, 1_000)?;
+        least("breaker.halfOpenTrials", u64::from(self.breaker.half_open_trials), 1)?;
+        least("retry.attempts", u64::from(self.retry.attempts), 1)?;
+        least("logs.days", u64::from(self.logs.days), 1)?;
+        for (name, pool) in &self.pools {
+            least(&format!("pools.{}.limit", crate::text::clean_line(name, 40)), u64::from(pool.limit), 1)?;
+        }
+        share("breaker.failureRate", self.breaker.failure_rate)?;
+        share("retry.budgetRatio", self.retry.budget_ratio)?;
+        share("targets.errorRate", self.targets.error_rate)?;
+        share("targets.cacheHitRate", self.targets.cache_hit_rate)?;
+        if self.console.fps > 120 {
+            return Err(format!("console.fps is {}; it must be at most 120", self.console.fps));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Which agents an event selects: `agents/events.yaml`, or the built-in table where it is absent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::trust::Trust;
+use super::{Problem, built_in, locate};
+use crate::files::Root;
+
+/// Where it is.
+pub const FILE: &str = "agents/events.yaml";
+
+/// How an event's agents run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// All at once.
+    Parallel,
+    /// One after another, in the order listed.
+    Sequential,
+}
+
+/// What a run of the event can end in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeKind {
+    /// The four actions of a pull request.
+    Review,
+    /// `pass` instead of a merge.
+    Health,
+}
+
+/// One event's rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventRule {
+    /// The agents, in order.
+    pub agents: Vec<String>,
+    /// How they run.
+    #[serde(default = "sequential")]
+    pub strategy: Strategy,
+    /// What it can end in.
+    #[serde(default = "review")]
+    pub outcome: OutcomeKind,
+    /// Longest time of one step, milliseconds; the engine's setting where absent.
+    #[serde(default)]
+    pub step_timeout_ms: Option<u64>,
+    /// When it runs by itself.
+    #[serde(default)]
+    pub schedule: Option<serde_json::Value>,
+    /// Without a diff there is nothing to review.
+    #[serde(default)]
+    pub needs_diff: bool,
+}
+
+fn sequential() -> Strategy {
+    Strategy::Sequential
+}
+
+fn review() -> OutcomeKind {
+    OutcomeKind::Review
+}
+
+/// The table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTable {
+    /// 1.
+    #[serde(default)]
+    pub version: u32,
+    /// By name; `default` answers all others.
+    pub events: BTreeMap<String, EventRule>,
+}
+
+impl EventTable {
+    /// The rule for an event and whether it is its own (else the default's).
+    pub fn rule(&self, event: &str) -> Option<(&EventRule, bool)> {
+        match self.events.get(event) {
+            Some(rule) => Some((rule, event != "default")),
+            None => self.events.get("default").map(|rule| (rule, false)),
+        }
+    }
+}
+
+/// Loads the table; where it is absent or broken, the built-in one (with a problem in the second case).
+pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> EventTable {
+    let help = "Mend the YAML at this place; until then the built-in events are used.";
+    let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else { return built_in::events() };
+    if table.version != 1 {
+        let message = format!("version {} is not known", table.version);
+        problems.push(Problem::error(FILE, locate::key(&text, "version"), message, "Write `version: 1`."));
+    }
+    for (name, rule) in &mut table.events {
+        if rule.agents.is_empty() {
+            let message = format!("event {} selects no agent", crate::text::clean_line(name, 80));
+            problems.push(Problem::error(FILE, locate::key(&text, name), message, "Name at least one agent."));
+        }
+        if rule.schedule.is_some() && trust != Trust::Trusted {
+            rule.schedule = None;
+            let message = format!("the schedule of {} is ignored: the workspace is not trusted", crate::text::clean_line(name, 80));
+            problems.push(Problem::warning(FILE, locate::key(&text, name), message, "Look at it, then run `bsm trust`."));
+        }
+    }
+    if !table.events.contains_key("default")
+        && let Some(rule) = built_in::events().events.remove("default")
+    {
+        table.events.insert("default".into(), rule);
+    }
+    table
+}

@@ -1,0 +1,56 @@
+//! Knowledge documents: `data/knowledge/index.json` and the files it lists.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::files::{FileError, Root};
+use crate::text::Untrusted;
+
+/// One document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its file's name.
+    pub name: Untrusted,
+    /// Its text.
+    pub text: Untrusted,
+}
+
+/// The documents of a workspace and what could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Knowledge {
+    /// In the order listed.
+    pub documents: Vec<Document>,
+    /// One line a failure.
+    pub failures: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    documents: Vec<String>,
+}
+
+/// Most documents read.
+const MOST: usize = 200;
+
+/// Loads the documents of the workspace at `root` (`None`: the built-in one's).
+///
+/// # Errors
+/// When the folder cannot be opened, or its index cannot be read.
+pub fn load(root: Option<&Path>) -> Result<Knowledge, String> {
+    let Some(root) = root else { return Ok(super::built_in::knowledge()) };
+    let root = Root::open(root).map_err(|e| e.to_string())?;
+    let index = match root.read_text(Path::new("data/knowledge/index.json"), super::LARGEST_FILE) {
+        Ok(text) => serde_json::from_str::<Index>(&text).map_err(|e| format!("data/knowledge/index.json: {e}"))?,
+        Err(FileError::NotFound(_)) => return Ok(Knowledge::default()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut knowledge = Knowledge::default();
+    for name in index.documents.into_iter().take(MOST) {
+        match root.read_text(&Path::new("data/knowledge").join(&name), super::LARGEST_FILE) {
+            Ok(text) => knowledge.documents.push(Document { name: name.into(), text: text.into() }),
+            Err(error) => knowledge.failures.push(crate::text::clean_line(&error.to_string(), 200)),
+        }
+    }
+    Ok(knowledge)
+}
