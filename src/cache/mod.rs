@@ -54,8 +54,8 @@ pub struct CacheStats {
     pub max_bytes: u64,
     /// Settings: fresh for this long, milliseconds.
     pub ttl_ms: u64,
-    /// Age of the youngest value in whole seconds, if any was loaded.
-    pub age_s: Option<u64>,
+    /// When the youngest value was loaded, wall time in milliseconds (an age would change every second).
+    pub loaded_ms: Option<i64>,
     /// True when the youngest value is still fresh.
     pub valid: bool,
     /// Answered fresh from the cache.
@@ -153,6 +153,7 @@ struct Counters {
 #[derive(Default)]
 struct Last {
     loaded_at: Option<Instant>,
+    loaded_ms: Option<i64>,
     error: Option<String>,
     failed_at: Option<Instant>,
 }
@@ -283,7 +284,7 @@ where
             bytes: self.store.weight(),
             max_bytes: self.store.capacity(),
             ttl_ms: settings.ttl_ms,
-            age_s: age.map(|a| a.as_secs()),
+            loaded_ms: last.loaded_ms,
             valid: age.is_some_and(|a| a < Duration::from_millis(settings.ttl_ms)),
             hits: self.counters.hits.load(Relaxed),
             misses: self.counters.misses.load(Relaxed),
@@ -353,6 +354,7 @@ where
                 last.failed_at = None;
                 if current {
                     last.loaded_at = Some(now);
+                    last.loaded_ms = Some(self.clock.wall_ms());
                     let entry = Entry { weight: (self.weigh)(value), value: Arc::clone(value), at: now };
                     self.store.insert(key.to_owned(), Arc::new(entry));
                 }

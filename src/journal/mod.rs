@@ -139,6 +139,17 @@ impl Journal {
         .await
     }
 
+    /// The engine stops in good order: the run waits for the next start, and this start does not count
+    /// against it.
+    pub async fn park(&self, id: &str) -> Result<(), JournalError> {
+        let id = id.to_owned();
+        self.write(move |tx| {
+            let sql = "UPDATE runs SET status = 'queued', starts = max(starts - 1, 0) WHERE id = ?1 AND finished_ms IS NULL";
+            tx.prepare_cached(sql)?.execute([id]).map(drop)
+        })
+        .await
+    }
+
     /// A step has ended. The first result stays: a step never counts twice.
     pub async fn step(&self, row: StepRow) -> Result<(), JournalError> {
         self.write(move |tx| {

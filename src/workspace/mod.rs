@@ -156,6 +156,36 @@ impl Workspace {
         Ok(workspace)
     }
 
+    /// This version with the parts that broke taken from the last good one; true when there were any.
+    #[must_use]
+    pub fn keeping_good(mut self, old: &Self) -> (Self, bool) {
+        let broken = |file: &str| self.problems.iter().any(|p| p.severity == Level::Error && p.file == file && p.line.is_some());
+        let (events, models, registry) = (broken(events::FILE), broken(models::FILE), broken(registry::FILE));
+        let agents = self.problems.iter().any(|p| p.severity == Level::Error && p.file.starts_with("data/agents/"));
+        let mut kept = false;
+        if events && self.events != old.events {
+            self.events = old.events.clone();
+            kept = true;
+        }
+        if models && self.models != old.models {
+            self.models = old.models.clone();
+            kept = true;
+        }
+        if registry && self.registry.is_none() && old.registry.is_some() {
+            self.registry.clone_from(&old.registry);
+            kept = true;
+        }
+        if agents {
+            for agent in &old.agents {
+                if self.agent(&agent.id).is_none() {
+                    self.agents.push(Arc::clone(agent));
+                    kept = true;
+                }
+            }
+        }
+        (self, kept)
+    }
+
     /// The agent of that id.
     pub fn agent(&self, id: &str) -> Option<&Arc<Agent>> {
         self.agents.iter().find(|a| a.id == id)

@@ -1,0 +1,203 @@
+//! What all parts of a running engine share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::audit::Audit;
+use super::report::ReportFolder;
+use super::types::event::Event;
+use super::types::run::RunResult;
+use super::types::snapshot::{Alert, Mode, RunBrief};
+use crate::cache::Cache;
+use crate::journal::{Journal, JournalError};
+use crate::model::provider::Surroundings;
+use crate::model::service::ModelService;
+use crate::resilience::clock::{Clock, lock};
+use crate::review::redact::Redactor;
+use crate::settings::Settings;
+use crate::settings::env::Env;
+use crate::state::StateDir;
+use crate::telemetry::availability::Availability;
+use crate::telemetry::latency::Latency;
+use crate::telemetry::log_files::LogGuard;
+use crate::telemetry::rate::Rate;
+use crate::workspace::knowledge::Knowledge;
+use crate::workspace::registry::Registry;
+use crate::workspace::Workspace;
+
+/// Alerts kept.
+const ALERTS: usize = 20;
+/// Finished runs kept for the list.
+const RECENT: usize = 40;
+
+/// A run that has not ended.
+pub struct LiveRun {
+    /// As it is now.
+    pub view: Mutex<RunResult>,
+    /// What its list entry says beside that.
+    pub title: Option<crate::text::Untrusted>,
+    /// First begun, wall time.
+    pub started_ms: Mutex<Option<i64>>,
+    /// Stops it.
+    pub cancel: CancellationToken,
+}
+
+/// Counters of the engine itself.
+#[derive(Default)]
+pub struct Counters {
+    /// Runs ended.
+    pub finished: AtomicU64,
+    /// Of those, failed.
+    pub failed: AtomicU64,
+    /// Refused because the queue was full.
+    pub refused: AtomicU64,
+    /// Journal writes tried again.
+    pub journal_retries: AtomicU64,
+    /// Writers that are failing right now.
+    pub journal_failing: AtomicU32,
+}
+
+/// The shared state.
+pub struct Core {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Settings now.
+    pub settings: ArcSwap<Settings>,
+    /// Variables.
+    pub env: Env,
+    /// How it was started.
+    pub mode: Mode,
+    /// The workspace's folder.
+    pub root: Option<PathBuf>,
+    /// Its last good version.
+    pub workspace: ArcSwap<Workspace>,
+    /// A broken edit is not in effect.
+    pub kept_last_good: AtomicBool,
+    /// The journal.
+    pub journal: Journal,
+    /// The state directory.
+    pub state: StateDir,
+    /// Where reports go; `None`: nowhere.
+    pub reports: Option<ReportFolder>,
+    /// Models.
+    pub models: ModelService,
+    /// Where the simulator is.
+    pub simulator: Option<crate::model::simulator::Simulator>,
+    /// Loaded workspaces.
+    pub agents_cache: Arc<Cache<Workspace, String>>,
+    /// Knowledge.
+    pub knowledge_cache: Arc<Cache<Knowledge, String>>,
+    /// The registry.
+    pub registry_cache: Arc<Cache<Option<Registry>, String>>,
+    /// Takes secrets out.
+    pub redactor: ArcSwap<Redactor>,
+    /// The audit trail.
+    pub audit: Audit,
+    /// The log, where one runs.
+    pub log: Option<Arc<LogGuard>>,
+    /// Runs that have not ended.
+    pub live: Mutex<BTreeMap<String, Arc<LiveRun>>>,
+    /// Runs that have, newest first.
+    pub recent: Mutex<VecDeque<RunBrief>>,
+    /// Newest first.
+    pub alerts: Mutex<VecDeque<Alert>>,
+    /// Places for runs.
+    pub slots: Arc<Semaphore>,
+    /// Runs' time from start to decision.
+    pub run_latency: Latency,
+    /// Runs taken in.
+    pub runs_rate: Rate,
+    /// Counters.
+    pub counters: Counters,
+    /// Time the engine could work.
+    pub availability: Availability,
+    /// Started, wall time.
+    pub started_ms: i64,
+    /// Something changed: assemble a new picture.
+    pub dirty: Notify,
+    /// What happens.
+    pub events: broadcast::Sender<Event>,
+    /// Begins the stop.
+    pub stopping: CancellationToken,
+    /// All tasks of runs.
+    pub tasks: TaskTracker,
+}
+
+impl Core {
+    /// Tells the world, and asks for a new picture.
+    pub fn tell(&self, event: Event) {
+        // Without listeners nobody misses it.
+        let _ = self.events.send(event);
+        self.dirty.notify_one();
+    }
+
+    /// An alert: header, list, log, event.
+    pub fn alert(&self, bad: bool, text: String) {
+        if bad { tracing::warn!(alert = text) } else { tracing::info!(alert = text) }
+        let mut alerts = lock(&self.alerts);
+        alerts.push_front(Alert { at_ms: self.clock.wall_ms(), bad, text: text.clone() });
+        alerts.truncate(ALERTS);
+        drop(alerts);
+        self.tell(Event::Notice { bad, text });
+    }
+
+    /// A run has ended: from live to recent.
+    pub fn retire(&self, id: &str, brief: RunBrief) {
+        lock(&self.live).remove(id);
+        let mut recent = lock(&self.recent);
+        recent.push_front(brief);
+        recent.truncate(RECENT);
+    }
+
+    /// The run, if it has not ended.
+    pub fn live(&self, id: &str) -> Option<Arc<LiveRun>> {
+        lock(&self.live).get(id).cloned()
+    }
+
+    /// What decides how providers are built, right now.
+    pub fn surroundings<'a>(&'a self, settings: &'a Settings) -> Surroundings<'a> {
+        Surroundings { settings, env: &self.env, simulator: self.simulator.as_ref().map(|s| s.url()), clock: &self.clock }
+    }
+
+    /// Writes to the journal until it succeeds: work that was done is not lost to a full disk.
+    /// Gives up only when the engine stops.
+    pub async fn persist<F, Fut>(&self, mut write: F) -> Result<(), JournalError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<(), JournalError>>,
+    {
+        let mut failing = false;
+        let result = loop {
+            match write().await {
+                Ok(()) => break Ok(()),
+                Err(JournalError::Closed) => break Err(JournalError::Closed),
+                Err(error) => {
+                    self.counters.journal_retries.fetch_add(1, Relaxed);
+                    if !failing {
+                        failing = true;
+                        self.counters.journal_failing.fetch_add(1, Relaxed);
+                        self.availability.set(false, self.clock.now());
+                        self.alert(true, format!("{error}; work waits until it can be kept"));
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.stopping.cancelled() => break Err(JournalError::Closed),
+            }
+        };
+        if failing && self.counters.journal_failing.fetch_sub(1, Relaxed) == 1 {
+            self.availability.set(true, self.clock.now());
+            self.alert(false, "the journal can be written again".into());
+        }
+        result
+    }
+}

@@ -1,0 +1,44 @@
+//! The engine: an event goes in; a decision, a report and a picture come out.
+//!
+//! The way of a run, never turning back: [`intake`] (rules on the raw change, redaction, journal) →
+//! [`run`] (its turn, its agents) → [`step`] (rules' verdict, model's verdict, the stricter) →
+//! [`decision`] → [`report`]. [`handle`] carries commands in and pictures out; [`picture`] assembles
+//! them. Faces know the trait [`Operator`] and nothing else.
+
+pub mod audit;
+pub mod core;
+pub mod decision;
+pub mod handle;
+pub mod intake;
+pub mod picture;
+pub mod prompt;
+pub mod report;
+pub mod run;
+pub mod step;
+pub mod types;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+pub use handle::{EngineConfig, Handle, StartError};
+use types::command::{Envelope, Refused, Reply};
+use types::event::EventStream;
+use types::query::{Answer, Capabilities, Query, QueryError};
+use types::snapshot::Snapshot;
+
+/// The seam between the engine and every face. In the process it is [`Handle`]; over HTTP and from a
+/// recording it will be others.
+pub trait Operator: Send + Sync {
+    /// The newest picture; an unchanged one is not published.
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>>;
+    /// What happens from now on.
+    fn events(&self) -> EventStream;
+    /// Sends a command.
+    fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>>;
+    /// Asks for details.
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<Answer, QueryError>>;
+    /// What this engine can do.
+    fn capabilities(&self) -> Capabilities;
+}

@@ -1,0 +1,201 @@
+//! Assembles the picture and publishes it when something in it has changed.
+//!
+//! Why not on every change: a burst of two hundred runs changes thousands of things a second; a person
+//! can follow a few pictures. And why not on a clock alone: an unchanged picture is not published, so
+//! that an idle screen writes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::core::Core;
+use super::run::brief;
+use super::types::event::Event;
+use super::types::run::RunState;
+use super::types::snapshot::{Health, Losses, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats};
+use crate::resilience::breaker::BreakerState;
+use crate::resilience::clock::lock;
+use crate::telemetry::resources::{ResourceStats, Resources};
+use crate::text::Untrusted;
+use crate::workspace::Level;
+use crate::workspace::trust::Trust;
+
+/// Shortest time between two pictures.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Rates and windows move on even when nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+/// Runs in the picture.
+const RUNS: usize = 40;
+
+/// Publishes pictures until the engine stops.
+pub async fn publish(core: Arc<Core>, sender: watch::Sender<Arc<Snapshot>>) {
+    let mut resources = Resources::new(core.state.path().to_path_buf());
+    let mut sampled = resources.sample();
+    let mut last_sample = core.clock.now();
+    let mut sequence = 0;
+    loop {
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            () = core.dirty.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+        tell_transitions(&core);
+        if core.clock.now().saturating_duration_since(last_sample) >= Duration::from_secs(2) {
+            last_sample = core.clock.now();
+            sampled = resources.sample();
+        }
+        let mut snapshot = assemble(&core, sampled);
+        snapshot.sequence = sequence;
+        let changed = sender.send_if_modified(|old| {
+            snapshot.sequence = old.sequence;
+            if **old == snapshot {
+                return false;
+            }
+            snapshot.sequence = old.sequence + 1;
+            *old = Arc::new(snapshot.clone());
+            true
+        });
+        if changed {
+            sequence = snapshot.sequence;
+        }
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            () = tokio::time::sleep(SHORTEST) => {}
+        }
+    }
+}
+
+fn tell_transitions(core: &Core) {
+    let mut transitions = Vec::new();
+    core.models.for_each(|name, live| transitions.extend(live.guards.breaker.take_transitions().into_iter().map(|t| (name.to_owned(), t))));
+    for (name, transition) in transitions {
+        let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
+        let word = serde_json::to_value(transition.to).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        core.alert(bad, format!("{name} {word}: {}", transition.cause));
+        core.tell(Event::Breaker { name, transition });
+    }
+}
+
+/// The picture at this moment.
+pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
+    let now = core.clock.now();
+    let settings = core.settings.load();
+    let meters = core.models.meters();
+    let (mut breakers, mut pools, mut limiters) = (Vec::new(), Vec::new(), Vec::new());
+    core.models.for_each(|_, live| {
+        breakers.push(live.guards.breaker.stats(now));
+        let pool = live.guards.pool.stats();
+        if !pools.iter().any(|p: &crate::resilience::bulkhead::PoolStats| p.name == pool.name) {
+            pools.push(pool);
+        }
+        limiters.push(live.guards.limiter.stats());
+    });
+    let runs = runs(core);
+    let live_total = lock(&core.live).len() as u32;
+    let running = lock(&core.live).values().filter(|l| lock(&l.view).state == RunState::Running).count() as u32;
+    let counts = RunCounts {
+        running,
+        queued: live_total.saturating_sub(running),
+        finished: core.counters.finished.load(Relaxed),
+        failed: core.counters.failed.load(Relaxed),
+    };
+    let workspace = workspace(core);
+    let mut snapshot = Snapshot {
+        version: VERSION,
+        sequence: 0,
+        started_ms: core.started_ms,
+        health: Health::Healthy,
+        reasons: Vec::new(),
+        workspace,
+        mode: core.mode.clone(),
+        flags: settings.flags,
+        targets: settings.targets,
+        added_latency: meters.added.stats(now),
+        call_latency: meters.call.stats(now),
+        run_latency: core.run_latency.stats(now),
+        calls: meters.sent.stats(now),
+        runs_rate: core.runs_rate.stats(now),
+        calls_failed: meters.failed.load(Relaxed),
+        tokens: meters.tokens.load(Relaxed),
+        cost_usd: meters.cost_micro_usd.load(Relaxed) as f64 / 1e6,
+        caches: vec![core.agents_cache.stats(), core.knowledge_cache.stats(), core.registry_cache.stats(), core.models.cache_stats()],
+        breakers,
+        pools,
+        limiters,
+        retry_budget: core.models.policy().budget().stats(&settings.retry, now),
+        providers: core.models.providers(),
+        resources,
+        availability: (core.availability.percent(now) * 100.0).floor() / 100.0,
+        counts,
+        runs,
+        alerts: lock(&core.alerts).iter().cloned().collect(),
+        losses: Losses {
+            log_lines: core.log.as_ref().map_or(0, |l| l.dropped()),
+            runs_refused: core.counters.refused.load(Relaxed),
+            journal_retries: core.counters.journal_retries.load(Relaxed),
+            audit_lines: core.audit.lost(),
+        },
+    };
+    judge(core, &mut snapshot);
+    snapshot
+}
+
+/// Health in a word, and why.
+fn judge(core: &Core, snapshot: &mut Snapshot) {
+    let mut worst = Health::Healthy;
+    let mut reasons: Vec<(Health, String)> = Vec::new();
+    if core.counters.journal_failing.load(Relaxed) > 0 {
+        reasons.push((Health::Unhealthy, "the journal cannot be written".into()));
+    }
+    for breaker in &snapshot.breakers {
+        match breaker.state {
+            BreakerState::Open => reasons.push((Health::Degraded, format!("{} open", breaker.name))),
+            BreakerState::HalfOpen => reasons.push((Health::Degraded, format!("{} recovering", breaker.name))),
+            BreakerState::Isolated => reasons.push((Health::Degraded, format!("{} isolated", breaker.name))),
+            BreakerState::Closed | BreakerState::Disabled => {}
+        }
+    }
+    if snapshot.workspace.kept_last_good {
+        reasons.push((Health::Degraded, "a broken edit is not in effect".into()));
+    } else if snapshot.workspace.errors > 0 {
+        reasons.push((Health::Degraded, format!("{} errors in the workspace", snapshot.workspace.errors)));
+    }
+    if snapshot.workspace.trust == Trust::Changed {
+        reasons.push((Health::Degraded, "the workspace changed since it was trusted".into()));
+    }
+    reasons.sort_by(|a, b| b.0.cmp(&a.0));
+    for (health, _) in &reasons {
+        worst = worst.max(*health);
+    }
+    snapshot.health = worst;
+    snapshot.reasons = reasons.into_iter().map(|(_, text)| text).collect();
+}
+
+fn workspace(core: &Core) -> WorkspaceStats {
+    let workspace = core.workspace.load();
+    let count = |level: Level| workspace.problems.iter().filter(|p| p.severity == level).count() as u32;
+    WorkspaceStats {
+        name: Untrusted::new(workspace.name.clone()),
+        root: workspace.root.as_ref().map(|r| Untrusted::new(r.display().to_string())),
+        trust: workspace.trust,
+        agents: workspace.agents.len() as u32,
+        errors: count(Level::Error),
+        warnings: count(Level::Warning),
+        kept_last_good: core.kept_last_good.load(Relaxed),
+    }
+}
+
+/// Live runs and the newest ended ones, newest first.
+pub fn runs(core: &Core) -> Vec<RunBrief> {
+    let mut briefs: Vec<RunBrief> = {
+        let live = lock(&core.live);
+        // Ids begin with their time: the last entries are the newest.
+        live.values().rev().take(RUNS).map(|l| brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None)).collect()
+    };
+    briefs.extend(lock(&core.recent).iter().take(RUNS).cloned());
+    briefs.sort_by(|a, b| b.created_ms.cmp(&a.created_ms).then_with(|| b.id.cmp(&a.id)));
+    briefs.truncate(RUNS);
+    briefs
+}

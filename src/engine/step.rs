@@ -1,0 +1,150 @@
+//! One agent in a run: the rules' verdict, the model's where one can be had, and the stricter of both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::prompt;
+use super::types::run::{Input, Plan, Step, StepStatus};
+use crate::cache::Source;
+use crate::model::service::{Ask, AskError};
+use crate::resilience::bulkhead::Lane;
+use crate::resilience::deadline::Deadline;
+use crate::resilience::policy::elapsed_ms;
+use crate::review::finding::{Finding, Severity};
+use crate::review::verdict::{self, Verdict};
+use crate::text::Untrusted;
+use crate::workspace::agent::Agent;
+use crate::workspace::knowledge::Knowledge;
+
+/// What a step needs to know.
+pub struct StepContext {
+    /// The run.
+    pub run: String,
+    /// Its correlation id.
+    pub correlation: String,
+    /// Its event.
+    pub event: String,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// What the rules saw.
+    pub input: Arc<Input>,
+    /// The redacted diff.
+    pub diff: Arc<str>,
+    /// The documents, loaded once a run.
+    pub knowledge: Arc<Knowledge>,
+}
+
+/// A finished step and the files its model could not see.
+pub struct StepDone {
+    /// The step.
+    pub step: Step,
+    /// Left out of the prompt.
+    pub left_out: Vec<Untrusted>,
+}
+
+/// Carries out one step. It never fails: what goes wrong is in the step.
+pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> StepDone {
+    let began = core.clock.now();
+    let mut step = Step { started_at: Some(core.clock.wall_ms()), ..Step::queued(agent_id) };
+    let mut left_out = Vec::new();
+    match core.workspace.load().agent(agent_id).cloned() {
+        None => {
+            step.status = StepStatus::Failed;
+            step.error = Some("unknown_agent: the event names it, but there is no such agent".into());
+        }
+        Some(agent) => {
+            step.findings = context.input.findings.iter().filter(|f| agent.decides_by(f.pack())).cloned().collect();
+            let rules = verdict::of_findings(&step.findings);
+            step.verdict = Some(rules);
+            if context.plan.offline || core.models.ready().is_empty() {
+                step.status = StepStatus::Succeeded;
+            } else {
+                left_out = ask_model(core, context, &agent, &mut step, rules).await;
+            }
+        }
+    }
+    step.duration_ms = Some(elapsed_ms(began, core.clock.now()));
+    tracing::info!(
+        run = context.run,
+        corr = context.correlation,
+        agent = agent_id,
+        status = step.status.word(),
+        verdict = step.verdict.map_or("none", Verdict::word),
+        ms = step.duration_ms,
+        "step ended"
+    );
+    StepDone { step, left_out }
+}
+
+async fn ask_model(core: &Core, context: &StepContext, agent: &Agent, step: &mut Step, rules: Verdict) -> Vec<Untrusted> {
+    let settings = core.settings.load();
+    let prompt = prompt::build(agent, &context.event, &context.input, &context.diff, &context.knowledge.documents, settings.engine.prompt_bytes);
+    let ask = Ask {
+        wanted: agent.model_name.clone(),
+        task: agent.task().to_owned(),
+        complexity: complexity(&context.input).to_owned(),
+        system: prompt.system,
+        user: prompt.user,
+        tenant: "engine".into(),
+        deadline: Deadline::after(core.clock.now(), Duration::from_millis(context.plan.step_timeout_ms)),
+        lane: Lane::Run,
+        validate: |answer| verdict::parse(answer.text.raw()).map(drop).map_err(|e| e.to_string()),
+    };
+    let asked = core.models.ask(ask).await;
+    step.attempts = asked.trace.iter().filter(|a| a.sent).count() as u32;
+    step.trace = asked.trace;
+    for attempt in step.trace.iter().filter(|a| a.outcome != "ok") {
+        tracing::warn!(run = context.run, corr = context.correlation, agent = agent.id, upstream = attempt.upstream, outcome = attempt.outcome, "attempt failed");
+    }
+    match asked.result {
+        Ok((answer, source)) => match verdict::parse(answer.text.raw()) {
+            Ok(model) => {
+                step.status = StepStatus::Succeeded;
+                step.verdict = Some(verdict::stricter(rules, Some(&model)));
+                // What a model says about a secret it was shown redacted is redacted all the same.
+                let redactor = core.redactor.load();
+                step.findings.extend(model.findings.into_iter().map(|f| Finding { message: Untrusted::new(redactor.text(f.message.raw())), ..f }));
+                step.model = Some(answer.model.clone());
+                (step.source, step.stale) = described(source);
+                if source == Source::Loaded {
+                    step.tokens = answer.tokens;
+                    step.cost_usd = answer.cost_usd;
+                }
+            }
+            Err(error) => degrade(core, step, &AskError::Broken(error.to_string())),
+        },
+        Err(error) => degrade(core, step, &error),
+    }
+    prompt.left_out
+}
+
+fn described(source: Source) -> (Option<String>, bool) {
+    let (word, stale) = match source {
+        Source::Hit(_) => ("cache", false),
+        Source::Stale(_) => ("stale", true),
+        Source::Shared => ("shared", false),
+        Source::Loaded => ("loaded", false),
+    };
+    (Some(word.to_owned()), stale)
+}
+
+/// The rules' verdict stands, but a model was wanted: missing evidence, never an approval.
+fn degrade(core: &Core, step: &mut Step, error: &AskError) {
+    step.status = StepStatus::Degraded;
+    step.error = Some(Untrusted::new(core.redactor.load().text(&error.to_string())));
+}
+
+/// How much is at stake, for the choice of a model.
+fn complexity(input: &Input) -> &'static str {
+    let worst = input.findings.iter().map(|f| f.severity).max();
+    let lines = input.size.added.saturating_add(input.size.removed);
+    match worst {
+        Some(Severity::Critical) => "critical",
+        Some(Severity::High) => "high",
+        _ if lines > 500 => "high",
+        Some(Severity::Medium) => "medium",
+        _ if lines > 100 => "medium",
+        _ => "low",
+    }
+}

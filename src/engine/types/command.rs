@@ -1,0 +1,285 @@
+//! The one public verb. Keys, palette, command line, API and fleet all send it; each is audited.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::review::git::GitError;
+use crate::text::Untrusted;
+
+/// Bytes that are mostly text: a string in JSON where they are UTF-8, else `{"base64": "…"}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blob({} bytes)", self.0.len())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BlobForm {
+    Text(String),
+    Base64 { base64: String },
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => BlobForm::Base64 { base64: STANDARD.encode(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match BlobForm::deserialize(deserializer)? {
+            BlobForm::Text(text) => Ok(Self(text.into_bytes())),
+            BlobForm::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// What a run looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "from")]
+pub enum Subject {
+    /// The diff itself.
+    Diff {
+        /// Its bytes.
+        diff: Blob,
+    },
+    /// A range of a repository on this machine; only local callers may name one.
+    Range {
+        /// The repository.
+        repo: PathBuf,
+        /// `A..B`.
+        range: String,
+    },
+    /// A folder on this machine; only local callers may name one.
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A sample that comes with the binary.
+    Sample {
+        /// `risky` or `docs`.
+        name: String,
+    },
+}
+
+/// A run to start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trigger {
+    /// The event.
+    pub event: String,
+    /// Its payload.
+    #[serde(default)]
+    pub payload: serde_json::Value,
+    /// What it looks at.
+    #[serde(default)]
+    pub subject: Option<Subject>,
+    /// Asked twice with the same key, it runs once.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    /// Models are not asked.
+    #[serde(default)]
+    pub offline: bool,
+}
+
+/// What can be told to an engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "command")]
+pub enum Command {
+    /// Start a run.
+    Trigger(Trigger),
+    /// Stop a run.
+    CancelRun {
+        /// Its id.
+        run: String,
+    },
+    /// Start a run again with what it looked at (redacted as it was kept).
+    RunAgain {
+        /// Its id.
+        run: String,
+    },
+    /// Forget what a cache holds; `None`: all of them.
+    ClearCache {
+        /// agents, knowledge, registry, responses.
+        cache: Option<String>,
+    },
+    /// Close a breaker and forget its window; `None`: all of them.
+    ResetBreaker {
+        /// The provider.
+        breaker: Option<String>,
+    },
+    /// Refuse every call to a provider until its breaker is reset.
+    IsolateBreaker {
+        /// The provider.
+        breaker: String,
+    },
+    /// Change how many calls a pool lets through at once.
+    ResizePool {
+        /// The pool.
+        pool: String,
+        /// Calls at once, 1 or more.
+        limit: u32,
+    },
+    /// Switch a feature flag.
+    SetFlag {
+        /// asyncFileIo, circuitBreaker, cacheStampedeProtection.
+        flag: String,
+        /// On or off.
+        on: bool,
+    },
+    /// Read the workspace again.
+    Reload,
+    /// Change what is logged.
+    SetLogLevel {
+        /// error, warn, info, debug, trace, or a filter.
+        level: String,
+    },
+}
+
+impl Command {
+    /// Its name in the audit trail.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Trigger(_) => "trigger",
+            Self::CancelRun { .. } => "cancel_run",
+            Self::RunAgain { .. } => "run_again",
+            Self::ClearCache { .. } => "clear_cache",
+            Self::ResetBreaker { .. } => "reset_breaker",
+            Self::IsolateBreaker { .. } => "isolate_breaker",
+            Self::ResizePool { .. } => "resize_pool",
+            Self::SetFlag { .. } => "set_flag",
+            Self::Reload => "reload",
+            Self::SetLogLevel { .. } => "set_log_level",
+        }
+    }
+
+    /// What it is about, for the audit trail.
+    pub fn object(&self) -> String {
+        match self {
+            Self::Trigger(t) => t.event.clone(),
+            Self::CancelRun { run } | Self::RunAgain { run } => run.clone(),
+            Self::ClearCache { cache: name } | Self::ResetBreaker { breaker: name } => name.clone().unwrap_or_else(|| "all".into()),
+            Self::IsolateBreaker { breaker } => breaker.clone(),
+            Self::ResizePool { pool, limit } => format!("{pool} to {limit}"),
+            Self::SetFlag { flag, on } => format!("{flag} {}", if *on { "on" } else { "off" }),
+            Self::Reload => "workspace".into(),
+            Self::SetLogLevel { level } => level.clone(),
+        }
+    }
+}
+
+/// A command with who sent it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// What.
+    pub command: Command,
+    /// Who: `console`, `cli`, a token's name.
+    pub actor: String,
+    /// Correlation id; made where it is absent.
+    #[serde(default)]
+    pub correlation: Option<String>,
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "done")]
+pub enum Reply {
+    /// The run is on disk and will run.
+    Accepted {
+        /// Its id.
+        run: String,
+        /// Its correlation id.
+        correlation: String,
+        /// The event has no rule; the default's applies.
+        defaulted: bool,
+    },
+    /// It is done; a sentence says what changed.
+    Done {
+        /// The sentence.
+        what: String,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase", tag = "code")]
+pub enum Refused {
+    /// The engine only shows.
+    #[error("read-only: this engine takes no commands")]
+    ReadOnly,
+    /// There is no such run, cache, breaker, pool or flag.
+    #[error("there is no {what} '{name}'")]
+    NotFound {
+        /// The kind of thing.
+        what: String,
+        /// Its name, cleaned.
+        name: String,
+    },
+    /// The input cannot be used.
+    #[error("{reason}")]
+    InvalidInput {
+        /// A sentence.
+        reason: String,
+    },
+    /// The event selects no agent.
+    #[error("{reason}")]
+    NoAgent {
+        /// A sentence.
+        reason: String,
+    },
+    /// Too much is waiting already.
+    #[error("{waiting} runs are waiting, as many as engine.queue allows; try again later")]
+    Busy {
+        /// How many.
+        waiting: u32,
+    },
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+    /// It could not be put on disk, so it was not accepted.
+    #[error("{reason}")]
+    Journal {
+        /// A sentence.
+        reason: String,
+    },
+}
+
+impl Refused {
+    /// A refusal because of the input.
+    pub fn input(reason: impl std::fmt::Display) -> Self {
+        Self::InvalidInput { reason: crate::text::clean_line(&reason.to_string(), 400) }
+    }
+
+    /// There is nothing of that name.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::NotFound { what: what.to_owned(), name: crate::text::clean_line(name, 80) }
+    }
+}
+
+impl From<GitError> for Refused {
+    fn from(error: GitError) -> Self {
+        Self::input(error)
+    }
+}
+
+/// A payload's title, for lists: `#482` and the like.
+pub fn payload_title(payload: &serde_json::Value) -> Option<Untrusted> {
+    let number = payload.pointer("/pull_request/number").or_else(|| payload.get("number")).and_then(serde_json::Value::as_u64);
+    let title = payload.pointer("/pull_request/title").or_else(|| payload.get("title")).and_then(serde_json::Value::as_str);
+    match (number, title) {
+        (Some(number), _) => Some(Untrusted::new(format!("#{number}"))),
+        (None, Some(title)) => Some(Untrusted::new(crate::text::cut(title, 60))),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens, as it happens. Bounded: a slow reader loses the oldest and is told how many.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use super::run::{Action, StepStatus};
+use crate::resilience::breaker::Transition;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "event")]
+pub enum Event {
+    /// A run was taken in.
+    RunQueued {
+        /// Its id.
+        run: String,
+    },
+    /// A run began.
+    RunStarted {
+        /// Its id.
+        run: String,
+        /// It had begun before a restart.
+        resumed: bool,
+    },
+    /// A step began.
+    StepStarted {
+        /// The run.
+        run: String,
+        /// The agent.
+        agent: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The run.
+        run: String,
+        /// The agent.
+        agent: String,
+        /// How.
+        status: StepStatus,
+    },
+    /// A run ended.
+    RunFinished {
+        /// Its id.
+        run: String,
+        /// Its decision.
+        action: Action,
+    },
+    /// A breaker changed its state.
+    Breaker {
+        /// The provider.
+        name: String,
+        /// From, to, why.
+        transition: Transition,
+    },
+    /// The workspace was read again.
+    WorkspaceReloaded {
+        /// Errors in it.
+        errors: u32,
+    },
+    /// Something an operator should know.
+    Notice {
+        /// It is bad.
+        bad: bool,
+        /// A sentence, harmless.
+        text: String,
+    },
+}
+
+/// A stream of events.
+pub struct EventStream {
+    receiver: broadcast::Receiver<Event>,
+    dropped: u64,
+}
+
+impl EventStream {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+        Self { receiver, dropped: 0 }
+    }
+
+    /// The next event; `None` when the engine has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(lost)) => self.dropped += lost,
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Events this reader was too slow for.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

@@ -1,0 +1,8 @@
+//! What crosses the seam: commands in, snapshots and events out, answers to queries. All serde, all
+//! versioned, so that a face may stand in another process.
+
+pub mod command;
+pub mod event;
+pub mod query;
+pub mod run;
+pub mod snapshot;

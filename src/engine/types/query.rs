@@ -1,0 +1,106 @@
+//! Details on demand: what is too large for the snapshot.
+
+use serde::{Deserialize, Serialize};
+
+use super::run::RunResult;
+use super::snapshot::RunBrief;
+use crate::telemetry::log_read::{LogFilter, LogLine};
+use crate::text::Untrusted;
+use crate::workspace::Problem;
+use crate::workspace::agent::Agent;
+use crate::workspace::events::EventRule;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "query")]
+pub enum Query {
+    /// The newest runs.
+    Runs {
+        /// At most so many.
+        limit: u32,
+    },
+    /// One run.
+    Run {
+        /// Its id.
+        id: String,
+    },
+    /// A run's report.
+    Report {
+        /// Its id.
+        id: String,
+    },
+    /// Log lines.
+    Logs {
+        /// Which.
+        filter: LogFilter,
+    },
+    /// Agents, events, problems.
+    Workspace,
+}
+
+/// Its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "answer")]
+pub enum Answer {
+    /// Newest first.
+    Runs {
+        /// The runs.
+        runs: Vec<RunBrief>,
+    },
+    /// One run.
+    Run {
+        /// All of it.
+        run: Box<RunResult>,
+    },
+    /// Markdown.
+    Report {
+        /// Its text, already safe Markdown.
+        text: Untrusted,
+    },
+    /// Oldest first.
+    Logs {
+        /// The lines.
+        lines: Vec<LogLine>,
+    },
+    /// The workspace.
+    Workspace {
+        /// Its agents.
+        agents: Vec<Agent>,
+        /// Its events.
+        events: Vec<(String, EventRule)>,
+        /// What is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase", tag = "code")]
+pub enum QueryError {
+    /// There is no such run or report.
+    #[error("there is no {what} '{name}'")]
+    NotFound {
+        /// The kind of thing.
+        what: String,
+        /// Its name, cleaned.
+        name: String,
+    },
+    /// It could not be read.
+    #[error("{reason}")]
+    Unavailable {
+        /// A sentence.
+        reason: String,
+    },
+}
+
+/// What an engine can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capabilities {
+    /// It takes no commands.
+    pub read_only: bool,
+    /// Runs may name folders of this machine.
+    pub local_paths: bool,
+    /// It keeps runs on disk.
+    pub saves: bool,
+}
