@@ -1,5 +1,6 @@
 //! BSM: an operations console for language-model agents.
 pub mod cache;
+pub mod cli;
 pub mod engine;
 pub mod files;
 pub mod journal;

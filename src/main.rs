@@ -1,1 +1,19 @@
-fn main(){}
+//! `bsm`: parse, run, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    bsm::cli::prepare_process();
+    let arguments = match bsm::cli::Cli::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap prints help to stdout and mistakes to stderr; both leave with its own code (0 or 2).
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    bsm::cli::run(arguments)
+}

@@ -26,10 +26,12 @@ pub enum StateError {
         what: String,
     },
     /// Another engine holds the lock.
-    #[error("another bsm engine is running on this workspace ({path} is locked)")]
+    #[error("another bsm is at work on this workspace ({path} is locked)")]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// What has it.
+        holder: Holder,
     },
     /// It lies on a network file system, where locks and WAL cannot be trusted.
     #[error("{0}: on a network file system; set XDG_STATE_HOME to a local folder")]
@@ -42,6 +44,15 @@ pub enum StateError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What holds a workspace's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A console or a server: it stays.
+    Resident,
+    /// One `bsm run`: it ends by itself.
+    Run,
 }
 
 /// The private folder of one workspace.
@@ -103,13 +114,36 @@ impl StateDir {
     }
 
     /// Takes the engine's lock, or says who has it. The kernel releases it when the process ends.
-    pub fn lock(&self) -> Result<Lock, StateError> {
+    pub fn lock(&self, holder: Holder) -> Result<Lock, StateError> {
         let path = self.path.join("engine.lock");
-        let file = private_file(&path, false)?;
+        let mut file = private_file(&path, false)?;
+        let io = |source| StateError::Io { path: path.clone(), source };
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StateError::Locked { path }),
-            Err(TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+            Ok(()) => {
+                let word = if holder == Holder::Resident { "resident" } else { "run" };
+                file.set_len(0).and_then(|()| io::Write::write_all(&mut file, word.as_bytes())).map_err(io)?;
+                Ok(Lock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                // A holder that has not written its word yet is just starting: treated as a run, which
+                // is waited for.
+                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
+                Err(StateError::Locked { path, holder: if resident { Holder::Resident } else { Holder::Run } })
+            }
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// Who holds the lock now, without taking it for longer than the look.
+    pub fn holder(&self) -> Option<Holder> {
+        let path = self.path.join("engine.lock");
+        let file = File::open(&path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
+                Some(if resident { Holder::Resident } else { Holder::Run })
+            }
+            _ => None,
         }
     }
 
@@ -244,9 +278,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::at(dir.path().join("s"));
         state.prepare().unwrap();
-        let held = state.lock().unwrap();
-        assert!(matches!(state.lock(), Err(StateError::Locked { .. })));
+        let held = state.lock(Holder::Resident).unwrap();
+        assert!(matches!(state.lock(Holder::Run), Err(StateError::Locked { holder: Holder::Resident, .. })));
+        assert_eq!(state.holder(), Some(Holder::Resident));
         drop(held);
-        assert!(state.lock().is_ok());
+        assert_eq!(state.holder(), None);
+        assert!(state.lock(Holder::Run).is_ok());
     }
 }

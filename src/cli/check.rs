@@ -1,0 +1,38 @@
+//! `bsm check`: every rule of a workspace, each problem with its place and what to do.
+
+use clap::Args;
+
+use super::setup::Setup;
+use super::{Failure, Global, say};
+use crate::text::{clean_line, json_pretty};
+use crate::workspace::Level;
+
+/// Check the workspace: every rule, each problem with its place.
+///
+/// Exit: 0 without errors (warnings are none), 1 with.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let workspace = setup.workspace()?;
+    let errors = workspace.errors();
+    if args.json {
+        say(json_pretty(&workspace.problems).map_err(Failure::engine)?);
+    } else {
+        for problem in &workspace.problems {
+            let word = match problem.severity {
+                Level::Error => "error",
+                Level::Warning => "warning",
+            };
+            say(format!("{word}: {}\n  {}", problem.line_text(), clean_line(&problem.help, 300)));
+        }
+        let warnings = workspace.problems.len() - errors;
+        say(format!("{}: {} agents, {errors} errors, {warnings} warnings", clean_line(&workspace.name, 80), workspace.agents.len()));
+    }
+    Ok(u8::from(errors > 0))
+}

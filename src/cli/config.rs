@@ -1,0 +1,41 @@
+//! `bsm config`: the settings in effect, each with where it came from.
+
+use clap::Args;
+
+use super::setup::Setup;
+use super::{Failure, Global, say};
+use crate::settings::layers::variable_of;
+use crate::text::{clean_line, json_pretty};
+
+/// Print the settings in effect and where each came from.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    if args.json {
+        let lines: Vec<_> = setup
+            .loaded
+            .effective
+            .iter()
+            .map(|e| serde_json::json!({"key": e.key, "value": e.value, "from": e.origin.words(), "env": variable_of(&e.key)}))
+            .collect();
+        say(json_pretty(&lines).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    for line in &setup.loaded.effective {
+        let value = line.value.as_str().map_or_else(|| line.value.to_string(), str::to_owned);
+        say(format!("{:<36} {:<24} {}", line.key, clean_line(&value, 200), clean_line(&line.origin.words(), 200)));
+    }
+    for warning in &setup.loaded.warnings {
+        say(format!("# {}", clean_line(warning, 300)));
+    }
+    let root = setup.root.as_ref().map_or_else(|| "(built-in)".into(), |r| r.display().to_string());
+    say(format!("# workspace {}", clean_line(&root, 300)));
+    say(format!("# state     {}", clean_line(&setup.state.path().display().to_string(), 300)));
+    Ok(0)
+}

@@ -1,0 +1,29 @@
+//! `bsm init`: writes the built-in workspace out.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::setup::shown;
+use super::{Failure, say};
+use crate::workspace::init;
+
+/// Write the built-in workspace into a folder, to make it your own. What is there already stays.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+}
+
+pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
+    let (written, kept) = init::init(&args.dir).map_err(|e| Failure::usage(e, "Name a folder that can be written."))?;
+    for path in &written {
+        say(format!("wrote {}", shown(&args.dir.join(path))));
+    }
+    for path in &kept {
+        say(format!("kept  {}", shown(&args.dir.join(path))));
+    }
+    say(format!("Now: bsm -C {} check", shown(&args.dir)));
+    Ok(0)
+}

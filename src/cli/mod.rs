@@ -1,0 +1,200 @@
+//! The command line: one file a command. This one knows the arguments that all share, and how a
+//! failure is said: what happened, where, what to do.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line is for")]
+
+mod check;
+mod completions;
+mod config;
+mod console;
+mod init;
+mod logs;
+mod run;
+mod runs;
+mod setup;
+mod status;
+mod trust;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use miette::Diagnostic;
+
+/// An operations console for language-model agents, in the terminal.
+///
+/// Without a command it opens the console over an engine of its own. Everything works offline, with no
+/// key: rules decide; models add to it when a key is set.
+#[derive(Debug, Parser)]
+#[command(name = "bsm", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command; the console where there is none.
+    #[command(subcommand)]
+    pub command: Option<CliCommand>,
+}
+
+const EXAMPLES: &str = "Examples:
+  bsm                                              open the console; press r, Enter for a first run
+  git diff main | bsm run pull_request.opened --diff -
+  bsm run pull_request.opened --repo . --range main..HEAD --json
+  bsm run repository.health_check --repo .
+  bsm --simulate                                   try it with simulated models
+  bsm check && bsm config                          what is wrong, and what is in effect";
+
+/// Colour of the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Where it is a terminal and NO_COLOR is not set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The workspace's folder (default: the nearest one at or above this folder, else the built-in one)
+    #[arg(short = 'C', long = "workspace", value_name = "DIR", global = true)]
+    pub workspace: Option<PathBuf>,
+    /// Your own settings file instead of $XDG_CONFIG_HOME/bsm/config.yaml
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Variables from a file (NAME=value); those already set win
+    #[arg(long, value_name = "FILE", global = true)]
+    pub env_file: Option<PathBuf>,
+    /// Ask no model: rules decide
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Ask the built-in simulator instead of real models; nothing leaves this machine
+    #[arg(long, global = true, conflicts_with = "offline")]
+    pub simulate: bool,
+    /// Show only; refuse every command
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Colour of the output
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub color: Color,
+    /// Only ASCII characters on the screen
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// error, warn, info, debug, trace, or a filter such as info,bsm::model=debug
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log_level: Option<String>,
+    /// Frames a second of the console, at most
+    #[arg(long, value_name = "N", global = true)]
+    pub fps: Option<u32>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum CliCommand {
+    /// Open the console (the same as no command)
+    Console,
+    /// Run an event's agents once and print the decision
+    Run(run::RunArgs),
+    /// List runs, or show one
+    Runs(runs::RunsArgs),
+    /// Check the workspace: every rule, each problem with its place
+    Check(check::CheckArgs),
+    /// Write the built-in workspace into a folder, to make it your own
+    Init(init::InitArgs),
+    /// Let a workspace name addresses, keys and schedules, as it is now
+    Trust(trust::TrustArgs),
+    /// Print the settings in effect and where each came from
+    Config(config::ConfigArgs),
+    /// Say how the engine of this workspace is
+    Status(status::StatusArgs),
+    /// Print log lines
+    Logs(logs::LogsArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// A failure of a command.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+pub struct Failure {
+    message: String,
+    #[help]
+    help: Option<String>,
+    exit: u8,
+}
+
+impl Failure {
+    /// The input or the usage is wrong: exit 2.
+    pub fn usage(message: impl std::fmt::Display, help: &str) -> Self {
+        Self { message: message.to_string(), help: Some(help.to_owned()), exit: 2 }
+    }
+
+    /// The engine failed: exit 1.
+    pub fn engine(message: impl std::fmt::Display) -> Self {
+        Self { message: message.to_string(), help: None, exit: 1 }
+    }
+
+    /// With a hint.
+    #[must_use]
+    pub fn with_help(self, help: &str) -> Self {
+        Self { help: Some(help.to_owned()), ..self }
+    }
+}
+
+/// Runs a command; the exit code says how it went.
+pub fn run(cli: Cli) -> ExitCode {
+    let global = cli.global;
+    let result = match cli.command {
+        None | Some(CliCommand::Console) => console::run(&global),
+        Some(CliCommand::Run(args)) => run::run(&global, args),
+        Some(CliCommand::Runs(args)) => runs::run(&global, args),
+        Some(CliCommand::Check(args)) => check::run(&global, &args),
+        Some(CliCommand::Init(args)) => init::run(&args),
+        Some(CliCommand::Trust(args)) => trust::run(&global, &args),
+        Some(CliCommand::Config(args)) => config::run(&global, &args),
+        Some(CliCommand::Status(args)) => status::run(&global, &args),
+        Some(CliCommand::Logs(args)) => logs::run(&global, &args),
+        Some(CliCommand::Completions(args)) => completions::run(&args),
+        Some(CliCommand::Man) => completions::man(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("bsm: {}", crate::text::clean_block(&failure.message, 2_000));
+            if let Some(help) = failure.help() {
+                eprintln!("     {help}");
+            }
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// What the process needs before anything else: private files, one crypto provider, no core dumps, and
+/// room for sockets.
+pub fn prepare_process() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+    // State, logs and SQLite's own files are private from their creation; what is meant for others
+    // (reports, a workspace written by init) gets its mode explicitly.
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let files = getrlimit(Resource::Nofile);
+    let wanted = files.maximum.map_or(65_536, |most| most.min(65_536));
+    if files.current.is_some_and(|now| now < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: files.maximum });
+    }
+    // A second provider installed by a test is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Prints a line to stdout. A reader that went away (`| head`) is no failure: the command is done.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}

@@ -1,0 +1,212 @@
+//! `bsm run`: one event, one decision, an exit code that a script can use.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::setup::{self, Setup};
+use super::{Failure, Global, say};
+use crate::engine::types::command::{Blob, Command, Envelope, Refused, Reply, Subject, Trigger};
+use crate::engine::types::event::Event;
+use crate::engine::types::run::RunResult;
+use crate::engine::{Handle, Operator as _};
+use crate::state::{Holder, Lock, StateError};
+use crate::text::{clean_line, json_pretty};
+
+/// Run an event's agents once and print the decision.
+///
+/// Exit: 0 approve_and_merge or pass, 10 manual_review, 20 request_changes, 30 block_pr, 2 wrong usage
+/// or input, 1 engine failure or no agent selected, 130 interrupted.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  git diff main | bsm run pull_request.opened --diff -
+  bsm run pull_request.opened --repo . --range main..HEAD --payload pr.json --json
+  bsm run repository.health_check --repo ~/src/payments")]
+pub struct RunArgs {
+    /// The event, for example pull_request.opened
+    event: String,
+    /// The event's payload: a JSON object (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+    /// The change: a git or unified diff (- for standard input)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "sample"])]
+    diff: Option<PathBuf>,
+    /// A git repository: with --range its changes, without it the folder itself
+    #[arg(long, value_name = "DIR")]
+    repo: Option<PathBuf>,
+    /// Revisions of --repo (default: this folder): A..B, or A...B since their merge base
+    #[arg(long, value_name = "A..B")]
+    range: Option<String>,
+    /// A built-in sample change: risky or docs
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["repo", "range"])]
+    sample: Option<String>,
+    /// Print the whole result as JSON (schema 1)
+    #[arg(long)]
+    json: bool,
+    /// Keep nothing: journal in memory, no report
+    #[arg(long)]
+    no_save: bool,
+    /// Asked twice with the same key, it runs once
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// How long to wait for another `bsm run` on this workspace, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+}
+
+/// Bytes of a diff that are read from a file or a pipe.
+const LARGEST_DIFF: u64 = 512 << 20;
+/// Bytes of a payload.
+const LARGEST_PAYLOAD: u64 = 16 << 20;
+
+pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    setup::warm_rules();
+    let setup = Setup::read(global)?;
+    for warning in &setup.loaded.warnings {
+        eprintln!("bsm: {}", clean_line(warning, 400));
+    }
+    let trigger = trigger(&args)?;
+    let mut mode = setup::mode(global);
+    mode.no_save = args.no_save;
+    let _lock = if mode.no_save { None } else { lock(&setup, Duration::from_secs(args.wait))? };
+    if !args.no_save && _lock.is_none() {
+        mode.no_save = true;
+        eprintln!("bsm: another engine runs on this workspace; this run is on its own, with a journal in memory and no report");
+    }
+    let log = if mode.no_save { None } else { Some(Arc::new(setup.start_log()?)) };
+    let progress = std::io::stderr().is_terminal() && !args.json;
+    let runtime = setup::runtime()?;
+    let result = runtime.block_on(async {
+        let handle = Handle::start(setup.engine(mode, false, log)).await.map_err(Failure::engine)?;
+        let outcome = once(&handle, trigger, progress).await;
+        handle.stop(Duration::from_secs(5)).await;
+        outcome
+    })?;
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let (result, interrupted) = result;
+    print(&result, args.json)?;
+    if interrupted {
+        return Ok(130);
+    }
+    Ok(result.decision.map_or(1, |d| d.action.exit_code()))
+}
+
+fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
+    let both_stdin = args.payload.as_deref().is_some_and(is_dash) && args.diff.as_deref().is_some_and(is_dash);
+    if both_stdin {
+        return Err(Failure::usage("--payload - and --diff - cannot both read standard input", "Put one of them into a file."));
+    }
+    let payload = match &args.payload {
+        None => serde_json::Value::Null,
+        Some(path) => {
+            let bytes = read(path, LARGEST_PAYLOAD)?;
+            let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| {
+                Failure::usage(format!("{}: not JSON: {e}", setup::shown(path)), "Give --payload a JSON object, such as a GitHub event.")
+            })?;
+            if !value.is_object() {
+                return Err(Failure::usage(format!("{}: not a JSON object", setup::shown(path)), "Give --payload a JSON object."));
+            }
+            value
+        }
+    };
+    let subject = match (&args.diff, &args.sample, &args.range, &args.repo) {
+        (Some(path), ..) => Some(Subject::Diff { diff: Blob(read(path, LARGEST_DIFF)?) }),
+        (_, Some(name), ..) => Some(Subject::Sample { name: name.clone() }),
+        (_, _, Some(range), repo) => Some(Subject::Range { repo: repo.clone().unwrap_or_else(|| ".".into()), range: range.clone() }),
+        (_, _, None, Some(dir)) => Some(Subject::Folder { dir: dir.clone() }),
+        _ => None,
+    };
+    Ok(Trigger { event: args.event.clone(), payload, subject, idempotency_key: args.idempotency_key.clone(), offline: false })
+}
+
+fn is_dash(path: &std::path::Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn read(path: &std::path::Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let fail = |e: std::io::Error| Failure::usage(format!("{}: {e}", setup::shown(path)), "Name a file that can be read, or - for standard input.");
+    let mut bytes = Vec::new();
+    if is_dash(path) {
+        std::io::stdin().take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
+    } else {
+        std::fs::File::open(path).map_err(fail)?.take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
+    }
+    if bytes.len() as u64 > most {
+        return Err(Failure::usage(format!("{}: more than {} MiB", setup::shown(path), most >> 20), "Use --repo and --range for a very large change."));
+    }
+    Ok(bytes)
+}
+
+/// The workspace's lock; `None` when a resident engine has it. Another `bsm run` is waited for.
+fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
+    setup.state.prepare().map_err(|e| Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder, or use --no-save."))?;
+    let until = Instant::now() + wait;
+    loop {
+        match setup.state.lock(Holder::Run) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(StateError::Locked { holder: Holder::Resident, .. }) => return Ok(None),
+            Err(StateError::Locked { .. }) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+            Err(error) => return Err(Failure::engine(error).with_help("Wait longer with --wait SECONDS, or use --no-save.")),
+        }
+    }
+}
+
+/// Sends the trigger and waits for the end; Ctrl-C cancels the run.
+async fn once(handle: &Handle, trigger: Trigger, progress: bool) -> Result<(RunResult, bool), Failure> {
+    let mut events = handle.events();
+    let envelope = Envelope { command: Command::Trigger(trigger), actor: "cli".into(), correlation: None };
+    let (run, defaulted) = match handle.send(envelope).await {
+        Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
+        Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
+        Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
+            return Err(Failure::usage(refused, "See `bsm run --help` for what it can look at."));
+        }
+        Err(refused) => return Err(Failure::engine(refused)),
+    };
+    if defaulted {
+        eprintln!("bsm: this event has no rule; the default's agents answer it, and they never approve");
+    }
+    let shown = async {
+        while let Some(event) = events.next().await {
+            if progress {
+                show(&event, &run);
+            }
+        }
+    };
+    let mut interrupted = false;
+    let finished = handle.finished(&run);
+    tokio::pin!(shown, finished);
+    let result = loop {
+        tokio::select! {
+            result = &mut finished => break result,
+            () = &mut shown => {}
+            _ = tokio::signal::ctrl_c(), if !interrupted => {
+                interrupted = true;
+                let command = Command::CancelRun { run: run.clone() };
+                let _ = handle.send(Envelope { command, actor: "cli".into(), correlation: None }).await;
+            }
+        }
+    };
+    result.map(|r| (r, interrupted)).ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
+}
+
+fn show(event: &Event, of: &str) {
+    match event {
+        Event::StepStarted { run, agent } if run == of => eprintln!("  … {}", clean_line(agent, 64)),
+        Event::StepFinished { run, agent, status } if run == of => eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word()),
+        Event::Notice { bad: true, text } => eprintln!("  ⚠ {}", clean_line(text, 300)),
+        _ => {}
+    }
+}
+
+fn print(result: &RunResult, json: bool) -> Result<(), Failure> {
+    if json {
+        say(json_pretty(result).map_err(Failure::engine)?);
+        return Ok(());
+    }
+    super::runs::print_run(result);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! What most commands do first: find the workspace, read settings and variables, open the state.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Failure, Global};
+use crate::engine::EngineConfig;
+use crate::engine::types::snapshot::Mode;
+use crate::model::provider::known_secrets;
+use crate::model::simulator::SimulatorSettings;
+use crate::resilience::clock::SystemClock;
+use crate::review::packs;
+use crate::review::redact::Redactor;
+use crate::settings::env::Env;
+use crate::settings::layers::{self, File, Loaded};
+use crate::state::{self, StateDir};
+use crate::telemetry::log_files::{self, LogGuard, LogSettings};
+use crate::workspace::Workspace;
+use crate::workspace::trust::TrustStore;
+
+/// Everything a command knows before it acts.
+pub struct Setup {
+    /// The workspace's folder; `None`: the built-in one.
+    pub root: Option<PathBuf>,
+    /// Variables.
+    pub env: Env,
+    /// Settings and where they came from.
+    pub loaded: Loaded,
+    /// The state directory; not yet created.
+    pub state: StateDir,
+}
+
+impl Setup {
+    /// Reads everything; creates nothing.
+    pub fn read(global: &Global) -> Result<Self, Failure> {
+        let root = workspace_root(global)?;
+        let mut env = Env::process();
+        if let Some(path) = &global.env_file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| Failure::usage(format!("{}: {e}", path.display()), "Give --env-file a file of NAME=value lines."))?;
+            env.add_file(&text).map_err(|e| Failure::usage(format!("{}: {e}", path.display()), "Write one NAME=value a line."))?;
+        }
+        let user_path = match &global.config {
+            Some(path) if !path.is_file() => {
+                return Err(Failure::usage(format!("{}: no such file", path.display()), "Give --config a settings file in YAML."));
+            }
+            Some(path) => Some(path.clone()),
+            None => state::user_config(),
+        };
+        let wrong = |e: String| Failure::usage(e, "`bsm config` lists every key with its value.");
+        let user = user_path.as_deref().map(layers::read_file).transpose().map_err(wrong)?.flatten();
+        let own = root.as_ref().map(|r| r.join("bsm.yaml"));
+        let own = own.as_deref().map(layers::read_file).transpose().map_err(wrong)?.flatten();
+        let user_name = user_path.map_or_else(String::new, |p| p.display().to_string());
+        let mut flags: Vec<(&str, Value)> = Vec::new();
+        if let Some(level) = &global.log_level {
+            flags.push(("logs.level", Value::from(level.clone())));
+        }
+        if global.ascii {
+            flags.push(("console.ascii", Value::from(true)));
+        }
+        if let Some(fps) = global.fps {
+            flags.push(("console.fps", Value::from(fps)));
+        }
+        let loaded = layers::load(
+            user.as_deref().map(|text| File { name: &user_name, text }),
+            own.as_deref().map(|text| File { name: "bsm.yaml", text }),
+            &env,
+            &flags,
+        )
+        .map_err(wrong)?;
+        let state = StateDir::for_workspace(root.as_deref()).map_err(Failure::engine)?;
+        Ok(Self { root, env, loaded, state })
+    }
+
+    /// Loads the workspace.
+    pub fn workspace(&self) -> Result<Workspace, Failure> {
+        Workspace::load(self.root.as_deref(), &TrustStore::load())
+            .map_err(|e| Failure::usage(e, "Give -C a folder that can be opened, or leave it out."))
+    }
+
+    /// Creates the state directory and starts the log.
+    pub fn start_log(&self) -> Result<LogGuard, Failure> {
+        self.state.prepare().map_err(|e| Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder."))?;
+        state::create_private(&self.state.logs()).map_err(Failure::engine)?;
+        let secrets = known_secrets(&self.workspace()?.models, &self.env);
+        let redactor = Redactor::new(Arc::default(), &secrets, [0; 32]);
+        let settings: &LogSettings = &self.loaded.settings.logs;
+        log_files::start(&self.state.logs(), settings, Arc::new(move |line| redactor.known_only(line)))
+            .map_err(|e| Failure::usage(e, "Use a level such as info or debug, and a folder that can be written."))
+    }
+
+    /// What an engine is started with.
+    pub fn engine(self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
+        EngineConfig {
+            settings: self.loaded.settings,
+            env: self.env,
+            root: self.root,
+            trust: TrustStore::load(),
+            state: self.state,
+            mode,
+            resident,
+            log,
+            clock: Arc::new(SystemClock),
+            simulator: SimulatorSettings::default(),
+        }
+    }
+}
+
+/// The mode that the global options ask for.
+pub fn mode(global: &Global) -> Mode {
+    Mode { offline: global.offline, simulated: global.simulate, read_only: global.read_only, ..Mode::default() }
+}
+
+/// A runtime of as many threads as there are processors.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("bsm-engine")
+        .build()
+        .map_err(|e| Failure::engine(format!("cannot start the runtime: {e}")))
+}
+
+fn workspace_root(global: &Global) -> Result<Option<PathBuf>, Failure> {
+    if let Some(dir) = &global.workspace {
+        if !dir.is_dir() {
+            return Err(Failure::usage(format!("{}: no such folder", dir.display()), "Give -C a folder; `bsm init DIR` makes one."));
+        }
+        return Ok(Some(dir.clone()));
+    }
+    let here = std::env::current_dir().map_err(|e| Failure::engine(format!("this folder cannot be read: {e}")))?;
+    Ok(Workspace::find(&here))
+}
+
+/// Compiles the rules on a thread of its own, so that the first run need not wait for it.
+pub fn warm_rules() {
+    std::thread::spawn(packs::built_in);
+}
+
+/// A path for messages.
+pub fn shown(path: &Path) -> String {
+    crate::text::clean_line(&path.display().to_string(), 400)
+}

@@ -1,0 +1,82 @@
+//! `bsm status`: how things are, from the lock, the journal and the workspace; it starts nothing.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::setup::Setup;
+use super::{Failure, Global, say};
+use crate::engine::types::snapshot::RunBrief;
+use crate::journal::{Journal, RunStatus};
+use crate::state::Holder;
+use crate::text::{clean_line, json_pretty};
+use crate::workspace::trust::Trust;
+
+/// Say how the engine of this workspace is.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// As JSON
+    #[arg(long, conflicts_with = "line")]
+    json: bool,
+    /// In one line, for a prompt or a status bar
+    #[arg(long)]
+    line: bool,
+    /// Exit 1 when the workspace has errors or the journal cannot be read
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    workspace: String,
+    trust: Trust,
+    engine: &'static str,
+    queued: u64,
+    running: u64,
+    finished: u64,
+    errors: usize,
+    last: Option<RunBrief>,
+    state: String,
+}
+
+pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let workspace = setup.workspace()?;
+    let engine = match setup.state.holder() {
+        Some(Holder::Resident) => "running",
+        Some(Holder::Run) => "one run",
+        None => "stopped",
+    };
+    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    let count = |status| journal.as_ref().map_or(Ok(0), |j| j.count(status)).map_err(Failure::engine);
+    let last = match &journal {
+        Some(journal) => journal.recent(1).map_err(Failure::engine)?.first().and_then(crate::engine::run::brief_of_row),
+        None => None,
+    };
+    let status = Status {
+        workspace: clean_line(&workspace.name, 80),
+        trust: workspace.trust,
+        engine,
+        queued: count(RunStatus::Queued)?,
+        running: count(RunStatus::Running)?,
+        finished: count(RunStatus::Finished)?,
+        errors: workspace.errors(),
+        last,
+        state: setup.state.path().display().to_string(),
+    };
+    if args.json {
+        say(json_pretty(&status).map_err(Failure::engine)?);
+    } else {
+        let last = status.last.as_ref().map_or_else(
+            || "no runs yet".to_owned(),
+            |r| format!("last {} {}", r.event.line(40), r.action.map_or("…", crate::engine::types::run::Action::word)),
+        );
+        let errors = if status.errors > 0 { format!(" · {} errors in the workspace (bsm check)", status.errors) } else { String::new() };
+        let line = format!("{} · engine {} · {} running, {} queued · {last}{errors}", status.workspace, status.engine, status.running, status.queued);
+        say(&line);
+        if !args.line {
+            say(format!("state {}", clean_line(&status.state, 300)));
+        }
+    }
+    Ok(u8::from(args.check && status.errors > 0))
+}
