@@ -20,7 +20,9 @@ pub enum FileError {
     #[error("{0}: no such file")]
     NotFound(PathBuf),
     /// The path is absolute, has `..`, or a component is a symbolic link.
-    #[error("{0}: leaves its folder or passes through a link; only plain files beneath the workspace are read")]
+    #[error(
+        "{0}: leaves its folder or passes through a link; only plain files beneath the workspace are read"
+    )]
     Outside(PathBuf),
     /// It is a directory, a pipe, a socket or a device.
     #[error("{0}: not a plain file")]
@@ -60,9 +62,16 @@ pub struct Root {
 impl Root {
     /// Opens a directory chosen by the operator (who may well have chosen a link).
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let handle = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| refusal(path, e))?;
-        Ok(Self { handle, path: path.to_path_buf() })
+        let handle = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|e| refusal(path, e))?;
+        Ok(Self {
+            handle,
+            path: path.to_path_buf(),
+        })
     }
 
     /// The path it was opened by, for messages.
@@ -75,20 +84,32 @@ impl Root {
         let (parent, name) = self.parent(relative)?;
         // NONBLOCK: opening a FIFO must not wait for a writer; its kind is refused below.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = openat(&parent, name.as_path(), flags, Mode::empty()).map_err(|e| refusal(relative, e))?;
+        let fd = openat(&parent, name.as_path(), flags, Mode::empty())
+            .map_err(|e| refusal(relative, e))?;
         let stat = fstat(&fd).map_err(|e| refusal(relative, e))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(FileError::NotAFile(relative.to_path_buf()));
         }
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if size > max {
-            return Err(FileError::TooLarge { path: relative.to_path_buf(), size, max });
+            return Err(FileError::TooLarge {
+                path: relative.to_path_buf(),
+                size,
+                max,
+            });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         // The file may grow while it is read; the limit still holds.
-        File::from(fd).take(max + 1).read_to_end(&mut bytes).map_err(|e| FileError::Io(relative.to_path_buf(), e))?;
+        File::from(fd)
+            .take(max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| FileError::Io(relative.to_path_buf(), e))?;
         if bytes.len() as u64 > max {
-            return Err(FileError::TooLarge { path: relative.to_path_buf(), size: bytes.len() as u64, max });
+            return Err(FileError::TooLarge {
+                path: relative.to_path_buf(),
+                size: bytes.len() as u64,
+                max,
+            });
         }
         Ok(bytes)
     }
@@ -96,7 +117,8 @@ impl Root {
     /// Reads a whole UTF-8 file of at most `max` bytes.
     pub fn read_text(&self, relative: &Path, max: u64) -> Result<String, FileError> {
         let bytes = self.read(relative, max)?;
-        String::from_utf8(bytes).map_err(|e| FileError::NotText(relative.to_path_buf(), e.utf8_error().valid_up_to()))
+        String::from_utf8(bytes)
+            .map_err(|e| FileError::NotText(relative.to_path_buf(), e.utf8_error().valid_up_to()))
     }
 
     /// Names of the plain files directly in a sub-folder, sorted.
@@ -128,14 +150,21 @@ impl Root {
     pub fn write_atomic(&self, relative: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         let (parent, name) = self.parent(relative)?;
         let temporary = PathBuf::from(format!(".{}.{:08x}.tmp", name.display(), fastrand::u32(..)));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let io = |e: io::Error| FileError::Io(relative.to_path_buf(), e);
-        let fd = openat(&parent, temporary.as_path(), flags, Mode::from_raw_mode(mode))
-            .map_err(|e| refusal(relative, e))?;
+        let fd = openat(
+            &parent,
+            temporary.as_path(),
+            flags,
+            Mode::from_raw_mode(mode),
+        )
+        .map_err(|e| refusal(relative, e))?;
         let mut file = File::from(fd);
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         let done = written.and_then(|()| {
-            rustix::fs::renameat(&parent, temporary.as_path(), &parent, name.as_path()).map_err(io::Error::from)
+            rustix::fs::renameat(&parent, temporary.as_path(), &parent, name.as_path())
+                .map_err(io::Error::from)
         });
         if let Err(error) = done {
             let _ = rustix::fs::unlinkat(&parent, temporary.as_path(), AtFlags::empty());
@@ -167,7 +196,9 @@ impl Root {
 
     fn parent(&self, relative: &Path) -> Result<(OwnedFd, PathBuf), FileError> {
         let mut parts = components(relative)?;
-        let name = parts.pop().ok_or_else(|| FileError::NotAFile(relative.to_path_buf()))?;
+        let name = parts
+            .pop()
+            .ok_or_else(|| FileError::NotAFile(relative.to_path_buf()))?;
         let mut handle = self.duplicate(relative)?;
         for part in parts {
             handle = open_folder(handle.as_fd(), &part, relative)?;
@@ -176,7 +207,9 @@ impl Root {
     }
 
     fn duplicate(&self, relative: &Path) -> Result<OwnedFd, FileError> {
-        self.handle.try_clone().map_err(|e| FileError::Io(relative.to_path_buf(), e))
+        self.handle
+            .try_clone()
+            .map_err(|e| FileError::Io(relative.to_path_buf(), e))
     }
 }
 
@@ -200,7 +233,11 @@ fn open_folder(parent: impl AsFd, name: &Path, whole: &Path) -> Result<OwnedFd, 
         // With O_DIRECTORY a link reports ENOTDIR on Linux; ask what it is, for an honest message.
         let is_link = rustix::fs::statat(parent.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Symlink);
-        if is_link { FileError::Outside(whole.to_path_buf()) } else { refusal(whole, e) }
+        if is_link {
+            FileError::Outside(whole.to_path_buf())
+        } else {
+            refusal(whole, e)
+        }
     })
 }
 
@@ -231,32 +268,62 @@ mod tests {
     fn reads_only_plain_files_beneath_itself() {
         let (dir, root) = root();
         assert_eq!(root.read_text(Path::new("a.txt"), 10).unwrap(), "hello");
-        assert!(matches!(root.read(Path::new("../secret"), 10), Err(FileError::Outside(_))));
-        assert!(matches!(root.read(&dir.path().join("secret"), 10), Err(FileError::Outside(_))));
+        assert!(matches!(
+            root.read(Path::new("../secret"), 10),
+            Err(FileError::Outside(_))
+        ));
+        assert!(matches!(
+            root.read(&dir.path().join("secret"), 10),
+            Err(FileError::Outside(_))
+        ));
         symlink("../secret", dir.path().join("in/link")).unwrap();
-        assert!(matches!(root.read(Path::new("link"), 10), Err(FileError::Outside(_))));
+        assert!(matches!(
+            root.read(Path::new("link"), 10),
+            Err(FileError::Outside(_))
+        ));
         symlink("..", dir.path().join("in/up")).unwrap();
-        assert!(matches!(root.read(Path::new("up/secret"), 10), Err(FileError::Outside(_))));
+        assert!(matches!(
+            root.read(Path::new("up/secret"), 10),
+            Err(FileError::Outside(_))
+        ));
         assert!(!root.exists(Path::new("up")));
-        assert!(matches!(root.read(Path::new("a.txt"), 4), Err(FileError::TooLarge { .. })));
+        assert!(matches!(
+            root.read(Path::new("a.txt"), 4),
+            Err(FileError::TooLarge { .. })
+        ));
         assert!(root.read(Path::new("missing"), 4).unwrap_err().is_missing());
     }
 
     #[test]
     fn a_fifo_neither_blocks_nor_opens() {
         let (dir, root) = root();
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("in/pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-        assert!(matches!(root.read(Path::new("pipe"), 10), Err(FileError::NotAFile(_))));
-        assert!(matches!(root.read(Path::new("."), 10), Err(FileError::NotAFile(_))));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("in/pipe"),
+            FileType::Fifo,
+            Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        assert!(matches!(
+            root.read(Path::new("pipe"), 10),
+            Err(FileError::NotAFile(_))
+        ));
+        assert!(matches!(
+            root.read(Path::new("."), 10),
+            Err(FileError::NotAFile(_))
+        ));
     }
 
     #[test]
     fn writes_replace_and_never_follow() {
         let (dir, root) = root();
-        root.write_atomic(Path::new("a.txt"), b"new", 0o600).unwrap();
+        root.write_atomic(Path::new("a.txt"), b"new", 0o600)
+            .unwrap();
         assert_eq!(std::fs::read(dir.path().join("in/a.txt")).unwrap(), b"new");
         symlink("../secret", dir.path().join("in/report")).unwrap();
-        root.write_atomic(Path::new("report"), b"replaced", 0o600).unwrap();
+        root.write_atomic(Path::new("report"), b"replaced", 0o600)
+            .unwrap();
         assert_eq!(std::fs::read(dir.path().join("secret")).unwrap(), b"secret");
         symlink("..", dir.path().join("in/out")).unwrap();
         assert!(root.write_atomic(Path::new("out/x"), b"x", 0o600).is_err());

@@ -1,6 +1,7 @@
 //! BSM: an operations console for language-model agents.
 pub mod cache;
 pub mod cli;
+pub mod console;
 pub mod engine;
 pub mod files;
 pub mod journal;

@@ -6,7 +6,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -18,7 +20,9 @@ pub enum StateError {
     #[error("no state directory: set XDG_STATE_HOME or HOME")]
     NoHome,
     /// Another user owns it, or others may read it.
-    #[error("{path}: {what}; bsm keeps private state there and will not use it (want your own folder, mode 0700)")]
+    #[error(
+        "{path}: {what}; bsm keeps private state there and will not use it (want your own folder, mode 0700)"
+    )]
     NotPrivate {
         /// The folder or file.
         path: PathBuf,
@@ -67,11 +71,16 @@ impl StateDir {
         let (name, hash) = match root {
             Some(root) => {
                 let canonical = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-                (folder_name(&canonical), short_hash(canonical.as_os_str().as_encoded_bytes()))
+                (
+                    folder_name(&canonical),
+                    short_hash(canonical.as_os_str().as_encoded_bytes()),
+                )
             }
             None => ("built-in".to_owned(), "workspace".to_owned()),
         };
-        Ok(Self { path: state_home()?.join(format!("{name}-{hash}")) })
+        Ok(Self {
+            path: state_home()?.join(format!("{name}-{hash}")),
+        })
     }
 
     /// A state directory at a path of the caller's choosing (tests).
@@ -117,18 +126,34 @@ impl StateDir {
     pub fn lock(&self, holder: Holder) -> Result<Lock, StateError> {
         let path = self.path.join("engine.lock");
         let mut file = private_file(&path, false)?;
-        let io = |source| StateError::Io { path: path.clone(), source };
+        let io = |source| StateError::Io {
+            path: path.clone(),
+            source,
+        };
         match file.try_lock() {
             Ok(()) => {
-                let word = if holder == Holder::Resident { "resident" } else { "run" };
-                file.set_len(0).and_then(|()| io::Write::write_all(&mut file, word.as_bytes())).map_err(io)?;
+                let word = if holder == Holder::Resident {
+                    "resident"
+                } else {
+                    "run"
+                };
+                file.set_len(0)
+                    .and_then(|()| io::Write::write_all(&mut file, word.as_bytes()))
+                    .map_err(io)?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
                 // A holder that has not written its word yet is just starting: treated as a run, which
                 // is waited for.
                 let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Err(StateError::Locked { path, holder: if resident { Holder::Resident } else { Holder::Run } })
+                Err(StateError::Locked {
+                    path,
+                    holder: if resident {
+                        Holder::Resident
+                    } else {
+                        Holder::Run
+                    },
+                })
             }
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -141,7 +166,11 @@ impl StateDir {
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Some(if resident { Holder::Resident } else { Holder::Run })
+                Some(if resident {
+                    Holder::Resident
+                } else {
+                    Holder::Run
+                })
             }
             _ => None,
         }
@@ -156,10 +185,18 @@ impl StateDir {
             return Ok(salt);
         }
         let mut salt = [0; 32];
-        let mut random = File::open("/dev/urandom").map_err(|source| StateError::Io { path: "/dev/urandom".into(), source })?;
-        io::Read::read_exact(&mut random, &mut salt).map_err(|source| StateError::Io { path: "/dev/urandom".into(), source })?;
+        let mut random = File::open("/dev/urandom").map_err(|source| StateError::Io {
+            path: "/dev/urandom".into(),
+            source,
+        })?;
+        io::Read::read_exact(&mut random, &mut salt).map_err(|source| StateError::Io {
+            path: "/dev/urandom".into(),
+            source,
+        })?;
         let mut file = private_file(&path, false)?;
-        io::Write::write_all(&mut file, &salt).and_then(|()| file.sync_all()).map_err(|source| StateError::Io { path, source })?;
+        io::Write::write_all(&mut file, &salt)
+            .and_then(|()| file.sync_all())
+            .map_err(|source| StateError::Io { path, source })?;
         Ok(salt)
     }
 }
@@ -172,7 +209,9 @@ pub struct Lock {
 
 /// `$XDG_STATE_HOME/bsm`, or `~/.local/state/bsm`.
 pub fn state_home() -> Result<PathBuf, StateError> {
-    home_of("XDG_STATE_HOME", ".local/state").map(|p| p.join("bsm")).ok_or(StateError::NoHome)
+    home_of("XDG_STATE_HOME", ".local/state")
+        .map(|p| p.join("bsm"))
+        .ok_or(StateError::NoHome)
 }
 
 /// `$XDG_CONFIG_HOME/bsm/config.yaml`, the user's own settings, if a home is known.
@@ -181,40 +220,67 @@ pub fn user_config() -> Option<PathBuf> {
 }
 
 fn home_of(variable: &str, fallback: &str) -> Option<PathBuf> {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+    let set = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|p| p.is_absolute());
     set.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(fallback)))
 }
 
 /// Creates a folder 0700 (and its parents), or checks that an existing one is ours and private.
 pub fn create_private(path: &Path) -> Result<(), StateError> {
-    let io = |source| StateError::Io { path: path.to_path_buf(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+    let io = |source| StateError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io)?;
     let meta = fs::symlink_metadata(path).map_err(io)?;
     if !meta.is_dir() {
-        return Err(StateError::NotPrivate { path: path.to_path_buf(), what: "not a folder".into() });
+        return Err(StateError::NotPrivate {
+            path: path.to_path_buf(),
+            what: "not a folder".into(),
+        });
     }
     check_private(path, &meta)
 }
 
 fn check_private(path: &Path, meta: &fs::Metadata) -> Result<(), StateError> {
-    let not_private = |what: String| StateError::NotPrivate { path: path.to_path_buf(), what };
+    let not_private = |what: String| StateError::NotPrivate {
+        path: path.to_path_buf(),
+        what,
+    };
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(not_private(format!("it belongs to user {}", meta.uid())));
     }
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(not_private(format!("its mode is {mode:04o}, so others can read it")));
+        return Err(not_private(format!(
+            "its mode is {mode:04o}, so others can read it"
+        )));
     }
     Ok(())
 }
 
 /// Opens (creating it 0600) a private file for writing, refusing one that others may read.
 pub fn private_file(path: &Path, append: bool) -> Result<File, StateError> {
-    let io = |source| StateError::Io { path: path.to_path_buf(), source };
+    let io = |source| StateError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
     let mut options = OpenOptions::new();
     options.create(true).read(true).mode(0o600);
-    if append { options.append(true) } else { options.write(true) };
-    let file = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(path).map_err(io)?;
+    if append {
+        options.append(true)
+    } else {
+        options.write(true)
+    };
+    let file = options
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(io)?;
     check_private(path, &file.metadata().map_err(io)?)?;
     Ok(file)
 }
@@ -230,8 +296,19 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn folder_name(path: &Path) -> String {
-    let name = path.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let name = path
+        .file_name()
+        .map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
+    let safe: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     safe.chars().take(40).collect()
 }
 
@@ -258,9 +335,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::at(dir.path().join("s"));
         state.prepare().unwrap();
-        assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(state.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         drop(private_file(&state.audit(), true).unwrap());
-        assert_eq!(fs::metadata(state.audit()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(state.audit()).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(state.salt().unwrap(), state.salt().unwrap());
     }
 
@@ -270,7 +353,10 @@ mod tests {
         let state = StateDir::at(dir.path().join("s"));
         state.prepare().unwrap();
         fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(state.prepare(), Err(StateError::NotPrivate { .. })));
+        assert!(matches!(
+            state.prepare(),
+            Err(StateError::NotPrivate { .. })
+        ));
     }
 
     #[test]
@@ -279,7 +365,13 @@ mod tests {
         let state = StateDir::at(dir.path().join("s"));
         state.prepare().unwrap();
         let held = state.lock(Holder::Resident).unwrap();
-        assert!(matches!(state.lock(Holder::Run), Err(StateError::Locked { holder: Holder::Resident, .. })));
+        assert!(matches!(
+            state.lock(Holder::Run),
+            Err(StateError::Locked {
+                holder: Holder::Resident,
+                ..
+            })
+        ));
         assert_eq!(state.holder(), Some(Holder::Resident));
         drop(held);
         assert_eq!(state.holder(), None);

@@ -173,7 +173,9 @@ pub fn escape_json(text: String) -> Cow<'static, str> {
 
 /// Cuts a string to at most `max` characters on a character boundary, without a mark.
 pub fn cut(text: &str, max: usize) -> &str {
-    text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at])
+    text.char_indices()
+        .nth(max)
+        .map_or(text, |(at, _)| &text[..at])
 }
 
 #[cfg(test)]
@@ -183,14 +185,18 @@ mod tests {
 
     /// What no output may contain, whatever came in.
     fn acts_on_a_terminal(text: &str) -> bool {
-        text.chars().any(|c| (c.is_control() && c != '\n') || is_hidden(c))
+        text.chars()
+            .any(|c| (c.is_control() && c != '\n') || is_hidden(c))
     }
 
     #[test]
     fn escapes_become_visible() {
         assert_eq!(clean_line("a\x1b[31mred\x07", 99), "a␛[31mred␇");
         assert_eq!(clean_line("x\u{9b}2J", 99), "x‹U+009B›2J");
-        assert_eq!(clean_line("ab\u{202e}cd\u{200b}", 99), "ab‹U+202E›cd‹U+200B›");
+        assert_eq!(
+            clean_line("ab\u{202e}cd\u{200b}", 99),
+            "ab‹U+202E›cd‹U+200B›"
+        );
         assert_eq!(clean_line("one\r\ntwo\tthree", 99), "one⏎two three");
         assert_eq!(clean_block("one\r\ntwo", 99), "one\ntwo");
         assert_eq!(clean_line("مرحبا", 99), "مرحبا");

@@ -7,8 +7,18 @@ use std::sync::atomic::AtomicUsize;
 type Numbers = Arc<Cache<usize, String>>;
 
 fn cache() -> Numbers {
-    let settings = CacheSettings { ttl_ms: 1_000, stale_ms: 5_000, max_bytes: 1 << 20 };
-    Cache::new("numbers", settings, Duration::from_secs(30), Arc::new(SystemClock), |_| 8)
+    let settings = CacheSettings {
+        ttl_ms: 1_000,
+        stale_ms: 5_000,
+        max_bytes: 1 << 20,
+    };
+    Cache::new(
+        "numbers",
+        settings,
+        Duration::from_secs(30),
+        Arc::new(SystemClock),
+        |_| 8,
+    )
 }
 
 async fn load_after(count: &Arc<AtomicUsize>, delay_ms: u64) -> Result<usize, String> {
@@ -16,16 +26,29 @@ async fn load_after(count: &Arc<AtomicUsize>, delay_ms: u64) -> Result<usize, St
     Ok(count.fetch_add(1, Relaxed) + 1)
 }
 
-fn get(cache: &Numbers, count: &Arc<AtomicUsize>, delay_ms: u64) -> impl Future<Output = Result<(Arc<usize>, Source), LoadError<String>>> + use<> {
+fn get(
+    cache: &Numbers,
+    count: &Arc<AtomicUsize>,
+    delay_ms: u64,
+) -> impl Future<Output = Result<(Arc<usize>, Source), LoadError<String>>> + use<> {
     let (cache, count) = (Arc::clone(cache), Arc::clone(count));
-    async move { cache.get("k", move || async move { load_after(&count, delay_ms).await }).await }
+    async move {
+        cache
+            .get(
+                "k",
+                move || async move { load_after(&count, delay_ms).await },
+            )
+            .await
+    }
 }
 
 // Seen failing (two loads and more) with the flight held by its caller instead of a task.
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_gets_half_of_them_cancelled_cost_one_load() {
     let (cache, count) = (cache(), Arc::new(AtomicUsize::new(0)));
-    let tasks: Vec<_> = (0..10_000).map(|_| tokio::spawn(get(&cache, &count, 50))).collect();
+    let tasks: Vec<_> = (0..10_000)
+        .map(|_| tokio::spawn(get(&cache, &count, 50)))
+        .collect();
     tokio::task::yield_now().await;
     for (i, task) in tasks.into_iter().enumerate() {
         if i % 2 == 0 {
@@ -67,7 +90,12 @@ async fn a_failing_refresh_keeps_serving_stale_until_its_hard_end() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::time::advance(Duration::from_millis(1_600)).await;
-    assert!(cache.get("k", || async { Err("down".to_owned()) }).await.is_err());
+    assert!(
+        cache
+            .get("k", || async { Err("down".to_owned()) })
+            .await
+            .is_err()
+    );
     assert!(cache.stats().last_error.unwrap().contains("down"));
 }
 

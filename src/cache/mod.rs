@@ -35,7 +35,11 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { ttl_ms: 300_000, stale_ms: 3_600_000, max_bytes: 16 << 20 }
+        Self {
+            ttl_ms: 300_000,
+            stale_ms: 3_600_000,
+            max_bytes: 16 << 20,
+        }
     }
 }
 
@@ -195,7 +199,11 @@ where
             weigh,
             load_timeout,
             settings: Mutex::new(settings),
-            store: quick_cache::sync::Cache::with_weighter(1_024, settings.max_bytes.max(1), ByWeight),
+            store: quick_cache::sync::Cache::with_weighter(
+                1_024,
+                settings.max_bytes.max(1),
+                ByWeight,
+            ),
             flights: Mutex::new(HashMap::new()),
             next_flight: AtomicU64::new(0),
             protected: AtomicBool::new(true),
@@ -208,7 +216,11 @@ where
     ///
     /// # Errors
     /// When nothing is held and the load fails, panics or takes too long.
-    pub async fn get<F, Fut>(self: &Arc<Self>, key: &str, load: F) -> Result<(Arc<V>, Source), LoadError<E>>
+    pub async fn get<F, Fut>(
+        self: &Arc<Self>,
+        key: &str,
+        load: F,
+    ) -> Result<(Arc<V>, Source), LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
@@ -226,9 +238,17 @@ where
             return Ok((value, source));
         }
         let (landing, started) = self.join_or_start(key, load);
-        let counter = if started { &self.counters.misses } else { &self.counters.shared };
+        let counter = if started {
+            &self.counters.misses
+        } else {
+            &self.counters.shared
+        };
         counter.fetch_add(1, Relaxed);
-        let source = if started { Source::Loaded } else { Source::Shared };
+        let source = if started {
+            Source::Loaded
+        } else {
+            Source::Shared
+        };
         flight::wait(landing).await.map(|value| (value, source))
     }
 
@@ -276,7 +296,9 @@ where
     pub fn stats(&self) -> CacheStats {
         let settings = *lock(&self.settings);
         let last = lock(&self.last);
-        let age = last.loaded_at.map(|at| self.clock.now().saturating_duration_since(at));
+        let age = last
+            .loaded_at
+            .map(|at| self.clock.now().saturating_duration_since(at));
         let loads = self.counters.loads.load(Relaxed);
         CacheStats {
             name: self.name.clone(),
@@ -304,7 +326,9 @@ where
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         let failed_at = lock(&self.last).failed_at;
-        if failed_at.is_some_and(|at| self.clock.now().saturating_duration_since(at) < REFRESH_BACKOFF) {
+        if failed_at
+            .is_some_and(|at| self.clock.now().saturating_duration_since(at) < REFRESH_BACKOFF)
+        {
             return;
         }
         drop(self.join_or_start(key, load));
@@ -349,13 +373,19 @@ where
         match result {
             Ok(value) => {
                 self.counters.loads.fetch_add(1, Relaxed);
-                self.counters.last_load_ms.store((now - began).as_millis() as u64, Relaxed);
+                self.counters
+                    .last_load_ms
+                    .store((now - began).as_millis() as u64, Relaxed);
                 last.error = None;
                 last.failed_at = None;
                 if current {
                     last.loaded_at = Some(now);
                     last.loaded_ms = Some(self.clock.wall_ms());
-                    let entry = Entry { weight: (self.weigh)(value), value: Arc::clone(value), at: now };
+                    let entry = Entry {
+                        weight: (self.weigh)(value),
+                        value: Arc::clone(value),
+                        at: now,
+                    };
                     self.store.insert(key.to_owned(), Arc::new(entry));
                 }
             }

@@ -29,10 +29,18 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
                 Level::Error => "error",
                 Level::Warning => "warning",
             };
-            say(format!("{word}: {}\n  {}", problem.line_text(), clean_line(&problem.help, 300)));
+            say(format!(
+                "{word}: {}\n  {}",
+                problem.line_text(),
+                clean_line(&problem.help, 300)
+            ));
         }
         let warnings = workspace.problems.len() - errors;
-        say(format!("{}: {} agents, {errors} errors, {warnings} warnings", clean_line(&workspace.name, 80), workspace.agents.len()));
+        say(format!(
+            "{}: {} agents, {errors} errors, {warnings} warnings",
+            clean_line(&workspace.name, 80),
+            workspace.agents.len()
+        ));
     }
     Ok(u8::from(errors > 0))
 }

@@ -21,7 +21,9 @@ pub(super) fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
 
 pub(super) fn man() -> Result<u8, Failure> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::engine)?;
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut page)
+        .map_err(Failure::engine)?;
     super::say(String::from_utf8_lossy(&page));
     Ok(0)
 }

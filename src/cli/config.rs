@@ -28,14 +28,28 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     for line in &setup.loaded.effective {
-        let value = line.value.as_str().map_or_else(|| line.value.to_string(), str::to_owned);
-        say(format!("{:<36} {:<24} {}", line.key, clean_line(&value, 200), clean_line(&line.origin.words(), 200)));
+        let value = line
+            .value
+            .as_str()
+            .map_or_else(|| line.value.to_string(), str::to_owned);
+        say(format!(
+            "{:<36} {:<24} {}",
+            line.key,
+            clean_line(&value, 200),
+            clean_line(&line.origin.words(), 200)
+        ));
     }
     for warning in &setup.loaded.warnings {
         say(format!("# {}", clean_line(warning, 300)));
     }
-    let root = setup.root.as_ref().map_or_else(|| "(built-in)".into(), |r| r.display().to_string());
+    let root = setup
+        .root
+        .as_ref()
+        .map_or_else(|| "(built-in)".into(), |r| r.display().to_string());
     say(format!("# workspace {}", clean_line(&root, 300)));
-    say(format!("# state     {}", clean_line(&setup.state.path().display().to_string(), 300)));
+    say(format!(
+        "# state     {}",
+        clean_line(&setup.state.path().display().to_string(), 300)
+    ));
     Ok(0)
 }

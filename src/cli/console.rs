@@ -1,5 +1,86 @@
-//! `bsm`, `bsm console`: placeholder until the console lands in the next step.
-use super::{Failure, Global};
-pub(super) fn run(_global: &Global) -> Result<u8, Failure> {
-    Err(Failure::engine("no console yet"))
+//! `bsm`, `bsm console`: an engine in this process, and the console over it on a thread of its own.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::setup::{self, Setup};
+use super::{Color, Failure, Global};
+use crate::console::{self, Options, theme::Theme};
+use crate::engine::{Handle, Operator};
+use crate::state::{Holder, StateError};
+
+/// How long running work may take to stop; what is not done then resumes at the next start.
+const STOP: Duration = Duration::from_millis(500);
+
+pub(super) fn run(global: &Global) -> Result<u8, Failure> {
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        let help = "Run it in a terminal, or use a command: bsm run, bsm runs, bsm status. See bsm --help.";
+        return Err(Failure::usage("the console needs a terminal", help));
+    }
+    let setup = Setup::read(global)?;
+    let options = options(global, &setup);
+    let log = Arc::new(setup.start_log()?);
+    let _lock = setup.state.lock(Holder::Resident).map_err(|error| match error {
+        StateError::Locked { .. } => Failure::engine(error).with_help("Leave the other one first, or look from outside with bsm status, bsm runs, bsm logs."),
+        other => Failure::engine(other),
+    })?;
+    let runtime = setup::runtime()?;
+    let handle = Arc::new(
+        runtime
+            .block_on(Handle::start(setup.engine(
+                setup::mode(global),
+                true,
+                Some(log),
+            )))
+            .map_err(Failure::engine)?,
+    );
+    let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
+    let thread = std::thread::Builder::new()
+        .name("bsm-console".into())
+        .spawn(move || console::run(operator, options))
+        .map_err(|e| Failure::engine(format!("cannot start the console's thread: {e}")))?;
+    let result = thread.join();
+    runtime.block_on(handle.stop(STOP));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    match result {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(error)) => Err(Failure::engine(format!("the terminal failed: {error}"))),
+        Err(_) => Err(Failure::engine(
+            "the console panicked; this is a defect, please report it",
+        )),
+    }
+}
+
+fn options(global: &Global, setup: &Setup) -> Options {
+    let variable = |name: &str| setup.env.get(name);
+    let dumb = variable("TERM").is_none_or(|t| t == "dumb");
+    let color = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => variable("NO_COLOR").is_none() && !dumb,
+    };
+    // Without UTF-8 the marks would come out as rubbish.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|n| variable(n))
+        .unwrap_or_default()
+        .to_lowercase();
+    let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+    let settings = setup.loaded.settings.console;
+    // Our theme decides about colour; crossterm's own NO_COLOR handling would erase bold and reverse.
+    crossterm::style::force_color_output(true);
+    let over_ssh = variable("SSH_CONNECTION").is_some();
+    let fps = match settings.fps {
+        0 if over_ssh => 10,
+        0 => 30,
+        fps => fps,
+    };
+    Options {
+        theme: Theme {
+            color,
+            ascii: settings.ascii || dumb || !utf8,
+        },
+        fps,
+    }
 }

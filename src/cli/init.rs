@@ -17,7 +17,8 @@ pub struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
-    let (written, kept) = init::init(&args.dir).map_err(|e| Failure::usage(e, "Name a folder that can be written."))?;
+    let (written, kept) = init::init(&args.dir)
+        .map_err(|e| Failure::usage(e, "Name a folder that can be written."))?;
     for path in &written {
         say(format!("wrote {}", shown(&args.dir.join(path))));
     }

@@ -64,7 +64,11 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
         {
             // A line that is still being written waits for its end.
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
-            for line in text[..whole].lines().filter_map(parse).filter(|l| matches(l, &filter)) {
+            for line in text[..whole]
+                .lines()
+                .filter_map(parse)
+                .filter(|l| matches(l, &filter))
+            {
                 print(&line);
             }
             at = Some((path.clone(), from + whole as u64));
@@ -76,7 +80,12 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
 }
 
 fn newest(dir: &Path) -> Option<(std::path::PathBuf, u64)> {
-    let mut files: Vec<_> = std::fs::read_dir(dir).ok()?.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect();
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .ok()?
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "jsonl"))
+        .collect();
     files.sort();
     let path = files.pop()?;
     let size = std::fs::metadata(&path).ok()?.len();
@@ -93,6 +102,13 @@ fn tail(path: &Path, from: u64) -> std::io::Result<String> {
 
 fn print(line: &LogLine) {
     let at = line.at.get(11..23).unwrap_or(&line.at);
-    let run = line.run.as_ref().map_or_else(String::new, |r| format!(" run={}", crate::text::clean_line(r, 64)));
-    say(format!("{at} {:<5} {}{run} {}", line.level, line.message.line(400), line.fields.line(600)));
+    let run = line.run.as_ref().map_or_else(String::new, |r| {
+        format!(" run={}", crate::text::clean_line(r, 64))
+    });
+    say(format!(
+        "{at} {:<5} {}{run} {}",
+        line.level,
+        line.message.line(400),
+        line.fields.line(600)
+    ));
 }

@@ -1,6 +1,10 @@
 //! The command line: one file a command. This one knows the arguments that all share, and how a
 //! failure is said: what happened, where, what to do.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line is for")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a command line is for"
+)]
 
 mod check;
 mod completions;
@@ -131,18 +135,29 @@ pub struct Failure {
 impl Failure {
     /// The input or the usage is wrong: exit 2.
     pub fn usage(message: impl std::fmt::Display, help: &str) -> Self {
-        Self { message: message.to_string(), help: Some(help.to_owned()), exit: 2 }
+        Self {
+            message: message.to_string(),
+            help: Some(help.to_owned()),
+            exit: 2,
+        }
     }
 
     /// The engine failed: exit 1.
     pub fn engine(message: impl std::fmt::Display) -> Self {
-        Self { message: message.to_string(), help: None, exit: 1 }
+        Self {
+            message: message.to_string(),
+            help: None,
+            exit: 1,
+        }
     }
 
     /// With a hint.
     #[must_use]
     pub fn with_help(self, help: &str) -> Self {
-        Self { help: Some(help.to_owned()), ..self }
+        Self {
+            help: Some(help.to_owned()),
+            ..self
+        }
     }
 }
 
@@ -181,11 +196,23 @@ pub fn prepare_process() {
     // State, logs and SQLite's own files are private from their creation; what is meant for others
     // (reports, a workspace written by init) gets its mode explicitly.
     umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
     let files = getrlimit(Resource::Nofile);
     let wanted = files.maximum.map_or(65_536, |most| most.min(65_536));
     if files.current.is_some_and(|now| now < wanted) {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: files.maximum });
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(wanted),
+                maximum: files.maximum,
+            },
+        );
     }
     // A second provider installed by a test is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

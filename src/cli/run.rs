@@ -71,16 +71,28 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     let trigger = trigger(&args)?;
     let mut mode = setup::mode(global);
     mode.no_save = args.no_save;
-    let _lock = if mode.no_save { None } else { lock(&setup, Duration::from_secs(args.wait))? };
+    let _lock = if mode.no_save {
+        None
+    } else {
+        lock(&setup, Duration::from_secs(args.wait))?
+    };
     if !args.no_save && _lock.is_none() {
         mode.no_save = true;
-        eprintln!("bsm: another engine runs on this workspace; this run is on its own, with a journal in memory and no report");
+        eprintln!(
+            "bsm: another engine runs on this workspace; this run is on its own, with a journal in memory and no report"
+        );
     }
-    let log = if mode.no_save { None } else { Some(Arc::new(setup.start_log()?)) };
+    let log = if mode.no_save {
+        None
+    } else {
+        Some(Arc::new(setup.start_log()?))
+    };
     let progress = std::io::stderr().is_terminal() && !args.json;
     let runtime = setup::runtime()?;
     let result = runtime.block_on(async {
-        let handle = Handle::start(setup.engine(mode, false, log)).await.map_err(Failure::engine)?;
+        let handle = Handle::start(setup.engine(mode, false, log))
+            .await
+            .map_err(Failure::engine)?;
         let outcome = once(&handle, trigger, progress).await;
         handle.stop(Duration::from_secs(5)).await;
         outcome
@@ -95,31 +107,53 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
 }
 
 fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
-    let both_stdin = args.payload.as_deref().is_some_and(is_dash) && args.diff.as_deref().is_some_and(is_dash);
+    let both_stdin =
+        args.payload.as_deref().is_some_and(is_dash) && args.diff.as_deref().is_some_and(is_dash);
     if both_stdin {
-        return Err(Failure::usage("--payload - and --diff - cannot both read standard input", "Put one of them into a file."));
+        return Err(Failure::usage(
+            "--payload - and --diff - cannot both read standard input",
+            "Put one of them into a file.",
+        ));
     }
     let payload = match &args.payload {
         None => serde_json::Value::Null,
         Some(path) => {
             let bytes = read(path, LARGEST_PAYLOAD)?;
             let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| {
-                Failure::usage(format!("{}: not JSON: {e}", setup::shown(path)), "Give --payload a JSON object, such as a GitHub event.")
+                Failure::usage(
+                    format!("{}: not JSON: {e}", setup::shown(path)),
+                    "Give --payload a JSON object, such as a GitHub event.",
+                )
             })?;
             if !value.is_object() {
-                return Err(Failure::usage(format!("{}: not a JSON object", setup::shown(path)), "Give --payload a JSON object."));
+                return Err(Failure::usage(
+                    format!("{}: not a JSON object", setup::shown(path)),
+                    "Give --payload a JSON object.",
+                ));
             }
             value
         }
     };
     let subject = match (&args.diff, &args.sample, &args.range, &args.repo) {
-        (Some(path), ..) => Some(Subject::Diff { diff: Blob(read(path, LARGEST_DIFF)?) }),
+        (Some(path), ..) => Some(Subject::Diff {
+            diff: Blob(read(path, LARGEST_DIFF)?),
+        }),
         (_, Some(name), ..) => Some(Subject::Sample { name: name.clone() }),
-        (_, _, Some(range), repo) => Some(Subject::Range { repo: repo.clone().unwrap_or_else(|| ".".into()), range: range.clone() }),
+        (_, _, Some(range), repo) => Some(Subject::Range {
+            repo: repo.clone().unwrap_or_else(|| ".".into()),
+            range: range.clone(),
+        }),
         (_, _, None, Some(dir)) => Some(Subject::Folder { dir: dir.clone() }),
         _ => None,
     };
-    Ok(Trigger { event: args.event.clone(), payload, subject, idempotency_key: args.idempotency_key.clone(), offline: false })
+    Ok(Trigger {
+        event: args.event.clone(),
+        payload,
+        payload_file: None,
+        subject,
+        idempotency_key: args.idempotency_key.clone(),
+        offline: false,
+    })
 }
 
 fn is_dash(path: &std::path::Path) -> bool {
@@ -127,47 +161,86 @@ fn is_dash(path: &std::path::Path) -> bool {
 }
 
 fn read(path: &std::path::Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let fail = |e: std::io::Error| Failure::usage(format!("{}: {e}", setup::shown(path)), "Name a file that can be read, or - for standard input.");
+    let fail = |e: std::io::Error| {
+        Failure::usage(
+            format!("{}: {e}", setup::shown(path)),
+            "Name a file that can be read, or - for standard input.",
+        )
+    };
     let mut bytes = Vec::new();
     if is_dash(path) {
-        std::io::stdin().take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
+        std::io::stdin()
+            .take(most + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
     } else {
-        std::fs::File::open(path).map_err(fail)?.take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
+        std::fs::File::open(path)
+            .map_err(fail)?
+            .take(most + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
     }
     if bytes.len() as u64 > most {
-        return Err(Failure::usage(format!("{}: more than {} MiB", setup::shown(path), most >> 20), "Use --repo and --range for a very large change."));
+        return Err(Failure::usage(
+            format!("{}: more than {} MiB", setup::shown(path), most >> 20),
+            "Use --repo and --range for a very large change.",
+        ));
     }
     Ok(bytes)
 }
 
 /// The workspace's lock; `None` when a resident engine has it. Another `bsm run` is waited for.
 fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
-    setup.state.prepare().map_err(|e| Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder, or use --no-save."))?;
+    setup.state.prepare().map_err(|e| {
+        Failure::engine(e)
+            .with_help("Set XDG_STATE_HOME to a private, local folder, or use --no-save.")
+    })?;
     let until = Instant::now() + wait;
     loop {
         match setup.state.lock(Holder::Run) {
             Ok(lock) => return Ok(Some(lock)),
-            Err(StateError::Locked { holder: Holder::Resident, .. }) => return Ok(None),
-            Err(StateError::Locked { .. }) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
-            Err(error) => return Err(Failure::engine(error).with_help("Wait longer with --wait SECONDS, or use --no-save.")),
+            Err(StateError::Locked {
+                holder: Holder::Resident,
+                ..
+            }) => return Ok(None),
+            Err(StateError::Locked { .. }) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50))
+            }
+            Err(error) => {
+                return Err(Failure::engine(error)
+                    .with_help("Wait longer with --wait SECONDS, or use --no-save."));
+            }
         }
     }
 }
 
 /// Sends the trigger and waits for the end; Ctrl-C cancels the run.
-async fn once(handle: &Handle, trigger: Trigger, progress: bool) -> Result<(RunResult, bool), Failure> {
+async fn once(
+    handle: &Handle,
+    trigger: Trigger,
+    progress: bool,
+) -> Result<(RunResult, bool), Failure> {
     let mut events = handle.events();
-    let envelope = Envelope { command: Command::Trigger(trigger), actor: "cli".into(), correlation: None };
+    let envelope = Envelope {
+        command: Command::Trigger(trigger),
+        actor: "cli".into(),
+        correlation: None,
+    };
     let (run, defaulted) = match handle.send(envelope).await {
         Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
         Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
         Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
-            return Err(Failure::usage(refused, "See `bsm run --help` for what it can look at."));
+            return Err(Failure::usage(
+                refused,
+                "See `bsm run --help` for what it can look at.",
+            ));
         }
         Err(refused) => return Err(Failure::engine(refused)),
     };
     if defaulted {
-        eprintln!("bsm: this event has no rule; the default's agents answer it, and they never approve");
+        eprintln!(
+            "bsm: this event has no rule; the default's agents answer it, and they never approve"
+        );
     }
     let shown = async {
         while let Some(event) = events.next().await {
@@ -190,13 +263,19 @@ async fn once(handle: &Handle, trigger: Trigger, progress: bool) -> Result<(RunR
             }
         }
     };
-    result.map(|r| (r, interrupted)).ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
+    result
+        .map(|r| (r, interrupted))
+        .ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
 }
 
 fn show(event: &Event, of: &str) {
     match event {
-        Event::StepStarted { run, agent } if run == of => eprintln!("  … {}", clean_line(agent, 64)),
-        Event::StepFinished { run, agent, status } if run == of => eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word()),
+        Event::StepStarted { run, agent } if run == of => {
+            eprintln!("  … {}", clean_line(agent, 64))
+        }
+        Event::StepFinished { run, agent, status } if run == of => {
+            eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word())
+        }
         Event::Notice { bad: true, text } => eprintln!("  ⚠ {}", clean_line(text, 300)),
         _ => {}
     }

@@ -11,9 +11,12 @@ use crate::text::{clean_line, json_pretty};
 
 /// List runs, or show one.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   bsm runs --limit 5
-  bsm runs show k3f9qa --json")]
+  bsm runs show k3f9qa --json"
+)]
 pub struct RunsArgs {
     #[command(subcommand)]
     command: Option<RunsCommand>,
@@ -52,13 +55,25 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     };
     if let Some(RunsCommand::Show { id, json, report }) = args.command {
-        let missing = || Failure::usage(format!("there is no run '{}'", clean_line(&id, 80)), "`bsm runs` lists their ids.");
-        let row = journal.run(&id).map_err(Failure::engine)?.ok_or_else(missing)?;
+        let missing = || {
+            Failure::usage(
+                format!("there is no run '{}'", clean_line(&id, 80)),
+                "`bsm runs` lists their ids.",
+            )
+        };
+        let row = journal
+            .run(&id)
+            .map_err(Failure::engine)?
+            .ok_or_else(missing)?;
         let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
-        let result = from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
+        let result =
+            from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
         if report {
             // A report is Markdown that was escaped when it was written.
-            say(crate::text::clean_block(&row.report_text.unwrap_or_default(), usize::MAX));
+            say(crate::text::clean_block(
+                &row.report_text.unwrap_or_default(),
+                usize::MAX,
+            ));
         } else if json {
             say(json_pretty(&result).map_err(Failure::engine)?);
         } else {
@@ -73,10 +88,17 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     for run in briefs {
-        let action = run.action.map_or("…", crate::engine::types::run::Action::word);
+        let action = run
+            .action
+            .map_or("…", crate::engine::types::run::Action::word);
         let reason = run.reason.as_ref().map_or_else(String::new, |r| r.line(80));
         let at = jiff::Timestamp::from_millisecond(run.created_ms).unwrap_or_default();
-        say(format!("{}  {}  {:<28} {action:<18} {reason}", at.strftime("%m-%d %H:%M"), run.id, run.event.line(28)));
+        say(format!(
+            "{}  {}  {:<28} {action:<18} {reason}",
+            at.strftime("%m-%d %H:%M"),
+            run.id,
+            run.event.line(28)
+        ));
     }
     Ok(0)
 }
@@ -85,24 +107,53 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
 pub(super) fn print_run(result: &RunResult) {
     let simulated = if result.simulated { " (simulated)" } else { "" };
     if let Some(decision) = &result.decision {
-        say(format!("{}{simulated}  rule {}: {}", decision.action.word(), decision.rule, decision.reason.line(400)));
+        say(format!(
+            "{}{simulated}  rule {}: {}",
+            decision.action.word(),
+            decision.rule,
+            decision.reason.line(400)
+        ));
     }
     let c = &result.coverage;
-    say(format!("evidence {} · {} of {} files · {} ms", result.evidence.word(), c.files_seen, c.files_total, result.duration_ms.unwrap_or(0)));
+    say(format!(
+        "evidence {} · {} of {} files · {} ms",
+        result.evidence.word(),
+        c.files_seen,
+        c.files_total,
+        result.duration_ms.unwrap_or(0)
+    ));
     for skipped in c.skipped.iter().take(10) {
-        say(format!("  not looked at: {} ({})", skipped.path.line(160), clean_line(&skipped.reason, 120)));
+        say(format!(
+            "  not looked at: {} ({})",
+            skipped.path.line(160),
+            clean_line(&skipped.reason, 120)
+        ));
     }
     for step in &result.agents {
-        let verdict = step.verdict.map_or("–", crate::review::verdict::Verdict::word);
-        let error = step.error.as_ref().map_or_else(String::new, |e| format!("  {}", e.line(200)));
-        say(format!("\n{:<26} {:<16} {}{error}", clean_line(&step.agent_id, 64), verdict, step.status.word()));
+        let verdict = step
+            .verdict
+            .map_or("–", crate::review::verdict::Verdict::word);
+        let error = step
+            .error
+            .as_ref()
+            .map_or_else(String::new, |e| format!("  {}", e.line(200)));
+        say(format!(
+            "\n{:<26} {:<16} {}{error}",
+            clean_line(&step.agent_id, 64),
+            verdict,
+            step.status.word()
+        ));
         for f in &step.findings {
             let place = match (&f.file, f.line) {
                 (Some(file), Some(line)) => format!("{}:{line}", file.line(120)),
                 (Some(file), None) => file.line(120),
                 _ => String::new(),
             };
-            say(format!("  {:<9} {:<32} {place}", f.severity.word(), clean_line(&f.rule, 60)));
+            say(format!(
+                "  {:<9} {:<32} {place}",
+                f.severity.word(),
+                clean_line(&f.rule, 60)
+            ));
             say(format!("            {}", f.message.line(300)));
         }
     }

@@ -38,21 +38,43 @@ impl Setup {
         let root = workspace_root(global)?;
         let mut env = Env::process();
         if let Some(path) = &global.env_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Failure::usage(format!("{}: {e}", path.display()), "Give --env-file a file of NAME=value lines."))?;
-            env.add_file(&text).map_err(|e| Failure::usage(format!("{}: {e}", path.display()), "Write one NAME=value a line."))?;
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                Failure::usage(
+                    format!("{}: {e}", path.display()),
+                    "Give --env-file a file of NAME=value lines.",
+                )
+            })?;
+            env.add_file(&text).map_err(|e| {
+                Failure::usage(
+                    format!("{}: {e}", path.display()),
+                    "Write one NAME=value a line.",
+                )
+            })?;
         }
         let user_path = match &global.config {
             Some(path) if !path.is_file() => {
-                return Err(Failure::usage(format!("{}: no such file", path.display()), "Give --config a settings file in YAML."));
+                return Err(Failure::usage(
+                    format!("{}: no such file", path.display()),
+                    "Give --config a settings file in YAML.",
+                ));
             }
             Some(path) => Some(path.clone()),
             None => state::user_config(),
         };
         let wrong = |e: String| Failure::usage(e, "`bsm config` lists every key with its value.");
-        let user = user_path.as_deref().map(layers::read_file).transpose().map_err(wrong)?.flatten();
+        let user = user_path
+            .as_deref()
+            .map(layers::read_file)
+            .transpose()
+            .map_err(wrong)?
+            .flatten();
         let own = root.as_ref().map(|r| r.join("bsm.yaml"));
-        let own = own.as_deref().map(layers::read_file).transpose().map_err(wrong)?.flatten();
+        let own = own
+            .as_deref()
+            .map(layers::read_file)
+            .transpose()
+            .map_err(wrong)?
+            .flatten();
         let user_name = user_path.map_or_else(String::new, |p| p.display().to_string());
         let mut flags: Vec<(&str, Value)> = Vec::new();
         if let Some(level) = &global.log_level {
@@ -65,14 +87,25 @@ impl Setup {
             flags.push(("console.fps", Value::from(fps)));
         }
         let loaded = layers::load(
-            user.as_deref().map(|text| File { name: &user_name, text }),
-            own.as_deref().map(|text| File { name: "bsm.yaml", text }),
+            user.as_deref().map(|text| File {
+                name: &user_name,
+                text,
+            }),
+            own.as_deref().map(|text| File {
+                name: "bsm.yaml",
+                text,
+            }),
             &env,
             &flags,
         )
         .map_err(wrong)?;
         let state = StateDir::for_workspace(root.as_deref()).map_err(Failure::engine)?;
-        Ok(Self { root, env, loaded, state })
+        Ok(Self {
+            root,
+            env,
+            loaded,
+            state,
+        })
     }
 
     /// Loads the workspace.
@@ -83,13 +116,24 @@ impl Setup {
 
     /// Creates the state directory and starts the log.
     pub fn start_log(&self) -> Result<LogGuard, Failure> {
-        self.state.prepare().map_err(|e| Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder."))?;
+        self.state.prepare().map_err(|e| {
+            Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder.")
+        })?;
         state::create_private(&self.state.logs()).map_err(Failure::engine)?;
         let secrets = known_secrets(&self.workspace()?.models, &self.env);
         let redactor = Redactor::new(Arc::default(), &secrets, [0; 32]);
         let settings: &LogSettings = &self.loaded.settings.logs;
-        log_files::start(&self.state.logs(), settings, Arc::new(move |line| redactor.known_only(line)))
-            .map_err(|e| Failure::usage(e, "Use a level such as info or debug, and a folder that can be written."))
+        log_files::start(
+            &self.state.logs(),
+            settings,
+            Arc::new(move |line| redactor.known_only(line)),
+        )
+        .map_err(|e| {
+            Failure::usage(
+                e,
+                "Use a level such as info or debug, and a folder that can be written.",
+            )
+        })
     }
 
     /// What an engine is started with.
@@ -111,7 +155,12 @@ impl Setup {
 
 /// The mode that the global options ask for.
 pub fn mode(global: &Global) -> Mode {
-    Mode { offline: global.offline, simulated: global.simulate, read_only: global.read_only, ..Mode::default() }
+    Mode {
+        offline: global.offline,
+        simulated: global.simulate,
+        read_only: global.read_only,
+        ..Mode::default()
+    }
 }
 
 /// A runtime of as many threads as there are processors.
@@ -126,11 +175,15 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn workspace_root(global: &Global) -> Result<Option<PathBuf>, Failure> {
     if let Some(dir) = &global.workspace {
         if !dir.is_dir() {
-            return Err(Failure::usage(format!("{}: no such folder", dir.display()), "Give -C a folder; `bsm init DIR` makes one."));
+            return Err(Failure::usage(
+                format!("{}: no such folder", dir.display()),
+                "Give -C a folder; `bsm init DIR` makes one.",
+            ));
         }
         return Ok(Some(dir.clone()));
     }
-    let here = std::env::current_dir().map_err(|e| Failure::engine(format!("this folder cannot be read: {e}")))?;
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::engine(format!("this folder cannot be read: {e}")))?;
     Ok(Workspace::find(&here))
 }
 

@@ -48,9 +48,18 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
         None => "stopped",
     };
     let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
-    let count = |status| journal.as_ref().map_or(Ok(0), |j| j.count(status)).map_err(Failure::engine);
+    let count = |status| {
+        journal
+            .as_ref()
+            .map_or(Ok(0), |j| j.count(status))
+            .map_err(Failure::engine)
+    };
     let last = match &journal {
-        Some(journal) => journal.recent(1).map_err(Failure::engine)?.first().and_then(crate::engine::run::brief_of_row),
+        Some(journal) => journal
+            .recent(1)
+            .map_err(Failure::engine)?
+            .first()
+            .and_then(crate::engine::run::brief_of_row),
         None => None,
     };
     let status = Status {
@@ -69,10 +78,24 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
     } else {
         let last = status.last.as_ref().map_or_else(
             || "no runs yet".to_owned(),
-            |r| format!("last {} {}", r.event.line(40), r.action.map_or("…", crate::engine::types::run::Action::word)),
+            |r| {
+                format!(
+                    "last {} {}",
+                    r.event.line(40),
+                    r.action
+                        .map_or("…", crate::engine::types::run::Action::word)
+                )
+            },
         );
-        let errors = if status.errors > 0 { format!(" · {} errors in the workspace (bsm check)", status.errors) } else { String::new() };
-        let line = format!("{} · engine {} · {} running, {} queued · {last}{errors}", status.workspace, status.engine, status.running, status.queued);
+        let errors = if status.errors > 0 {
+            format!(" · {} errors in the workspace (bsm check)", status.errors)
+        } else {
+            String::new()
+        };
+        let line = format!(
+            "{} · engine {} · {} running, {} queued · {last}{errors}",
+            status.workspace, status.engine, status.running, status.queued
+        );
         say(&line);
         if !args.line {
             say(format!("state {}", clean_line(&status.state, 300)));

@@ -23,10 +23,16 @@ pub struct TrustArgs {
 }
 
 pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
-    let global = Global { workspace: args.dir.clone().or_else(|| global.workspace.clone()), ..global.clone() };
+    let global = Global {
+        workspace: args.dir.clone().or_else(|| global.workspace.clone()),
+        ..global.clone()
+    };
     let setup = Setup::read(&global)?;
     let Some(root) = setup.root.clone() else {
-        return Err(Failure::usage("there is no workspace here", "Name its folder: bsm trust DIR"));
+        return Err(Failure::usage(
+            "there is no workspace here",
+            "Name its folder: bsm trust DIR",
+        ));
     };
     let before = setup.workspace()?;
     let mut store = TrustStore::load();
@@ -35,11 +41,20 @@ pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
         say(format!("{} is no longer trusted", shown(&root)));
         return Ok(0);
     }
-    say(format!("{} is trusted as it is now (policy {})", shown(&root), before.policy_hash));
+    say(format!(
+        "{} is trusted as it is now (policy {})",
+        shown(&root),
+        before.policy_hash
+    ));
     let after = setup.workspace()?;
     for (name, provider) in &after.models.providers {
         let keys = provider.key_env.join(", ");
-        say(format!("  provider {}: {} {}", clean_line(name, 60), clean_line(&provider.base_url, 200), clean_line(&keys, 200)));
+        say(format!(
+            "  provider {}: {} {}",
+            clean_line(name, 60),
+            clean_line(&provider.base_url, 200),
+            clean_line(&keys, 200)
+        ));
     }
     Ok(0)
 }

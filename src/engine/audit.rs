@@ -38,14 +38,22 @@ pub struct Line<'a> {
 impl Audit {
     /// Opens the trail at `path`; `None` keeps nothing.
     pub fn open(path: Option<&Path>) -> Result<Self, StateError> {
-        let file = path.map(|p| private_file(p, true)).transpose()?.map(Mutex::new);
-        Ok(Self { file, lost: AtomicU64::new(0) })
+        let file = path
+            .map(|p| private_file(p, true))
+            .transpose()?
+            .map(Mutex::new);
+        Ok(Self {
+            file,
+            lost: AtomicU64::new(0),
+        })
     }
 
     /// Appends a line. A line that cannot be written is counted, and the count shows.
     pub fn write(&self, line: &Line<'_>) {
         let Some(file) = &self.file else { return };
-        let written = crate::text::json(line).map_err(std::io::Error::other).and_then(|text| lock(file).write_all(format!("{text}\n").as_bytes()));
+        let written = crate::text::json(line)
+            .map_err(std::io::Error::other)
+            .and_then(|text| lock(file).write_all(format!("{text}\n").as_bytes()));
         if written.is_err() {
             self.lost.fetch_add(1, Relaxed);
         }

@@ -29,9 +29,9 @@ use crate::telemetry::availability::Availability;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::log_files::LogGuard;
 use crate::telemetry::rate::Rate;
+use crate::workspace::Workspace;
 use crate::workspace::knowledge::Knowledge;
 use crate::workspace::registry::Registry;
-use crate::workspace::Workspace;
 
 /// Alerts kept.
 const ALERTS: usize = 20;
@@ -141,9 +141,17 @@ impl Core {
 
     /// An alert: header, list, log, event.
     pub fn alert(&self, bad: bool, text: String) {
-        if bad { tracing::warn!(alert = text) } else { tracing::info!(alert = text) }
+        if bad {
+            tracing::warn!(alert = text)
+        } else {
+            tracing::info!(alert = text)
+        }
         let mut alerts = lock(&self.alerts);
-        alerts.push_front(Alert { at_ms: self.clock.wall_ms(), bad, text: text.clone() });
+        alerts.push_front(Alert {
+            at_ms: self.clock.wall_ms(),
+            bad,
+            text: text.clone(),
+        });
         alerts.truncate(ALERTS);
         drop(alerts);
         self.tell(Event::Notice { bad, text });
@@ -164,7 +172,12 @@ impl Core {
 
     /// What decides how providers are built, right now.
     pub fn surroundings<'a>(&'a self, settings: &'a Settings) -> Surroundings<'a> {
-        Surroundings { settings, env: &self.env, simulator: self.simulator.as_ref().map(|s| s.url()), clock: &self.clock }
+        Surroundings {
+            settings,
+            env: &self.env,
+            simulator: self.simulator.as_ref().map(|s| s.url()),
+            clock: &self.clock,
+        }
     }
 
     /// Writes to the journal until it succeeds: work that was done is not lost to a full disk.

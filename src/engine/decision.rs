@@ -15,11 +15,21 @@ pub fn evidence(steps: &[Step], offline: bool) -> Evidence {
     if steps.iter().any(|s| s.status != StepStatus::Succeeded) {
         return Evidence::Partial;
     }
-    if offline || steps.iter().all(|s| s.model.is_none()) { Evidence::Offline } else { Evidence::Full }
+    if offline || steps.iter().all(|s| s.model.is_none()) {
+        Evidence::Offline
+    } else {
+        Evidence::Full
+    }
 }
 
 /// Decides. `coverage` is what rules and models together looked at.
-pub fn decide(plan: &Plan, input: &Input, coverage: &Coverage, steps: &[Step], evidence: Evidence) -> Decision {
+pub fn decide(
+    plan: &Plan,
+    input: &Input,
+    coverage: &Coverage,
+    steps: &[Step],
+    evidence: Evidence,
+) -> Decision {
     let blocks = |s: &&Step| s.verdict == Some(Verdict::Block);
     let by = |id: &str| steps.iter().find(|s| s.agent_id == id);
     if by("governance-review-agent").is_some_and(|s| blocks(&s)) {
@@ -29,25 +39,51 @@ pub fn decide(plan: &Plan, input: &Input, coverage: &Coverage, steps: &[Step], e
     if let Some(security) = by("security-agent").filter(|s| blocks(s) || critical(s)) {
         let worst = security.findings.iter().max_by_key(|f| f.severity);
         let place = worst.map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)));
-        return fired(2, Action::BlockPr, format!("Security vulnerabilities detected{place}"));
+        return fired(
+            2,
+            Action::BlockPr,
+            format!("Security vulnerabilities detected{place}"),
+        );
     }
     if let Some(other) = steps.iter().find(blocks) {
         let worst = other.findings.iter().max_by_key(|f| f.severity);
         let place = worst.map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)));
-        return fired(3, Action::BlockPr, format!("{} blocks{place}", other.agent_id));
+        return fired(
+            3,
+            Action::BlockPr,
+            format!("{} blocks{place}", other.agent_id),
+        );
     }
-    if let Some(wants) = steps.iter().find(|s| s.verdict == Some(Verdict::RequestChanges)) {
-        return fired(4, Action::RequestChanges, format!("Code quality issues found by {}", wants.agent_id));
+    if let Some(wants) = steps
+        .iter()
+        .find(|s| s.verdict == Some(Verdict::RequestChanges))
+    {
+        return fired(
+            4,
+            Action::RequestChanges,
+            format!("Code quality issues found by {}", wants.agent_id),
+        );
     }
     match missing(plan, input, coverage, steps, evidence) {
-        None if plan.outcome == OutcomeKind::Health => fired(5, Action::Pass, "All quality gates passed".into()),
-        None => fired(5, Action::ApproveAndMerge, "All quality gates passed".into()),
+        None if plan.outcome == OutcomeKind::Health => {
+            fired(5, Action::Pass, "All quality gates passed".into())
+        }
+        None => fired(
+            5,
+            Action::ApproveAndMerge,
+            "All quality gates passed".into(),
+        ),
         Some(what) => fired(6, Action::ManualReview, what),
     }
 }
 
 fn fired(rule: u8, action: Action, reason: String) -> Decision {
-    Decision { action, reason: Untrusted::new(reason), rule, automated: action != Action::ManualReview }
+    Decision {
+        action,
+        reason: Untrusted::new(reason),
+        rule,
+        automated: action != Action::ManualReview,
+    }
 }
 
 fn at(finding: &crate::review::finding::Finding) -> String {
@@ -59,25 +95,40 @@ fn at(finding: &crate::review::finding::Finding) -> String {
 }
 
 /// What an approval lacks; `None` when nothing does.
-fn missing(plan: &Plan, input: &Input, coverage: &Coverage, steps: &[Step], evidence: Evidence) -> Option<String> {
+fn missing(
+    plan: &Plan,
+    input: &Input,
+    coverage: &Coverage,
+    steps: &[Step],
+    evidence: Evidence,
+) -> Option<String> {
     if steps.is_empty() {
         return Some("no agent was selected".into());
     }
     if input.nothing_to_review {
-        return Some("nothing to review: the event needs a diff, and there is none or an empty one".into());
+        return Some(
+            "nothing to review: the event needs a diff, and there is none or an empty one".into(),
+        );
     }
     if let Some(why) = &input.missing {
         return Some(format!("the change could not be had: {why}"));
     }
     if let Some(step) = steps.iter().find(|s| s.status != StepStatus::Succeeded) {
-        let why = step.error.as_ref().map_or_else(|| step.status.word().to_owned(), |e| e.line(200));
+        let why = step
+            .error
+            .as_ref()
+            .map_or_else(|| step.status.word().to_owned(), |e| e.line(200));
         return Some(format!("{}: {why}", step.agent_id));
     }
     if evidence == Evidence::Partial {
         return Some("the evidence is partial".into());
     }
     if let Some(step) = steps.iter().find(|s| s.verdict != Some(Verdict::Approve)) {
-        let worst = step.findings.iter().max_by_key(|f| f.severity).map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)));
+        let worst = step
+            .findings
+            .iter()
+            .max_by_key(|f| f.severity)
+            .map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)));
         return Some(format!("{} wants a person to look{worst}", step.agent_id));
     }
     if !plan.own_rule {
@@ -86,15 +137,24 @@ fn missing(plan: &Plan, input: &Input, coverage: &Coverage, steps: &[Step], evid
     if !plan.rules_complete {
         return Some("not every rule could be compiled".into());
     }
-    if let Some(finding) = input.findings.iter().find(|f| f.rule == POLICY_FILE && input.has_diff) {
+    if let Some(finding) = input
+        .findings
+        .iter()
+        .find(|f| f.rule == POLICY_FILE && input.has_diff)
+    {
         return Some(format!("a policy file is touched{}", at(finding)));
     }
     if plan.outcome == OutcomeKind::Review && !input.has_diff {
         return Some("there is no diff, and without one nothing can be merged".into());
     }
     if !coverage.is_complete() {
-        let first = coverage.skipped.first().map_or_else(String::new, |s| format!("; {} ({})", s.path.line(120), s.reason));
-        return Some(format!("{} of {} files were looked at{first}", coverage.files_seen, coverage.files_total));
+        let first = coverage.skipped.first().map_or_else(String::new, |s| {
+            format!("; {} ({})", s.path.line(120), s.reason)
+        });
+        return Some(format!(
+            "{} of {} files were looked at{first}",
+            coverage.files_seen, coverage.files_total
+        ));
     }
     None
 }

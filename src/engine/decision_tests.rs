@@ -12,11 +12,19 @@ struct Case {
 }
 
 fn step(agent: &str, verdict: Verdict) -> Step {
-    Step { status: StepStatus::Succeeded, verdict: Some(verdict), ..Step::queued(agent) }
+    Step {
+        status: StepStatus::Succeeded,
+        verdict: Some(verdict),
+        ..Step::queued(agent)
+    }
 }
 
 fn good() -> Case {
-    let coverage = Coverage { files_seen: 2, files_total: 2, ..Coverage::default() };
+    let coverage = Coverage {
+        files_seen: 2,
+        files_total: 2,
+        ..Coverage::default()
+    };
     Case {
         plan: Plan {
             strategy: Strategy::Parallel,
@@ -34,14 +42,25 @@ fn good() -> Case {
             payload: serde_json::Value::Null,
             findings: vec![],
             coverage: coverage.clone(),
-            size: ChangeSize { files: 2, added: 1, removed: 0 },
+            size: ChangeSize {
+                files: 2,
+                added: 1,
+                removed: 0,
+            },
             has_diff: true,
             nothing_to_review: false,
             missing: None,
             not_kept: vec![],
         },
         coverage,
-        steps: ["governance-review-agent", "code-review-agent", "security-agent", "integrity-agent"].map(|a| step(a, Verdict::Approve)).into(),
+        steps: [
+            "governance-review-agent",
+            "code-review-agent",
+            "security-agent",
+            "integrity-agent",
+        ]
+        .map(|a| step(a, Verdict::Approve))
+        .into(),
     }
 }
 
@@ -49,7 +68,13 @@ fn decided(change: impl FnOnce(&mut Case)) -> (Action, u8, String) {
     let mut case = good();
     change(&mut case);
     let evidence = evidence(&case.steps, case.plan.offline);
-    let d = decide(&case.plan, &case.input, &case.coverage, &case.steps, evidence);
+    let d = decide(
+        &case.plan,
+        &case.input,
+        &case.coverage,
+        &case.steps,
+        evidence,
+    );
     (d.action, d.rule, d.reason.raw().to_owned())
 }
 
@@ -60,15 +85,46 @@ fn the_first_matching_rule_wins() {
         (action, rule)
     };
     assert_eq!(rule(|_| {}), (Action::ApproveAndMerge, 5));
-    assert_eq!(rule(|c| c.plan.outcome = OutcomeKind::Health), (Action::Pass, 5));
-    assert_eq!(rule(|c| c.steps[0].verdict = Some(Verdict::Block)), (Action::BlockPr, 1));
-    assert_eq!(rule(|c| c.steps[2].verdict = Some(Verdict::Block)), (Action::BlockPr, 2));
-    assert_eq!(rule(|c| c.steps[2].findings.push(Finding::whole("secrets/x", Severity::Critical, ""))), (Action::BlockPr, 2));
-    assert_eq!(rule(|c| c.steps[1].verdict = Some(Verdict::Block)), (Action::BlockPr, 3));
-    assert_eq!(rule(|c| c.steps[3].verdict = Some(Verdict::RequestChanges)), (Action::RequestChanges, 4));
-    assert_eq!(rule(|c| c.steps[1].verdict = Some(Verdict::Comment)), (Action::ManualReview, 6));
+    assert_eq!(
+        rule(|c| c.plan.outcome = OutcomeKind::Health),
+        (Action::Pass, 5)
+    );
+    assert_eq!(
+        rule(|c| c.steps[0].verdict = Some(Verdict::Block)),
+        (Action::BlockPr, 1)
+    );
+    assert_eq!(
+        rule(|c| c.steps[2].verdict = Some(Verdict::Block)),
+        (Action::BlockPr, 2)
+    );
+    assert_eq!(
+        rule(|c| c.steps[2]
+            .findings
+            .push(Finding::whole("secrets/x", Severity::Critical, ""))),
+        (Action::BlockPr, 2)
+    );
+    assert_eq!(
+        rule(|c| c.steps[1].verdict = Some(Verdict::Block)),
+        (Action::BlockPr, 3)
+    );
+    assert_eq!(
+        rule(|c| c.steps[3].verdict = Some(Verdict::RequestChanges)),
+        (Action::RequestChanges, 4)
+    );
+    assert_eq!(
+        rule(|c| c.steps[1].verdict = Some(Verdict::Comment)),
+        (Action::ManualReview, 6)
+    );
     // A block wins over a request, governance over security, whatever the order of agents.
-    assert_eq!(rule(|c| { c.steps.reverse(); for s in &mut c.steps { s.verdict = Some(Verdict::Block); } }), (Action::BlockPr, 1));
+    assert_eq!(
+        rule(|c| {
+            c.steps.reverse();
+            for s in &mut c.steps {
+                s.verdict = Some(Verdict::Block);
+            }
+        }),
+        (Action::BlockPr, 1)
+    );
 }
 
 #[test]
@@ -76,13 +132,35 @@ fn every_clause_of_an_approval_is_needed_and_named() {
     let table: [(fn(&mut Case), &str); 12] = [
         (|c| c.steps.clear(), "no agent"),
         (|c| c.input.nothing_to_review = true, "nothing to review"),
-        (|c| c.input.missing = Some("gone".into()), "could not be had"),
-        (|c| { c.steps[1].status = StepStatus::Degraded; c.steps[1].error = Some("outage".into()); }, "code-review-agent: outage"),
-        (|c| { c.steps[1].status = StepStatus::Failed; c.steps[1].error = Some("unknown_agent".into()); }, "unknown_agent"),
+        (
+            |c| c.input.missing = Some("gone".into()),
+            "could not be had",
+        ),
+        (
+            |c| {
+                c.steps[1].status = StepStatus::Degraded;
+                c.steps[1].error = Some("outage".into());
+            },
+            "code-review-agent: outage",
+        ),
+        (
+            |c| {
+                c.steps[1].status = StepStatus::Failed;
+                c.steps[1].error = Some("unknown_agent".into());
+            },
+            "unknown_agent",
+        ),
         (|c| c.steps[1].status = StepStatus::Cancelled, "cancelled"),
         (|c| c.plan.own_rule = false, "default never approves"),
         (|c| c.plan.rules_complete = false, "compiled"),
-        (|c| c.input.findings.push(Finding::whole(POLICY_FILE, Severity::Medium, "")), "policy file"),
+        (
+            |c| {
+                c.input
+                    .findings
+                    .push(Finding::whole(POLICY_FILE, Severity::Medium, ""))
+            },
+            "policy file",
+        ),
         (|c| c.input.has_diff = false, "no diff"),
         (|c| c.coverage.files_seen = 1, "1 of 2 files"),
         (|c| c.coverage = Coverage::default(), "0 of 0 files"),
@@ -98,7 +176,11 @@ fn every_clause_of_an_approval_is_needed_and_named() {
 fn evidence_is_full_only_with_a_model_and_partial_when_one_is_missing() {
     let mut steps = good().steps;
     assert_eq!(evidence(&steps, true), Evidence::Offline);
-    assert_eq!(evidence(&steps, false), Evidence::Offline, "no provider is configured");
+    assert_eq!(
+        evidence(&steps, false),
+        Evidence::Offline,
+        "no provider is configured"
+    );
     for s in &mut steps {
         s.model = Some("m".into());
     }

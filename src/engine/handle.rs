@@ -101,32 +101,82 @@ impl Handle {
     /// # Errors
     /// When journal, state directory, workspace or simulator cannot be used.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
-        let EngineConfig { settings, env, root, trust, state, mut mode, resident, log, clock, simulator } = config;
+        let EngineConfig {
+            settings,
+            env,
+            root,
+            trust,
+            state,
+            mut mode,
+            resident,
+            log,
+            clock,
+            simulator,
+        } = config;
         mode.environment = settings.environment;
         mode.safe_mode = settings.loopback_only();
         let workspace = Workspace::load(root.as_deref(), &trust)?;
-        let journal = if mode.no_save { Journal::in_memory()? } else { Journal::open(&state.journal())? };
+        let journal = if mode.no_save {
+            Journal::in_memory()?
+        } else {
+            Journal::open(&state.journal())?
+        };
         let salt = if mode.no_save { [0; 32] } else { state.salt()? };
         let audit = Audit::open((!mode.no_save).then(|| state.audit()).as_deref())?;
-        let simulator = if mode.simulated { Some(Simulator::start(simulator).await.map_err(StartError::Simulator)?) } else { None };
+        let simulator = if mode.simulated {
+            Some(
+                Simulator::start(simulator)
+                    .await
+                    .map_err(StartError::Simulator)?,
+            )
+        } else {
+            None
+        };
         let secrets = known_secrets(&workspace.models, &env);
         let redactor = Redactor::new(packs::built_in(), &secrets, salt);
         let now = clock.now();
         let models = {
-            let around = Surroundings { settings: &settings, env: &env, simulator: simulator.as_ref().map(|s| s.url()), clock: &clock };
+            let around = Surroundings {
+                settings: &settings,
+                env: &env,
+                simulator: simulator.as_ref().map(|s| s.url()),
+                clock: &clock,
+            };
             ModelService::new(Arc::new(workspace.models.clone()), &around)
         };
         let reports = (!mode.no_save).then(|| match &root {
-            Some(root) => ReportFolder { base: root.clone(), relative: "reports".into(), mode: (0o755, 0o644) },
-            None => ReportFolder { base: state.path().to_path_buf(), relative: "reports".into(), mode: (0o700, 0o600) },
+            Some(root) => ReportFolder {
+                base: root.clone(),
+                relative: "reports".into(),
+                mode: (0o755, 0o644),
+            },
+            None => ReportFolder {
+                base: state.path().to_path_buf(),
+                relative: "reports".into(),
+                mode: (0o700, 0o600),
+            },
         });
         let (events, _) = broadcast::channel(4_096);
         let cache = settings.cache;
         let core = Arc::new(Core {
             slots: Arc::new(Semaphore::new(settings.engine.max_concurrent_runs as usize)),
-            agents_cache: Cache::new("agents", cache.agents, LOAD, Arc::clone(&clock), |w: &Workspace| 4_096 * w.agents.len() as u64),
-            knowledge_cache: Cache::new("knowledge", cache.knowledge, LOAD, Arc::clone(&clock), |k| k.documents.iter().map(|d| d.text.raw().len() as u64).sum()),
-            registry_cache: Cache::new("registry", cache.registry, LOAD, Arc::clone(&clock), |r| 1_024 * r.as_ref().map_or(1, |r| r.agents.len() as u64)),
+            agents_cache: Cache::new(
+                "agents",
+                cache.agents,
+                LOAD,
+                Arc::clone(&clock),
+                |w: &Workspace| 4_096 * w.agents.len() as u64,
+            ),
+            knowledge_cache: Cache::new(
+                "knowledge",
+                cache.knowledge,
+                LOAD,
+                Arc::clone(&clock),
+                |k| k.documents.iter().map(|d| d.text.raw().len() as u64).sum(),
+            ),
+            registry_cache: Cache::new("registry", cache.registry, LOAD, Arc::clone(&clock), |r| {
+                1_024 * r.as_ref().map_or(1, |r| r.agents.len() as u64)
+            }),
             settings: ArcSwap::from_pointee(settings),
             env,
             mode,
@@ -158,10 +208,22 @@ impl Handle {
         core.apply_flags();
         let notes = core.journal.notes().clone();
         if let Some(aside) = notes.set_aside {
-            core.alert(true, format!("the journal was corrupt; it is kept as {} and a new one was begun", aside.display()));
+            core.alert(
+                true,
+                format!(
+                    "the journal was corrupt; it is kept as {} and a new one was begun",
+                    aside.display()
+                ),
+            );
         }
         if let Some(backup) = notes.backup {
-            core.alert(false, format!("the journal was migrated; the old one is kept as {}", backup.display()));
+            core.alert(
+                false,
+                format!(
+                    "the journal was migrated; the old one is kept as {}",
+                    backup.display()
+                ),
+            );
         }
         for row in core.journal.recent(40).await?.iter().rev() {
             if row.finished_ms.is_some()
@@ -170,7 +232,8 @@ impl Handle {
                 lock(&core.recent).push_front(brief);
             }
         }
-        let (sender, snapshots) = watch::channel(Arc::new(picture::assemble(&core, ResourceStats::default())));
+        let (sender, snapshots) =
+            watch::channel(Arc::new(picture::assemble(&core, ResourceStats::default())));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
         if resident {
             run::resume(&core).await?;
@@ -220,7 +283,12 @@ impl Handle {
         &self.core
     }
 
-    async fn dispatch(&self, command: Command, actor: &str, correlation: &str) -> Result<Reply, Refused> {
+    async fn dispatch(
+        &self,
+        command: Command,
+        actor: &str,
+        correlation: &str,
+    ) -> Result<Reply, Refused> {
         let core = &self.core;
         if core.mode.read_only {
             return Err(Refused::ReadOnly);
@@ -233,12 +301,16 @@ impl Handle {
             Command::Trigger(trigger) => intake::take_in(core, trigger, actor, correlation).await,
             Command::RunAgain { run } => intake::again(core, &run, actor, correlation).await,
             Command::CancelRun { run } => {
-                let live = core.live(&run).ok_or_else(|| Refused::not_found("active run", &run))?;
+                let live = core
+                    .live(&run)
+                    .ok_or_else(|| Refused::not_found("active run", &run))?;
                 live.cancel.cancel();
                 core.dirty.notify_one();
                 done(format!("{run} is being cancelled"))
             }
-            Command::ClearCache { cache } => core.clear_cache(cache.as_deref()).map(|what| Reply::Done { what }),
+            Command::ClearCache { cache } => core
+                .clear_cache(cache.as_deref())
+                .map(|what| Reply::Done { what }),
             Command::ResetBreaker { breaker } => {
                 let mut reset = Vec::new();
                 core.models.for_each(|name, live| {
@@ -262,7 +334,11 @@ impl Handle {
                     }
                 });
                 core.dirty.notify_one();
-                if found { done(format!("{breaker} is isolated until it is reset")) } else { Err(Refused::not_found("breaker", &breaker)) }
+                if found {
+                    done(format!("{breaker} is isolated until it is reset"))
+                } else {
+                    Err(Refused::not_found("breaker", &breaker))
+                }
             }
             Command::ResizePool { pool, limit } => {
                 if limit == 0 {
@@ -271,18 +347,33 @@ impl Handle {
                 let mut found = false;
                 core.models.for_each(|_, live| {
                     if live.guards.pool.name() == pool {
-                        live.guards.pool.resize(crate::resilience::bulkhead::PoolSettings { limit, ..live.guards.pool.settings() });
+                        live.guards
+                            .pool
+                            .resize(crate::resilience::bulkhead::PoolSettings {
+                                limit,
+                                ..live.guards.pool.settings()
+                            });
                         found = true;
                     }
                 });
                 core.dirty.notify_one();
-                if found { done(format!("{pool} lets {limit} calls through at once")) } else { Err(Refused::not_found("pool", &pool)) }
+                if found {
+                    done(format!("{pool} lets {limit} calls through at once"))
+                } else {
+                    Err(Refused::not_found("pool", &pool))
+                }
             }
-            Command::SetFlag { flag, on } => core.set_flag(&flag, on).map(|what| Reply::Done { what }),
+            Command::SetFlag { flag, on } => {
+                core.set_flag(&flag, on).map(|what| Reply::Done { what })
+            }
             Command::Reload => {
                 reload(core).await.map_err(Refused::input)?;
                 let workspace = core.workspace.load();
-                done(format!("{} agents, {} problems", workspace.agents.len(), workspace.problems.len()))
+                done(format!(
+                    "{} agents, {} problems",
+                    workspace.agents.len(),
+                    workspace.problems.len()
+                ))
             }
             Command::SetLogLevel { level } => match &core.log {
                 Some(log) => {
@@ -297,31 +388,66 @@ impl Handle {
     async fn answer(&self, query: Query) -> Result<Answer, QueryError> {
         let core = &self.core;
         let unavailable = |reason: String| QueryError::Unavailable { reason };
-        let not_found = |what: &str, name: &str| QueryError::NotFound { what: what.to_owned(), name: clean_line(name, 80) };
+        let not_found = |what: &str, name: &str| QueryError::NotFound {
+            what: what.to_owned(),
+            name: clean_line(name, 80),
+        };
         let journal = |e: JournalError| unavailable(e.to_string());
         match query {
             Query::Runs { limit } => {
-                let rows = core.journal.recent(limit.min(10_000)).await.map_err(journal)?;
-                let live = |id: &str| core.live(id).map(|l| run::brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None));
-                Ok(Answer::Runs { runs: rows.iter().filter_map(|r| live(&r.new.id).or_else(|| run::brief_of_row(r))).collect() })
+                let rows = core
+                    .journal
+                    .recent(limit.min(10_000))
+                    .await
+                    .map_err(journal)?;
+                let live = |id: &str| {
+                    core.live(id).map(|l| {
+                        run::brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None)
+                    })
+                };
+                Ok(Answer::Runs {
+                    runs: rows
+                        .iter()
+                        .filter_map(|r| live(&r.new.id).or_else(|| run::brief_of_row(r)))
+                        .collect(),
+                })
             }
             Query::Run { id } => {
                 if let Some(live) = core.live(&id) {
-                    return Ok(Answer::Run { run: Box::new(lock(&live.view).clone()) });
+                    return Ok(Answer::Run {
+                        run: Box::new(lock(&live.view).clone()),
+                    });
                 }
-                let row = core.journal.run(&id).await.map_err(journal)?.ok_or_else(|| not_found("run", &id))?;
+                let row = core
+                    .journal
+                    .run(&id)
+                    .await
+                    .map_err(journal)?
+                    .ok_or_else(|| not_found("run", &id))?;
                 let steps = core.journal.steps(&id).await.map_err(journal)?;
-                let result = run::from_row(&row, &steps).ok_or_else(|| unavailable("the run cannot be read".into()))?;
-                Ok(Answer::Run { run: Box::new(result) })
+                let result = run::from_row(&row, &steps)
+                    .ok_or_else(|| unavailable("the run cannot be read".into()))?;
+                Ok(Answer::Run {
+                    run: Box::new(result),
+                })
             }
             Query::Report { id } => {
-                let row = core.journal.run(&id).await.map_err(journal)?.ok_or_else(|| not_found("run", &id))?;
-                row.report_text.map(|text| Answer::Report { text: text.into() }).ok_or_else(|| not_found("report of", &id))
+                let row = core
+                    .journal
+                    .run(&id)
+                    .await
+                    .map_err(journal)?
+                    .ok_or_else(|| not_found("run", &id))?;
+                row.report_text
+                    .map(|text| Answer::Report { text: text.into() })
+                    .ok_or_else(|| not_found("report of", &id))
             }
             Query::Logs { filter } => {
                 let dir = core.state.logs();
                 let read = tokio::task::spawn_blocking(move || log_read::read(&dir, &filter)).await;
-                let lines = read.map_err(|e| unavailable(e.to_string()))?.map_err(|e| unavailable(e.to_string()))?;
+                let lines = read
+                    .map_err(|e| unavailable(e.to_string()))?
+                    .map_err(|e| unavailable(e.to_string()))?;
                 Ok(Answer::Logs { lines })
             }
             Query::Workspace => {
@@ -331,7 +457,12 @@ impl Handle {
                 cached_registry(core).await.map_err(unavailable)?;
                 Ok(Answer::Workspace {
                     agents: workspace.agents.iter().map(|a| (**a).clone()).collect(),
-                    events: workspace.events.events.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+                    events: workspace
+                        .events
+                        .events
+                        .iter()
+                        .map(|(k, v)| (k.clone(), v.clone()))
+                        .collect(),
                     problems: workspace.problems.clone(),
                 })
             }
@@ -350,8 +481,14 @@ impl Operator for Handle {
 
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>> {
         async move {
-            let Envelope { command, actor, correlation } = envelope;
-            let correlation = correlation.filter(|c| is_correlation(c)).unwrap_or_else(new_correlation);
+            let Envelope {
+                command,
+                actor,
+                correlation,
+            } = envelope;
+            let correlation = correlation
+                .filter(|c| is_correlation(c))
+                .unwrap_or_else(new_correlation);
             let (name, object) = (command.name(), clean_line(&command.object(), 200));
             let result = self.dispatch(command, &actor, &correlation).await;
             let outcome = match &result {
@@ -359,9 +496,25 @@ impl Operator for Handle {
                 Ok(Reply::Done { what }) => what.clone(),
                 Err(refused) => format!("refused: {refused}"),
             };
-            let at = jiff::Timestamp::from_millisecond(self.core.clock.wall_ms()).unwrap_or_default().to_string();
-            self.core.audit.write(&Line { at, actor: &actor, command: name, object: &object, correlation: &correlation, result: &outcome });
-            tracing::info!(corr = correlation, actor, command = name, object, result = outcome, "command");
+            let at = jiff::Timestamp::from_millisecond(self.core.clock.wall_ms())
+                .unwrap_or_default()
+                .to_string();
+            self.core.audit.write(&Line {
+                at,
+                actor: &actor,
+                command: name,
+                object: &object,
+                correlation: &correlation,
+                result: &outcome,
+            });
+            tracing::info!(
+                corr = correlation,
+                actor,
+                command = name,
+                object,
+                result = outcome,
+                "command"
+            );
             result
         }
         .boxed()
@@ -372,13 +525,20 @@ impl Operator for Handle {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { read_only: self.core.mode.read_only, local_paths: true, saves: !self.core.mode.no_save }
+        Capabilities {
+            read_only: self.core.mode.read_only,
+            local_paths: true,
+            saves: !self.core.mode.no_save,
+        }
     }
 }
 
 /// `[A-Za-z0-9._-]{1,64}`
 pub fn is_correlation(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// Sixteen random hex digits.
@@ -389,11 +549,16 @@ pub fn new_correlation() -> String {
 impl Core {
     fn apply_flags(&self) {
         let flags = self.settings.load().flags;
-        self.models.for_each(|_, live| live.guards.breaker.set_enabled(flags.circuit_breaker));
-        self.models.set_cache_protected(flags.cache_stampede_protection);
-        self.agents_cache.set_protected(flags.cache_stampede_protection);
-        self.knowledge_cache.set_protected(flags.cache_stampede_protection);
-        self.registry_cache.set_protected(flags.cache_stampede_protection);
+        self.models
+            .for_each(|_, live| live.guards.breaker.set_enabled(flags.circuit_breaker));
+        self.models
+            .set_cache_protected(flags.cache_stampede_protection);
+        self.agents_cache
+            .set_protected(flags.cache_stampede_protection);
+        self.knowledge_cache
+            .set_protected(flags.cache_stampede_protection);
+        self.registry_cache
+            .set_protected(flags.cache_stampede_protection);
     }
 
     fn set_flag(&self, flag: &str, on: bool) -> Result<String, Refused> {
@@ -444,13 +609,26 @@ async fn reload(core: &Arc<Core>) -> Result<(), String> {
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
     let settings = core.settings.load_full();
-    core.models.rebuild(Arc::new(workspace.models.clone()), &core.surroundings(&settings));
+    core.models.rebuild(
+        Arc::new(workspace.models.clone()),
+        &core.surroundings(&settings),
+    );
     core.apply_flags();
-    let first = workspace.problems.iter().find(|p| p.severity == crate::workspace::Level::Error).map(crate::workspace::Problem::line_text);
+    let first = workspace
+        .problems
+        .iter()
+        .find(|p| p.severity == crate::workspace::Level::Error)
+        .map(crate::workspace::Problem::line_text);
     core.workspace.store(Arc::new(workspace));
     match first {
-        Some(problem) if kept => core.alert(true, format!("broken edit, the last good version stays: {problem}")),
-        Some(problem) => core.alert(true, format!("workspace read again, with an error: {problem}")),
+        Some(problem) if kept => core.alert(
+            true,
+            format!("broken edit, the last good version stays: {problem}"),
+        ),
+        Some(problem) => core.alert(
+            true,
+            format!("workspace read again, with an error: {problem}"),
+        ),
         None => core.alert(false, "workspace read again".into()),
     }
     core.tell(Event::WorkspaceReloaded { errors });
@@ -460,18 +638,34 @@ async fn reload(core: &Arc<Core>) -> Result<(), String> {
 async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {
     let root = core.root.clone();
     let load = move || async move {
-        let read = move || Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string());
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err("reading it failed".into()))
+        let read = move || {
+            Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string())
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|_| Err("reading it failed".into()))
     };
-    core.agents_cache.get("workspace", load).await.map(|(workspace, _)| workspace).map_err(|e| e.to_string())
+    core.agents_cache
+        .get("workspace", load)
+        .await
+        .map(|(workspace, _)| workspace)
+        .map_err(|e| e.to_string())
 }
 
 async fn watch_files(core: Arc<Core>) {
-    let Some(root) = core.root.clone() else { return };
+    let Some(root) = core.root.clone() else {
+        return;
+    };
     let mut watcher = match WorkspaceWatcher::start(&root) {
         Ok(watcher) => watcher,
         Err(error) => {
-            core.alert(true, format!("files cannot be watched ({}); use reload after an edit", clean_line(&error.to_string(), 120)));
+            core.alert(
+                true,
+                format!(
+                    "files cannot be watched ({}); use reload after an edit",
+                    clean_line(&error.to_string(), 120)
+                ),
+            );
             return;
         }
     };
@@ -483,11 +677,16 @@ async fn watch_files(core: Arc<Core>) {
         }
         core.knowledge_cache.invalidate("documents");
         // Reports and the like change the folder too; only policy files matter.
-        let now = crate::files::Root::open(&root).map(|r| crate::workspace::trust::policy_hash(&r)).unwrap_or_default();
+        let now = crate::files::Root::open(&root)
+            .map(|r| crate::workspace::trust::policy_hash(&r))
+            .unwrap_or_default();
         if now != policy {
             policy = now;
             if let Err(error) = reload(&core).await {
-                core.alert(true, format!("the workspace cannot be read: {}", clean_line(&error, 200)));
+                core.alert(
+                    true,
+                    format!("the workspace cannot be read: {}", clean_line(&error, 200)),
+                );
             }
         }
     }
@@ -519,7 +718,13 @@ pub async fn cached_registry(core: &Arc<Core>) -> Result<Arc<Option<registry::Re
                 Ok(registry::load(&root, &mut Vec::new()))
             }
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err("reading it failed".into()))
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|_| Err("reading it failed".into()))
     };
-    core.registry_cache.get("registry", load).await.map(|(r, _)| r).map_err(|e| e.to_string())
+    core.registry_cache
+        .get("registry", load)
+        .await
+        .map(|(r, _)| r)
+        .map_err(|e| e.to_string())
 }

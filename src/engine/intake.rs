@@ -28,43 +28,76 @@ struct Looked {
 }
 
 /// Takes a run in: on disk when this returns.
-pub async fn take_in(core: &Arc<Core>, trigger: Trigger, actor: &str, correlation: &str) -> Result<Reply, Refused> {
+pub async fn take_in(
+    core: &Arc<Core>,
+    trigger: Trigger,
+    actor: &str,
+    correlation: &str,
+) -> Result<Reply, Refused> {
     let waiting = lock(&core.live).len() as u32;
     let settings = core.settings.load_full();
     if waiting >= settings.engine.queue + settings.engine.max_concurrent_runs {
         core.counters.refused.fetch_add(1, Relaxed);
         return Err(Refused::Busy { waiting });
     }
+    let mut trigger = trigger;
+    if let Some(path) = trigger.payload_file.take() {
+        trigger.payload = read_payload(&path)?;
+    }
     if !trigger.payload.is_null() && !trigger.payload.is_object() {
         return Err(Refused::input("the payload is not a JSON object"));
     }
     let requested = crate::text::cut(&trigger.event, 120).to_owned();
     let workspace = core.workspace.load_full();
-    let (rule, own_rule) = workspace.events.rule(&requested).ok_or_else(|| Refused::NoAgent { reason: format!("event {} selects no agent and there is no default", clean_line(&requested, 80)) })?;
+    let (rule, own_rule) = workspace
+        .events
+        .rule(&requested)
+        .ok_or_else(|| Refused::NoAgent {
+            reason: format!(
+                "event {} selects no agent and there is no default",
+                clean_line(&requested, 80)
+            ),
+        })?;
     if rule.agents.is_empty() {
-        return Err(Refused::NoAgent { reason: format!("event {} selects no agent", clean_line(&requested, 80)) });
+        return Err(Refused::NoAgent {
+            reason: format!("event {} selects no agent", clean_line(&requested, 80)),
+        });
     }
-    let event = if workspace.events.events.contains_key(&requested) { requested.clone() } else { "default".to_owned() };
+    let event = if workspace.events.events.contains_key(&requested) {
+        requested.clone()
+    } else {
+        "default".to_owned()
+    };
     let redactor = core.redactor.load_full();
-    let looks_at_folder = rule.outcome == crate::workspace::events::OutcomeKind::Health && trigger.subject.is_none();
+    let looks_at_folder =
+        rule.outcome == crate::workspace::events::OutcomeKind::Health && trigger.subject.is_none();
     let subject = match trigger.subject {
         None if looks_at_folder => core.root.clone().map(|dir| Subject::Folder { dir }),
         other => other,
     };
-    let limits = ScanLimits { kept_bytes: settings.engine.diff_kept_bytes, ..ScanLimits::default() };
+    let limits = ScanLimits {
+        kept_bytes: settings.engine.diff_kept_bytes,
+        ..ScanLimits::default()
+    };
     let stop = core.stopping.clone();
     let looked = {
         let redactor = Arc::clone(&redactor);
-        tokio::task::spawn_blocking(move || look(subject, &redactor, limits, &|| stop.is_cancelled()))
-            .await
-            .map_err(|_| Refused::input("looking at the change failed; this is a defect, please report it"))??
+        tokio::task::spawn_blocking(move || {
+            look(subject, &redactor, limits, &|| stop.is_cancelled())
+        })
+        .await
+        .map_err(|_| {
+            Refused::input("looking at the change failed; this is a defect, please report it")
+        })??
     };
     let Looked { scanned, has_diff } = looked;
     let plan = Plan {
         strategy: rule.strategy,
         outcome: rule.outcome,
         agents: rule.agents.clone(),
-        step_timeout_ms: rule.step_timeout_ms.unwrap_or(settings.engine.step_timeout_ms),
+        step_timeout_ms: rule
+            .step_timeout_ms
+            .unwrap_or(settings.engine.step_timeout_ms),
         own_rule,
         offline: core.mode.offline || trigger.offline,
         simulated: core.mode.simulated,
@@ -84,7 +117,9 @@ pub async fn take_in(core: &Arc<Core>, trigger: Trigger, actor: &str, correlatio
     };
     let now_ms = core.clock.wall_ms();
     let id = format!("job_{now_ms}_{}", random());
-    let json = |e: serde_json::Error| Refused::Journal { reason: e.to_string() };
+    let json = |e: serde_json::Error| Refused::Journal {
+        reason: e.to_string(),
+    };
     let new = NewRun {
         report_name: report::file_name(&id, now_ms),
         id: id.clone(),
@@ -101,28 +136,61 @@ pub async fn take_in(core: &Arc<Core>, trigger: Trigger, actor: &str, correlatio
     match core.journal.intake(new.clone()).await {
         Ok(()) => {}
         Err(JournalError::Duplicate(first)) => {
-            return Ok(Reply::Accepted { run: first, correlation: correlation.to_owned(), defaulted: false });
+            return Ok(Reply::Accepted {
+                run: first,
+                correlation: correlation.to_owned(),
+                defaulted: false,
+            });
         }
-        Err(error) => return Err(Refused::Journal { reason: error.to_string() }),
+        Err(error) => {
+            return Err(Refused::Journal {
+                reason: error.to_string(),
+            });
+        }
     }
     tracing::info!(run = id, corr = correlation, event = %clean_line(&requested, 80), actor, "run taken in");
     core.runs_rate.tick(core.clock.now());
     super::run::launch(core, &new, &plan, &input, false);
     core.tell(Event::RunQueued { run: id.clone() });
-    Ok(Reply::Accepted { run: id, correlation: correlation.to_owned(), defaulted: !own_rule && requested != "default" })
+    Ok(Reply::Accepted {
+        run: id,
+        correlation: correlation.to_owned(),
+        defaulted: !own_rule && requested != "default",
+    })
 }
 
 /// Takes a kept run in again, with what it looked at as it was kept.
-pub async fn again(core: &Arc<Core>, id: &str, actor: &str, correlation: &str) -> Result<Reply, Refused> {
-    let journal = |e: JournalError| Refused::Journal { reason: e.to_string() };
-    let row = core.journal.run(id).await.map_err(journal)?.ok_or_else(|| Refused::not_found("run", id))?;
-    let json = |e: serde_json::Error| Refused::Journal { reason: e.to_string() };
+pub async fn again(
+    core: &Arc<Core>,
+    id: &str,
+    actor: &str,
+    correlation: &str,
+) -> Result<Reply, Refused> {
+    let journal = |e: JournalError| Refused::Journal {
+        reason: e.to_string(),
+    };
+    let row = core
+        .journal
+        .run(id)
+        .await
+        .map_err(journal)?
+        .ok_or_else(|| Refused::not_found("run", id))?;
+    let json = |e: serde_json::Error| Refused::Journal {
+        reason: e.to_string(),
+    };
     let mut plan: Plan = serde_json::from_str(&row.new.plan).map_err(json)?;
     let input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
     let workspace = core.workspace.load_full();
-    let (rule, own_rule) = workspace.events.rule(&row.new.event).ok_or_else(|| Refused::not_found("event", &row.new.event))?;
+    let (rule, own_rule) = workspace
+        .events
+        .rule(&row.new.event)
+        .ok_or_else(|| Refused::not_found("event", &row.new.event))?;
     plan.agents.clone_from(&rule.agents);
-    (plan.strategy, plan.outcome, plan.own_rule) = (rule.strategy, rule.outcome, own_rule && row.new.event != "default");
+    (plan.strategy, plan.outcome, plan.own_rule) = (
+        rule.strategy,
+        rule.outcome,
+        own_rule && row.new.event != "default",
+    );
     plan.policy_hash.clone_from(&workspace.policy_hash);
     (plan.offline, plan.simulated) = (core.mode.offline, core.mode.simulated);
     let now_ms = core.clock.wall_ms();
@@ -140,27 +208,66 @@ pub async fn again(core: &Arc<Core>, id: &str, actor: &str, correlation: &str) -
     core.journal.intake(new.clone()).await.map_err(journal)?;
     core.runs_rate.tick(core.clock.now());
     super::run::launch(core, &new, &plan, &input, false);
-    core.tell(Event::RunQueued { run: new_id.clone() });
-    Ok(Reply::Accepted { run: new_id, correlation: correlation.to_owned(), defaulted: false })
+    core.tell(Event::RunQueued {
+        run: new_id.clone(),
+    });
+    Ok(Reply::Accepted {
+        run: new_id,
+        correlation: correlation.to_owned(),
+        defaulted: false,
+    })
+}
+
+fn read_payload(path: &Path) -> Result<serde_json::Value, Refused> {
+    const LARGEST: u64 = 16 << 20;
+    let fail = |e: &dyn std::fmt::Display| Refused::input(format!("{}: {e}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| fail(&e))?.len();
+    if size > LARGEST {
+        return Err(fail(&"a payload is at most 16 MiB"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| fail(&e))?;
+    serde_json::from_slice(&bytes).map_err(|e| fail(&format!("not JSON: {e}")))
 }
 
 fn random() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(6).map(|c| c.to_ascii_lowercase()).collect()
+    std::iter::repeat_with(fastrand::alphanumeric)
+        .take(6)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 /// Runs the rules over the subject. Blocking: on a thread of its own.
-fn look(subject: Option<Subject>, redactor: &Redactor, limits: ScanLimits, cancelled: &dyn Fn() -> bool) -> Result<Looked, Refused> {
+fn look(
+    subject: Option<Subject>,
+    redactor: &Redactor,
+    limits: ScanLimits,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Looked, Refused> {
     let scanner = Scanner::new(redactor, limits, cancelled);
     match subject {
-        None => Ok(Looked { scanned: Scanned::default(), has_diff: false }),
+        None => Ok(Looked {
+            scanned: Scanned::default(),
+            has_diff: false,
+        }),
         Some(Subject::Diff { diff }) => of_diff(diff.0.as_slice(), scanner),
         Some(Subject::Sample { name }) => {
-            let text = built_in::SAMPLES.iter().find(|(n, _)| *n == name).ok_or_else(|| Refused::not_found("sample", &name))?.1;
+            let text = built_in::SAMPLES
+                .iter()
+                .find(|(n, _)| *n == name)
+                .ok_or_else(|| Refused::not_found("sample", &name))?
+                .1;
             of_diff(text.as_bytes(), scanner)
+        }
+        Some(Subject::DiffFile { path }) => {
+            let file = std::fs::File::open(&path)
+                .map_err(|e| Refused::input(format!("{}: {e}", path.display())))?;
+            of_diff(std::io::BufReader::with_capacity(64 * 1024, file), scanner)
         }
         Some(Subject::Range { repo, range }) => {
             let mut diff = git::diff(&repo, &range)?;
-            let reader = diff.reader().ok_or_else(|| Refused::input("git gave no output"))?;
+            let reader = diff
+                .reader()
+                .ok_or_else(|| Refused::input("git gave no output"))?;
             let looked = of_diff(reader, scanner);
             diff.finish()?;
             looked
@@ -169,7 +276,14 @@ fn look(subject: Option<Subject>, redactor: &Redactor, limits: ScanLimits, cance
             check_folder(&dir)?;
             let scanned = folder::scan(&dir, scanner).map_err(Refused::input)?;
             // A listing of files is no diff to show to a model; findings and coverage are.
-            Ok(Looked { scanned: Scanned { redacted: String::new(), not_kept: Vec::new(), ..scanned }, has_diff: false })
+            Ok(Looked {
+                scanned: Scanned {
+                    redacted: String::new(),
+                    not_kept: Vec::new(),
+                    ..scanned
+                },
+                has_diff: false,
+            })
         }
     }
 }
@@ -179,9 +293,16 @@ fn of_diff(reader: impl std::io::BufRead, mut scanner: Scanner<'_>) -> Result<Lo
         DiffError::Cancelled => Refused::Stopping,
         other => Refused::input(other),
     })?;
-    Ok(Looked { scanned: scanner.finish(true), has_diff: files > 0 })
+    Ok(Looked {
+        scanned: scanner.finish(true),
+        has_diff: files > 0,
+    })
 }
 
 fn check_folder(dir: &Path) -> Result<(), Refused> {
-    if dir.is_dir() { Ok(()) } else { Err(Refused::input(format!("{}: no such folder", dir.display()))) }
+    if dir.is_dir() {
+        Ok(())
+    } else {
+        Err(Refused::input(format!("{}: no such folder", dir.display())))
+    }
 }

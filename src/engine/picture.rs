@@ -14,7 +14,9 @@ use super::core::Core;
 use super::run::brief;
 use super::types::event::Event;
 use super::types::run::RunState;
-use super::types::snapshot::{Health, Losses, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats};
+use super::types::snapshot::{
+    Health, Losses, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
+};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::clock::lock;
 use crate::telemetry::resources::{ResourceStats, Resources};
@@ -69,10 +71,21 @@ pub async fn publish(core: Arc<Core>, sender: watch::Sender<Arc<Snapshot>>) {
 
 fn tell_transitions(core: &Core) {
     let mut transitions = Vec::new();
-    core.models.for_each(|name, live| transitions.extend(live.guards.breaker.take_transitions().into_iter().map(|t| (name.to_owned(), t))));
+    core.models.for_each(|name, live| {
+        transitions.extend(
+            live.guards
+                .breaker
+                .take_transitions()
+                .into_iter()
+                .map(|t| (name.to_owned(), t)),
+        )
+    });
     for (name, transition) in transitions {
         let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
-        let word = serde_json::to_value(transition.to).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let word = serde_json::to_value(transition.to)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default();
         core.alert(bad, format!("{name} {word}: {}", transition.cause));
         core.tell(Event::Breaker { name, transition });
     }
@@ -87,14 +100,20 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
     core.models.for_each(|_, live| {
         breakers.push(live.guards.breaker.stats(now));
         let pool = live.guards.pool.stats();
-        if !pools.iter().any(|p: &crate::resilience::bulkhead::PoolStats| p.name == pool.name) {
+        if !pools
+            .iter()
+            .any(|p: &crate::resilience::bulkhead::PoolStats| p.name == pool.name)
+        {
             pools.push(pool);
         }
         limiters.push(live.guards.limiter.stats());
     });
     let runs = runs(core);
     let live_total = lock(&core.live).len() as u32;
-    let running = lock(&core.live).values().filter(|l| lock(&l.view).state == RunState::Running).count() as u32;
+    let running = lock(&core.live)
+        .values()
+        .filter(|l| lock(&l.view).state == RunState::Running)
+        .count() as u32;
     let counts = RunCounts {
         running,
         queued: live_total.saturating_sub(running),
@@ -120,7 +139,12 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
         calls_failed: meters.failed.load(Relaxed),
         tokens: meters.tokens.load(Relaxed),
         cost_usd: meters.cost_micro_usd.load(Relaxed) as f64 / 1e6,
-        caches: vec![core.agents_cache.stats(), core.knowledge_cache.stats(), core.registry_cache.stats(), core.models.cache_stats()],
+        caches: vec![
+            core.agents_cache.stats(),
+            core.knowledge_cache.stats(),
+            core.registry_cache.stats(),
+            core.models.cache_stats(),
+        ],
         breakers,
         pools,
         limiters,
@@ -151,19 +175,31 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
     }
     for breaker in &snapshot.breakers {
         match breaker.state {
-            BreakerState::Open => reasons.push((Health::Degraded, format!("{} open", breaker.name))),
-            BreakerState::HalfOpen => reasons.push((Health::Degraded, format!("{} recovering", breaker.name))),
-            BreakerState::Isolated => reasons.push((Health::Degraded, format!("{} isolated", breaker.name))),
+            BreakerState::Open => {
+                reasons.push((Health::Degraded, format!("{} open", breaker.name)))
+            }
+            BreakerState::HalfOpen => {
+                reasons.push((Health::Degraded, format!("{} recovering", breaker.name)))
+            }
+            BreakerState::Isolated => {
+                reasons.push((Health::Degraded, format!("{} isolated", breaker.name)))
+            }
             BreakerState::Closed | BreakerState::Disabled => {}
         }
     }
     if snapshot.workspace.kept_last_good {
         reasons.push((Health::Degraded, "a broken edit is not in effect".into()));
     } else if snapshot.workspace.errors > 0 {
-        reasons.push((Health::Degraded, format!("{} errors in the workspace", snapshot.workspace.errors)));
+        reasons.push((
+            Health::Degraded,
+            format!("{} errors in the workspace", snapshot.workspace.errors),
+        ));
     }
     if snapshot.workspace.trust == Trust::Changed {
-        reasons.push((Health::Degraded, "the workspace changed since it was trusted".into()));
+        reasons.push((
+            Health::Degraded,
+            "the workspace changed since it was trusted".into(),
+        ));
     }
     reasons.sort_by(|a, b| b.0.cmp(&a.0));
     for (health, _) in &reasons {
@@ -175,10 +211,19 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
 
 fn workspace(core: &Core) -> WorkspaceStats {
     let workspace = core.workspace.load();
-    let count = |level: Level| workspace.problems.iter().filter(|p| p.severity == level).count() as u32;
+    let count = |level: Level| {
+        workspace
+            .problems
+            .iter()
+            .filter(|p| p.severity == level)
+            .count() as u32
+    };
     WorkspaceStats {
         name: Untrusted::new(workspace.name.clone()),
-        root: workspace.root.as_ref().map(|r| Untrusted::new(r.display().to_string())),
+        root: workspace
+            .root
+            .as_ref()
+            .map(|r| Untrusted::new(r.display().to_string())),
         trust: workspace.trust,
         agents: workspace.agents.len() as u32,
         errors: count(Level::Error),
@@ -192,10 +237,18 @@ pub fn runs(core: &Core) -> Vec<RunBrief> {
     let mut briefs: Vec<RunBrief> = {
         let live = lock(&core.live);
         // Ids begin with their time: the last entries are the newest.
-        live.values().rev().take(RUNS).map(|l| brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None)).collect()
+        live.values()
+            .rev()
+            .take(RUNS)
+            .map(|l| brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None))
+            .collect()
     };
     briefs.extend(lock(&core.recent).iter().take(RUNS).cloned());
-    briefs.sort_by(|a, b| b.created_ms.cmp(&a.created_ms).then_with(|| b.id.cmp(&a.id)));
+    briefs.sort_by(|a, b| {
+        b.created_ms
+            .cmp(&a.created_ms)
+            .then_with(|| b.id.cmp(&a.id))
+    });
     briefs.truncate(RUNS);
     briefs
 }

@@ -24,7 +24,14 @@ Answer with one JSON object and nothing else: {\"decision\": \"approve\" | \"com
 \"score\": 0 to 100, \"comments\": [{\"file\": \"…\", \"line\": 1, \"severity\": \"info\" | \"low\" | \"medium\" | \"high\" | \"critical\", \"message\": \"…\"}]}.";
 
 /// Builds the prompt of one agent. `room` is for the diff, in bytes.
-pub fn build(agent: &Agent, event: &str, input: &Input, diff: &str, knowledge: &[Document], room: usize) -> Prompt {
+pub fn build(
+    agent: &Agent,
+    event: &str,
+    input: &Input,
+    diff: &str,
+    knowledge: &[Document],
+    room: usize,
+) -> Prompt {
     let (diff, left_out) = pack(diff, room);
     let system = match &agent.system_prompt {
         Some(template) => format!("{}\n\n{ASK}", render(template.raw(), agent, event)),
@@ -41,26 +48,58 @@ pub fn build(agent: &Agent, event: &str, input: &Input, diff: &str, knowledge: &
         user.push_str("\n\n");
     }
     user.push_str(&format!("Event: {}\n", crate::text::clean_line(event, 120)));
-    framed(&mut user, "payload", &serde_json::to_string(&input.payload).unwrap_or_default());
+    framed(
+        &mut user,
+        "payload",
+        &serde_json::to_string(&input.payload).unwrap_or_default(),
+    );
     for document in knowledge {
-        framed(&mut user, &format!("knowledge {}", document.name.line(120)), document.text.raw());
+        framed(
+            &mut user,
+            &format!("knowledge {}", document.name.line(120)),
+            document.text.raw(),
+        );
     }
-    let findings: Vec<String> = input.findings.iter().take(100).map(|f| {
-        let file = f.file.as_ref().map_or("", |f| f.raw());
-        format!("{} {} {file}:{} {}", f.severity.word(), f.rule, f.line.unwrap_or(0), f.message.line(200))
-    }).collect();
+    let findings: Vec<String> = input
+        .findings
+        .iter()
+        .take(100)
+        .map(|f| {
+            let file = f.file.as_ref().map_or("", |f| f.raw());
+            format!(
+                "{} {} {file}:{} {}",
+                f.severity.word(),
+                f.rule,
+                f.line.unwrap_or(0),
+                f.message.line(200)
+            )
+        })
+        .collect();
     framed(&mut user, "findings of the rules", &findings.join("\n"));
-    let size = format!("{} files, +{} -{}; {} of {} looked at", input.size.files, input.size.added, input.size.removed, input.coverage.files_seen, input.coverage.files_total);
+    let size = format!(
+        "{} files, +{} -{}; {} of {} looked at",
+        input.size.files,
+        input.size.added,
+        input.size.removed,
+        input.coverage.files_seen,
+        input.coverage.files_total
+    );
     framed(&mut user, "size and coverage", &size);
     if !diff.is_empty() {
         framed(&mut user, "diff", diff);
     }
-    Prompt { system, user, left_out }
+    Prompt {
+        system,
+        user,
+        left_out,
+    }
 }
 
 fn framed(out: &mut String, what: &str, text: &str) {
     let mark = crate::state::short_hash(text.as_bytes());
-    out.push_str(&format!("\n<<<{what} {mark}>>>\n{text}\n<<<end {mark}>>>\n"));
+    out.push_str(&format!(
+        "\n<<<{what} {mark}>>>\n{text}\n<<<end {mark}>>>\n"
+    ));
 }
 
 /// `{{dotted.path}}` from the agent and the event's name alone; anything else stays as it is.
@@ -93,7 +132,11 @@ fn pack(diff: &str, room: usize) -> (&str, Vec<Untrusted>) {
     if diff.len() <= room {
         return (diff, Vec::new());
     }
-    let mut starts: Vec<usize> = diff.match_indices("diff --git ").filter(|(at, _)| *at == 0 || diff.as_bytes()[at - 1] == b'\n').map(|(at, _)| at).collect();
+    let mut starts: Vec<usize> = diff
+        .match_indices("diff --git ")
+        .filter(|(at, _)| *at == 0 || diff.as_bytes()[at - 1] == b'\n')
+        .map(|(at, _)| at)
+        .collect();
     starts.push(diff.len());
     let kept = starts.iter().rposition(|start| *start <= room).unwrap_or(0);
     let left_out = starts[kept..starts.len() - 1].iter().map(|start| {
@@ -112,13 +155,27 @@ mod tests {
         let diff = "diff --git a/x b/x\n+1\ndiff --git a/y b/y\n+2\n";
         assert_eq!(pack(diff, 1_000), (diff, vec![]));
         let (kept, left) = pack(diff, 30);
-        assert_eq!((kept, left), ("diff --git a/x b/x\n+1\n", vec![Untrusted::from("y")]));
+        assert_eq!(
+            (kept, left),
+            ("diff --git a/x b/x\n+1\n", vec![Untrusted::from("y")])
+        );
         assert_eq!(pack(diff, 3).1.len(), 2);
     }
 
     #[test]
     fn a_template_sees_the_agent_and_never_the_payload() {
-        let agent = Agent { id: "a".into(), name: "A {{payload.x}}".into(), ..Agent::default() };
-        assert_eq!(render("I am {{agent.name}} for {{event}} {{payload.secret}} {{open", &agent, "e"), "I am A {{payload.x}} for e {{payload.secret}} {{open");
+        let agent = Agent {
+            id: "a".into(),
+            name: "A {{payload.x}}".into(),
+            ..Agent::default()
+        };
+        assert_eq!(
+            render(
+                "I am {{agent.name}} for {{event}} {{payload.secret}} {{open",
+                &agent,
+                "e"
+            ),
+            "I am A {{payload.x}} for e {{payload.secret}} {{open"
+        );
     }
 }

@@ -10,7 +10,10 @@ use crate::text::markdown;
 /// `agents-summary-<UTC to the second>-<run id>.md`
 pub fn file_name(run_id: &str, wall_ms: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
-    format!("agents-summary-{}-{run_id}.md", at.strftime("%Y-%m-%dT%H-%M-%SZ"))
+    format!(
+        "agents-summary-{}-{run_id}.md",
+        at.strftime("%Y-%m-%dT%H-%M-%SZ")
+    )
 }
 
 /// The report's text.
@@ -26,26 +29,57 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     let event = markdown(&run.event, 120);
     writeln!(out, "# Agents summary{simulated}: {event}\n")?;
     let at = jiff::Timestamp::from_millisecond(run.created_at).unwrap_or_default();
-    writeln!(out, "- Run: `{}`, correlation `{}`", run.run_id, run.correlation_id)?;
+    writeln!(
+        out,
+        "- Run: `{}`, correlation `{}`",
+        run.run_id, run.correlation_id
+    )?;
     writeln!(out, "- Event: {event}")?;
     if let Some(requested) = &run.requested_event {
-        writeln!(out, "- Asked for: {}, which has no rule of its own", markdown(requested.raw(), 120))?;
+        writeln!(
+            out,
+            "- Asked for: {}, which has no rule of its own",
+            markdown(requested.raw(), 120)
+        )?;
     }
     writeln!(out, "- Time: {}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))?;
     if let Some(decision) = &run.decision {
-        writeln!(out, "- Decision: **{}** (rule {}): {}", decision.action.word(), decision.rule, markdown(decision.reason.raw(), 400))?;
+        writeln!(
+            out,
+            "- Decision: **{}** (rule {}): {}",
+            decision.action.word(),
+            decision.rule,
+            markdown(decision.reason.raw(), 400)
+        )?;
     }
-    let stale = if run.stale { ", some answers stale" } else { "" };
+    let stale = if run.stale {
+        ", some answers stale"
+    } else {
+        ""
+    };
     writeln!(out, "- Evidence: {}{stale}", run.evidence.word())?;
     let c = &run.coverage;
-    writeln!(out, "- Coverage: {} of {} files looked at, {} left out; +{} −{} lines", c.files_seen, c.files_total, c.skipped.len() as u32 + c.skipped_more, run.size.added, run.size.removed)?;
+    writeln!(
+        out,
+        "- Coverage: {} of {} files looked at, {} left out; +{} −{} lines",
+        c.files_seen,
+        c.files_total,
+        c.skipped.len() as u32 + c.skipped_more,
+        run.size.added,
+        run.size.removed
+    )?;
     for note in &run.notes {
         writeln!(out, "- Note: {}", markdown(note, 300))?;
     }
     if !c.skipped.is_empty() {
         writeln!(out, "\n## Not looked at\n\n| file | why |\n|---|---|")?;
         for skipped in &c.skipped {
-            writeln!(out, "| {} | {} |", markdown(skipped.path.raw(), 200), markdown(&skipped.reason, 200))?;
+            writeln!(
+                out,
+                "| {} | {} |",
+                markdown(skipped.path.raw(), 200),
+                markdown(&skipped.reason, 200)
+            )?;
         }
         if c.skipped_more > 0 {
             writeln!(out, "| … | {} more |", c.skipped_more)?;
@@ -58,41 +92,80 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     if !errors.is_empty() {
         writeln!(out, "\n## Errors\n")?;
         for step in errors {
-            let error = step.error.as_ref().map_or_else(String::new, |e| markdown(e.raw(), 400));
+            let error = step
+                .error
+                .as_ref()
+                .map_or_else(String::new, |e| markdown(e.raw(), 400));
             writeln!(out, "- {}: {error}", step.agent_id)?;
         }
     }
     let total: usize = run.agents.iter().map(|s| s.findings.len()).sum();
-    let tokens: u64 = run.agents.iter().map(|s| s.tokens.prompt + s.tokens.completion).sum();
+    let tokens: u64 = run
+        .agents
+        .iter()
+        .map(|s| s.tokens.prompt + s.tokens.completion)
+        .sum();
     writeln!(out, "\n## Summary\n")?;
-    writeln!(out, "{} agents, {total} findings, {tokens} tokens, ${:.4}, {} ms.", run.agents.len(), run.cost_usd(), run.duration_ms.unwrap_or(0))
+    writeln!(
+        out,
+        "{} agents, {total} findings, {tokens} tokens, ${:.4}, {} ms.",
+        run.agents.len(),
+        run.cost_usd(),
+        run.duration_ms.unwrap_or(0)
+    )
 }
 
 fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
     writeln!(out, "\n## {}\n", step.agent_id)?;
-    let verdict = step.verdict.map_or("none", super::super::review::verdict::Verdict::word);
-    writeln!(out, "- Status: {}; verdict: **{verdict}**", step.status.word())?;
+    let verdict = step
+        .verdict
+        .map_or("none", super::super::review::verdict::Verdict::word);
+    writeln!(
+        out,
+        "- Status: {}; verdict: **{verdict}**",
+        step.status.word()
+    )?;
     if let Some(model) = &step.model {
         let source = step.source.as_deref().unwrap_or("loaded");
-        writeln!(out, "- Model: {} ({source}), {} attempts, {} + {} tokens, ${:.4}", markdown(model, 80), step.attempts, step.tokens.prompt, step.tokens.completion, step.cost_usd)?;
+        writeln!(
+            out,
+            "- Model: {} ({source}), {} attempts, {} + {} tokens, ${:.4}",
+            markdown(model, 80),
+            step.attempts,
+            step.tokens.prompt,
+            step.tokens.completion,
+            step.cost_usd
+        )?;
     }
     writeln!(out, "- Time: {} ms", step.duration_ms.unwrap_or(0))?;
     if step.findings.is_empty() {
         return writeln!(out, "\nNo findings.");
     }
-    writeln!(out, "\n| severity | rule | place | finding | source |\n|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "\n| severity | rule | place | finding | source |\n|---|---|---|---|---|"
+    )?;
     for f in &step.findings {
         let place = match (&f.file, f.line) {
             (Some(file), Some(line)) => format!("{}:{line}", markdown(file.raw(), 200)),
             (Some(file), None) => markdown(file.raw(), 200),
             _ => "the change".into(),
         };
-        let excerpt = f.excerpt.as_ref().map_or_else(String::new, |e| format!(" — {}", markdown(e.raw(), 160)));
+        let excerpt = f
+            .excerpt
+            .as_ref()
+            .map_or_else(String::new, |e| format!(" — {}", markdown(e.raw(), 160)));
         let source = match f.source {
             crate::review::finding::Source::Rule => "rule",
             crate::review::finding::Source::Model => "model",
         };
-        writeln!(out, "| {} | {} | {place} | {}{excerpt} | {source} |", f.severity.word(), markdown(&f.rule, 80), markdown(f.message.raw(), 500))?;
+        writeln!(
+            out,
+            "| {} | {} | {place} | {}{excerpt} | {source} |",
+            f.severity.word(),
+            markdown(&f.rule, 80),
+            markdown(f.message.raw(), 500)
+        )?;
     }
     Ok(())
 }

@@ -14,7 +14,9 @@ use super::report;
 use super::step::{StepContext, StepDone, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
-use super::types::run::{Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus};
+use super::types::run::{
+    Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
+};
 use super::types::snapshot::{RunBrief, StepBrief};
 use crate::journal::{Finish, JournalError, NewRun, RunRow, RunStatus, StepRow};
 use crate::resilience::clock::lock;
@@ -52,34 +54,73 @@ pub async fn resume(core: &Arc<Core>) -> Result<usize, JournalError> {
     let count = rows.len();
     for row in rows {
         if row.finished_ms.is_some() {
-            write_report(core, &row.new, row.report_text.as_deref().unwrap_or_default()).await?;
+            write_report(
+                core,
+                &row.new,
+                row.report_text.as_deref().unwrap_or_default(),
+            )
+            .await?;
             continue;
         }
         let plan: Result<Plan, _> = serde_json::from_str(&row.new.plan);
         let input: Result<Input, _> = serde_json::from_str(&row.new.input);
         match (plan, input) {
-            (Ok(plan), Ok(input)) if row.starts < MOST_STARTS => launch(core, &row.new, &plan, &input, row.starts > 0),
+            (Ok(plan), Ok(input)) if row.starts < MOST_STARTS => {
+                launch(core, &row.new, &plan, &input, row.starts > 0)
+            }
             (Ok(plan), Ok(input)) => quarantine(core, &row, &plan, &input).await?,
-            _ => core.alert(true, format!("run {} in the journal cannot be read and is left alone", row.new.id)),
+            _ => core.alert(
+                true,
+                format!(
+                    "run {} in the journal cannot be read and is left alone",
+                    row.new.id
+                ),
+            ),
         }
     }
     Ok(count)
 }
 
-async fn quarantine(core: &Arc<Core>, row: &RunRow, plan: &Plan, input: &Input) -> Result<(), JournalError> {
+async fn quarantine(
+    core: &Arc<Core>,
+    row: &RunRow,
+    plan: &Plan,
+    input: &Input,
+) -> Result<(), JournalError> {
     let mut view = first_view(&row.new, plan, input);
     for step in core.journal.steps(&row.new.id).await? {
         put(&mut view, &step);
     }
-    let reason = format!("the engine stopped {} times while it was active; it is set aside", row.starts);
+    let reason = format!(
+        "the engine stopped {} times while it was active; it is set aside",
+        row.starts
+    );
     core.alert(true, format!("run {}: {reason}", row.new.id));
-    view.decision = Some(Decision { action: Action::ManualReview, reason: Untrusted::new(reason), rule: 6, automated: false });
+    view.decision = Some(Decision {
+        action: Action::ManualReview,
+        reason: Untrusted::new(reason),
+        rule: 6,
+        automated: false,
+    });
     view.state = RunState::Failed;
     view.evidence = Evidence::Partial;
-    conclude(core, &row.new, view, RunStatus::Failed, payload_title(&input.payload), row.started_ms).await
+    conclude(
+        core,
+        &row.new,
+        view,
+        RunStatus::Failed,
+        payload_title(&input.payload),
+        row.started_ms,
+    )
+    .await
 }
 
-async fn live_through(core: &Arc<Core>, id: &str, live: &Arc<LiveRun>, resumed: bool) -> Result<(), JournalError> {
+async fn live_through(
+    core: &Arc<Core>,
+    id: &str,
+    live: &Arc<LiveRun>,
+    resumed: bool,
+) -> Result<(), JournalError> {
     let slot = tokio::select! {
         biased;
         () = core.stopping.cancelled() => return Err(JournalError::Closed),
@@ -95,7 +136,10 @@ async fn live_through(core: &Arc<Core>, id: &str, live: &Arc<LiveRun>, resumed: 
     if slot.is_some() {
         *lock(&live.started_ms) = Some(started_ms);
         core.persist(|| core.journal.start(id, started_ms)).await?;
-        core.tell(Event::RunStarted { run: id.to_owned(), resumed });
+        core.tell(Event::RunStarted {
+            run: id.to_owned(),
+            resumed,
+        });
     }
     let done = core.journal.steps(id).await?;
     begin_view(core, live, &plan, &done, resumed);
@@ -111,7 +155,12 @@ async fn live_through(core: &Arc<Core>, id: &str, live: &Arc<LiveRun>, resumed: 
     let finished: BTreeSet<&str> = done.iter().map(|s| s.agent_id.as_str()).collect();
     // An event may name an agent twice; it is one agent.
     let mut seen = BTreeSet::new();
-    let missing: Vec<String> = plan.agents.iter().filter(|a| seen.insert(a.as_str()) && !finished.contains(a.as_str())).cloned().collect();
+    let missing: Vec<String> = plan
+        .agents
+        .iter()
+        .filter(|a| seen.insert(a.as_str()) && !finished.contains(a.as_str()))
+        .cloned()
+        .collect();
     let mut left_out: Vec<Untrusted> = Vec::new();
     let groups: Vec<Vec<String>> = match plan.strategy {
         Strategy::Parallel => vec![missing],
@@ -125,23 +174,45 @@ async fn live_through(core: &Arc<Core>, id: &str, live: &Arc<LiveRun>, resumed: 
     }
     let mut view = lock(&live.view).clone();
     let cancelled = live.cancel.is_cancelled();
-    view.coverage = coverage_with(&input, left_out, view.agents.iter().any(|s| s.model.is_some()));
+    view.coverage = coverage_with(
+        &input,
+        left_out,
+        view.agents.iter().any(|s| s.model.is_some()),
+    );
     view.evidence = evidence(&view.agents, plan.offline);
     view.stale = view.agents.iter().any(|s| s.stale);
     let took = elapsed_ms(began, core.clock.now());
     view.duration_ms = Some(took);
-    let (state, status) = if cancelled { (RunState::Cancelled, RunStatus::Cancelled) } else { (RunState::Finished, RunStatus::Finished) };
+    let (state, status) = if cancelled {
+        (RunState::Cancelled, RunStatus::Cancelled)
+    } else {
+        (RunState::Finished, RunStatus::Finished)
+    };
     view.state = state;
     view.decision = Some(if cancelled {
-        Decision { action: Action::ManualReview, reason: Untrusted::new("the run was cancelled"), rule: 6, automated: false }
+        Decision {
+            action: Action::ManualReview,
+            reason: Untrusted::new("the run was cancelled"),
+            rule: 6,
+            automated: false,
+        }
     } else {
         decide(&plan, &input, &view.coverage, &view.agents, view.evidence)
     });
     if !cancelled {
         let now = core.clock.now();
-        core.run_latency.record(now.saturating_duration_since(began), now);
+        core.run_latency
+            .record(now.saturating_duration_since(began), now);
     }
-    conclude(core, &row.new, view, status, live.title.clone(), Some(started_ms)).await?;
+    conclude(
+        core,
+        &row.new,
+        view,
+        status,
+        live.title.clone(),
+        Some(started_ms),
+    )
+    .await?;
     drop(slot);
     Ok(())
 }
@@ -152,8 +223,10 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
     view.state = RunState::Running;
     if resumed {
         view.notes.push("resumed after a restart".into());
-        if plan.policy_hash != core.workspace.load().policy_hash || plan.rules_hash != packs::hash() {
-            view.notes.push("agents, events or rules changed since this run was taken in".into());
+        if plan.policy_hash != core.workspace.load().policy_hash || plan.rules_hash != packs::hash()
+        {
+            view.notes
+                .push("agents, events or rules changed since this run was taken in".into());
         }
     }
     for step in done {
@@ -164,7 +237,9 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
 async fn knowledge(core: &Arc<Core>, run: &str) -> Arc<Knowledge> {
     let root = core.root.clone();
     let load = move || async move {
-        tokio::task::spawn_blocking(move || crate::workspace::knowledge::load(root.as_deref())).await.unwrap_or_else(|_| Err("reading it failed".into()))
+        tokio::task::spawn_blocking(move || crate::workspace::knowledge::load(root.as_deref()))
+            .await
+            .unwrap_or_else(|_| Err("reading it failed".into()))
     };
     match core.knowledge_cache.get("documents", load).await {
         Ok((knowledge, _)) => knowledge,
@@ -176,12 +251,20 @@ async fn knowledge(core: &Arc<Core>, run: &str) -> Arc<Knowledge> {
 }
 
 /// Carries steps out at the same time; returns files that a model could not see.
-async fn carry_out_group(core: &Arc<Core>, live: &Arc<LiveRun>, context: &Arc<StepContext>, agents: Vec<String>) -> Result<Vec<Untrusted>, JournalError> {
+async fn carry_out_group(
+    core: &Arc<Core>,
+    live: &Arc<LiveRun>,
+    context: &Arc<StepContext>,
+    agents: Vec<String>,
+) -> Result<Vec<Untrusted>, JournalError> {
     let mut tasks = JoinSet::new();
     let mut names = std::collections::HashMap::new();
     for agent in agents {
         with_step(live, &agent, |s| s.status = StepStatus::Running);
-        core.tell(Event::StepStarted { run: context.run.clone(), agent: agent.clone() });
+        core.tell(Event::StepStarted {
+            run: context.run.clone(),
+            agent: agent.clone(),
+        });
         let (core, context, id) = (Arc::clone(core), Arc::clone(context), agent.clone());
         let handle = tasks.spawn(async move { carry_out(&core, &context, &id).await });
         names.insert(handle.id(), agent);
@@ -206,8 +289,18 @@ async fn carry_out_group(core: &Arc<Core>, live: &Arc<LiveRun>, context: &Arc<St
             Some(Err(error)) => {
                 let id = error.id();
                 let agent = names.get(&id).cloned().unwrap_or_default();
-                let step = Step { status: StepStatus::Failed, error: Some("the step panicked; this is a defect, please report it".into()), ..Step::queued(&agent) };
-                (id, StepDone { step, left_out: Vec::new() })
+                let step = Step {
+                    status: StepStatus::Failed,
+                    error: Some("the step panicked; this is a defect, please report it".into()),
+                    ..Step::queued(&agent)
+                };
+                (
+                    id,
+                    StepDone {
+                        step,
+                        left_out: Vec::new(),
+                    },
+                )
             }
         };
         names.remove(&id);
@@ -216,7 +309,12 @@ async fn carry_out_group(core: &Arc<Core>, live: &Arc<LiveRun>, context: &Arc<St
     }
 }
 
-async fn keep_step(core: &Arc<Core>, live: &LiveRun, run: &str, step: &Step) -> Result<(), JournalError> {
+async fn keep_step(
+    core: &Arc<Core>,
+    live: &LiveRun,
+    run: &str,
+    step: &Step,
+) -> Result<(), JournalError> {
     let row = StepRow {
         run_id: run.to_owned(),
         agent_id: step.agent_id.clone(),
@@ -225,12 +323,20 @@ async fn keep_step(core: &Arc<Core>, live: &LiveRun, run: &str, step: &Step) -> 
     };
     core.persist(|| core.journal.step(row.clone())).await?;
     with_step(live, &step.agent_id, |s| *s = step.clone());
-    core.tell(Event::StepFinished { run: run.to_owned(), agent: step.agent_id.clone(), status: step.status });
+    core.tell(Event::StepFinished {
+        run: run.to_owned(),
+        agent: step.agent_id.clone(),
+        status: step.status,
+    });
     Ok(())
 }
 
 fn with_step(live: &LiveRun, agent: &str, change: impl FnOnce(&mut Step)) {
-    if let Some(step) = lock(&live.view).agents.iter_mut().find(|s| s.agent_id == agent) {
+    if let Some(step) = lock(&live.view)
+        .agents
+        .iter_mut()
+        .find(|s| s.agent_id == agent)
+    {
         change(step);
     }
 }
@@ -239,19 +345,42 @@ fn with_step(live: &LiveRun, agent: &str, change: impl FnOnce(&mut Step)) {
 fn coverage_with(input: &Input, left_out: Vec<Untrusted>, model: bool) -> Coverage {
     let mut coverage = input.coverage.clone();
     if model {
-        let unique: BTreeSet<Untrusted> = left_out.into_iter().chain(input.not_kept.iter().cloned()).collect();
+        let unique: BTreeSet<Untrusted> = left_out
+            .into_iter()
+            .chain(input.not_kept.iter().cloned())
+            .collect();
         for path in &unique {
-            coverage.skip(path, "not shown to the model: the change is larger than its room");
+            coverage.skip(
+                path,
+                "not shown to the model: the change is larger than its room",
+            );
         }
     }
     coverage
 }
 
 /// Decision, report, journal, file, lists: the end of every run.
-async fn conclude(core: &Arc<Core>, new: &NewRun, mut view: RunResult, status: RunStatus, title: Option<Untrusted>, started_ms: Option<i64>) -> Result<(), JournalError> {
-    let action = view.decision.as_ref().map_or(Action::ManualReview, |d| d.action);
+async fn conclude(
+    core: &Arc<Core>,
+    new: &NewRun,
+    mut view: RunResult,
+    status: RunStatus,
+    title: Option<Untrusted>,
+    started_ms: Option<i64>,
+) -> Result<(), JournalError> {
+    let action = view
+        .decision
+        .as_ref()
+        .map_or(Action::ManualReview, |d| d.action);
     if let Some(folder) = &core.reports {
-        view.report = Some(folder.base.join(&folder.relative).join(&new.report_name).display().to_string());
+        view.report = Some(
+            folder
+                .base
+                .join(&folder.relative)
+                .join(&new.report_name)
+                .display()
+                .to_string(),
+        );
     }
     let text = report::render(&view);
     let at_ms = core.clock.wall_ms();
@@ -269,19 +398,34 @@ async fn conclude(core: &Arc<Core>, new: &NewRun, mut view: RunResult, status: R
     if status == RunStatus::Failed {
         core.counters.failed.fetch_add(1, Relaxed);
     }
-    tracing::info!(run = new.id, corr = new.correlation, action = action.word(), ms = view.duration_ms, "run ended");
+    tracing::info!(
+        run = new.id,
+        corr = new.correlation,
+        action = action.word(),
+        ms = view.duration_ms,
+        "run ended"
+    );
     core.retire(&new.id, brief(&view, title, started_ms, Some(at_ms)));
-    core.tell(Event::RunFinished { run: new.id.clone(), action });
+    core.tell(Event::RunFinished {
+        run: new.id.clone(),
+        action,
+    });
     Ok(())
 }
 
 /// Writes the report's file, on the async or on the blocking path (a feature flag decides).
 async fn write_report(core: &Arc<Core>, new: &NewRun, text: &str) -> Result<(), JournalError> {
-    let Some(folder) = core.reports.clone() else { return core.journal.report_written(&new.id).await };
+    let Some(folder) = core.reports.clone() else {
+        return core.journal.report_written(&new.id).await;
+    };
     let (name, text) = (new.report_name.clone(), text.to_owned());
     let result = if core.settings.load().flags.async_file_io {
         let saved = tokio::task::spawn_blocking(move || report::save(&folder, &name, &text)).await;
-        saved.unwrap_or_else(|_| Err(crate::files::FileError::NotAFile(new.report_name.clone().into())))
+        saved.unwrap_or_else(|_| {
+            Err(crate::files::FileError::NotAFile(
+                new.report_name.clone().into(),
+            ))
+        })
     } else {
         report::save(&folder, &name, &text)
     };
@@ -289,7 +433,14 @@ async fn write_report(core: &Arc<Core>, new: &NewRun, text: &str) -> Result<(), 
         Ok(_) => core.persist(|| core.journal.report_written(&new.id)).await,
         Err(error) => {
             // The text is in the journal; the next start tries again.
-            core.alert(true, format!("the report of {} cannot be written: {}", new.id, crate::text::clean_line(&error.to_string(), 300)));
+            core.alert(
+                true,
+                format!(
+                    "the report of {} cannot be written: {}",
+                    new.id,
+                    crate::text::clean_line(&error.to_string(), 300)
+                ),
+            );
             Ok(())
         }
     }
@@ -302,16 +453,26 @@ fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult {
         run_id: new.id.clone(),
         correlation_id: new.correlation.clone(),
         event: new.event.clone(),
-        requested_event: (new.requested_event != new.event).then(|| Untrusted::new(new.requested_event.clone())),
+        requested_event: (new.requested_event != new.event)
+            .then(|| Untrusted::new(new.requested_event.clone())),
         state: RunState::Queued,
         strategy: plan.strategy,
         simulated: plan.simulated,
-        evidence: if plan.offline { Evidence::Offline } else { Evidence::Partial },
+        evidence: if plan.offline {
+            Evidence::Offline
+        } else {
+            Evidence::Partial
+        },
         stale: false,
         coverage: input.coverage.clone(),
         size: input.size,
         decision: None,
-        agents: plan.agents.iter().filter(|a| seen.insert(a.as_str())).map(|a| Step::queued(a)).collect(),
+        agents: plan
+            .agents
+            .iter()
+            .filter(|a| seen.insert(a.as_str()))
+            .map(|a| Step::queued(a))
+            .collect(),
         report: None,
         created_at: new.created_ms,
         duration_ms: None,
@@ -328,16 +489,35 @@ fn put(view: &mut RunResult, row: &StepRow) {
 }
 
 /// A run's entry in lists.
-pub fn brief(view: &RunResult, title: Option<Untrusted>, started_ms: Option<i64>, finished_ms: Option<i64>) -> RunBrief {
+pub fn brief(
+    view: &RunResult,
+    title: Option<Untrusted>,
+    started_ms: Option<i64>,
+    finished_ms: Option<i64>,
+) -> RunBrief {
     RunBrief {
         id: view.run_id.clone(),
-        event: view.requested_event.clone().unwrap_or_else(|| Untrusted::new(view.event.clone())),
+        event: view
+            .requested_event
+            .clone()
+            .unwrap_or_else(|| Untrusted::new(view.event.clone())),
         title,
         state: view.state,
-        steps: view.agents.iter().map(|s| StepBrief { agent: s.agent_id.clone(), status: s.status, verdict: s.verdict }).collect(),
+        steps: view
+            .agents
+            .iter()
+            .map(|s| StepBrief {
+                agent: s.agent_id.clone(),
+                status: s.status,
+                verdict: s.verdict,
+            })
+            .collect(),
         action: view.decision.as_ref().map(|d| d.action),
         rule: view.decision.as_ref().map(|d| d.rule),
-        reason: view.decision.as_ref().map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
+        reason: view
+            .decision
+            .as_ref()
+            .map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
         evidence: view.decision.as_ref().map(|_| view.evidence),
         simulated: view.simulated,
         created_ms: view.created_at,
@@ -366,6 +546,8 @@ pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
 /// A run of the journal's list.
 pub fn brief_of_row(row: &RunRow) -> Option<RunBrief> {
     let view = from_row(row, &[])?;
-    let payload = serde_json::from_str::<Input>(&row.new.input).ok().and_then(|i| payload_title(&i.payload));
+    let payload = serde_json::from_str::<Input>(&row.new.input)
+        .ok()
+        .and_then(|i| payload_title(&i.payload));
     Some(brief(&view, payload, row.started_ms, row.finished_ms))
 }

@@ -46,15 +46,25 @@ pub struct StepDone {
 /// Carries out one step. It never fails: what goes wrong is in the step.
 pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> StepDone {
     let began = core.clock.now();
-    let mut step = Step { started_at: Some(core.clock.wall_ms()), ..Step::queued(agent_id) };
+    let mut step = Step {
+        started_at: Some(core.clock.wall_ms()),
+        ..Step::queued(agent_id)
+    };
     let mut left_out = Vec::new();
     match core.workspace.load().agent(agent_id).cloned() {
         None => {
             step.status = StepStatus::Failed;
-            step.error = Some("unknown_agent: the event names it, but there is no such agent".into());
+            step.error =
+                Some("unknown_agent: the event names it, but there is no such agent".into());
         }
         Some(agent) => {
-            step.findings = context.input.findings.iter().filter(|f| agent.decides_by(f.pack())).cloned().collect();
+            step.findings = context
+                .input
+                .findings
+                .iter()
+                .filter(|f| agent.decides_by(f.pack()))
+                .cloned()
+                .collect();
             let rules = verdict::of_findings(&step.findings);
             step.verdict = Some(rules);
             if context.plan.offline || core.models.ready().is_empty() {
@@ -77,9 +87,22 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
     StepDone { step, left_out }
 }
 
-async fn ask_model(core: &Core, context: &StepContext, agent: &Agent, step: &mut Step, rules: Verdict) -> Vec<Untrusted> {
+async fn ask_model(
+    core: &Core,
+    context: &StepContext,
+    agent: &Agent,
+    step: &mut Step,
+    rules: Verdict,
+) -> Vec<Untrusted> {
     let settings = core.settings.load();
-    let prompt = prompt::build(agent, &context.event, &context.input, &context.diff, &context.knowledge.documents, settings.engine.prompt_bytes);
+    let prompt = prompt::build(
+        agent,
+        &context.event,
+        &context.input,
+        &context.diff,
+        &context.knowledge.documents,
+        settings.engine.prompt_bytes,
+    );
     let ask = Ask {
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),
@@ -87,15 +110,29 @@ async fn ask_model(core: &Core, context: &StepContext, agent: &Agent, step: &mut
         system: prompt.system,
         user: prompt.user,
         tenant: "engine".into(),
-        deadline: Deadline::after(core.clock.now(), Duration::from_millis(context.plan.step_timeout_ms)),
+        deadline: Deadline::after(
+            core.clock.now(),
+            Duration::from_millis(context.plan.step_timeout_ms),
+        ),
         lane: Lane::Run,
-        validate: |answer| verdict::parse(answer.text.raw()).map(drop).map_err(|e| e.to_string()),
+        validate: |answer| {
+            verdict::parse(answer.text.raw())
+                .map(drop)
+                .map_err(|e| e.to_string())
+        },
     };
     let asked = core.models.ask(ask).await;
     step.attempts = asked.trace.iter().filter(|a| a.sent).count() as u32;
     step.trace = asked.trace;
     for attempt in step.trace.iter().filter(|a| a.outcome != "ok") {
-        tracing::warn!(run = context.run, corr = context.correlation, agent = agent.id, upstream = attempt.upstream, outcome = attempt.outcome, "attempt failed");
+        tracing::warn!(
+            run = context.run,
+            corr = context.correlation,
+            agent = agent.id,
+            upstream = attempt.upstream,
+            outcome = attempt.outcome,
+            "attempt failed"
+        );
     }
     match asked.result {
         Ok((answer, source)) => match verdict::parse(answer.text.raw()) {
@@ -104,7 +141,11 @@ async fn ask_model(core: &Core, context: &StepContext, agent: &Agent, step: &mut
                 step.verdict = Some(verdict::stricter(rules, Some(&model)));
                 // What a model says about a secret it was shown redacted is redacted all the same.
                 let redactor = core.redactor.load();
-                step.findings.extend(model.findings.into_iter().map(|f| Finding { message: Untrusted::new(redactor.text(f.message.raw())), ..f }));
+                step.findings
+                    .extend(model.findings.into_iter().map(|f| Finding {
+                        message: Untrusted::new(redactor.text(f.message.raw())),
+                        ..f
+                    }));
                 step.model = Some(answer.model.clone());
                 (step.source, step.stale) = described(source);
                 if source == Source::Loaded {
@@ -132,7 +173,9 @@ fn described(source: Source) -> (Option<String>, bool) {
 /// The rules' verdict stands, but a model was wanted: missing evidence, never an approval.
 fn degrade(core: &Core, step: &mut Step, error: &AskError) {
     step.status = StepStatus::Degraded;
-    step.error = Some(Untrusted::new(core.redactor.load().text(&error.to_string())));
+    step.error = Some(Untrusted::new(
+        core.redactor.load().text(&error.to_string()),
+    ));
 }
 
 /// How much is at stake, for the choice of a model.

@@ -20,11 +20,23 @@ fn run(id: &str, diff: &str) -> NewRun {
 }
 
 fn step(run: &str, agent: &str, result: &str) -> StepRow {
-    StepRow { run_id: run.into(), agent_id: agent.into(), finished_ms: 2, result: result.into() }
+    StepRow {
+        run_id: run.into(),
+        agent_id: agent.into(),
+        finished_ms: 2,
+        result: result.into(),
+    }
 }
 
 fn finish(id: &str, action: &str) -> Finish {
-    Finish { id: id.into(), status: RunStatus::Finished, at_ms: 9, result: "{}".into(), action: action.into(), report: "text".into() }
+    Finish {
+        id: id.into(),
+        status: RunStatus::Finished,
+        at_ms: 9,
+        result: "{}".into(),
+        action: action.into(),
+        report: "text".into(),
+    }
 }
 
 #[tokio::test]
@@ -33,7 +45,9 @@ async fn a_life_of_a_run_in_memory_and_on_disk() {
     let path = dir.path().join("bsm.db");
     for journal in [Journal::in_memory().unwrap(), Journal::open(&path).unwrap()] {
         journal.intake(run("a", "d")).await.unwrap();
-        assert!(matches!(journal.intake(run("a", "d")).await, Err(JournalError::Duplicate(id)) if id == "a"));
+        assert!(
+            matches!(journal.intake(run("a", "d")).await, Err(JournalError::Duplicate(id)) if id == "a")
+        );
         journal.start("a", 5).await.unwrap();
         journal.step(step("a", "x", "1")).await.unwrap();
         journal.step(step("a", "x", "2")).await.unwrap(); // never twice
@@ -42,8 +56,15 @@ async fn a_life_of_a_run_in_memory_and_on_disk() {
         journal.finish(finish("a", "block_pr")).await.unwrap();
         journal.finish(finish("a", "pass")).await.unwrap(); // the first decision stays
         let row = journal.run("a").await.unwrap().unwrap();
-        assert_eq!((row.action.as_deref(), row.starts, row.status), (Some("block_pr"), 1, RunStatus::Finished));
-        assert_eq!(journal.unfinished().await.unwrap().len(), 1, "its report is not written yet");
+        assert_eq!(
+            (row.action.as_deref(), row.starts, row.status),
+            (Some("block_pr"), 1, RunStatus::Finished)
+        );
+        assert_eq!(
+            journal.unfinished().await.unwrap().len(),
+            1,
+            "its report is not written yet"
+        );
         journal.report_written("a").await.unwrap();
         assert!(journal.unfinished().await.unwrap().is_empty());
         journal.intake(run("b", "d")).await.unwrap();
@@ -53,7 +74,11 @@ async fn a_life_of_a_run_in_memory_and_on_disk() {
     }
     let read = Journal::read_only(&path).unwrap().unwrap();
     assert_eq!(read.count(RunStatus::Queued).unwrap(), 1);
-    assert!(Journal::read_only(&dir.path().join("none")).unwrap().is_none());
+    assert!(
+        Journal::read_only(&dir.path().join("none"))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -63,7 +88,12 @@ async fn its_files_are_private() {
     journal.intake(run("a", "d")).await.unwrap();
     let mut seen = 0;
     for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
         seen += 1;
     }
     assert!(seen >= 2, "the journal and its -wal");
@@ -76,22 +106,34 @@ async fn a_full_disk_acknowledges_nothing_and_heals() {
     journal.intake(run("a", "d")).await.unwrap();
     journal.limit_pages(20).await.unwrap();
     let big = "x".repeat(200_000);
-    assert!(matches!(journal.intake(run("b", &big)).await, Err(JournalError::Full)));
+    assert!(matches!(
+        journal.intake(run("b", &big)).await,
+        Err(JournalError::Full)
+    ));
     assert!(journal.run("b").await.unwrap().is_none());
     journal.limit_pages(1_000_000).await.unwrap();
     journal.intake(run("b", &big)).await.unwrap();
-    assert_eq!(journal.run("b").await.unwrap().unwrap().new.diff.len(), 200_000);
+    assert_eq!(
+        journal.run("b").await.unwrap().unwrap().new.diff.len(),
+        200_000
+    );
 }
 
 #[tokio::test]
 async fn one_bad_job_does_not_take_its_neighbours_back() {
     let journal = Journal::in_memory().unwrap();
-    let jobs: Vec<_> = (0..50).map(|i| {
-        let journal = journal.clone();
-        tokio::spawn(async move {
-            if i % 5 == 0 { journal.step(step("nobody", "x", "1")).await } else { journal.intake(run(&format!("r{i}"), "d")).await }
+    let jobs: Vec<_> = (0..50)
+        .map(|i| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                if i % 5 == 0 {
+                    journal.step(step("nobody", "x", "1")).await
+                } else {
+                    journal.intake(run(&format!("r{i}"), "d")).await
+                }
+            })
         })
-    }).collect();
+        .collect();
     let mut failed = 0;
     for job in jobs {
         failed += usize::from(job.await.unwrap().is_err());
@@ -103,16 +145,30 @@ async fn one_bad_job_does_not_take_its_neighbours_back() {
 fn corrupt_newer_and_impossible_files() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bsm.db");
-    std::fs::write(&path, "this is no database at all, it is a text".repeat(200)).unwrap();
+    std::fs::write(
+        &path,
+        "this is no database at all, it is a text".repeat(200),
+    )
+    .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let journal = Journal::open(&path).unwrap();
     let aside = journal.notes().set_aside.clone().unwrap();
-    assert!(std::fs::read_to_string(aside).unwrap().starts_with("this is no database"));
+    assert!(
+        std::fs::read_to_string(aside)
+            .unwrap()
+            .starts_with("this is no database")
+    );
     journal.close();
     let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Journal::open(&path), Err(JournalError::Newer { found: 99, .. })));
+    assert!(matches!(
+        Journal::open(&path),
+        Err(JournalError::Newer { found: 99, .. })
+    ));
     let not_a_folder = path.join("bsm.db");
-    assert!(matches!(Journal::open(&not_a_folder), Err(JournalError::ReadOnly(_))));
+    assert!(matches!(
+        Journal::open(&not_a_folder),
+        Err(JournalError::ReadOnly(_))
+    ));
 }

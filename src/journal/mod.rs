@@ -29,7 +29,9 @@ pub enum JournalError {
     #[error("the journal cannot be written: {0}")]
     ReadOnly(String),
     /// It was written by a newer program.
-    #[error("{path} was written by a newer bsm (schema {found}, this program knows {known}); use that version, or move the file away")]
+    #[error(
+        "{path} was written by a newer bsm (schema {found}, this program knows {known}); use that version, or move the file away"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -54,7 +56,9 @@ impl From<rusqlite::Error> for JournalError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly(error.to_string()),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly(error.to_string())
+            }
             _ => Self::Sqlite(error.to_string()),
         }
     }
@@ -94,13 +98,21 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let (connection, notes) = open::file(path)?;
         let reader = open::reader(path)?;
-        Ok(Self { writer: Arc::new(Writer::start(connection)?), reader: Some(Arc::new(Mutex::new(reader))), notes: Arc::new(notes) })
+        Ok(Self {
+            writer: Arc::new(Writer::start(connection)?),
+            reader: Some(Arc::new(Mutex::new(reader))),
+            notes: Arc::new(notes),
+        })
     }
 
     /// A journal in memory, for `--no-save`.
     pub fn in_memory() -> Result<Self, JournalError> {
         let connection = open::memory()?;
-        Ok(Self { writer: Arc::new(Writer::start(connection)?), reader: None, notes: Arc::default() })
+        Ok(Self {
+            writer: Arc::new(Writer::start(connection)?),
+            reader: None,
+            notes: Arc::default(),
+        })
     }
 
     /// Opens an existing journal for reading only; `None` when there is none.
@@ -173,7 +185,12 @@ impl Journal {
     /// The report's file is on disk: its text need not be kept twice, its input no longer at all.
     pub async fn report_written(&self, id: &str) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write(move |tx| tx.prepare_cached("UPDATE runs SET report_written = 1 WHERE id = ?1")?.execute([id]).map(drop)).await
+        self.write(move |tx| {
+            tx.prepare_cached("UPDATE runs SET report_written = 1 WHERE id = ?1")?
+                .execute([id])
+                .map(drop)
+        })
+        .await
     }
 
     /// Deletes all but the newest `keep` finished runs; returns how many went.
@@ -191,7 +208,14 @@ impl Journal {
 
     /// Runs without an end, oldest first, and those whose report is not on disk.
     pub async fn unfinished(&self) -> Result<Vec<RunRow>, JournalError> {
-        self.read(|c| rows::select(c, "WHERE finished_ms IS NULL OR report_written = 0 ORDER BY created_ms, id", [])).await
+        self.read(|c| {
+            rows::select(
+                c,
+                "WHERE finished_ms IS NULL OR report_written = 0 ORDER BY created_ms, id",
+                [],
+            )
+        })
+        .await
     }
 
     /// The newest runs, newest first.
@@ -216,15 +240,24 @@ impl Journal {
         self.writer.close();
     }
 
-    async fn write(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static) -> Result<(), JournalError> {
+    async fn write(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), JournalError> {
         self.writer.submit(Box::new(job)).await
     }
 
-    async fn read<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static) -> Result<T, JournalError> {
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
         match &self.reader {
             Some(reader) => {
                 let reader = Arc::clone(reader);
-                let done = tokio::task::spawn_blocking(move || job(&lock(&reader)).map_err(JournalError::from)).await;
+                let done = tokio::task::spawn_blocking(move || {
+                    job(&lock(&reader)).map_err(JournalError::from)
+                })
+                .await;
                 done.unwrap_or(Err(JournalError::Closed))
             }
             // In memory there is one connection, and it lives on the writer's thread.
@@ -265,7 +298,9 @@ impl ReadOnly {
         }
         let sql = "SELECT id FROM runs WHERE substr(id, -length(?1)) = ?1 LIMIT 2";
         let mut statement = self.connection.prepare(sql)?;
-        let ids: Vec<String> = statement.query_map([id], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let ids: Vec<String> = statement
+            .query_map([id], |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         match ids.as_slice() {
             [only] => Ok(rows::one(&self.connection, only)?),
             _ => Ok(None),
@@ -280,7 +315,10 @@ impl ReadOnly {
     /// Runs by status.
     pub fn count(&self, status: RunStatus) -> Result<u64, JournalError> {
         let sql = "SELECT count(*) FROM runs WHERE status = ?1";
-        let count: Option<i64> = self.connection.query_row(sql, [status.word()], |r| r.get(0)).optional()?;
+        let count: Option<i64> = self
+            .connection
+            .query_row(sql, [status.word()], |r| r.get(0))
+            .optional()?;
         Ok(count.unwrap_or(0).unsigned_abs())
     }
 }

@@ -8,7 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::JournalError;
 
 /// Migrations in order; the file's number is `user_version` after it ran.
-const MIGRATIONS: &[(&str, &str)] = &[("202611211200_runs", include_str!("migrations/202611211200_runs.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[(
+    "202611211200_runs",
+    include_str!("migrations/202611211200_runs.sql"),
+)];
 
 /// A journal larger than this is not read through at every start.
 const CHECKED_BYTES: u64 = 64 << 20;
@@ -27,7 +30,9 @@ pub(super) fn file(path: &Path) -> Result<(Connection, JournalNotes), JournalErr
     match prepared(path, &mut notes) {
         Err(Broken::Corrupt) => {
             notes.set_aside = Some(set_aside(path)?);
-            prepared(path, &mut notes).map(|c| (c, notes)).map_err(Broken::into_error)
+            prepared(path, &mut notes)
+                .map(|c| (c, notes))
+                .map_err(Broken::into_error)
         }
         other => other.map(|c| (c, notes)).map_err(Broken::into_error),
     }
@@ -41,14 +46,20 @@ pub(super) fn memory() -> Result<Connection, JournalError> {
 }
 
 pub(super) fn reader(path: &Path) -> Result<Connection, JournalError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "trusted_schema", false)?;
     let version = version(&connection)?;
     let known = MIGRATIONS.len() as u32;
     if version > known {
-        return Err(JournalError::Newer { path: path.to_path_buf(), found: version, known });
+        return Err(JournalError::Newer {
+            path: path.to_path_buf(),
+            found: version,
+            known,
+        });
     }
     Ok(connection)
 }
@@ -61,7 +72,9 @@ enum Broken {
 impl Broken {
     fn into_error(self) -> JournalError {
         match self {
-            Self::Corrupt => JournalError::Sqlite("the new journal is corrupt as well: the disk may be failing".into()),
+            Self::Corrupt => JournalError::Sqlite(
+                "the new journal is corrupt as well: the disk may be failing".into(),
+            ),
             Self::Other(error) => error,
         }
     }
@@ -79,14 +92,21 @@ impl From<rusqlite::Error> for Broken {
 
 fn prepared(path: &Path, notes: &mut JournalNotes) -> Result<Connection, Broken> {
     // SQLite makes its files by the umask; made here first they are 0600, and -wal and -shm follow it.
-    crate::state::private_file(path, false).map_err(|e| Broken::Other(JournalError::ReadOnly(e.to_string())))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    crate::state::private_file(path, false)
+        .map_err(|e| Broken::Other(JournalError::ReadOnly(e.to_string())))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let found = version(&connection)?;
     let known = MIGRATIONS.len() as u32;
     if found > known {
-        return Err(Broken::Other(JournalError::Newer { path: path.to_path_buf(), found, known }));
+        return Err(Broken::Other(JournalError::Newer {
+            path: path.to_path_buf(),
+            found,
+            known,
+        }));
     }
     if std::fs::metadata(path).is_ok_and(|m| m.len() < CHECKED_BYTES) {
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
@@ -107,7 +127,11 @@ fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |r| r.get(0))
 }
 
-fn migrate(connection: &mut Connection, path: Option<&Path>, notes: &mut JournalNotes) -> Result<(), Broken> {
+fn migrate(
+    connection: &mut Connection,
+    path: Option<&Path>,
+    notes: &mut JournalNotes,
+) -> Result<(), Broken> {
     let from = version(connection)?;
     if from > 0
         && (from as usize) < MIGRATIONS.len()
@@ -126,14 +150,17 @@ fn migrate(connection: &mut Connection, path: Option<&Path>, notes: &mut Journal
 
 fn backup(connection: &Connection, path: &Path, version: u32) -> Result<PathBuf, Broken> {
     let target = path.with_file_name(format!("bsm.db.before-{}-{}", version + 1, stamp()));
-    crate::state::private_file(&target, false).map_err(|e| Broken::Other(JournalError::ReadOnly(e.to_string())))?;
+    crate::state::private_file(&target, false)
+        .map_err(|e| Broken::Other(JournalError::ReadOnly(e.to_string())))?;
     connection.backup("main", &target, None::<fn(rusqlite::backup::Progress)>)?;
     Ok(target)
 }
 
 fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
     let target = path.with_file_name(format!("bsm.db.corrupt-{}", stamp()));
-    let io = |e: std::io::Error| JournalError::ReadOnly(format!("cannot set {} aside: {e}", path.display()));
+    let io = |e: std::io::Error| {
+        JournalError::ReadOnly(format!("cannot set {} aside: {e}", path.display()))
+    };
     std::fs::rename(path, &target).map_err(io)?;
     for end in ["-wal", "-shm"] {
         let side = PathBuf::from(format!("{}{end}", path.display()));
@@ -145,5 +172,7 @@ fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
 }
 
 fn stamp() -> String {
-    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y%m%dT%H%M%SZ")
+        .to_string()
 }

@@ -111,7 +111,17 @@ pub(super) fn insert(tx: &Connection, run: &NewRun) -> rusqlite::Result<()> {
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued')";
     tx.prepare_cached(sql)?
         .execute(params![
-            run.id, run.created_ms, run.event, run.requested_event, run.correlation, run.actor, run.idempotency, run.plan, run.input, run.diff, run.report_name
+            run.id,
+            run.created_ms,
+            run.event,
+            run.requested_event,
+            run.correlation,
+            run.actor,
+            run.idempotency,
+            run.plan,
+            run.input,
+            run.diff,
+            run.report_name
         ])
         .map(drop)
 }
@@ -142,27 +152,46 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     })
 }
 
-pub(super) fn select(c: &Connection, clause: &str, params: impl Params) -> rusqlite::Result<Vec<RunRow>> {
-    c.prepare(&format!("SELECT {COLUMNS} FROM runs {clause}"))?.query_map(params, row)?.collect()
+pub(super) fn select(
+    c: &Connection,
+    clause: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<RunRow>> {
+    c.prepare(&format!("SELECT {COLUMNS} FROM runs {clause}"))?
+        .query_map(params, row)?
+        .collect()
 }
 
 pub(super) fn recent(c: &Connection, limit: u32) -> rusqlite::Result<Vec<RunRow>> {
     // The list needs neither the diff nor the report.
-    let light = COLUMNS.replace("diff,", "'',").replace("report_text", "NULL");
+    let light = COLUMNS
+        .replace("diff,", "'',")
+        .replace("report_text", "NULL");
     let sql = format!("SELECT {light} FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1");
     c.prepare_cached(&sql)?.query_map([limit], row)?.collect()
 }
 
 pub(super) fn one(c: &Connection, id: &str) -> rusqlite::Result<Option<RunRow>> {
-    c.prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?.query_row([id], row).optional()
+    c.prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?
+        .query_row([id], row)
+        .optional()
 }
 
 pub(super) fn by_idempotency(c: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    c.prepare_cached("SELECT id FROM runs WHERE idempotency = ?1")?.query_row([key], |r| r.get(0)).optional()
+    c.prepare_cached("SELECT id FROM runs WHERE idempotency = ?1")?
+        .query_row([key], |r| r.get(0))
+        .optional()
 }
 
 pub(super) fn steps(c: &Connection, id: &str) -> rusqlite::Result<Vec<StepRow>> {
     let sql = "SELECT run_id, agent_id, finished_ms, result FROM steps WHERE run_id = ?1 ORDER BY finished_ms, rowid";
-    let read = |r: &Row<'_>| Ok(StepRow { run_id: r.get(0)?, agent_id: r.get(1)?, finished_ms: r.get(2)?, result: r.get(3)? });
+    let read = |r: &Row<'_>| {
+        Ok(StepRow {
+            run_id: r.get(0)?,
+            agent_id: r.get(1)?,
+            finished_ms: r.get(2)?,
+            result: r.get(3)?,
+        })
+    };
     c.prepare_cached(sql)?.query_map([id], read)?.collect()
 }

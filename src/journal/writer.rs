@@ -37,7 +37,10 @@ impl Writer {
             .name("bsm-journal".into())
             .spawn(move || run(connection, &receiver))
             .map_err(|e| JournalError::ReadOnly(format!("cannot start its thread: {e}")))?;
-        Ok(Self { sender, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            sender,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Waits until the job is committed.
@@ -91,12 +94,18 @@ fn run(mut connection: Connection, receiver: &Receiver<Message>) {
             match message {
                 Message::Write(job, reply) => jobs.push((job, reply)),
                 Message::LimitPages(pages, reply) => {
-                    let done = connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(JournalError::from);
+                    let done = connection
+                        .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                        .map_err(JournalError::from);
                     let _ = reply.send(done);
                 }
                 Message::Close => closing = true,
             }
-            next = if jobs.len() < BATCH && !closing { receiver.try_recv().ok() } else { None };
+            next = if jobs.len() < BATCH && !closing {
+                receiver.try_recv().ok()
+            } else {
+                None
+            };
         }
         commit(&mut connection, jobs);
         if closing {

@@ -53,19 +53,38 @@ pub enum ModelError {
 }
 
 fn detail(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
 }
 
 impl ModelError {
     /// An error answer, read leniently: `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or a page of
     /// HTML from a proxy.
-    pub fn from_answer(provider: &str, status: u16, body: &str, retry_after: Option<Duration>) -> Self {
+    pub fn from_answer(
+        provider: &str,
+        status: u16,
+        body: &str,
+        retry_after: Option<Duration>,
+    ) -> Self {
         let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         let error = &json["error"];
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let code = text(&error["code"]).or_else(|| text(&error["type"])).unwrap_or_default();
-        let message = text(&error["message"]).or_else(|| text(error)).or_else(|| text(&json["detail"]));
-        let message = message.unwrap_or_else(|| if json.is_null() { body.to_owned() } else { String::new() });
+        let code = text(&error["code"])
+            .or_else(|| text(&error["type"]))
+            .unwrap_or_default();
+        let message = text(&error["message"])
+            .or_else(|| text(error))
+            .or_else(|| text(&json["detail"]));
+        let message = message.unwrap_or_else(|| {
+            if json.is_null() {
+                body.to_owned()
+            } else {
+                String::new()
+            }
+        });
         Self::Status {
             provider: provider.to_owned(),
             status,
@@ -77,12 +96,25 @@ impl ModelError {
 
     /// True when the key or its account is the problem: the operator must act.
     pub fn is_account_problem(&self) -> bool {
-        matches!(self, Self::Status { status: 401 | 403, .. }) || self.is_quota()
+        matches!(
+            self,
+            Self::Status {
+                status: 401 | 403,
+                ..
+            }
+        ) || self.is_quota()
     }
 
     fn is_quota(&self) -> bool {
-        let Self::Status { status: 429, code, .. } = self else { return false };
-        code.contains("insufficient_quota") || code.contains("spend_limit_exceeded") || code.contains("credit_balance")
+        let Self::Status {
+            status: 429, code, ..
+        } = self
+        else {
+            return false;
+        };
+        code.contains("insufficient_quota")
+            || code.contains("spend_limit_exceeded")
+            || code.contains("credit_balance")
     }
 
     fn is_context(&self) -> bool {
@@ -92,18 +124,51 @@ impl ModelError {
 
 impl Classify for ModelError {
     fn meaning(&self) -> Meaning {
-        let meaning = |retry, fall_back, counts| Meaning { retry, fall_back, counts, retry_after: None, pause: false };
+        let meaning = |retry, fall_back, counts| Meaning {
+            retry,
+            fall_back,
+            counts,
+            retry_after: None,
+            pause: false,
+        };
         match self {
             Self::Status { status: 429, .. } if self.is_quota() => meaning(false, true, false),
-            Self::Status { status: 429, retry_after, .. } => Meaning { retry_after: *retry_after, pause: true, ..meaning(true, true, false) },
-            Self::Status { status: 408, retry_after, .. } => Meaning { retry_after: *retry_after, ..meaning(true, true, true) },
+            Self::Status {
+                status: 429,
+                retry_after,
+                ..
+            } => Meaning {
+                retry_after: *retry_after,
+                pause: true,
+                ..meaning(true, true, false)
+            },
+            Self::Status {
+                status: 408,
+                retry_after,
+                ..
+            } => Meaning {
+                retry_after: *retry_after,
+                ..meaning(true, true, true)
+            },
             Self::Status { status: 409, .. } => meaning(true, true, false),
-            Self::Status { status: 401 | 403 | 404, .. } => meaning(false, true, false),
+            Self::Status {
+                status: 401 | 403 | 404,
+                ..
+            } => meaning(false, true, false),
             Self::Status { status: 400, .. } if self.is_context() => meaning(false, true, false),
-            Self::Status { status, retry_after, .. } if *status >= 500 => Meaning { retry_after: *retry_after, ..meaning(true, true, true) },
+            Self::Status {
+                status,
+                retry_after,
+                ..
+            } if *status >= 500 => Meaning {
+                retry_after: *retry_after,
+                ..meaning(true, true, true)
+            },
             // 3xx: redirects are not followed with a key; other 4xx: asking again changes nothing.
             Self::Status { .. } => meaning(false, false, false),
-            Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => meaning(true, true, true),
+            Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => {
+                meaning(true, true, true)
+            }
             Self::CutOff(_) | Self::Refused(_) | Self::NoVerdict(_) => meaning(false, false, false),
         }
     }
@@ -128,7 +193,10 @@ impl Classify for ModelError {
 
 /// How long the provider wants quiet: `retry-after-ms`, then seconds (float), then an HTTP date.
 /// `x-should-retry: false` is the provider's word that it is no use: treated as a very long wait.
-pub fn retry_after(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Option<Duration> {
+pub fn retry_after(
+    header: impl Fn(&str) -> Option<String>,
+    now: jiff::Timestamp,
+) -> Option<Duration> {
     if header("x-should-retry").as_deref() == Some("false") {
         return Some(Duration::from_secs(86_400));
     }
@@ -153,7 +221,12 @@ mod tests {
     use super::*;
 
     fn status(status: u16, code: &str) -> ModelError {
-        ModelError::from_answer("openai", status, &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#), None)
+        ModelError::from_answer(
+            "openai",
+            status,
+            &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#),
+            None,
+        )
     }
 
     #[test]
@@ -174,13 +247,25 @@ mod tests {
             (status(500, ""), true, true, true),
             (status(529, ""), true, true, true),
             (ModelError::Timeout(Duration::ZERO), true, true, true),
-            (ModelError::Connect { provider: String::new(), message: String::new() }, true, true, true),
+            (
+                ModelError::Connect {
+                    provider: String::new(),
+                    message: String::new(),
+                },
+                true,
+                true,
+                true,
+            ),
             (ModelError::CutOff("length".into()), false, false, false),
             (ModelError::Refused(String::new()), false, false, false),
         ];
         for (error, retry, fall_back, counts) in table {
             let m = error.meaning();
-            assert_eq!((m.retry, m.fall_back, m.counts), (retry, fall_back, counts), "{error:?}");
+            assert_eq!(
+                (m.retry, m.fall_back, m.counts),
+                (retry, fall_back, counts),
+                "{error:?}"
+            );
         }
     }
 
@@ -192,12 +277,26 @@ mod tests {
         assert!(message("<html>\x1b[31mbad gateway</html>").contains("␛[31mbad gateway"));
         assert_eq!(message("{}"), "p answered 500");
         let now = jiff::Timestamp::from_second(784_111_770).unwrap();
-        let after = |name: &'static str, value: &'static str| retry_after(|h| (h == name).then(|| value.to_owned()), now);
-        assert_eq!(after("retry-after-ms", "1500"), Some(Duration::from_millis(1_500)));
-        assert_eq!(after("retry-after", "2.5"), Some(Duration::from_millis(2_500)));
-        assert_eq!(after("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
+        let after = |name: &'static str, value: &'static str| {
+            retry_after(|h| (h == name).then(|| value.to_owned()), now)
+        };
+        assert_eq!(
+            after("retry-after-ms", "1500"),
+            Some(Duration::from_millis(1_500))
+        );
+        assert_eq!(
+            after("retry-after", "2.5"),
+            Some(Duration::from_millis(2_500))
+        );
+        assert_eq!(
+            after("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(Duration::from_secs(7))
+        );
         assert_eq!(after("retry-after", "soon"), None);
         assert_eq!(after("retry-after", "-1"), None);
-        assert_eq!(after("x-should-retry", "false"), Some(Duration::from_secs(86_400)));
+        assert_eq!(
+            after("x-should-retry", "false"),
+            Some(Duration::from_secs(86_400))
+        );
     }
 }

@@ -19,7 +19,9 @@ pub const LARGEST_ANSWER: usize = 4 << 20;
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+        Some(Host::Ipv6(ip)) => {
+            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+        }
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         None => false,
     }
@@ -39,10 +41,18 @@ pub fn allowed(url: &str, loopback_only: bool) -> Result<Url, String> {
         "https" => {}
         "http" if local => {}
         "http" => return Err("its address is http; off this machine only https is used".into()),
-        other => return Err(format!("its address has scheme {}; only https is used", crate::text::clean_line(other, 20))),
+        other => {
+            return Err(format!(
+                "its address has scheme {}; only https is used",
+                crate::text::clean_line(other, 20)
+            ));
+        }
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err("its address has a user name or password in it; name a variable under keyEnv instead".into());
+        return Err(
+            "its address has a user name or password in it; name a variable under keyEnv instead"
+                .into(),
+        );
     }
     Ok(parsed)
 }
@@ -58,8 +68,14 @@ pub fn client(url: &Url, connect: Duration) -> Result<Client, String> {
         .https_only(url.scheme() == "https")
         .pool_idle_timeout(Duration::from_secs(60))
         .user_agent(concat!("bsm/", env!("CARGO_PKG_VERSION")));
-    let builder = if is_loopback(url) { builder.no_proxy() } else { builder };
-    builder.build().map_err(|e| crate::text::clean_line(&e.to_string(), 200))
+    let builder = if is_loopback(url) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .map_err(|e| crate::text::clean_line(&e.to_string(), 200))
 }
 
 /// Reads a body of at most [`LARGEST_ANSWER`] bytes.
@@ -72,7 +88,10 @@ pub async fn body(provider: &str, mut response: reqwest::Response) -> Result<Vec
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > LARGEST_ANSWER => {
                 let message = format!("more than {LARGEST_ANSWER} bytes");
-                return Err(ModelError::Malformed { provider: provider.to_owned(), message });
+                return Err(ModelError::Malformed {
+                    provider: provider.to_owned(),
+                    message,
+                });
             }
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Ok(bytes),
@@ -93,9 +112,16 @@ pub fn broken(provider: &str, error: &reqwest::Error) -> ModelError {
         source = inner.source();
     }
     if message.is_empty() {
-        message = if error.is_connect() { "cannot connect".into() } else { "the connection broke".into() };
+        message = if error.is_connect() {
+            "cannot connect".into()
+        } else {
+            "the connection broke".into()
+        };
     }
-    ModelError::Connect { provider: provider.to_owned(), message: crate::text::clean_line(&message, 160) }
+    ModelError::Connect {
+        provider: provider.to_owned(),
+        message: crate::text::clean_line(&message, 160),
+    }
 }
 
 #[cfg(test)]
@@ -104,10 +130,22 @@ mod tests {
 
     #[test]
     fn only_https_or_loopback_and_in_safe_mode_only_loopback() {
-        for ok in ["https://api.openai.com/v1", "http://127.0.0.1:9/v1", "http://[::1]:9", "http://localhost:11434/v1"] {
+        for ok in [
+            "https://api.openai.com/v1",
+            "http://127.0.0.1:9/v1",
+            "http://[::1]:9",
+            "http://localhost:11434/v1",
+        ] {
             assert!(allowed(ok, false).is_ok(), "{ok}");
         }
-        for bad in ["http://api.openai.com", "ftp://x", "file:///etc/passwd", "https://user:pw@api.example", "http://localhost.evil.example", "nonsense"] {
+        for bad in [
+            "http://api.openai.com",
+            "ftp://x",
+            "file:///etc/passwd",
+            "https://user:pw@api.example",
+            "http://localhost.evil.example",
+            "nonsense",
+        ] {
             assert!(allowed(bad, false).is_err(), "{bad}");
         }
         assert!(allowed("https://api.openai.com/v1", true).is_err());

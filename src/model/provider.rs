@@ -82,11 +82,18 @@ pub struct Live {
 
 impl Live {
     /// Asks once.
-    pub(super) async fn ask(endpoint: Arc<Endpoint>, kind: ProviderKind, request: Request) -> Result<Answer, ModelError> {
+    pub(super) async fn ask(
+        endpoint: Arc<Endpoint>,
+        kind: ProviderKind,
+        request: Request,
+    ) -> Result<Answer, ModelError> {
         match kind {
             ProviderKind::Chat | ProviderKind::Perplexity => chat::ask(&endpoint, &request).await,
             // `build` never makes an endpoint for a kind without a client.
-            ProviderKind::Anthropic => Err(ModelError::Malformed { provider: endpoint.name.clone(), message: "no client for its kind".into() }),
+            ProviderKind::Anthropic => Err(ModelError::Malformed {
+                provider: endpoint.name.clone(),
+                message: "no client for its kind".into(),
+            }),
         }
     }
 
@@ -119,7 +126,11 @@ pub struct Surroundings<'a> {
 }
 
 /// Builds all providers of a table. Layers of `old` that keep their name are kept, with their state.
-pub fn build(table: &ModelTable, old: &BTreeMap<String, Live>, around: &Surroundings<'_>) -> BTreeMap<String, Live> {
+pub fn build(
+    table: &ModelTable,
+    old: &BTreeMap<String, Live>,
+    around: &Surroundings<'_>,
+) -> BTreeMap<String, Live> {
     let now = around.clock.now();
     let mut all: BTreeMap<String, Live> = BTreeMap::new();
     for (name, provider) in &table.providers {
@@ -129,10 +140,17 @@ pub fn build(table: &ModelTable, old: &BTreeMap<String, Live>, around: &Surround
             pool_settings.queue = queue;
         }
         // Providers that name the same pool share it.
-        let shared = all.values().chain(old.values()).find(|l| l.guards.pool.name() == pool_name).map(|l| Arc::clone(&l.guards.pool));
+        let shared = all
+            .values()
+            .chain(old.values())
+            .find(|l| l.guards.pool.name() == pool_name)
+            .map(|l| Arc::clone(&l.guards.pool));
         let pool = shared.unwrap_or_else(|| Bulkhead::new(&pool_name, pool_settings));
         let guards = match old.get(name) {
-            Some(live) => Guards { pool, ..live.guards.clone() },
+            Some(live) => Guards {
+                pool,
+                ..live.guards.clone()
+            },
             None => Guards {
                 breaker: Breaker::new(name, around.settings.breaker, now),
                 pool,
@@ -140,9 +158,16 @@ pub fn build(table: &ModelTable, old: &BTreeMap<String, Live>, around: &Surround
             },
         };
         guards.limiter.reconfigure(provider.limits);
-        let kind = if around.simulator.is_some() { ProviderKind::Chat } else { provider.kind };
+        let kind = if around.simulator.is_some() {
+            ProviderKind::Chat
+        } else {
+            provider.kind
+        };
         let base = base_url(name, provider, around);
-        let host = Url::parse(&base).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
+        let host = Url::parse(&base)
+            .ok()
+            .and_then(|u| u.host_str().map(str::to_owned))
+            .unwrap_or_default();
         let live = Live {
             endpoint: endpoint(name, provider, &base, table, around).map(Arc::new),
             guards,
@@ -164,25 +189,47 @@ fn base_url(name: &str, provider: &Provider, around: &Surroundings<'_>) -> Strin
     if let Some(url) = around.simulator {
         return url.to_string();
     }
-    around.env.get(override_name).map_or_else(|| provider.base_url.clone(), str::to_owned)
+    around
+        .env
+        .get(override_name)
+        .map_or_else(|| provider.base_url.clone(), str::to_owned)
 }
 
-fn endpoint(name: &str, provider: &Provider, base: &str, table: &ModelTable, around: &Surroundings<'_>) -> Result<Endpoint, String> {
+fn endpoint(
+    name: &str,
+    provider: &Provider,
+    base: &str,
+    table: &ModelTable,
+    around: &Surroundings<'_>,
+) -> Result<Endpoint, String> {
     let base_url = http::allowed(base, around.settings.loopback_only())?;
     let connect = Duration::from_millis(provider.timeouts.connect_ms.max(1));
     if around.simulator.is_some() {
         let client = http::client(&base_url, connect)?;
-        return Ok(Endpoint { name: name.to_owned(), base_url, client, key: None, headers: BTreeMap::new() });
+        return Ok(Endpoint {
+            name: name.to_owned(),
+            base_url,
+            client,
+            key: None,
+            headers: BTreeMap::new(),
+        });
     }
     if provider.kind == ProviderKind::Anthropic {
         return Err("this version has no client for Anthropic's messages".into());
     }
-    let set = provider.key_env.iter().find_map(|v| around.env.get(v).map(|value| (v, value)));
+    let set = provider
+        .key_env
+        .iter()
+        .find_map(|v| around.env.get(v).map(|value| (v, value)));
     let key = match set {
-        Some((variable, value)) if bound(name, variable, &base_url, table, around) => Some(Key(Arc::from(value))),
+        Some((variable, value)) if bound(name, variable, &base_url, table, around) => {
+            Some(Key(Arc::from(value)))
+        }
         Some((variable, _)) => {
             let host = base_url.host_str().unwrap_or_default();
-            return Err(format!("the key in {variable} is not bound to {host}; add keyHosts: {{{variable}: [{host}]}} to your own settings"));
+            return Err(format!(
+                "the key in {variable} is not bound to {host}; add keyHosts: {{{variable}: [{host}]}} to your own settings"
+            ));
         }
         None if provider.key_env.is_empty() => None,
         // A server on this machine that the user points at may need no key.
@@ -190,33 +237,71 @@ fn endpoint(name: &str, provider: &Provider, base: &str, table: &ModelTable, aro
         None => return Err(format!("no key: set {}", provider.key_env.join(" or "))),
     };
     let client = http::client(&base_url, connect)?;
-    Ok(Endpoint { name: name.to_owned(), base_url, client, key, headers: provider.headers.clone() })
+    Ok(Endpoint {
+        name: name.to_owned(),
+        base_url,
+        client,
+        key,
+        headers: provider.headers.clone(),
+    })
 }
 
 /// A key goes to a host only if the built-in table, the user's settings, or the user's own override of
 /// the address pairs the two.
-fn bound(name: &str, variable: &str, url: &Url, table: &ModelTable, around: &Surroundings<'_>) -> bool {
+fn bound(
+    name: &str,
+    variable: &str,
+    url: &Url,
+    table: &ModelTable,
+    around: &Surroundings<'_>,
+) -> bool {
     let host = url.host_str().unwrap_or_default();
     if !table.from_workspace {
         return true; // built-in providers, or an address the user's environment gave
     }
     let built_in = built_in::models();
     let same = built_in.providers.values().any(|p| {
-        p.key_env.iter().any(|v| v == variable) && Url::parse(&p.base_url).is_ok_and(|u| u.host_str() == Some(host))
+        p.key_env.iter().any(|v| v == variable)
+            && Url::parse(&p.base_url).is_ok_and(|u| u.host_str() == Some(host))
     });
-    let overridden = matches!(name, "openai" | "perplexity") && base_url_is_overridden(name, around);
-    same || overridden || around.settings.key_hosts.get(variable).is_some_and(|hosts| hosts.iter().any(|h| h == host))
+    let overridden =
+        matches!(name, "openai" | "perplexity") && base_url_is_overridden(name, around);
+    same || overridden
+        || around
+            .settings
+            .key_hosts
+            .get(variable)
+            .is_some_and(|hosts| hosts.iter().any(|h| h == host))
 }
 
 fn base_url_is_overridden(name: &str, around: &Surroundings<'_>) -> bool {
-    around.env.get(&format!("{}_BASE_URL", name.to_ascii_uppercase())).is_some()
+    around
+        .env
+        .get(&format!("{}_BASE_URL", name.to_ascii_uppercase()))
+        .is_some()
 }
 
 /// The values of every key that any provider may use: what must never be shown.
 pub fn known_secrets(table: &ModelTable, env: &Env) -> Vec<String> {
-    let named = table.providers.values().flat_map(|p| p.key_env.iter().map(String::as_str));
-    let always = ["OPENAI_BSM_KEY", "OPENAI_BSU_KEY", "OPENAI_API_KEY", "PERPLEXITY_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "ADMIN_TOKEN", "GITHUB_BSU_TOKEN", "GITHUB_WEBHOOK_SECRET"];
-    let mut values: Vec<String> = named.chain(always).filter_map(|n| env.get(n).map(str::to_owned)).collect();
+    let named = table
+        .providers
+        .values()
+        .flat_map(|p| p.key_env.iter().map(String::as_str));
+    let always = [
+        "OPENAI_BSM_KEY",
+        "OPENAI_BSU_KEY",
+        "OPENAI_API_KEY",
+        "PERPLEXITY_KEY",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "ADMIN_TOKEN",
+        "GITHUB_BSU_TOKEN",
+        "GITHUB_WEBHOOK_SECRET",
+    ];
+    let mut values: Vec<String> = named
+        .chain(always)
+        .filter_map(|n| env.get(n).map(str::to_owned))
+        .collect();
     values.sort();
     values.dedup();
     values
@@ -227,22 +312,54 @@ mod tests {
     use super::*;
     use crate::resilience::clock::SystemClock;
 
-    fn reasons(table: &ModelTable, env: &Env, settings: &Settings) -> BTreeMap<String, Option<String>> {
+    fn reasons(
+        table: &ModelTable,
+        env: &Env,
+        settings: &Settings,
+    ) -> BTreeMap<String, Option<String>> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let around = Surroundings { settings, env, simulator: None, clock: &clock };
-        build(table, &BTreeMap::new(), &around).into_iter().map(|(n, l)| (n.clone(), l.stats(&n).reason)).collect()
+        let around = Surroundings {
+            settings,
+            env,
+            simulator: None,
+            clock: &clock,
+        };
+        build(table, &BTreeMap::new(), &around)
+            .into_iter()
+            .map(|(n, l)| (n.clone(), l.stats(&n).reason))
+            .collect()
     }
 
     #[test]
     fn a_provider_without_key_or_client_says_so() {
         let table = built_in::models();
-        let got = reasons(&table, &Env::of([("OPENAI_API_KEY", "k-openai-1234"), ("ANTHROPIC_API_KEY", "k")]), &Settings::default());
+        let got = reasons(
+            &table,
+            &Env::of([
+                ("OPENAI_API_KEY", "k-openai-1234"),
+                ("ANTHROPIC_API_KEY", "k"),
+            ]),
+            &Settings::default(),
+        );
         assert_eq!(got["openai"], None);
-        assert!(got["perplexity"].as_ref().unwrap().contains("PERPLEXITY_KEY"));
+        assert!(
+            got["perplexity"]
+                .as_ref()
+                .unwrap()
+                .contains("PERPLEXITY_KEY")
+        );
         assert!(got["anthropic"].as_ref().unwrap().contains("no client"));
-        let safe = Settings { safe_mode: true, ..Settings::default() };
-        assert!(reasons(&table, &Env::of([("OPENAI_API_KEY", "k")]), &safe)["openai"].as_ref().unwrap().contains("safe mode"));
+        let safe = Settings {
+            safe_mode: true,
+            ..Settings::default()
+        };
+        assert!(
+            reasons(&table, &Env::of([("OPENAI_API_KEY", "k")]), &safe)["openai"]
+                .as_ref()
+                .unwrap()
+                .contains("safe mode")
+        );
     }
 
     #[test]
@@ -251,8 +368,20 @@ mod tests {
         table.from_workspace = true;
         table.providers.get_mut("openai").unwrap().base_url = "https://collector.example/v1".into();
         let env = Env::of([("OPENAI_API_KEY", "k-openai-1234")]);
-        assert!(reasons(&table, &env, &Settings::default())["openai"].as_ref().unwrap().contains("not bound to collector.example"));
-        let mine = Settings { key_hosts: [("OPENAI_API_KEY".to_owned(), vec!["collector.example".to_owned()])].into(), ..Settings::default() };
+        assert!(
+            reasons(&table, &env, &Settings::default())["openai"]
+                .as_ref()
+                .unwrap()
+                .contains("not bound to collector.example")
+        );
+        let mine = Settings {
+            key_hosts: [(
+                "OPENAI_API_KEY".to_owned(),
+                vec!["collector.example".to_owned()],
+            )]
+            .into(),
+            ..Settings::default()
+        };
         assert_eq!(reasons(&table, &env, &mine)["openai"], None);
     }
 

@@ -76,7 +76,10 @@ pub enum AskError {
 }
 
 fn reasons(skips: &[Skip]) -> String {
-    let mut parts: Vec<String> = skips.iter().map(|s| format!("{} ({})", s.model, s.reason)).collect();
+    let mut parts: Vec<String> = skips
+        .iter()
+        .map(|s| format!("{} ({})", s.model, s.reason))
+        .collect();
     parts.truncate(4);
     parts.join(", ")
 }
@@ -153,7 +156,13 @@ impl ModelService {
             table: ArcSwap::from_pointee(Table { models, providers }),
             settings: ArcSwap::from_pointee(around.settings.clone()),
             policy: Arc::new(Policy::new(Arc::clone(&clock))),
-            responses: Cache::new("responses", around.settings.cache.responses, LONGEST, Arc::clone(&clock), weigh),
+            responses: Cache::new(
+                "responses",
+                around.settings.cache.responses,
+                LONGEST,
+                Arc::clone(&clock),
+                weigh,
+            ),
             meters: Arc::new(CallMeters {
                 call: Latency::new(now),
                 added: Latency::new(now),
@@ -177,12 +186,23 @@ impl ModelService {
 
     /// Names of the providers that can be asked.
     pub fn ready(&self) -> Vec<String> {
-        self.table.load().providers.iter().filter(|(_, l)| l.endpoint.is_ok()).map(|(n, _)| n.clone()).collect()
+        self.table
+            .load()
+            .providers
+            .iter()
+            .filter(|(_, l)| l.endpoint.is_ok())
+            .map(|(n, _)| n.clone())
+            .collect()
     }
 
     /// Every provider's section of the snapshot.
     pub fn providers(&self) -> Vec<ProviderStats> {
-        self.table.load().providers.iter().map(|(name, live)| live.stats(name)).collect()
+        self.table
+            .load()
+            .providers
+            .iter()
+            .map(|(name, live)| live.stats(name))
+            .collect()
     }
 
     /// Calls `each` with every provider's layers.
@@ -222,19 +242,41 @@ impl ModelService {
         let began = self.clock.now();
         let (targets, skips) = self.targets(&ask);
         let Some(first) = targets.first() else {
-            return Asked { result: Err(AskError::NoCandidate(skips.clone())), trace: Vec::new(), skips, added: Duration::ZERO };
+            return Asked {
+                result: Err(AskError::NoCandidate(skips.clone())),
+                trace: Vec::new(),
+                skips,
+                added: Duration::ZERO,
+            };
         };
         let key = cache_key(&ask, first);
-        let call = Call { deadline: ask.deadline, lane: ask.lane, retry: self.settings.load().retry };
-        let (policy, meters, clock) = (Arc::clone(&self.policy), Arc::clone(&self.meters), Arc::clone(&self.clock));
-        let loaded = self.responses.get(&key, move || load(policy, meters, clock, call, targets, ask)).await;
+        let call = Call {
+            deadline: ask.deadline,
+            lane: ask.lane,
+            retry: self.settings.load().retry,
+        };
+        let (policy, meters, clock) = (
+            Arc::clone(&self.policy),
+            Arc::clone(&self.meters),
+            Arc::clone(&self.clock),
+        );
+        let loaded = self
+            .responses
+            .get(&key, move || {
+                load(policy, meters, clock, call, targets, ask)
+            })
+            .await;
         let (result, trace) = match loaded {
             Ok((held, source)) => {
                 if held.fell_back {
                     // An answer of another model is not the answer of this one.
                     self.responses.invalidate(&key);
                 }
-                let trace = if source == Source::Loaded { held.trace.clone() } else { Vec::new() };
+                let trace = if source == Source::Loaded {
+                    held.trace.clone()
+                } else {
+                    Vec::new()
+                };
                 (Ok((Arc::clone(&held.answer), source)), trace)
             }
             Err(LoadError::Failed(failed)) => (Err(failed.error.clone()), failed.trace.clone()),
@@ -244,11 +286,20 @@ impl ModelService {
         let total = now - began;
         // A follower waited for somebody else's provider; that time is not ours to report.
         let shared = matches!(result, Ok((_, Source::Shared)));
-        let added = if shared { Duration::ZERO } else { total.saturating_sub(upstream_time(&trace)) };
+        let added = if shared {
+            Duration::ZERO
+        } else {
+            total.saturating_sub(upstream_time(&trace))
+        };
         if !shared {
             self.meters.added.record(added, now);
         }
-        Asked { result, trace, skips, added }
+        Asked {
+            result,
+            trace,
+            skips,
+            added,
+        }
     }
 
     fn targets(&self, ask: &Ask) -> (Vec<Target<Choice>>, Vec<Skip>) {
@@ -257,14 +308,25 @@ impl ModelService {
         let wanted = ask.wanted.as_deref().or(settings.default_model.as_deref());
         let (mut targets, mut skips) = (Vec::new(), Vec::new());
         let prompt = estimate_tokens(&ask.system).saturating_add(estimate_tokens(&ask.user));
-        for name in table.models.candidates(wanted, &ask.task, &ask.complexity, settings.fallback.0) {
-            let mut skip = |reason: String| skips.push(Skip { model: name.clone(), reason });
+        for name in table
+            .models
+            .candidates(wanted, &ask.task, &ask.complexity, settings.fallback.0)
+        {
+            let mut skip = |reason: String| {
+                skips.push(Skip {
+                    model: name.clone(),
+                    reason,
+                })
+            };
             let Some(model) = table.models.models.get(&name) else {
                 skip("not described under models".into());
                 continue;
             };
             let Some(live) = table.providers.get(&model.provider) else {
-                skip(format!("provider {} is not there", crate::text::clean_line(&model.provider, 40)));
+                skip(format!(
+                    "provider {} is not there",
+                    crate::text::clean_line(&model.provider, 40)
+                ));
                 continue;
             };
             let endpoint = match &live.endpoint {
@@ -275,14 +337,22 @@ impl ModelService {
                 }
             };
             if prompt.saturating_add(model.max_output_tokens) > model.context_tokens {
-                skip(format!("the prompt of about {prompt} tokens does not fit its {}", model.context_tokens));
+                skip(format!(
+                    "the prompt of about {prompt} tokens does not fit its {}",
+                    model.context_tokens
+                ));
                 continue;
             }
             targets.push(Target {
                 guards: live.guards.clone(),
                 attempt_timeout: live.attempt_timeout,
                 tokens: prompt.saturating_add(model.max_output_tokens),
-                what: Choice { endpoint, kind: live.kind(), name, model: model.clone() },
+                what: Choice {
+                    endpoint,
+                    kind: live.kind(),
+                    name,
+                    model: model.clone(),
+                },
             });
         }
         (targets, skips)
@@ -317,11 +387,19 @@ async fn load(
                 temperature: 0.2,
                 parameter: choice.model.parameter,
             };
-            let (endpoint, kind, prices, validate) = (Arc::clone(&choice.endpoint), choice.kind, choice.model.prices, ask.validate);
+            let (endpoint, kind, prices, validate) = (
+                Arc::clone(&choice.endpoint),
+                choice.kind,
+                choice.model.prices,
+                ask.validate,
+            );
             async move {
                 let mut answer = Live::ask(endpoint, kind, request).await?;
                 let tokens = answer.tokens;
-                answer.cost_usd = (tokens.prompt as f64 * prices.input_per_m + tokens.completion as f64 * prices.output_per_m) / 1e6 + prices.per_request;
+                answer.cost_usd = (tokens.prompt as f64 * prices.input_per_m
+                    + tokens.completion as f64 * prices.output_per_m)
+                    / 1e6
+                    + prices.per_request;
                 // An answer that is no verdict says nothing against its provider's health.
                 let checked = validate(&answer).err();
                 let used = u32::try_from(tokens.prompt + tokens.completion).unwrap_or(u32::MAX);
@@ -332,7 +410,9 @@ async fn load(
     let now = clock.now();
     for attempt in outcome.trace.iter().filter(|a| a.sent) {
         meters.sent.tick(now);
-        meters.call.record(Duration::from_micros(attempt.upstream_us), now);
+        meters
+            .call
+            .record(Duration::from_micros(attempt.upstream_us), now);
         if attempt.outcome != "ok" {
             meters.failed.fetch_add(1, Relaxed);
         }
@@ -340,16 +420,36 @@ async fn load(
     let trace = outcome.trace;
     match outcome.result {
         Ok(((answer, checked), index)) => {
-            meters.tokens.fetch_add(answer.tokens.prompt + answer.tokens.completion, Relaxed);
-            meters.cost_micro_usd.fetch_add((answer.cost_usd * 1e6) as u64, Relaxed);
+            meters
+                .tokens
+                .fetch_add(answer.tokens.prompt + answer.tokens.completion, Relaxed);
+            meters
+                .cost_micro_usd
+                .fetch_add((answer.cost_usd * 1e6) as u64, Relaxed);
             match checked {
-                None => Ok(Held { answer: Arc::new(answer), trace, fell_back: index > 0 }),
-                Some(reason) => Err(NotHeld { error: AskError::Model(ModelError::NoVerdict(reason)), trace }),
+                None => Ok(Held {
+                    answer: Arc::new(answer),
+                    trace,
+                    fell_back: index > 0,
+                }),
+                Some(reason) => Err(NotHeld {
+                    error: AskError::Model(ModelError::NoVerdict(reason)),
+                    trace,
+                }),
             }
         }
-        Err(Failure::Upstream(error)) => Err(NotHeld { error: AskError::Model(error), trace }),
-        Err(Failure::Rejected(rejection)) => Err(NotHeld { error: AskError::Rejected(rejection), trace }),
-        Err(Failure::NoTarget) => Err(NotHeld { error: AskError::NoCandidate(Vec::new()), trace }),
+        Err(Failure::Upstream(error)) => Err(NotHeld {
+            error: AskError::Model(error),
+            trace,
+        }),
+        Err(Failure::Rejected(rejection)) => Err(NotHeld {
+            error: AskError::Rejected(rejection),
+            trace,
+        }),
+        Err(Failure::NoTarget) => Err(NotHeld {
+            error: AskError::NoCandidate(Vec::new()),
+            trace,
+        }),
     }
 }
 
@@ -357,7 +457,14 @@ async fn load(
 fn cache_key(ask: &Ask, target: &Target<Choice>) -> String {
     let choice = &target.what;
     let mut hash = Sha256::new();
-    for part in [&ask.tenant, choice.endpoint.base_url.as_str(), &choice.name, &choice.model.max_output_tokens.to_string(), &ask.system, &ask.user] {
+    for part in [
+        &ask.tenant,
+        choice.endpoint.base_url.as_str(),
+        &choice.name,
+        &choice.model.max_output_tokens.to_string(),
+        &ask.system,
+        &ask.user,
+    ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }

@@ -28,7 +28,10 @@ pub struct SimulatorSettings {
 
 impl Default for SimulatorSettings {
     fn default() -> Self {
-        Self { seed: 1, latency_ms: (300, 1_500) }
+        Self {
+            seed: 1,
+            latency_ms: (300, 1_500),
+        }
     }
 }
 
@@ -46,7 +49,8 @@ impl Simulator {
     pub async fn start(settings: SimulatorSettings) -> std::io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let port = listener.local_addr()?.port();
-        let url = Url::parse(&format!("http://127.0.0.1:{port}/v1")).map_err(std::io::Error::other)?;
+        let url =
+            Url::parse(&format!("http://127.0.0.1:{port}/v1")).map_err(std::io::Error::other)?;
         let routes = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/models", get(models))
@@ -75,7 +79,10 @@ async fn models() -> Json<Value> {
     Json(json!({"object": "list", "data": [{"id": "simulated", "object": "model"}]}))
 }
 
-async fn complete(State(settings): State<Arc<SimulatorSettings>>, body: axum::body::Bytes) -> Response {
+async fn complete(
+    State(settings): State<Arc<SimulatorSettings>>,
+    body: axum::body::Bytes,
+) -> Response {
     let Ok(request) = serde_json::from_slice::<Value>(&body) else {
         let error = json!({"error": {"message": "the request is not JSON", "type": "invalid_request_error", "code": "invalid_json"}});
         return (StatusCode::BAD_REQUEST, Json(error)).into_response();
@@ -95,7 +102,13 @@ async fn complete(State(settings): State<Arc<SimulatorSettings>>, body: axum::bo
         "comments": ["Simulated answer: no model has looked at this."],
     })
     .to_string();
-    let prompt: usize = request["messages"].as_array().into_iter().flatten().filter_map(|m| m["content"].as_str()).map(str::len).sum();
+    let prompt: usize = request["messages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|m| m["content"].as_str())
+        .map(str::len)
+        .sum();
     Json(json!({
         "id": format!("sim-{}", crate::state::hex(&digest[..6])),
         "object": "chat.completion",

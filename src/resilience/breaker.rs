@@ -224,13 +224,24 @@ impl Breaker {
 
     /// Leave for one call at `now`, or why not and for how long.
     pub fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, Rejection> {
-        let (generation, ticket) = lock(&self.core).admit(now).map_err(|(reason, wait)| Rejection::new(&self.name, reason, wait))?;
-        Ok(Permit { breaker: Arc::clone(self), generation, ticket, told: false })
+        let (generation, ticket) = lock(&self.core)
+            .admit(now)
+            .map_err(|(reason, wait)| Rejection::new(&self.name, reason, wait))?;
+        Ok(Permit {
+            breaker: Arc::clone(self),
+            generation,
+            ticket,
+            told: false,
+        })
     }
 
     /// Whether a call would be refused at `now`, without reserving anything.
     pub fn check(&self, now: Instant) -> Result<(), Rejection> {
-        lock(&self.core).would_refuse(now).map_or(Ok(()), |(reason, wait)| Err(Rejection::new(&self.name, reason, wait)))
+        lock(&self.core)
+            .would_refuse(now)
+            .map_or(Ok(()), |(reason, wait)| {
+                Err(Rejection::new(&self.name, reason, wait))
+            })
     }
 
     /// Closes it and forgets the window. `cause` is kept with the transition.
@@ -277,7 +288,15 @@ impl Breaker {
         core.settle(now);
         let (window_calls, window_failures) = core.window(now);
         let (retry_in_s, trials) = match &core.state {
-            State::Open { until } => (Some(until.saturating_duration_since(now).as_millis().div_ceil(1_000) as u64), 0),
+            State::Open { until } => (
+                Some(
+                    until
+                        .saturating_duration_since(now)
+                        .as_millis()
+                        .div_ceil(1_000) as u64,
+                ),
+                0,
+            ),
             State::HalfOpen { trials } => (None, trials.len() as u32),
             _ => (None, 0),
         };
@@ -296,7 +315,11 @@ impl Breaker {
             failures: core.failures,
             rejections: core.rejections,
             trips: core.trips,
-            recent: core.recent.iter().map(|ok| if *ok { '+' } else { '-' }).collect(),
+            recent: core
+                .recent
+                .iter()
+                .map(|ok| if *ok { '+' } else { '-' })
+                .collect(),
             last_error: core.last_error.clone(),
             transitions: core.transitions.iter().cloned().collect(),
         }
@@ -345,7 +368,12 @@ impl Core {
             return Err(refusal);
         }
         if matches!(self.state, State::Open { .. }) {
-            self.enter(State::HalfOpen { trials: VecDeque::new() }, "open time over, trying again");
+            self.enter(
+                State::HalfOpen {
+                    trials: VecDeque::new(),
+                },
+                "open time over, trying again",
+            );
         }
         self.next_ticket += 1;
         let ticket = self.next_ticket;
@@ -373,10 +401,16 @@ impl Core {
     fn refusal(&self, now: Instant) -> Option<(Reason, Option<Duration>)> {
         match &self.state {
             State::Closed | State::Disabled => None,
-            State::Open { until } if now < *until => Some((Reason::BreakerOpen, Some(*until - now))),
+            State::Open { until } if now < *until => {
+                Some((Reason::BreakerOpen, Some(*until - now)))
+            }
             State::Open { .. } => None,
-            State::HalfOpen { trials } if trials.len() >= self.settings.half_open_trials.max(1) as usize => {
-                let wait = trials.front().map(|(_, deadline)| deadline.saturating_duration_since(now));
+            State::HalfOpen { trials }
+                if trials.len() >= self.settings.half_open_trials.max(1) as usize =>
+            {
+                let wait = trials
+                    .front()
+                    .map(|(_, deadline)| deadline.saturating_duration_since(now));
                 Some((Reason::BreakerTrialsTaken, wait))
             }
             State::HalfOpen { .. } => None,
@@ -384,12 +418,23 @@ impl Core {
         }
     }
 
-    fn record(&mut self, generation: u64, ticket: u64, outcome: Outcome, class: &str, now: Instant) {
+    fn record(
+        &mut self,
+        generation: u64,
+        ticket: u64,
+        outcome: Outcome,
+        class: &str,
+        now: Instant,
+    ) {
         if generation != self.generation {
             return; // a late result never moves a newer state
         }
         let ok = outcome == Outcome::Success;
-        if ok { self.successes += 1 } else { self.failures += 1 }
+        if ok {
+            self.successes += 1
+        } else {
+            self.failures += 1
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -437,7 +482,10 @@ impl Core {
     }
 
     fn open(&mut self, now: Instant, cause: &str) {
-        let doubled = self.settings.open_ms.saturating_mul(1 << self.opened_in_row.min(20));
+        let doubled = self
+            .settings
+            .open_ms
+            .saturating_mul(1 << self.opened_in_row.min(20));
         let capped = doubled.min(self.settings.open_max_ms.max(self.settings.open_ms));
         // Jitter shortens by up to a fifth, so that many breakers do not try in step.
         let wait = Duration::from_millis(capped).mul_f64(1.0 - 0.2 * fastrand::f64());
@@ -451,7 +499,12 @@ impl Core {
         let to = state.public();
         self.state = state;
         self.generation += 1;
-        let transition = Transition { from, to, cause: cause.to_owned(), generation: self.generation };
+        let transition = Transition {
+            from,
+            to,
+            cause: cause.to_owned(),
+            generation: self.generation,
+        };
         for list in [&mut self.transitions, &mut self.unreported] {
             if list.len() == TRANSITIONS {
                 list.pop_front();
@@ -469,7 +522,10 @@ impl Core {
         let slot = self.slot(now);
         let bucket = &mut self.buckets[slot as usize % BUCKETS];
         if bucket.slot != slot {
-            *bucket = Bucket { slot, ..Bucket::default() };
+            *bucket = Bucket {
+                slot,
+                ..Bucket::default()
+            };
         }
         bucket.calls += 1;
         bucket.failures += u32::from(!ok);
@@ -480,7 +536,9 @@ impl Core {
         self.buckets
             .iter()
             .filter(|b| b.slot + BUCKETS as u64 > slot)
-            .fold((0, 0), |(calls, failures), b| (calls + b.calls, failures + b.failures))
+            .fold((0, 0), |(calls, failures), b| {
+                (calls + b.calls, failures + b.failures)
+            })
     }
 }
 

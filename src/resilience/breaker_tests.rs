@@ -25,8 +25,15 @@ fn opens_after_five_in_a_row_and_tells_the_wait() {
     trip(&b, now);
     let refused = b.admit(now).unwrap_err();
     assert_eq!(refused.reason, Reason::BreakerOpen);
-    assert!((800..=1_000).contains(&refused.retry_in_ms.unwrap()), "{refused:?}");
-    assert!(b.stats(now).transitions[0].cause.contains("5 failures in a row"));
+    assert!(
+        (800..=1_000).contains(&refused.retry_in_ms.unwrap()),
+        "{refused:?}"
+    );
+    assert!(
+        b.stats(now).transitions[0]
+            .cause
+            .contains("5 failures in a row")
+    );
 }
 
 #[test]
@@ -34,7 +41,11 @@ fn half_the_calls_failing_opens_it_though_never_five_in_a_row() {
     let (b, now) = breaker();
     for i in 0..10 {
         let permit = b.admit(now).unwrap();
-        if i % 2 == 0 { permit.success(now) } else { permit.failure("timeout", now) }
+        if i % 2 == 0 {
+            permit.success(now)
+        } else {
+            permit.failure("timeout", now)
+        }
     }
     assert_eq!(state(&b, now), BreakerState::Open);
 }
@@ -44,7 +55,11 @@ fn the_window_slides() {
     let (b, now) = breaker();
     for i in 0..8 {
         let permit = b.admit(now).unwrap();
-        if i % 2 == 0 { permit.success(now) } else { permit.failure("timeout", now) }
+        if i % 2 == 0 {
+            permit.success(now)
+        } else {
+            permit.failure("timeout", now)
+        }
     }
     let later = now + Duration::from_secs(70);
     assert_eq!(b.stats(later).window_calls, 0);
@@ -59,7 +74,10 @@ fn one_trial_at_a_time_and_a_dropped_one_is_given_back() {
     trip(&b, now);
     let later = now + Duration::from_secs(2);
     let trial = b.admit(later).unwrap();
-    assert_eq!(b.admit(later).unwrap_err().reason, Reason::BreakerTrialsTaken);
+    assert_eq!(
+        b.admit(later).unwrap_err().reason,
+        Reason::BreakerTrialsTaken
+    );
     drop(trial); // cancelled by the caller: neutral
     let trial = b.admit(later).unwrap();
     assert_eq!(state(&b, later), BreakerState::HalfOpen);
@@ -91,7 +109,10 @@ fn open_time_doubles_up_to_its_cap() {
         b.admit(now).unwrap().failure("http_500", now);
     }
     assert!(waits[1] > 1_500 && waits[1] <= 2_000, "{waits:?}");
-    assert!(*waits.last().unwrap() <= 30_000 && *waits.last().unwrap() >= 24_000, "{waits:?}");
+    assert!(
+        *waits.last().unwrap() <= 30_000 && *waits.last().unwrap() >= 24_000,
+        "{waits:?}"
+    );
 }
 
 #[test]
@@ -101,16 +122,26 @@ fn late_results_of_an_earlier_generation_change_nothing() {
     trip(&b, now);
     let generation = b.stats(now).generation;
     for (i, permit) in late.into_iter().enumerate() {
-        if i % 2 == 0 { permit.success(now) } else { permit.failure("late", now) }
+        if i % 2 == 0 {
+            permit.success(now)
+        } else {
+            permit.failure("late", now)
+        }
     }
-    assert_eq!((state(&b, now), b.stats(now).generation), (BreakerState::Open, generation));
+    assert_eq!(
+        (state(&b, now), b.stats(now).generation),
+        (BreakerState::Open, generation)
+    );
 }
 
 #[test]
 fn isolated_stays_until_reset_and_disabled_lets_all_pass() {
     let (b, now) = breaker();
     b.isolate("by ana");
-    assert_eq!(b.admit(now + Duration::from_secs(99)).unwrap_err().reason, Reason::BreakerIsolated);
+    assert_eq!(
+        b.admit(now + Duration::from_secs(99)).unwrap_err().reason,
+        Reason::BreakerIsolated
+    );
     b.reset("by ana");
     assert!(b.admit(now).is_ok());
     b.set_enabled(false);

@@ -29,7 +29,11 @@ pub struct PoolSettings {
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { limit: 10, queue: 1_000, wait_ms: 30_000 }
+        Self {
+            limit: 10,
+            queue: 1_000,
+            wait_ms: 30_000,
+        }
     }
 }
 
@@ -163,13 +167,19 @@ impl Bulkhead {
     ///
     /// # Errors
     /// [`Reason::PoolFull`] when the queue is full, [`Reason::PoolWaitTimeout`] when the wait was too long.
-    pub async fn acquire(self: &Arc<Self>, lane: Lane, max_wait: Duration) -> Result<Permit, Rejection> {
+    pub async fn acquire(
+        self: &Arc<Self>,
+        lane: Lane,
+        max_wait: Duration,
+    ) -> Result<Permit, Rejection> {
         let (receiver, wait, id) = {
             let mut core = lock(&self.core);
             if core.in_use < core.settings.limit && core.queued() == 0 {
                 core.in_use += 1;
                 core.admitted += 1;
-                return Ok(Permit { pool: Some(Arc::clone(self)) });
+                return Ok(Permit {
+                    pool: Some(Arc::clone(self)),
+                });
             }
             if core.queued() >= core.settings.queue as usize {
                 core.rejected += 1;
@@ -179,9 +189,17 @@ impl Bulkhead {
             core.next_id += 1;
             let id = core.next_id;
             core.lanes[lane as usize].push_back(Waiter { id, sender });
-            (receiver, max_wait.min(Duration::from_millis(core.settings.wait_ms)), id)
+            (
+                receiver,
+                max_wait.min(Duration::from_millis(core.settings.wait_ms)),
+                id,
+            )
         };
-        let _leave = Leave { pool: self, id, lane };
+        let _leave = Leave {
+            pool: self,
+            id,
+            lane,
+        };
         match tokio::time::timeout(wait, receiver).await {
             Ok(Ok(permit)) => {
                 lock(&self.core).admitted += 1;
@@ -227,7 +245,9 @@ impl Bulkhead {
         loop {
             let next = lock(&self.core).next();
             let Some(waiter) = next else { return };
-            drop(waiter.sender.send(Permit { pool: Some(Arc::clone(self)) }));
+            drop(waiter.sender.send(Permit {
+                pool: Some(Arc::clone(self)),
+            }));
         }
     }
 }
@@ -248,7 +268,14 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn pool(limit: u32, queue: u32) -> Arc<Bulkhead> {
-        Bulkhead::new("p", PoolSettings { limit, queue, wait_ms: 60_000 })
+        Bulkhead::new(
+            "p",
+            PoolSettings {
+                limit,
+                queue,
+                wait_ms: 60_000,
+            },
+        )
     }
 
     fn assert_idle(pool: &Arc<Bulkhead>) {
@@ -262,11 +289,21 @@ mod tests {
         let held = pool.acquire(Lane::Run, LONG).await.unwrap();
         let waiting = tokio::spawn({
             let pool = Arc::clone(&pool);
-            async move { pool.acquire(Lane::Run, Duration::from_millis(50)).await.map(drop) }
+            async move {
+                pool.acquire(Lane::Run, Duration::from_millis(50))
+                    .await
+                    .map(drop)
+            }
         });
         tokio::task::yield_now().await;
-        assert_eq!(pool.acquire(Lane::Run, LONG).await.unwrap_err().reason, Reason::PoolFull);
-        assert_eq!(waiting.await.unwrap().unwrap_err().reason, Reason::PoolWaitTimeout);
+        assert_eq!(
+            pool.acquire(Lane::Run, LONG).await.unwrap_err().reason,
+            Reason::PoolFull
+        );
+        assert_eq!(
+            waiting.await.unwrap().unwrap_err().reason,
+            Reason::PoolWaitTimeout
+        );
         drop(held);
         assert_idle(&pool);
         assert_eq!((pool.stats().rejected, pool.stats().timed_out), (1, 1));
@@ -277,7 +314,12 @@ mod tests {
         let pool = pool(1, 100);
         let held = pool.acquire(Lane::Run, LONG).await.unwrap();
         let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
-        for (lane, name) in [(Lane::Run, "r1"), (Lane::Run, "r2"), (Lane::Interactive, "i1"), (Lane::Refresh, "b1")] {
+        for (lane, name) in [
+            (Lane::Run, "r1"),
+            (Lane::Run, "r2"),
+            (Lane::Interactive, "i1"),
+            (Lane::Refresh, "b1"),
+        ] {
             let (pool, tx) = (Arc::clone(&pool), tx.clone());
             tokio::spawn(async move {
                 let permit = pool.acquire(lane, LONG).await.unwrap();
@@ -292,7 +334,10 @@ mod tests {
             order.push(rx.recv().await.unwrap());
         }
         assert_eq!(order[0], "i1");
-        assert!(order.iter().position(|n| *n == "r1") < order.iter().position(|n| *n == "r2"), "{order:?}");
+        assert!(
+            order.iter().position(|n| *n == "r1") < order.iter().position(|n| *n == "r2"),
+            "{order:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -302,7 +347,11 @@ mod tests {
         for _ in 0..3 {
             held.push(pool.acquire(Lane::Run, LONG).await.unwrap());
         }
-        pool.resize(PoolSettings { limit: 1, queue: 10, wait_ms: 10 });
+        pool.resize(PoolSettings {
+            limit: 1,
+            queue: 10,
+            wait_ms: 10,
+        });
         held.pop();
         held.pop();
         assert!(pool.acquire(Lane::Run, LONG).await.is_err());

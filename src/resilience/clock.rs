@@ -38,7 +38,10 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock at an arbitrary instant and the given wall time.
     pub fn new(wall_ms: i64) -> Self {
-        Self { start: Instant::now(), state: Mutex::new((Duration::ZERO, wall_ms)) }
+        Self {
+            start: Instant::now(),
+            state: Mutex::new((Duration::ZERO, wall_ms)),
+        }
     }
 
     /// Moves both clocks forward.
@@ -66,5 +69,7 @@ impl Clock for ManualClock {
 
 /// Locks a mutex whose data stay valid even if a holder panicked (all uses here keep them so).
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

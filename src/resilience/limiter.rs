@@ -120,9 +120,16 @@ pub struct Reservation {
 
 impl Limiter {
     /// A limiter whose buckets are full.
-    pub fn new(name: impl Into<String>, settings: RateSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(
+        name: impl Into<String>,
+        settings: RateSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
         let at = clock.now();
-        let full = |rate: Option<u32>| Bucket { level: rate.map_or(0.0, f64::from), at };
+        let full = |rate: Option<u32>| Bucket {
+            level: rate.map_or(0.0, f64::from),
+            at,
+        };
         Arc::new(Self {
             name: name.into(),
             core: Mutex::new(Core {
@@ -142,7 +149,11 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Reason::RateLimited`] with the time to wait when that is longer than what is left.
-    pub async fn reserve(self: &Arc<Self>, tokens: u32, deadline: Deadline) -> Result<Reservation, Rejection> {
+    pub async fn reserve(
+        self: &Arc<Self>,
+        tokens: u32,
+        deadline: Deadline,
+    ) -> Result<Reservation, Rejection> {
         let mut waited = false;
         let _turn = self.turn.lock().await;
         loop {
@@ -152,7 +163,11 @@ impl Limiter {
                 match core.try_take(tokens, now) {
                     Ok(()) => {
                         core.delayed += u64::from(waited);
-                        return Ok(Reservation { limiter: Arc::clone(self), tokens, settled: false });
+                        return Ok(Reservation {
+                            limiter: Arc::clone(self),
+                            tokens,
+                            settled: false,
+                        });
                     }
                     Err(wait) if wait > deadline.remaining(now) => {
                         core.rejected += 1;
@@ -177,7 +192,10 @@ impl Limiter {
     pub fn reconfigure(&self, settings: RateSettings) {
         let now = self.clock.now();
         let mut core = lock(&self.core);
-        let full = |rate: Option<u32>| Bucket { level: rate.map_or(0.0, f64::from), at: now };
+        let full = |rate: Option<u32>| Bucket {
+            level: rate.map_or(0.0, f64::from),
+            at: now,
+        };
         if core.settings.requests_per_minute != settings.requests_per_minute {
             core.requests = full(settings.requests_per_minute);
         }
@@ -200,7 +218,10 @@ impl Limiter {
             core.tokens.refill(rate, now);
             core.tokens.level as i64
         });
-        let paused = core.paused_until.map(|until| until.saturating_duration_since(now)).filter(|d| !d.is_zero());
+        let paused = core
+            .paused_until
+            .map(|until| until.saturating_duration_since(now))
+            .filter(|d| !d.is_zero());
         RateStats {
             name: self.name.clone(),
             settings,
@@ -242,7 +263,10 @@ mod tests {
     use super::*;
 
     fn limiter(requests: Option<u32>, tokens: Option<u32>) -> Arc<Limiter> {
-        let settings = RateSettings { requests_per_minute: requests, tokens_per_minute: tokens };
+        let settings = RateSettings {
+            requests_per_minute: requests,
+            tokens_per_minute: tokens,
+        };
         Limiter::new("openai", settings, Arc::new(SystemClock))
     }
 
@@ -258,7 +282,10 @@ mod tests {
         }
         let refused = l.reserve(0, within(1)).await.err().unwrap();
         assert_eq!(refused.reason, Reason::RateLimited);
-        assert!((29_000..=30_001).contains(&refused.retry_in_ms.unwrap()), "{refused:?}");
+        assert!(
+            (29_000..=30_001).contains(&refused.retry_in_ms.unwrap()),
+            "{refused:?}"
+        );
         let start = SystemClock.now();
         l.reserve(0, within(60)).await.unwrap().settle(0);
         assert!((29..=31).contains(&(SystemClock.now() - start).as_secs()));
@@ -279,7 +306,10 @@ mod tests {
     async fn a_429_pauses_everyone_until_its_header() {
         let l = limiter(None, None);
         l.pause(Duration::from_secs(7));
-        assert_eq!(l.reserve(1, within(3)).await.err().unwrap().retry_in_ms, Some(7_000));
+        assert_eq!(
+            l.reserve(1, within(3)).await.err().unwrap().retry_in_ms,
+            Some(7_000)
+        );
         let start = SystemClock.now();
         l.reserve(1, within(10)).await.unwrap().settle(1);
         assert_eq!((SystemClock.now() - start).as_secs(), 7);

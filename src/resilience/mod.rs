@@ -34,7 +34,11 @@ impl Rejection {
     /// A refusal by the named layer.
     pub fn new(layer: &str, reason: Reason, retry_in: Option<Duration>) -> Self {
         let retry_in_ms = retry_in.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-        Self { layer: layer.to_owned(), reason, retry_in_ms }
+        Self {
+            layer: layer.to_owned(),
+            reason,
+            retry_in_ms,
+        }
     }
 }
 

@@ -138,7 +138,12 @@ impl Policy {
 
     /// Tries the targets in order until one answers. `send` makes one attempt and reports the tokens
     /// it used. It may be dropped at any await: nothing leaks.
-    pub async fn run<T, E, M, F, Fut>(&self, call: Call, targets: &[Target<M>], mut send: F) -> Outcome<T, E>
+    pub async fn run<T, E, M, F, Fut>(
+        &self,
+        call: Call,
+        targets: &[Target<M>],
+        mut send: F,
+    ) -> Outcome<T, E>
     where
         E: Classify,
         F: FnMut(&M) -> Fut,
@@ -166,7 +171,10 @@ impl Policy {
                     Ok(answer) => {
                         entry.outcome = "ok".into();
                         trace.push(entry);
-                        return Outcome { result: Ok((answer, index)), trace };
+                        return Outcome {
+                            result: Ok((answer, index)),
+                            trace,
+                        };
                     }
                     Err(Failure::Upstream(error)) => {
                         entry.outcome = error.class();
@@ -184,9 +192,14 @@ impl Policy {
                 last = failure;
                 let now = self.clock.now();
                 if call.deadline.has_passed(now) {
-                    return Outcome { result: Err(last), trace };
+                    return Outcome {
+                        result: Err(last),
+                        trace,
+                    };
                 }
-                let wait = call.retry.wait(attempt, meaning.retry_after, fastrand::f64());
+                let wait = call
+                    .retry
+                    .wait(attempt, meaning.retry_after, fastrand::f64());
                 let worth_it = meaning.retry
                     && attempt < call.retry.attempts.max(1)
                     && wait <= Duration::from_millis(call.retry.cap_ms)
@@ -197,12 +210,18 @@ impl Policy {
                     continue;
                 }
                 if !meaning.fall_back {
-                    return Outcome { result: Err(last), trace };
+                    return Outcome {
+                        result: Err(last),
+                        trace,
+                    };
                 }
                 break;
             }
         }
-        Outcome { result: Err(last), trace }
+        Outcome {
+            result: Err(last),
+            trace,
+        }
     }
 
     async fn attempt<T, E, M, F, Fut>(
@@ -221,11 +240,23 @@ impl Policy {
         let began = self.clock.now();
         if call.deadline.has_passed(began) {
             let layer = guards.breaker.name();
-            return Err(Failure::Rejected(Rejection::new(layer, Reason::DeadlineExceeded, None)));
+            return Err(Failure::Rejected(Rejection::new(
+                layer,
+                Reason::DeadlineExceeded,
+                None,
+            )));
         }
         let mut permit = guards.breaker.admit(began).map_err(Failure::Rejected)?;
-        let reservation = guards.limiter.reserve(target.tokens, call.deadline).await.map_err(Failure::Rejected)?;
-        let place = guards.pool.acquire(call.lane, call.deadline.remaining(self.clock.now())).await.map_err(Failure::Rejected)?;
+        let reservation = guards
+            .limiter
+            .reserve(target.tokens, call.deadline)
+            .await
+            .map_err(Failure::Rejected)?;
+        let place = guards
+            .pool
+            .acquire(call.lane, call.deadline.remaining(self.clock.now()))
+            .await
+            .map_err(Failure::Rejected)?;
         let sent = self.clock.now();
         entry.waited_us = micros(sent - began);
         if sent > began {
@@ -254,17 +285,31 @@ impl Policy {
             permit.failure(&error.class(), now);
         }
         if meaning.pause {
-            guards.limiter.pause(meaning.retry_after.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(300)));
+            guards.limiter.pause(
+                meaning
+                    .retry_after
+                    .unwrap_or(Duration::from_secs(1))
+                    .min(Duration::from_secs(300)),
+            );
         }
         Err(Failure::Upstream(error))
     }
 }
 
 /// A local refusal: not retried here, never counted, the next target may be asked.
-const LOCAL: Meaning = Meaning { retry: false, fall_back: true, counts: false, retry_after: None, pause: false };
+const LOCAL: Meaning = Meaning {
+    retry: false,
+    fall_back: true,
+    counts: false,
+    retry_after: None,
+    pause: false,
+};
 
 fn serde_name(reason: Reason) -> String {
-    serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(reason)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn millis(d: Duration) -> u64 {

@@ -21,7 +21,15 @@ impl Classify for Fault {
         self.name.into()
     }
     fn attempt_timeout(_: Duration) -> Self {
-        Fault { meaning: Meaning { retry: true, fall_back: true, counts: true, ..LOCAL }, name: "timeout" }
+        Fault {
+            meaning: Meaning {
+                retry: true,
+                fall_back: true,
+                counts: true,
+                ..LOCAL
+            },
+            name: "timeout",
+        }
     }
 }
 
@@ -30,13 +38,25 @@ fn guards(name: &str) -> Guards {
     Guards {
         breaker: Breaker::new(name, BreakerSettings::default(), clock.now()),
         pool: Bulkhead::new(name, PoolSettings::default()),
-        limiter: Limiter::new(name, RateSettings { requests_per_minute: None, tokens_per_minute: Some(100_000) }, clock),
+        limiter: Limiter::new(
+            name,
+            RateSettings {
+                requests_per_minute: None,
+                tokens_per_minute: Some(100_000),
+            },
+            clock,
+        ),
     }
 }
 
 fn target(name: &str) -> Target<&'static str> {
     let what = if name == "a" { "a" } else { "b" };
-    Target { guards: guards(name), attempt_timeout: Duration::from_secs(5), tokens: 10, what }
+    Target {
+        guards: guards(name),
+        attempt_timeout: Duration::from_secs(5),
+        tokens: 10,
+        what,
+    }
 }
 
 fn call() -> Call {
@@ -48,7 +68,16 @@ fn call() -> Call {
 }
 
 const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -> Fault {
-    Fault { meaning: Meaning { retry, fall_back, counts, retry_after: None, pause: false }, name }
+    Fault {
+        meaning: Meaning {
+            retry,
+            fall_back,
+            counts,
+            retry_after: None,
+            pause: false,
+        },
+        name,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,13 +104,37 @@ async fn the_order_matrix() {
             .await;
         let name = fault.name;
         let now = SystemClock.now();
-        assert_eq!(asked.borrow().iter().filter(|w| **w == "a").count(), attempts, "{name}: attempts");
-        assert_eq!(asked.borrow().contains(&"b"), asked_second, "{name}: fallback");
-        assert_eq!(targets[0].guards.breaker.stats(now).failures, counted, "{name}: counted");
-        assert_eq!(targets[0].guards.limiter.stats().tokens_left, Some(100_000), "{name}: refunded");
-        assert_eq!(targets[0].guards.pool.stats().in_use, 0, "{name}: place given back");
+        assert_eq!(
+            asked.borrow().iter().filter(|w| **w == "a").count(),
+            attempts,
+            "{name}: attempts"
+        );
+        assert_eq!(
+            asked.borrow().contains(&"b"),
+            asked_second,
+            "{name}: fallback"
+        );
+        assert_eq!(
+            targets[0].guards.breaker.stats(now).failures,
+            counted,
+            "{name}: counted"
+        );
+        assert_eq!(
+            targets[0].guards.limiter.stats().tokens_left,
+            Some(100_000),
+            "{name}: refunded"
+        );
+        assert_eq!(
+            targets[0].guards.pool.stats().in_use,
+            0,
+            "{name}: place given back"
+        );
         assert_eq!(outcome.result.is_ok(), asked_second, "{name}: result");
-        assert_eq!(outcome.trace.len(), attempts + usize::from(asked_second), "{name}: trace");
+        assert_eq!(
+            outcome.trace.len(),
+            attempts + usize::from(asked_second),
+            "{name}: trace"
+        );
     }
 }
 
@@ -90,7 +143,9 @@ async fn local_refusals_are_neither_counted_nor_retried_but_fall_back() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a"), target("b")];
     targets[0].guards.breaker.isolate("test");
-    let outcome = policy.run(call(), &targets, |_| async { Ok::<_, Fault>(((), 0)) }).await;
+    let outcome = policy
+        .run(call(), &targets, |_| async { Ok::<_, Fault>(((), 0)) })
+        .await;
     assert_eq!(outcome.result.ok().unwrap().1, 1);
     assert_eq!(outcome.trace[0].outcome, "breaker_isolated");
     assert!(!outcome.trace[0].sent);
@@ -102,11 +157,24 @@ async fn local_refusals_are_neither_counted_nor_retried_but_fall_back() {
 async fn our_own_timeout_counts_and_a_cancelled_call_does_not() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a")];
-    let never = policy.run(call(), &targets, |_| std::future::pending::<Result<((), u32), Fault>>());
-    assert!(tokio::time::timeout(Duration::from_secs(1), never).await.is_err());
-    assert_eq!(targets[0].guards.breaker.stats(SystemClock.now()).failures, 0);
+    let never = policy.run(call(), &targets, |_| {
+        std::future::pending::<Result<((), u32), Fault>>()
+    });
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), never)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        targets[0].guards.breaker.stats(SystemClock.now()).failures,
+        0
+    );
     assert_eq!(targets[0].guards.pool.stats().in_use, 0);
-    let outcome = policy.run(call(), &targets, |_| std::future::pending::<Result<((), u32), Fault>>()).await;
+    let outcome = policy
+        .run(call(), &targets, |_| {
+            std::future::pending::<Result<((), u32), Fault>>()
+        })
+        .await;
     assert!(matches!(outcome.result, Err(Failure::Upstream(_))));
     assert!(targets[0].guards.breaker.stats(SystemClock.now()).failures >= 3);
 }
@@ -116,14 +184,22 @@ async fn retry_after_beyond_the_deadline_falls_back_at_once() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a"), target("b")];
     let limited = Fault {
-        meaning: Meaning { retry: true, fall_back: true, counts: false, retry_after: Some(Duration::from_secs(90)), pause: true },
+        meaning: Meaning {
+            retry: true,
+            fall_back: true,
+            counts: false,
+            retry_after: Some(Duration::from_secs(90)),
+            pause: true,
+        },
         name: "http_429",
     };
     let start = SystemClock.now();
-    let outcome = policy.run(call(), &targets, |what| {
-        let failing = *what == "a";
-        async move { if failing { Err(limited) } else { Ok(((), 0)) } }
-    }).await;
+    let outcome = policy
+        .run(call(), &targets, |what| {
+            let failing = *what == "a";
+            async move { if failing { Err(limited) } else { Ok(((), 0)) } }
+        })
+        .await;
     assert!(outcome.result.is_ok());
     assert_eq!(SystemClock.now(), start);
     assert_eq!(targets[0].guards.limiter.stats().paused_s, Some(90));
@@ -135,11 +211,19 @@ async fn an_outage_stays_within_the_retry_budget_over_the_whole_chain() {
     let sent = Cell::new(0u32);
     for _ in 0..200 {
         let targets = [target("a"), target("b")]; // fresh breakers: the budget alone must hold
-        let call = Call { retry: RetrySettings { budget_window_ms: 3_600_000, ..RetrySettings::default() }, ..call() };
-        let _ = policy.run::<(), Fault, _, _, _>(call, &targets, |_| {
-            sent.set(sent.get() + 1);
-            async { Err(fault("http_503", true, true, true)) }
-        }).await;
+        let call = Call {
+            retry: RetrySettings {
+                budget_window_ms: 3_600_000,
+                ..RetrySettings::default()
+            },
+            ..call()
+        };
+        let _ = policy
+            .run::<(), Fault, _, _, _>(call, &targets, |_| {
+                sent.set(sent.get() + 1);
+                async { Err(fault("http_503", true, true, true)) }
+            })
+            .await;
     }
     // 200 calls × 2 targets, and at most a fifth of the calls more (the floor is inside that).
     assert!(sent.get() <= 400 + 40, "{}", sent.get());

@@ -30,7 +30,14 @@ pub struct RetrySettings {
 
 impl Default for RetrySettings {
     fn default() -> Self {
-        Self { attempts: 3, base_ms: 250, cap_ms: 8_000, budget_ratio: 0.2, budget_floor: 10, budget_window_ms: 10_000 }
+        Self {
+            attempts: 3,
+            base_ms: 250,
+            cap_ms: 8_000,
+            budget_ratio: 0.2,
+            budget_floor: 10,
+            budget_window_ms: 10_000,
+        }
     }
 }
 
@@ -38,7 +45,9 @@ impl RetrySettings {
     /// Full jitter: uniform in `0..=min(cap, base × 2^(attempt-1))`, where `random` is in `0..1`.
     /// `attempt` is the number of attempts already made.
     pub fn backoff(&self, attempt: u32, random: f64) -> Duration {
-        let doubled = self.base_ms.saturating_mul(1u64 << attempt.saturating_sub(1).min(40));
+        let doubled = self
+            .base_ms
+            .saturating_mul(1u64 << attempt.saturating_sub(1).min(40));
         Duration::from_millis(doubled.min(self.cap_ms)).mul_f64(random.clamp(0.0, 1.0))
     }
 
@@ -79,7 +88,14 @@ pub struct RetryBudget {
 impl RetryBudget {
     /// An unused budget.
     pub fn new(now: Instant) -> Self {
-        Self { window: Mutex::new(Window { started: now, calls: [0; 2], retries: [0; 2], refused: 0 }) }
+        Self {
+            window: Mutex::new(Window {
+                started: now,
+                calls: [0; 2],
+                retries: [0; 2],
+                refused: 0,
+            }),
+        }
     }
 
     /// A call begins: it earns its share of a retry.
@@ -94,7 +110,11 @@ impl RetryBudget {
         let mut window = lock(&self.window);
         window.slide(settings, now);
         let allowed = window.left(settings) > 0;
-        if allowed { window.retries[1] += 1 } else { window.refused += 1 }
+        if allowed {
+            window.retries[1] += 1
+        } else {
+            window.refused += 1
+        }
         allowed
     }
 

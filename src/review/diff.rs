@@ -98,7 +98,9 @@ pub trait Sink {
 #[derive(Debug, thiserror::Error)]
 pub enum DiffError {
     /// There is text, but no file header in it.
-    #[error("not a diff: no file header ('diff --git' or '---'/'+++') in {0} bytes of input; make one with: git diff > change.diff")]
+    #[error(
+        "not a diff: no file header ('diff --git' or '---'/'+++') in {0} bytes of input; make one with: git diff > change.diff"
+    )]
     NotADiff(u64),
     /// The reader failed.
     #[error("cannot read the diff: {0}")]
@@ -110,7 +112,14 @@ pub enum DiffError {
 
 /// Reads a diff to its end. Returns the number of files; zero for empty input.
 pub fn parse(reader: impl BufRead, sink: &mut dyn Sink) -> Result<u32, DiffError> {
-    let mut parser = Parser { lines: Windows::new(reader), sink, head: None, open: false, files: 0, unread: None };
+    let mut parser = Parser {
+        lines: Windows::new(reader),
+        sink,
+        head: None,
+        open: false,
+        files: 0,
+        unread: None,
+    };
     parser.run()
 }
 
@@ -125,12 +134,21 @@ struct Windows<R> {
 
 impl<R: BufRead> Windows<R> {
     fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::with_capacity(256), read: 0, inside: false }
+        Self {
+            reader,
+            buffer: Vec::with_capacity(256),
+            read: 0,
+            inside: false,
+        }
     }
 
     /// Fills `buffer` with the next window (without line end); false at the end of the input.
     fn advance(&mut self) -> io::Result<bool> {
-        let keep = if self.inside { LINE_OVERLAP.min(self.buffer.len()) } else { 0 };
+        let keep = if self.inside {
+            LINE_OVERLAP.min(self.buffer.len())
+        } else {
+            0
+        };
         let start = self.buffer.len() - keep;
         self.buffer.drain(..start);
         let room = (LINE_WINDOW - keep) as u64;
@@ -204,16 +222,29 @@ impl<R: BufRead> Parser<'_, R> {
     fn header_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
-        if line.starts_with(b"diff --git ") || line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ") {
+        if line.starts_with(b"diff --git ")
+            || line.starts_with(b"diff --cc ")
+            || line.starts_with(b"diff --combined ")
+        {
             self.end_file();
             let merge = !line.starts_with(b"diff --git ");
-            let head = Head { git_line: Some(line.to_vec()), ..Head::default() };
-            self.head = Some(Head { unread: merge.then_some("combined diff of a merge"), ..head });
+            let head = Head {
+                git_line: Some(line.to_vec()),
+                ..Head::default()
+            };
+            self.head = Some(Head {
+                unread: merge.then_some("combined diff of a merge"),
+                ..head
+            });
             return;
         }
         if let Some(old) = after(b"--- ") {
             // In a plain unified diff this line begins a file; in a git diff it belongs to the head.
-            if self.head.as_ref().is_none_or(|h| h.old.is_some() || h.binary) {
+            if self
+                .head
+                .as_ref()
+                .is_none_or(|h| h.old.is_some() || h.binary)
+            {
                 self.end_file();
                 self.head = Some(Head::default());
             }
@@ -272,7 +303,10 @@ impl<R: BufRead> Parser<'_, R> {
     }
 
     /// Reads one hunk's lines. Returns true when the buffer holds a line that is not part of it.
-    fn hunk(&mut self, (mut old, mut old_left, mut new, mut new_left): (u32, u32, u32, u32)) -> Result<bool, DiffError> {
+    fn hunk(
+        &mut self,
+        (mut old, mut old_left, mut new, mut new_left): (u32, u32, u32, u32),
+    ) -> Result<bool, DiffError> {
         if self.sink.cancelled() {
             return Err(DiffError::Cancelled);
         }
@@ -316,7 +350,11 @@ impl<R: BufRead> Parser<'_, R> {
                     new = new.saturating_add(1);
                 }
             }
-            let number = if side == Side::Removed { old.saturating_sub(1) } else { new.saturating_sub(1) };
+            let number = if side == Side::Removed {
+                old.saturating_sub(1)
+            } else {
+                new.saturating_sub(1)
+            };
             let text = text.strip_suffix(b"\r").unwrap_or(text).to_vec();
             bytes += text.len() + 32;
             hunk.lines.push(Line { side, number, text });
@@ -341,7 +379,11 @@ impl<R: BufRead> Parser<'_, R> {
         hunk.held_back = held.count().min(hunk.lines.len() / 2);
         self.sink.hunk(&hunk);
         let from = hunk.lines.len() - hunk.held_back;
-        Hunk { repeated: hunk.held_back, held_back: 0, lines: hunk.lines.split_off(from) }
+        Hunk {
+            repeated: hunk.held_back,
+            held_back: 0,
+            lines: hunk.lines.split_off(from),
+        }
     }
 }
 
@@ -349,21 +391,27 @@ impl Head {
     fn finish(self) -> Option<FileHead> {
         let strip = |raw: &[u8], prefix: &[u8]| {
             let name = file_name(raw);
-            name.strip_prefix(prefix).map_or_else(|| name.clone(), <[u8]>::to_vec)
+            name.strip_prefix(prefix)
+                .map_or_else(|| name.clone(), <[u8]>::to_vec)
         };
         let old_name = self.old.as_deref().map(|n| strip(n, b"a/"));
         let new_name = self.new.as_deref().map(|n| strip(n, b"b/"));
         let is_null = |n: &Option<Vec<u8>>| n.as_deref() == Some(b"/dev/null");
-        let change = self.change.unwrap_or(match (is_null(&old_name), is_null(&new_name)) {
-            (true, _) => Change::Added,
-            (_, true) => Change::Deleted,
-            _ => Change::Modified,
-        });
+        let change = self
+            .change
+            .unwrap_or(match (is_null(&old_name), is_null(&new_name)) {
+                (true, _) => Change::Added,
+                (_, true) => Change::Deleted,
+                _ => Change::Modified,
+            });
         let real = |n: Option<Vec<u8>>| n.filter(|n| n.as_slice() != b"/dev/null");
         let from_line = self.git_line.as_deref().and_then(git_line_name);
         let to = self.to.as_deref().map(file_name);
         let from = self.from.as_deref().map(file_name);
-        let path = to.or_else(|| real(new_name)).or_else(|| real(old_name.clone())).or(from_line)?;
+        let path = to
+            .or_else(|| real(new_name))
+            .or_else(|| real(old_name.clone()))
+            .or(from_line)?;
         let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
         Some(FileHead {
             path: lossy(&path),

@@ -13,7 +13,11 @@ impl Sink for Collect {
         self.files.push((head.clone(), Vec::new(), None));
     }
     fn hunk(&mut self, hunk: &Hunk) {
-        self.files.last_mut().unwrap().1.extend(hunk.lines[hunk.repeated..].iter().cloned());
+        self.files
+            .last_mut()
+            .unwrap()
+            .1
+            .extend(hunk.lines[hunk.repeated..].iter().cloned());
     }
     fn file_end(&mut self, unread: Option<&'static str>) {
         self.files.last_mut().unwrap().2 = unread;
@@ -28,7 +32,9 @@ fn read(text: impl AsRef<[u8]>) -> Collect {
 
 fn added(lines: &[Line]) -> Vec<(u32, String)> {
     let added = lines.iter().filter(|l| l.side == Side::Added);
-    added.map(|l| (l.number, String::from_utf8_lossy(&l.text).into_owned())).collect()
+    added
+        .map(|l| (l.number, String::from_utf8_lossy(&l.text).into_owned()))
+        .collect()
 }
 
 #[test]
@@ -40,7 +46,10 @@ fn a_git_diff_with_two_files() {
     );
     assert_eq!(got.files.len(), 2);
     assert_eq!(added(&got.files[0].1), [(2, "two".into())]);
-    assert_eq!((got.files[1].0.change, got.files[1].0.modes.1), (Change::Added, Some(0o100_755)));
+    assert_eq!(
+        (got.files[1].0.change, got.files[1].0.modes.1),
+        (Change::Added, Some(0o100_755))
+    );
     assert_eq!(added(&got.files[1].1), [(1, "only".into())]);
     assert_eq!(got.files[1].2, None);
 }
@@ -49,7 +58,10 @@ fn a_git_diff_with_two_files() {
 fn removed_lines_that_look_like_headers_stay_lines() {
     let got = read("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n--- a/y\n-second\n++++ b/y\n+@@ -1 +1 @@\n");
     assert_eq!(got.files.len(), 1);
-    assert_eq!(added(&got.files[0].1), [(1, "+++ b/y".into()), (2, "@@ -1 +1 @@".into())]);
+    assert_eq!(
+        added(&got.files[0].1),
+        [(1, "+++ b/y".into()), (2, "@@ -1 +1 @@".into())]
+    );
 }
 
 #[test]
@@ -62,9 +74,15 @@ fn renames_modes_binaries_quotes_and_crlf() {
           diff --git a/\xff b/\xff\nnew file mode 100644\n--- /dev/null\n+++ b/\xff\n@@ -0,0 +1 @@\n+x\n",
     );
     let head = |i: usize| &got.files[i].0;
-    assert_eq!((head(0).change, head(0).path.raw()), (Change::Renamed, "new name.txt"));
+    assert_eq!(
+        (head(0).change, head(0).path.raw()),
+        (Change::Renamed, "new name.txt")
+    );
     assert_eq!(head(0).old_path.as_ref().unwrap().raw(), "old name.txt");
-    assert_eq!((head(1).path.raw(), head(1).modes), ("run.sh", (Some(0o100_644), Some(0o100_755))));
+    assert_eq!(
+        (head(1).path.raw(), head(1).modes),
+        ("run.sh", (Some(0o100_644), Some(0o100_755)))
+    );
     assert!(head(2).binary);
     assert_eq!(head(3).path.raw(), "é \"q\".txt");
     assert_eq!(added(&got.files[3].1), [(1, "b".into())]);
@@ -77,17 +95,23 @@ fn what_cannot_be_read_is_said() {
     assert_eq!(cut.files[0].2, Some("the diff is cut off"));
     let merge = read("diff --cc x\nindex 1,2..3\n--- a/x\n+++ b/x\n@@@ -1 -1 +1 @@@\n- a\n");
     assert_eq!(merge.files[0].2, Some("combined diff of a merge"));
-    let lying = read("--- a/x\n+++ b/x\n@@ -1,9 +1,9 @@\n one\ndiff --git a/y b/y\nnew file mode 100644\n");
+    let lying =
+        read("--- a/x\n+++ b/x\n@@ -1,9 +1,9 @@\n one\ndiff --git a/y b/y\nnew file mode 100644\n");
     assert!(lying.files[0].2.is_some());
     assert_eq!(lying.files[1].0.path.raw(), "y");
-    assert!(matches!(parse(&b"hello\nworld\n"[..], &mut Collect::default()), Err(DiffError::NotADiff(12))));
+    assert!(matches!(
+        parse(&b"hello\nworld\n"[..], &mut Collect::default()),
+        Err(DiffError::NotADiff(12))
+    ));
     assert_eq!(parse(&b""[..], &mut Collect::default()).unwrap(), 0);
 }
 
 #[test]
 fn huge_lines_come_in_windows_and_huge_hunks_in_batches_without_loss() {
     let long = "x".repeat(LINE_WINDOW * 2 + 10);
-    let got = read(format!("--- a/x\n+++ b/x\n@@ -0,0 +1,2 @@\n+{long}\n+end\n"));
+    let got = read(format!(
+        "--- a/x\n+++ b/x\n@@ -0,0 +1,2 @@\n+{long}\n+end\n"
+    ));
     let lines = &got.files[0].1;
     assert!(lines.iter().all(|l| l.text.len() <= LINE_WINDOW));
     assert!(lines.iter().map(|l| l.text.len()).sum::<usize>() >= long.len());
@@ -95,7 +119,9 @@ fn huge_lines_come_in_windows_and_huge_hunks_in_batches_without_loss() {
     assert_eq!(lines.last().unwrap().number, 2);
 
     let count = 100_000;
-    let body: String = (1..=count).map(|i| format!("+line {i} {}\n", "y".repeat(80))).collect();
+    let body: String = (1..=count)
+        .map(|i| format!("+line {i} {}\n", "y".repeat(80)))
+        .collect();
     let got = read(format!("--- a/x\n+++ b/x\n@@ -0,0 +1,{count} @@\n{body}"));
     let numbers: Vec<u32> = got.files[0].1.iter().map(|l| l.number).collect();
     assert_eq!(numbers, (1..=count).collect::<Vec<_>>());

@@ -86,8 +86,16 @@ impl Finding {
     }
 
     /// A rule's finding about one file.
-    pub fn about_file(rule: &str, severity: Severity, file: &Untrusted, message: impl Into<String>) -> Self {
-        Self { file: Some(file.clone()), ..Self::whole(rule, severity, message) }
+    pub fn about_file(
+        rule: &str,
+        severity: Severity,
+        file: &Untrusted,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: Some(file.clone()),
+            ..Self::whole(rule, severity, message)
+        }
     }
 }
 
@@ -116,7 +124,10 @@ pub struct Coverage {
     pub skipped_more: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if wants a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if wants a reference"
+)]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -131,7 +142,10 @@ impl Coverage {
     pub fn skip(&mut self, path: &Untrusted, reason: impl Into<String>) {
         const LISTED: usize = 200;
         if self.skipped.len() < LISTED {
-            self.skipped.push(Skipped { path: path.clone(), reason: reason.into() });
+            self.skipped.push(Skipped {
+                path: path.clone(),
+                reason: reason.into(),
+            });
         } else {
             self.skipped_more += 1;
         }

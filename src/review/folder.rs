@@ -30,7 +30,13 @@ pub fn scan(dir: &Path, mut scanner: Scanner<'_>) -> Result<Scanned, FileError> 
         scanner.add(finding);
     }
     if files.len() > MOST_FILES {
-        scanner.skip(&Untrusted::new("(folder)"), &format!("{} files, more than the {MOST_FILES} that are looked at", files.len()));
+        scanner.skip(
+            &Untrusted::new("(folder)"),
+            &format!(
+                "{} files, more than the {MOST_FILES} that are looked at",
+                files.len()
+            ),
+        );
         files.truncate(MOST_FILES);
     }
     for path in files {
@@ -42,13 +48,24 @@ pub fn scan(dir: &Path, mut scanner: Scanner<'_>) -> Result<Scanned, FileError> 
         match root.read(&path, LARGEST) {
             Ok(bytes) if bytes.iter().take(8_000).any(|b| *b == 0) => {
                 // A repository may well hold a picture; it is no gap in a health check's evidence.
-                scanner.add(Finding::about_file("quality/binary-tracked", Severity::Info, &name, "A binary file is tracked."));
+                scanner.add(Finding::about_file(
+                    "quality/binary-tracked",
+                    Severity::Info,
+                    &name,
+                    "A binary file is tracked.",
+                ));
                 feed(&mut scanner, &name, &[]);
             }
             Ok(bytes) => feed(&mut scanner, &name, &bytes),
             Err(FileError::TooLarge { size, .. }) => {
-                let message = format!("{size} bytes in the repository: keep large files elsewhere.");
-                scanner.add(Finding::about_file("quality/huge-file", Severity::Medium, &name, message));
+                let message =
+                    format!("{size} bytes in the repository: keep large files elsewhere.");
+                scanner.add(Finding::about_file(
+                    "quality/huge-file",
+                    Severity::Medium,
+                    &name,
+                    message,
+                ));
                 scanner.skip(&name, "larger than 1 MiB");
             }
             Err(FileError::Outside(_)) => scanner.skip(&name, "a symbolic link"),
@@ -75,11 +92,19 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
         for window in line.chunks(LINE_WINDOW) {
             let text = window.strip_suffix(b"\r").unwrap_or(window).to_vec();
-            lines.push(Line { side: Side::Added, number: u32::try_from(index + 1).unwrap_or(u32::MAX), text });
+            lines.push(Line {
+                side: Side::Added,
+                number: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                text,
+            });
         }
     }
     if !lines.is_empty() {
-        scanner.hunk(&Hunk { lines, repeated: 0, held_back: 0 });
+        scanner.hunk(&Hunk {
+            lines,
+            repeated: 0,
+            held_back: 0,
+        });
     }
     scanner.file_end(None);
 }
@@ -87,28 +112,61 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
 /// What a healthy repository has.
 fn health(files: &[PathBuf]) -> Vec<Finding> {
     let at_top = |stems: &[&str]| {
-        files.iter().filter(|f| f.components().count() == 1).any(|f| {
-            let name = f.to_string_lossy().to_ascii_lowercase();
-            stems.iter().any(|s| name == *s || name.starts_with(&format!("{s}.")) || name.starts_with(&format!("{s}-")))
-        })
+        files
+            .iter()
+            .filter(|f| f.components().count() == 1)
+            .any(|f| {
+                let name = f.to_string_lossy().to_ascii_lowercase();
+                stems.iter().any(|s| {
+                    name == *s
+                        || name.starts_with(&format!("{s}."))
+                        || name.starts_with(&format!("{s}-"))
+                })
+            })
     };
-    let has = |end: &str| files.iter().any(|f| f.to_string_lossy().to_ascii_lowercase().ends_with(end));
+    let has = |end: &str| {
+        files
+            .iter()
+            .any(|f| f.to_string_lossy().to_ascii_lowercase().ends_with(end))
+    };
     let mut findings = Vec::new();
-    let mut missing = |rule: &str, severity, message: &str| findings.push(Finding::whole(rule, severity, message));
+    let mut missing = |rule: &str, severity, message: &str| {
+        findings.push(Finding::whole(rule, severity, message))
+    };
     if files.is_empty() {
-        missing("quality/empty-repository", Severity::Medium, "There are no files to look at.");
+        missing(
+            "quality/empty-repository",
+            Severity::Medium,
+            "There are no files to look at.",
+        );
     }
     if !at_top(&["readme"]) {
-        missing("governance/no-readme", Severity::Medium, "No README at the top: say what this is and how to run it.");
+        missing(
+            "governance/no-readme",
+            Severity::Medium,
+            "No README at the top: say what this is and how to run it.",
+        );
     }
     if !at_top(&["license", "licence", "copying", "unlicense"]) {
-        missing("governance/no-licence", Severity::Medium, "No licence at the top: nobody may use this.");
+        missing(
+            "governance/no-licence",
+            Severity::Medium,
+            "No licence at the top: nobody may use this.",
+        );
     }
     if !has("codeowners") {
-        missing("governance/no-codeowners", Severity::Info, "No CODEOWNERS: nobody is asked by default.");
+        missing(
+            "governance/no-codeowners",
+            Severity::Info,
+            "No CODEOWNERS: nobody is asked by default.",
+        );
     }
     if !at_top(&[".gitignore"]) {
-        missing("governance/no-gitignore", Severity::Low, "No .gitignore: build output will be committed one day.");
+        missing(
+            "governance/no-gitignore",
+            Severity::Low,
+            "No .gitignore: build output will be committed one day.",
+        );
     }
     findings
 }
@@ -117,13 +175,20 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(dir.join(&folder)) else { continue };
+        let Ok(entries) = std::fs::read_dir(dir.join(&folder)) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let path = folder.join(&name);
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             let hidden = name.to_string_lossy().starts_with('.');
-            let built = matches!(name.to_str(), Some("target" | "node_modules" | "dist" | "reports"));
+            let built = matches!(
+                name.to_str(),
+                Some("target" | "node_modules" | "dist" | "reports")
+            );
             if kind.is_dir() && !hidden && !built && path.components().count() < 40 {
                 folders.push(path);
             } else if kind.is_file() {

@@ -43,7 +43,10 @@ pub struct GitDiff {
 impl GitDiff {
     /// The diff's bytes.
     pub fn reader(&mut self) -> Option<BufReader<ChildStdout>> {
-        self.child.stdout.take().map(|out| BufReader::with_capacity(64 * 1024, out))
+        self.child
+            .stdout
+            .take()
+            .map(|out| BufReader::with_capacity(64 * 1024, out))
     }
 
     /// Waits for git and reports its failure.
@@ -55,7 +58,10 @@ impl GitDiff {
         if self.child.wait()?.success() {
             return Ok(());
         }
-        Err(GitError::Failed { dir: self.dir.clone(), message: crate::text::clean_line(message.trim(), 300) })
+        Err(GitError::Failed {
+            dir: self.dir.clone(),
+            message: crate::text::clean_line(message.trim(), 300),
+        })
     }
 }
 
@@ -108,26 +114,44 @@ fn run(mut command: Command, dir: &Path) -> Result<Result<Vec<u8>, String>, GitE
     if output.status.success() {
         return Ok(Ok(output.stdout));
     }
-    Ok(Err(crate::text::clean_line(String::from_utf8_lossy(&output.stderr).trim(), 300)))
+    Ok(Err(crate::text::clean_line(
+        String::from_utf8_lossy(&output.stderr).trim(),
+        300,
+    )))
 }
 
 fn missing(error: std::io::Error, dir: &Path) -> GitError {
     // NotFound is git's absence only if the folder is there.
-    if error.kind() == std::io::ErrorKind::NotFound && dir.is_dir() { GitError::NoGit } else { GitError::Io(error) }
+    if error.kind() == std::io::ErrorKind::NotFound && dir.is_dir() {
+        GitError::NoGit
+    } else {
+        GitError::Io(error)
+    }
 }
 
 /// Resolves a revision to a commit's id.
 pub fn resolve(dir: &Path, revision: &str) -> Result<String, GitError> {
     let shown = || crate::text::clean_line(revision, 80);
     let mut command = git(dir);
-    command.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{revision}^{{commit}}"));
+    command
+        .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
+        .arg(format!("{revision}^{{commit}}"));
     let out = match run(command, dir)? {
         Ok(out) => String::from_utf8_lossy(&out).trim().to_owned(),
         Err(message) if message.is_empty() => return Err(GitError::NoRevision(shown())),
-        Err(message) => return Err(GitError::Failed { dir: dir.to_path_buf(), message }),
+        Err(message) => {
+            return Err(GitError::Failed {
+                dir: dir.to_path_buf(),
+                message,
+            });
+        }
     };
     let is_id = (40..=64).contains(&out.len()) && out.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_id { Ok(out) } else { Err(GitError::NoRevision(shown())) }
+    if is_id {
+        Ok(out)
+    } else {
+        Err(GitError::NoRevision(shown()))
+    }
 }
 
 /// Starts the diff of `A..B`, `A...B` (since their merge base) or `A` (to HEAD).
@@ -143,25 +167,51 @@ pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
     if range.is_empty() || from.starts_with('-') || to.starts_with('-') || to.contains("..") {
         return Err(bad());
     }
-    let or_head = |r: &str| if r.is_empty() { "HEAD".to_owned() } else { r.to_owned() };
+    let or_head = |r: &str| {
+        if r.is_empty() {
+            "HEAD".to_owned()
+        } else {
+            r.to_owned()
+        }
+    };
     let (mut from, to) = (resolve(dir, &or_head(from))?, resolve(dir, &or_head(to))?);
     if since_base {
         let mut command = git(dir);
         command.args(["merge-base", &from, &to]);
         from = match run(command, dir)? {
             Ok(out) => String::from_utf8_lossy(&out).trim().to_owned(),
-            Err(message) => return Err(GitError::Failed { dir: dir.to_path_buf(), message: format!("no merge base: {message}") }),
+            Err(message) => {
+                return Err(GitError::Failed {
+                    dir: dir.to_path_buf(),
+                    message: format!("no merge base: {message}"),
+                });
+            }
         };
     }
     let mut command = git(dir);
     command
-        .args(["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--full-index"])
-        .args(["--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none"])
+        .args([
+            "diff",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--find-renames",
+            "--full-index",
+        ])
+        .args([
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            "--submodule=short",
+            "--ignore-submodules=none",
+        ])
         .args([&from, &to, "--"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let child = command.spawn().map_err(|e| missing(e, dir))?;
-    Ok(GitDiff { child, dir: dir.to_path_buf() })
+    Ok(GitDiff {
+        child,
+        dir: dir.to_path_buf(),
+    })
 }
 
 /// Paths of the files git tracks in a folder, relative to it.
@@ -169,7 +219,12 @@ pub fn tracked_files(dir: &Path) -> Result<Vec<PathBuf>, GitError> {
     use std::os::unix::ffi::OsStringExt as _;
     let mut command = git(dir);
     command.args(["ls-files", "-z", "--cached"]);
-    let out = run(command, dir)?.map_err(|message| GitError::Failed { dir: dir.to_path_buf(), message })?;
+    let out = run(command, dir)?.map_err(|message| GitError::Failed {
+        dir: dir.to_path_buf(),
+        message,
+    })?;
     let names = out.split(|b| *b == 0).filter(|n| !n.is_empty());
-    Ok(names.map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec()))).collect())
+    Ok(names
+        .map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec())))
+        .collect())
 }

@@ -6,11 +6,31 @@ use super::rules::RuleSet;
 
 /// Name, rules, and whether what it finds is a secret.
 const PACKS: &[(&str, &str, bool)] = &[
-    ("secrets", include_str!("../../assets/rules/secrets.toml"), true),
-    ("security", include_str!("../../assets/rules/security.toml"), false),
-    ("governance", include_str!("../../assets/rules/governance.toml"), false),
-    ("quality", include_str!("../../assets/rules/quality.toml"), false),
-    ("hidden-text", include_str!("../../assets/rules/hidden-text.toml"), false),
+    (
+        "secrets",
+        include_str!("../../assets/rules/secrets.toml"),
+        true,
+    ),
+    (
+        "security",
+        include_str!("../../assets/rules/security.toml"),
+        false,
+    ),
+    (
+        "governance",
+        include_str!("../../assets/rules/governance.toml"),
+        false,
+    ),
+    (
+        "quality",
+        include_str!("../../assets/rules/quality.toml"),
+        false,
+    ),
+    (
+        "hidden-text",
+        include_str!("../../assets/rules/hidden-text.toml"),
+        false,
+    ),
 ];
 
 /// The names of all packs.
@@ -26,6 +46,9 @@ pub fn built_in() -> Arc<RuleSet> {
 
 /// A hash of the packs' text: a resumed run says so when the rules have changed since its intake.
 pub fn hash() -> String {
-    let text: String = PACKS.iter().map(|(name, text, _)| format!("{name}\n{text}")).collect();
+    let text: String = PACKS
+        .iter()
+        .map(|(name, text, _)| format!("{name}\n{text}"))
+        .collect();
     crate::state::short_hash(text.as_bytes())
 }

@@ -28,8 +28,16 @@ pub struct Redactor {
 impl Redactor {
     /// A redactor over the given rules and the values of configured keys.
     pub fn new(rules: Arc<RuleSet>, known: &[String], salt: [u8; 32]) -> Self {
-        let forms: Vec<String> = known.iter().filter(|v| v.len() >= SHORTEST_KNOWN).flat_map(|v| forms(v)).collect();
-        let known = if forms.is_empty() { None } else { AhoCorasick::new(&forms).ok() };
+        let forms: Vec<String> = known
+            .iter()
+            .filter(|v| v.len() >= SHORTEST_KNOWN)
+            .flat_map(|v| forms(v))
+            .collect();
+        let known = if forms.is_empty() {
+            None
+        } else {
+            AhoCorasick::new(&forms).ok()
+        };
         Self { rules, known, salt }
     }
 
@@ -54,7 +62,11 @@ impl Redactor {
             spans.push((hit.start, hit.end, rule.clone()));
         }
         if let Some(known) = &self.known {
-            spans.extend(known.find_iter(text).map(|m| (m.start(), m.end(), "configured key".to_owned())));
+            spans.extend(
+                known
+                    .find_iter(text)
+                    .map(|m| (m.start(), m.end(), "configured key".to_owned())),
+            );
         }
         spans.sort();
         let mut merged: Vec<(usize, usize, String)> = Vec::with_capacity(spans.len());
@@ -65,7 +77,11 @@ impl Redactor {
             }
         }
         for (start, end, name) in &mut merged {
-            *name = format!("‹redacted {name}, {} bytes, {}›", *end - *start, self.fingerprint(&text[*start..*end]));
+            *name = format!(
+                "‹redacted {name}, {} bytes, {}›",
+                *end - *start,
+                self.fingerprint(&text[*start..*end])
+            );
         }
         merged
     }
@@ -93,7 +109,11 @@ impl Redactor {
         match value {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => Value::Array(items.iter().map(|v| self.json(v)).collect()),
-            Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (self.text(k), self.member(k, v))).collect()),
+            Value::Object(map) => Value::Object(
+                map.iter()
+                    .map(|(k, v)| (self.text(k), self.member(k, v)))
+                    .collect(),
+            ),
             other => other.clone(),
         }
     }
@@ -127,7 +147,12 @@ impl Redactor {
 
 fn forms(value: &str) -> Vec<String> {
     let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let mut forms = vec![value.to_owned(), STANDARD_NO_PAD.encode(value), URL_SAFE_NO_PAD.encode(value), url];
+    let mut forms = vec![
+        value.to_owned(),
+        STANDARD_NO_PAD.encode(value),
+        URL_SAFE_NO_PAD.encode(value),
+        url,
+    ];
     forms.sort();
     forms.dedup();
     forms
@@ -139,7 +164,11 @@ mod tests {
     use super::*;
 
     fn redactor() -> Redactor {
-        Redactor::new(packs::built_in(), &["hunter2-hunter2/+".to_owned()], [7; 32])
+        Redactor::new(
+            packs::built_in(),
+            &["hunter2-hunter2/+".to_owned()],
+            [7; 32],
+        )
     }
 
     #[test]
@@ -147,7 +176,10 @@ mod tests {
         let r = redactor();
         let token = format!("ghp_{}", "a1B2c3D4e5".repeat(4)); // assembled: no whole token in the tree
         let out = r.text(&format!("push with {token} now"));
-        assert!(!out.contains(&token) && out.contains("secrets/github-token"), "{out}");
+        assert!(
+            !out.contains(&token) && out.contains("secrets/github-token"),
+            "{out}"
+        );
         for form in forms("hunter2-hunter2/+") {
             let out = r.text(&format!("x{form}y"));
             assert!(!out.contains(&form), "{form} survived: {out}");
@@ -159,7 +191,8 @@ mod tests {
     #[test]
     fn json_keys_values_and_named_passwords() {
         let r = redactor();
-        let value = serde_json::json!({"a": ["hunter2-hunter2/+"], "password": "Zk9#vQ2!xW7p", "n": 1});
+        let value =
+            serde_json::json!({"a": ["hunter2-hunter2/+"], "password": "Zk9#vQ2!xW7p", "n": 1});
         let out = r.json(&value).to_string();
         assert!(!out.contains("hunter2") && !out.contains("Zk9#"), "{out}");
     }

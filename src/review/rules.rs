@@ -135,12 +135,18 @@ impl RuleSet {
         for (pack, text, secrets) in packs {
             match toml::from_str::<RawFile>(text) {
                 Ok(file) => set.add(pack, file, *secrets, &mut patterns),
-                Err(error) => set.warnings.push(RuleWarning { rule: (*pack).to_owned(), what: error.to_string() }),
+                Err(error) => set.warnings.push(RuleWarning {
+                    rule: (*pack).to_owned(),
+                    what: error.to_string(),
+                }),
             }
         }
         let mut keys: Vec<(String, Vec<usize>)> = patterns.into_iter().collect();
         keys.sort();
-        match AhoCorasick::builder().ascii_case_insensitive(true).build(keys.iter().map(|(k, _)| k)) {
+        match AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(keys.iter().map(|(k, _)| k))
+        {
             Ok(automaton) => {
                 set.keywords = Some(automaton);
                 set.asked_by = keys.into_iter().map(|(_, rules)| rules).collect();
@@ -151,7 +157,13 @@ impl RuleSet {
         set
     }
 
-    fn add(&mut self, pack: &str, file: RawFile, secrets: bool, patterns: &mut HashMap<String, Vec<usize>>) {
+    fn add(
+        &mut self,
+        pack: &str,
+        file: RawFile,
+        secrets: bool,
+        patterns: &mut HashMap<String, Vec<usize>>,
+    ) {
         let shared: Vec<RawAllow> = file.allowlist.into_iter().chain(file.allowlists).collect();
         for raw in file.rules {
             let id = format!("{pack}/{}", raw.id);
@@ -164,7 +176,10 @@ impl RuleSet {
                         self.always.push(index);
                     }
                     for keyword in keywords {
-                        patterns.entry(keyword.to_ascii_lowercase()).or_default().push(index);
+                        patterns
+                            .entry(keyword.to_ascii_lowercase())
+                            .or_default()
+                            .push(index);
                     }
                 }
                 Err(what) => self.warnings.push(RuleWarning { rule: id, what }),
@@ -199,7 +214,13 @@ impl RuleSet {
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             if wanted[index] && (rule.secret || !secrets_only) && rule.applies_to(path) {
-                rule.find(path, text, |start, end| hits.push(Hit { rule: index, start, end }));
+                rule.find(path, text, |start, end| {
+                    hits.push(Hit {
+                        rule: index,
+                        start,
+                        end,
+                    })
+                });
             }
         }
         hits
@@ -207,48 +228,91 @@ impl RuleSet {
 
     /// Rules about a path alone that the path meets.
     pub fn path_hits<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Rule> {
-        self.rules.iter().filter(move |r| r.regex.is_none() && r.path.is_some() && r.applies_to(path))
+        self.rules
+            .iter()
+            .filter(move |r| r.regex.is_none() && r.path.is_some() && r.applies_to(path))
     }
 }
 
 impl Rule {
-    fn compile(id: String, raw: RawRule, secrets: bool, shared: &[RawAllow]) -> Result<Self, String> {
+    fn compile(
+        id: String,
+        raw: RawRule,
+        secrets: bool,
+        shared: &[RawAllow],
+    ) -> Result<Self, String> {
         if raw.regex.is_none() && raw.path.is_none() {
             return Err("it has neither a regex nor a path".into());
         }
         let own = raw.allowlist.iter().chain(&raw.allowlists);
-        let allows = own.chain(shared).map(Allow::compile).collect::<Result<Vec<_>, _>>()?;
+        let allows = own
+            .chain(shared)
+            .map(Allow::compile)
+            .collect::<Result<Vec<_>, _>>()?;
         let message = match raw.help {
             Some(help) if raw.description.is_empty() => help,
             Some(help) => format!("{} {help}", raw.description),
             None => raw.description,
         };
-        let severity = raw.severity.unwrap_or(if secrets { Severity::Critical } else { Severity::Medium });
+        let severity = raw.severity.unwrap_or(if secrets {
+            Severity::Critical
+        } else {
+            Severity::Medium
+        });
         let regex = raw.regex.as_deref().map(compile).transpose()?;
-        if regex.as_ref().is_some_and(|r| raw.secret_group >= r.captures_len()) {
-            return Err(format!("secretGroup {} is not in its regex", raw.secret_group));
+        if regex
+            .as_ref()
+            .is_some_and(|r| raw.secret_group >= r.captures_len())
+        {
+            return Err(format!(
+                "secretGroup {} is not in its regex",
+                raw.secret_group
+            ));
         }
         let path = raw.path.as_deref().map(compile).transpose()?;
-        Ok(Self { id, severity, message, secret: secrets, regex, path, secret_group: raw.secret_group, entropy: raw.entropy, allows })
+        Ok(Self {
+            id,
+            severity,
+            message,
+            secret: secrets,
+            regex,
+            path,
+            secret_group: raw.secret_group,
+            entropy: raw.entropy,
+            allows,
+        })
     }
 
     fn applies_to(&self, path: &str) -> bool {
-        self.path.as_ref().is_none_or(|p| p.is_match(path.as_bytes()))
+        self.path
+            .as_ref()
+            .is_none_or(|p| p.is_match(path.as_bytes()))
     }
 
     fn find(&self, path: &str, text: &[u8], mut hit: impl FnMut(usize, usize)) {
         let Some(regex) = &self.regex else { return };
         for captures in regex.captures_iter(text) {
-            let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else { continue };
+            let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else {
+                continue;
+            };
             let secret = match self.secret_group {
-                0 => (1..captures.len()).find_map(|i| captures.get(i)).unwrap_or(whole),
+                0 => (1..captures.len())
+                    .find_map(|i| captures.get(i))
+                    .unwrap_or(whole),
                 group => captures.get(group).unwrap_or(whole),
             };
-            if self.entropy.is_some_and(|least| entropy(secret.as_bytes()) <= least) {
+            if self
+                .entropy
+                .is_some_and(|least| entropy(secret.as_bytes()) <= least)
+            {
                 continue;
             }
             let line = line_around(text, whole.start(), whole.end());
-            if self.allows.iter().any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line)) {
+            if self
+                .allows
+                .iter()
+                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line))
+            {
                 continue;
             }
             hit(whole.start(), whole.end());
@@ -258,17 +322,28 @@ impl Rule {
 
 impl Allow {
     fn compile(raw: &RawAllow) -> Result<Self, String> {
-        let all = |list: &[String]| list.iter().map(|r| compile(r)).collect::<Result<Vec<_>, _>>();
+        let all = |list: &[String]| {
+            list.iter()
+                .map(|r| compile(r))
+                .collect::<Result<Vec<_>, _>>()
+        };
         Ok(Self {
             regexes: all(&raw.regexes)?,
             paths: all(&raw.paths)?,
-            stopwords: raw.stopwords.iter().map(|w| w.to_ascii_lowercase()).collect(),
+            stopwords: raw
+                .stopwords
+                .iter()
+                .map(|w| w.to_ascii_lowercase())
+                .collect(),
             target: match raw.regex_target.as_deref() {
                 Some("match") => AllowTarget::Match,
                 Some("line") => AllowTarget::Line,
                 _ => AllowTarget::Secret,
             },
-            all: raw.condition.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("and")),
+            all: raw
+                .condition
+                .as_deref()
+                .is_some_and(|c| c.eq_ignore_ascii_case("and")),
         })
     }
 
@@ -279,19 +354,32 @@ impl Allow {
             AllowTarget::Line => line,
         };
         let lower = secret.to_ascii_lowercase();
-        let has = |word: &String| lower.windows(word.len().max(1)).any(|w| w == word.as_bytes());
+        let has = |word: &String| {
+            lower
+                .windows(word.len().max(1))
+                .any(|w| w == word.as_bytes())
+        };
         let criteria = [
             (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|r| r.is_match(text))),
-            (!self.paths.is_empty()).then(|| self.paths.iter().any(|r| r.is_match(path.as_bytes()))),
+            (!self.paths.is_empty())
+                .then(|| self.paths.iter().any(|r| r.is_match(path.as_bytes()))),
             (!self.stopwords.is_empty()).then(|| self.stopwords.iter().any(has)),
         ];
         let mut met = criteria.into_iter().flatten().peekable();
-        if self.all { met.peek().is_some() && met.all(|m| m) } else { met.any(|m| m) }
+        if self.all {
+            met.peek().is_some() && met.all(|m| m)
+        } else {
+            met.any(|m| m)
+        }
     }
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).unicode(false).size_limit(REGEX_SIZE).build().map_err(|e| e.to_string())
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(REGEX_SIZE)
+        .build()
+        .map_err(|e| e.to_string())
 }
 
 /// Shannon entropy, bits a byte.
@@ -301,12 +389,23 @@ pub fn entropy(bytes: &[u8]) -> f64 {
         counts[usize::from(*byte)] += 1;
     }
     let length = bytes.len() as f64;
-    counts.iter().filter(|c| **c > 0).map(|c| f64::from(*c) / length).map(|p| -p * p.log2()).sum()
+    counts
+        .iter()
+        .filter(|c| **c > 0)
+        .map(|c| f64::from(*c) / length)
+        .map(|p| -p * p.log2())
+        .sum()
 }
 
 fn line_around(text: &[u8], start: usize, end: usize) -> &[u8] {
-    let from = text[..start].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let to = text[end..].iter().position(|b| *b == b'\n').map_or(text.len(), |at| end + at);
+    let from = text[..start]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
+    let to = text[end..]
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(text.len(), |at| end + at);
     &text[from..to]
 }
 
@@ -345,6 +444,9 @@ mod tests {
         assert_eq!(set.path_hits("keys/a.pem").count(), 1);
         assert_eq!(set.warnings().len(), 1);
         assert!(set.warnings()[0].rule == "t/broken");
-        assert_eq!(RuleSet::load(&[("x", "not toml [", true)]).warnings().len(), 1);
+        assert_eq!(
+            RuleSet::load(&[("x", "not toml [", true)]).warnings().len(),
+            1
+        );
     }
 }

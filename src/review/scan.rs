@@ -26,7 +26,11 @@ pub struct ScanLimits {
 
 impl Default for ScanLimits {
     fn default() -> Self {
-        Self { kept_bytes: 4 << 20, findings: 1_000, file_time: Duration::from_secs(5) }
+        Self {
+            kept_bytes: 4 << 20,
+            findings: 1_000,
+            file_time: Duration::from_secs(5),
+        }
     }
 }
 
@@ -67,7 +71,11 @@ struct Current {
 
 impl<'a> Scanner<'a> {
     /// A scanner; `cancelled` is asked once a hunk.
-    pub fn new(redactor: &'a Redactor, limits: ScanLimits, cancelled: &'a dyn Fn() -> bool) -> Self {
+    pub fn new(
+        redactor: &'a Redactor,
+        limits: ScanLimits,
+        cancelled: &'a dyn Fn() -> bool,
+    ) -> Self {
         Self {
             redactor,
             limits,
@@ -88,7 +96,11 @@ impl<'a> Scanner<'a> {
             }
         }
         self.out.findings.sort_by(|a, b| {
-            b.severity.cmp(&a.severity).then_with(|| a.file.cmp(&b.file)).then(a.line.cmp(&b.line)).then_with(|| a.rule.cmp(&b.rule))
+            b.severity
+                .cmp(&a.severity)
+                .then_with(|| a.file.cmp(&b.file))
+                .then(a.line.cmp(&b.line))
+                .then_with(|| a.rule.cmp(&b.rule))
         });
         self.out
     }
@@ -102,21 +114,35 @@ impl<'a> Scanner<'a> {
 
     /// Adds a finding once per rule, line and fingerprint.
     pub fn add(&mut self, finding: Finding) {
-        let place = format!("{}\0{}", finding.rule, finding.file.as_ref().map_or("", |f| f.raw()));
-        if !self.seen.insert((place, finding.line.unwrap_or(0), finding.fingerprint.clone())) {
+        let place = format!(
+            "{}\0{}",
+            finding.rule,
+            finding.file.as_ref().map_or("", |f| f.raw())
+        );
+        if !self.seen.insert((
+            place,
+            finding.line.unwrap_or(0),
+            finding.fingerprint.clone(),
+        )) {
             return;
         }
         if self.out.findings.len() < self.limits.findings {
             self.out.findings.push(finding);
         } else if !self.overflowed {
             self.overflowed = true;
-            let what = format!("more than {} findings; the rest is not listed", self.limits.findings);
+            let what = format!(
+                "more than {} findings; the rest is not listed",
+                self.limits.findings
+            );
             self.out.coverage.skip(&Untrusted::new("(findings)"), what);
         }
     }
 
     fn keep(&mut self, text: &str) {
-        let room = self.limits.kept_bytes.saturating_sub(self.out.redacted.len());
+        let room = self
+            .limits
+            .kept_bytes
+            .saturating_sub(self.out.redacted.len());
         if text.len() <= room {
             self.out.redacted.push_str(text);
         } else if let Some(current) = &mut self.current {
@@ -178,9 +204,24 @@ impl Sink for Scanner<'_> {
         } else {
             None
         };
-        let summary = FileSummary { path: shown.clone(), change: head.change, added: 0, removed: 0, binary: head.binary };
-        self.current = Some(Current { path: shown.clone(), began: Instant::now(), reason, summary, kept_all: true });
-        let old = head.old_path.as_ref().map_or_else(|| shown.raw().to_owned(), |o| self.redactor.text(o.raw()));
+        let summary = FileSummary {
+            path: shown.clone(),
+            change: head.change,
+            added: 0,
+            removed: 0,
+            binary: head.binary,
+        };
+        self.current = Some(Current {
+            path: shown.clone(),
+            began: Instant::now(),
+            reason,
+            summary,
+            kept_all: true,
+        });
+        let old = head
+            .old_path
+            .as_ref()
+            .map_or_else(|| shown.raw().to_owned(), |o| self.redactor.text(o.raw()));
         let word = match head.change {
             Change::Added => "new file\n",
             Change::Deleted => "deleted file\n",
@@ -189,11 +230,16 @@ impl Sink for Scanner<'_> {
             Change::Modified => "",
         };
         let binary = if head.binary { "binary\n" } else { "" };
-        self.keep(&format!("diff --git a/{old} b/{}\n{word}{binary}", shown.raw()));
+        self.keep(&format!(
+            "diff --git a/{old} b/{}\n{word}{binary}",
+            shown.raw()
+        ));
     }
 
     fn hunk(&mut self, hunk: &Hunk) {
-        let Some(current) = &mut self.current else { return };
+        let Some(current) = &mut self.current else {
+            return;
+        };
         if current.began.elapsed() > self.limits.file_time {
             current.reason = Some("it took longer than its time".into());
         }
@@ -229,9 +275,15 @@ impl Sink for Scanner<'_> {
     }
 
     fn file_end(&mut self, unread: Option<&'static str>) {
-        let Some(current) = self.current.take() else { return };
+        let Some(current) = self.current.take() else {
+            return;
+        };
         self.out.size.added = self.out.size.added.saturating_add(current.summary.added);
-        self.out.size.removed = self.out.size.removed.saturating_add(current.summary.removed);
+        self.out.size.removed = self
+            .out
+            .size
+            .removed
+            .saturating_add(current.summary.removed);
         match current.reason.or_else(|| unread.map(str::to_owned)) {
             Some(reason) => self.out.coverage.skip(&current.path, reason),
             None => self.out.coverage.files_seen += 1,
@@ -256,8 +308,16 @@ struct Joined {
 
 impl Joined {
     fn of(hunk: &Hunk, wanted: impl Fn(Side) -> bool) -> Self {
-        let mut joined = Self { text: Vec::new(), starts: Vec::new() };
-        for (index, line) in hunk.lines.iter().enumerate().filter(|(_, l)| wanted(l.side)) {
+        let mut joined = Self {
+            text: Vec::new(),
+            starts: Vec::new(),
+        };
+        for (index, line) in hunk
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| wanted(l.side))
+        {
             joined.starts.push((joined.text.len(), index));
             joined.text.extend_from_slice(&line.text);
             joined.text.push(b'\n');
@@ -267,7 +327,9 @@ impl Joined {
 
     fn line_at(&self, offset: usize) -> usize {
         let after = self.starts.partition_point(|(start, _)| *start <= offset);
-        self.starts.get(after.saturating_sub(1)).map_or(0, |(_, index)| *index)
+        self.starts
+            .get(after.saturating_sub(1))
+            .map_or(0, |(_, index)| *index)
     }
 }
 
@@ -276,7 +338,11 @@ impl Joined {
 fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<String> {
     // For each line, the byte ranges to hide and their mark (shown at the first of them).
     let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
-    let views: [fn(Side) -> bool; 3] = [|s| s == Side::Added, |s| s != Side::Removed, |s| s != Side::Added];
+    let views: [fn(Side) -> bool; 3] = [
+        |s| s == Side::Added,
+        |s| s != Side::Removed,
+        |s| s != Side::Added,
+    ];
     let has_removed = hunk.lines.iter().any(|l| l.side == Side::Removed);
     let has_context = hunk.lines.iter().any(|l| l.side == Side::Context);
     for (number, view) in views.into_iter().enumerate() {
@@ -287,15 +353,30 @@ fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<Strin
         for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
             let mut mark = Some(mark);
             for (position, (line_start, index)) in joined.starts.iter().enumerate() {
-                let line_end = joined.starts.get(position + 1).map_or(joined.text.len(), |(s, _)| *s) - 1;
+                let line_end = joined
+                    .starts
+                    .get(position + 1)
+                    .map_or(joined.text.len(), |(s, _)| *s)
+                    - 1;
                 if *line_start < end && start < line_end {
-                    let range = (start.max(*line_start) - line_start, end.min(line_end) - line_start);
-                    hidden[*index].push((range.0, range.1, mark.take().unwrap_or_else(|| "‹redacted›".to_owned())));
+                    let range = (
+                        start.max(*line_start) - line_start,
+                        end.min(line_end) - line_start,
+                    );
+                    hidden[*index].push((
+                        range.0,
+                        range.1,
+                        mark.take().unwrap_or_else(|| "‹redacted›".to_owned()),
+                    ));
                 }
             }
         }
     }
-    hunk.lines.iter().zip(hidden).map(|(line, ranges)| mask(line, ranges)).collect()
+    hunk.lines
+        .iter()
+        .zip(hidden)
+        .map(|(line, ranges)| mask(line, ranges))
+        .collect()
 }
 
 fn mask(line: &Line, mut ranges: Vec<(usize, usize, String)>) -> String {

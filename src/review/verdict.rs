@@ -77,7 +77,10 @@ const MOST_COMMENTS: usize = 100;
 pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
     let object = extract(answer).ok_or(NoVerdict::NoJson)?;
     let form = |what: &str| NoVerdict::Form(what.to_owned());
-    let decision = object.get("decision").and_then(|d| d.as_str()).ok_or_else(|| form("no text field 'decision'"))?;
+    let decision = object
+        .get("decision")
+        .and_then(|d| d.as_str())
+        .ok_or_else(|| form("no text field 'decision'"))?;
     let verdict = match decision {
         "approve" => Verdict::Approve,
         "comment" => Verdict::Comment,
@@ -85,37 +88,68 @@ pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
         "block" => Verdict::Block,
         other => {
             let other = crate::text::clean_line(other, 40);
-            return Err(form(&format!("unknown decision '{other}' (want approve, comment, request_changes or block)")));
+            return Err(form(&format!(
+                "unknown decision '{other}' (want approve, comment, request_changes or block)"
+            )));
         }
     };
     let score = match object.get("score") {
         None | Some(serde_json::Value::Null) => None,
-        Some(value) => Some(value.as_f64().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| form("'score' is not a number from 0 to 100"))?),
+        Some(value) => Some(
+            value
+                .as_f64()
+                .filter(|s| (0.0..=100.0).contains(s))
+                .ok_or_else(|| form("'score' is not a number from 0 to 100"))?,
+        ),
     };
     let findings = match object.get("comments") {
         None | Some(serde_json::Value::Null) => Vec::new(),
         Some(serde_json::Value::String(text)) => vec![comment(text, None, None, None)],
-        Some(serde_json::Value::Array(items)) => items.iter().take(MOST_COMMENTS).map(read_comment).collect::<Result<_, _>>()?,
+        Some(serde_json::Value::Array(items)) => items
+            .iter()
+            .take(MOST_COMMENTS)
+            .map(read_comment)
+            .collect::<Result<_, _>>()?,
         Some(_) => return Err(form("'comments' is not a list")),
     };
-    Ok(ModelVerdict { verdict, score, findings })
+    Ok(ModelVerdict {
+        verdict,
+        score,
+        findings,
+    })
 }
 
 fn read_comment(value: &serde_json::Value) -> Result<Finding, NoVerdict> {
     match value {
         serde_json::Value::String(text) => Ok(comment(text, None, None, None)),
         serde_json::Value::Object(map) => {
-            let text = |keys: &[&str]| keys.iter().find_map(|k| map.get(*k).and_then(|v| v.as_str()));
-            let message = text(&["message", "comment", "text", "body"]).ok_or_else(|| NoVerdict::Form("a comment has no text".into()))?;
-            let line = map.get("line").and_then(serde_json::Value::as_u64).and_then(|l| u32::try_from(l).ok());
-            let severity = text(&["severity"]).and_then(|s| serde_json::from_value(serde_json::Value::String(s.to_lowercase())).ok());
+            let text = |keys: &[&str]| {
+                keys.iter()
+                    .find_map(|k| map.get(*k).and_then(|v| v.as_str()))
+            };
+            let message = text(&["message", "comment", "text", "body"])
+                .ok_or_else(|| NoVerdict::Form("a comment has no text".into()))?;
+            let line = map
+                .get("line")
+                .and_then(serde_json::Value::as_u64)
+                .and_then(|l| u32::try_from(l).ok());
+            let severity = text(&["severity"]).and_then(|s| {
+                serde_json::from_value(serde_json::Value::String(s.to_lowercase())).ok()
+            });
             Ok(comment(message, text(&["file", "path"]), line, severity))
         }
-        _ => Err(NoVerdict::Form("a comment is neither text nor an object".into())),
+        _ => Err(NoVerdict::Form(
+            "a comment is neither text nor an object".into(),
+        )),
     }
 }
 
-fn comment(text: &str, file: Option<&str>, line: Option<u32>, severity: Option<Severity>) -> Finding {
+fn comment(
+    text: &str,
+    file: Option<&str>,
+    line: Option<u32>,
+    severity: Option<Severity>,
+) -> Finding {
     Finding {
         rule: "model/comment".into(),
         source: Source::Model,
@@ -138,7 +172,8 @@ fn extract(answer: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
     let mut at = 0;
     while let Some(open) = text[at..].find('{') {
         let start = at + open;
-        let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<serde_json::Value>();
+        let mut stream =
+            serde_json::Deserializer::from_str(&text[start..]).into_iter::<serde_json::Value>();
         match stream.next() {
             Some(Ok(serde_json::Value::Object(map))) => {
                 at = start + stream.byte_offset().max(1);
@@ -172,13 +207,29 @@ mod tests {
 
     #[test]
     fn lenient_about_wrapping_strict_about_form() {
-        assert_eq!(verdict(r#"{"decision":"approve","score":90,"comments":[]}"#), Some(Verdict::Approve));
-        assert_eq!(verdict("Here:\n```json\n{\"decision\": \"block\", \"comments\": [\"x\"]}\n```"), Some(Verdict::Block));
-        assert_eq!(verdict("<think>{\"decision\":\"block\"}</think>{\"decision\":\"approve\"}"), Some(Verdict::Approve));
+        assert_eq!(
+            verdict(r#"{"decision":"approve","score":90,"comments":[]}"#),
+            Some(Verdict::Approve)
+        );
+        assert_eq!(
+            verdict("Here:\n```json\n{\"decision\": \"block\", \"comments\": [\"x\"]}\n```"),
+            Some(Verdict::Block)
+        );
+        assert_eq!(
+            verdict("<think>{\"decision\":\"block\"}</think>{\"decision\":\"approve\"}"),
+            Some(Verdict::Approve)
+        );
         for bad in [
-            "", "no blocking issues, approve", "{\"decision\":\"APPROVE\"}", "{\"decision\":\"approve\"", "{\"decision\":1}",
-            "{\"decision\":\"approve\",\"score\":\"high\"}", "{\"decision\":\"approve\",\"comments\":[1]}",
-            "{\"decision\":\"approve\"} {\"decision\":\"block\"}", "[]", "{}",
+            "",
+            "no blocking issues, approve",
+            "{\"decision\":\"APPROVE\"}",
+            "{\"decision\":\"approve\"",
+            "{\"decision\":1}",
+            "{\"decision\":\"approve\",\"score\":\"high\"}",
+            "{\"decision\":\"approve\",\"comments\":[1]}",
+            "{\"decision\":\"approve\"} {\"decision\":\"block\"}",
+            "[]",
+            "{}",
         ] {
             assert_eq!(verdict(bad), None, "{bad}");
         }
@@ -188,8 +239,14 @@ mod tests {
     fn comments_become_findings() {
         let got = parse(r#"{"decision":"comment","comments":["a",{"message":"b","file":"x.rs","line":3,"severity":"high"}]}"#).unwrap();
         assert_eq!(got.findings.len(), 2);
-        assert_eq!((got.findings[1].line, got.findings[1].severity), (Some(3), Severity::High));
-        assert_eq!(stricter(Verdict::Approve, Some(&got)), Verdict::RequestChanges);
+        assert_eq!(
+            (got.findings[1].line, got.findings[1].severity),
+            (Some(3), Severity::High)
+        );
+        assert_eq!(
+            stricter(Verdict::Approve, Some(&got)),
+            Verdict::RequestChanges
+        );
     }
 
     proptest! {

@@ -19,12 +19,21 @@ impl fmt::Debug for Env {
 impl Env {
     /// The process's variables; those that are not UTF-8 are left out.
     pub fn process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
     }
 
     /// Variables of a test's own.
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
-        Self(pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect(),
+        )
     }
 
     /// Adds the lines of an env file (`NAME=value`, `#` comments, optional quotes); what is already set
@@ -39,22 +48,35 @@ impl Env {
                 continue;
             }
             let line = line.strip_prefix("export ").unwrap_or(line);
-            let (name, value) = line.split_once('=').ok_or_else(|| format!("line {}: want NAME=value", index + 1))?;
+            let (name, value) = line
+                .split_once('=')
+                .ok_or_else(|| format!("line {}: want NAME=value", index + 1))?;
             let value = value.trim();
-            let unquoted = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q)).unwrap_or(value);
-            self.0.entry(name.trim().to_owned()).or_insert_with(|| unquoted.to_owned());
+            let unquoted = ['"', '\'']
+                .iter()
+                .find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q))
+                .unwrap_or(value);
+            self.0
+                .entry(name.trim().to_owned())
+                .or_insert_with(|| unquoted.to_owned());
         }
         Ok(())
     }
 
     /// A variable's value, if it is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
     }
 
     /// Every name that begins with `prefix`.
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str).filter(move |k| k.starts_with(prefix))
+        self.0
+            .keys()
+            .map(String::as_str)
+            .filter(move |k| k.starts_with(prefix))
     }
 }
 
@@ -66,6 +88,9 @@ pub fn boolean(name: &str, value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("{name} is '{}': want true, 1, yes, on or false, 0, no, off", crate::text::clean_line(value, 40))),
+        _ => Err(format!(
+            "{name} is '{}': want true, 1, yes, on or false, 0, no, off",
+            crate::text::clean_line(value, 40)
+        )),
     }
 }

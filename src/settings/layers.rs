@@ -88,7 +88,12 @@ pub struct File<'a> {
 ///
 /// # Errors
 /// A sentence: file, line and column, or the variable, and what is wanted.
-pub fn load(user: Option<File<'_>>, workspace: Option<File<'_>>, env: &Env, flags: &[(&str, Value)]) -> Result<Loaded, String> {
+pub fn load(
+    user: Option<File<'_>>,
+    workspace: Option<File<'_>>,
+    env: &Env,
+    flags: &[(&str, Value)],
+) -> Result<Loaded, String> {
     let defaults = serde_json::to_value(Settings::default()).map_err(|e| e.to_string())?;
     let known: BTreeMap<String, Value> = flatten(&defaults);
     let mut merged = defaults;
@@ -96,27 +101,54 @@ pub fn load(user: Option<File<'_>>, workspace: Option<File<'_>>, env: &Env, flag
     let mut warnings = Vec::new();
     if let Some(file) = user {
         for (key, value) in read(&file)? {
-            put(&mut merged, &mut origins, &key, value, Origin::User(file.name.to_owned()));
+            put(
+                &mut merged,
+                &mut origins,
+                &key,
+                value,
+                Origin::User(file.name.to_owned()),
+            );
         }
     }
     if let Some(file) = workspace {
         for (key, value) in read(&file)? {
-            if NOT_FROM_WORKSPACE.iter().any(|k| key == *k || key.starts_with(&format!("{k}."))) {
-                warnings.push(format!("{}: {key} is ignored: only your own settings or the environment may set it", file.name));
+            if NOT_FROM_WORKSPACE
+                .iter()
+                .any(|k| key == *k || key.starts_with(&format!("{k}.")))
+            {
+                warnings.push(format!(
+                    "{}: {key} is ignored: only your own settings or the environment may set it",
+                    file.name
+                ));
                 continue;
             }
-            put(&mut merged, &mut origins, &key, value, Origin::Workspace(file.name.to_owned()));
+            put(
+                &mut merged,
+                &mut origins,
+                &key,
+                value,
+                Origin::Workspace(file.name.to_owned()),
+            );
         }
     }
     for (variable, key) in variables(&known, env) {
-        let Some(text) = env.get(&variable) else { continue };
+        let Some(text) = env.get(&variable) else {
+            continue;
+        };
         let value = typed(&variable, text, known.get(&key))?;
-        put(&mut merged, &mut origins, &key, value, Origin::Environment(variable));
+        put(
+            &mut merged,
+            &mut origins,
+            &key,
+            value,
+            Origin::Environment(variable),
+        );
     }
     for (key, value) in flags {
         put(&mut merged, &mut origins, key, value.clone(), Origin::Flag);
     }
-    let settings: Settings = serde_json::from_value(merged.clone()).map_err(|e| blame(&merged, &origins, &e.to_string()))?;
+    let settings: Settings = serde_json::from_value(merged.clone())
+        .map_err(|e| blame(&merged, &origins, &e.to_string()))?;
     settings.check()?;
     let effective = flatten(&serde_json::to_value(&settings).map_err(|e| e.to_string())?)
         .into_iter()
@@ -125,16 +157,26 @@ pub fn load(user: Option<File<'_>>, workspace: Option<File<'_>>, env: &Env, flag
             Effective { key, value, origin }
         })
         .collect();
-    Ok(Loaded { settings, effective, warnings })
+    Ok(Loaded {
+        settings,
+        effective,
+        warnings,
+    })
 }
 
 /// Parses a file strictly (unknown keys, doubles and types with line and column), then flattens it.
 fn read(file: &File<'_>) -> Result<BTreeMap<String, Value>, String> {
-    if file.text.lines().all(|l| l.trim().is_empty() || l.trim().starts_with('#')) {
+    if file
+        .text
+        .lines()
+        .all(|l| l.trim().is_empty() || l.trim().starts_with('#'))
+    {
         return Ok(BTreeMap::new());
     }
     let fail = |e: &serde_yaml::Error| {
-        let place = e.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
+        let place = e
+            .location()
+            .map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
         format!("{}{place}: {}", file.name, clean_line(&e.to_string(), 300))
     };
     serde_yaml::from_str::<Settings>(file.text).map_err(|e| fail(&e))?;
@@ -144,10 +186,17 @@ fn read(file: &File<'_>) -> Result<BTreeMap<String, Value>, String> {
 
 /// Which variables set which keys: those with names of their own last, so that they win.
 fn variables(known: &BTreeMap<String, Value>, env: &Env) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = known.keys().map(|key| (variable_of(key), key.clone())).collect();
+    let mut all: Vec<(String, String)> = known
+        .keys()
+        .map(|key| (variable_of(key), key.clone()))
+        .collect();
     let named: BTreeSet<&str> = NAMED.iter().map(|(_, key)| *key).collect();
     all.sort_by_key(|(_, key)| named.contains(key.as_str()));
-    all.extend(NAMED.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned())));
+    all.extend(
+        NAMED
+            .iter()
+            .map(|(name, key)| ((*name).to_owned(), (*key).to_owned())),
+    );
     all.retain(|(name, _)| env.get(name).is_some());
     all
 }
@@ -173,15 +222,25 @@ fn typed(name: &str, text: &str, default: Option<&Value>) -> Result<Value, Strin
     let shown = clean_line(text, 40);
     match default {
         Some(Value::Bool(_)) => boolean(name, text).map(Value::Bool),
-        Some(Value::Number(n)) if n.is_f64() => {
-            text.parse::<f64>().map(Value::from).map_err(|_| format!("{name} is '{shown}': want a number"))
-        }
-        Some(Value::Number(_)) => text.parse::<u64>().map(Value::from).map_err(|_| format!("{name} is '{shown}': want a whole number, 0 or more")),
+        Some(Value::Number(n)) if n.is_f64() => text
+            .parse::<f64>()
+            .map(Value::from)
+            .map_err(|_| format!("{name} is '{shown}': want a number")),
+        Some(Value::Number(_)) => text
+            .parse::<u64>()
+            .map(Value::from)
+            .map_err(|_| format!("{name} is '{shown}': want a whole number, 0 or more")),
         _ => Ok(Value::String(text.to_owned())),
     }
 }
 
-fn put(merged: &mut Value, origins: &mut BTreeMap<String, Origin>, key: &str, value: Value, origin: Origin) {
+fn put(
+    merged: &mut Value,
+    origins: &mut BTreeMap<String, Origin>,
+    key: &str,
+    value: Value,
+    origin: Origin,
+) {
     let mut at = merged;
     for part in key.split('.') {
         if !at.is_object() {
@@ -200,7 +259,11 @@ fn flatten(value: &Value) -> BTreeMap<String, Value> {
         match value {
             Value::Object(map) if !map.is_empty() => {
                 for (key, value) in map {
-                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    let key = if prefix.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{prefix}.{key}")
+                    };
                     walk(&key, value, out);
                 }
             }
@@ -220,9 +283,19 @@ fn blame(merged: &Value, origins: &BTreeMap<String, Origin>, error: &str) -> Str
     let flat = flatten(merged);
     for (key, origin) in origins.iter().rev() {
         let mut alone = serde_json::json!({});
-        put(&mut alone, &mut BTreeMap::new(), key, flat.get(key).cloned().unwrap_or(Value::Null), Origin::Default);
+        put(
+            &mut alone,
+            &mut BTreeMap::new(),
+            key,
+            flat.get(key).cloned().unwrap_or(Value::Null),
+            Origin::Default,
+        );
         if let Err(error) = serde_json::from_value::<Settings>(alone) {
-            return format!("{} ({key}): {}", origin.words(), clean_line(&error.to_string(), 200));
+            return format!(
+                "{} ({key}): {}",
+                origin.words(),
+                clean_line(&error.to_string(), 200)
+            );
         }
     }
     clean_line(error, 200)
@@ -243,21 +316,57 @@ mod tests {
     use super::*;
 
     fn with(user: &str, workspace: &str, env: Env) -> Result<Loaded, String> {
-        load(Some(File { name: "user", text: user }), Some(File { name: "bsm.yaml", text: workspace }), &env, &[])
+        load(
+            Some(File {
+                name: "user",
+                text: user,
+            }),
+            Some(File {
+                name: "bsm.yaml",
+                text: workspace,
+            }),
+            &env,
+            &[],
+        )
     }
 
     fn origin(loaded: &Loaded, key: &str) -> String {
-        loaded.effective.iter().find(|e| e.key == key).unwrap().origin.words()
+        loaded
+            .effective
+            .iter()
+            .find(|e| e.key == key)
+            .unwrap()
+            .origin
+            .words()
     }
 
     #[test]
     fn each_layer_wins_over_the_one_below() {
         let user = "breaker: {failures: 7, openMs: 2000}\nengine: {maxConcurrentRuns: 3}\n";
         let workspace = "breaker: {failures: 9}\npools: {openai: {limit: 4}}\n";
-        let loaded = with(user, workspace, Env::of([("BSM_BREAKER_OPEN_MS", "3000"), ("LOG_LEVEL", "debug")])).unwrap();
+        let loaded = with(
+            user,
+            workspace,
+            Env::of([("BSM_BREAKER_OPEN_MS", "3000"), ("LOG_LEVEL", "debug")]),
+        )
+        .unwrap();
         let s = &loaded.settings;
-        assert_eq!((s.breaker.failures, s.breaker.open_ms, s.engine.max_concurrent_runs), (9, 3_000, 3));
-        assert_eq!((s.pool("openai").limit, s.pool("perplexity").limit, s.logs.level.as_str()), (4, 5, "debug"));
+        assert_eq!(
+            (
+                s.breaker.failures,
+                s.breaker.open_ms,
+                s.engine.max_concurrent_runs
+            ),
+            (9, 3_000, 3)
+        );
+        assert_eq!(
+            (
+                s.pool("openai").limit,
+                s.pool("perplexity").limit,
+                s.logs.level.as_str()
+            ),
+            (4, 5, "debug")
+        );
         assert_eq!(origin(&loaded, "breaker.failures"), "bsm.yaml");
         assert_eq!(origin(&loaded, "breaker.openMs"), "$BSM_BREAKER_OPEN_MS");
         assert_eq!(origin(&loaded, "engine.maxConcurrentRuns"), "user");
@@ -267,18 +376,49 @@ mod tests {
     #[test]
     fn wrong_input_is_named_never_a_default() {
         let none = Env::default;
-        assert!(with("breaker:\n  failurs: 7\n", "", none()).unwrap_err().starts_with("user:2:3: "), "{:?}", with("breaker:\n  failurs: 7\n", "", none()));
-        assert!(with("", "breaker: {failures: many}\n", none()).unwrap_err().starts_with("bsm.yaml:1:"));
-        assert!(with("", "", Env::of([("SAFE_MODE", "maybe")])).unwrap_err().contains("SAFE_MODE"));
-        assert!(with("", "", Env::of([("BSM_RETRY_ATTEMPTS", "-1")])).unwrap_err().contains("BSM_RETRY_ATTEMPTS"));
-        assert!(with("", "", Env::of([("BSM_ENV", "prod")])).unwrap_err().contains("$BSM_ENV"));
-        assert!(with("retry: {attempts: 0}", "", none()).unwrap_err().contains("retry.attempts"));
+        assert!(
+            with("breaker:\n  failurs: 7\n", "", none())
+                .unwrap_err()
+                .starts_with("user:2:3: "),
+            "{:?}",
+            with("breaker:\n  failurs: 7\n", "", none())
+        );
+        assert!(
+            with("", "breaker: {failures: many}\n", none())
+                .unwrap_err()
+                .starts_with("bsm.yaml:1:")
+        );
+        assert!(
+            with("", "", Env::of([("SAFE_MODE", "maybe")]))
+                .unwrap_err()
+                .contains("SAFE_MODE")
+        );
+        assert!(
+            with("", "", Env::of([("BSM_RETRY_ATTEMPTS", "-1")]))
+                .unwrap_err()
+                .contains("BSM_RETRY_ATTEMPTS")
+        );
+        assert!(
+            with("", "", Env::of([("BSM_ENV", "prod")]))
+                .unwrap_err()
+                .contains("$BSM_ENV")
+        );
+        assert!(
+            with("retry: {attempts: 0}", "", none())
+                .unwrap_err()
+                .contains("retry.attempts")
+        );
         assert!(with("a: 1\na: 2\n", "", none()).is_err());
     }
 
     #[test]
     fn a_workspace_cannot_loosen_where_keys_go() {
-        let loaded = with("", "egress: allow_all\nkeyHosts: {OPENAI_API_KEY: [evil.example]}\n", Env::default()).unwrap();
+        let loaded = with(
+            "",
+            "egress: allow_all\nkeyHosts: {OPENAI_API_KEY: [evil.example]}\n",
+            Env::default(),
+        )
+        .unwrap();
         assert_eq!(loaded.settings.egress, super::super::Egress::DenyByDefault);
         assert!(loaded.settings.key_hosts.is_empty());
         assert_eq!(loaded.warnings.len(), 2);

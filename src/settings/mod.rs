@@ -64,7 +64,14 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { max_concurrent_runs: 8, step_timeout_ms: 120_000, runs_kept: 10_000, queue: 10_000, diff_kept_bytes: 1 << 20, prompt_bytes: 200_000 }
+        Self {
+            max_concurrent_runs: 8,
+            step_timeout_ms: 120_000,
+            runs_kept: 10_000,
+            queue: 10_000,
+            diff_kept_bytes: 1 << 20,
+            prompt_bytes: 200_000,
+        }
     }
 }
 
@@ -84,8 +91,16 @@ pub struct Caches {
 
 impl Default for Caches {
     fn default() -> Self {
-        let minutes = |ttl: u64| CacheSettings { ttl_ms: ttl * 60_000, ..CacheSettings::default() };
-        Self { agents: minutes(5), knowledge: minutes(10), registry: minutes(15), responses: minutes(10) }
+        let minutes = |ttl: u64| CacheSettings {
+            ttl_ms: ttl * 60_000,
+            ..CacheSettings::default()
+        };
+        Self {
+            agents: minutes(5),
+            knowledge: minutes(10),
+            registry: minutes(15),
+            responses: minutes(10),
+        }
     }
 }
 
@@ -107,7 +122,13 @@ pub struct Targets {
 
 impl Default for Targets {
     fn default() -> Self {
-        Self { p50_ms: 100.0, p99_ms: 300.0, error_rate: 0.001, cache_hit_rate: 0.95, throughput: 100.0 }
+        Self {
+            p50_ms: 100.0,
+            p99_ms: 300.0,
+            error_rate: 0.001,
+            cache_hit_rate: 0.95,
+            throughput: 100.0,
+        }
     }
 }
 
@@ -123,7 +144,10 @@ pub struct ConsoleSettings {
 
 impl Default for ConsoleSettings {
     fn default() -> Self {
-        Self { fps: 0, ascii: false }
+        Self {
+            fps: 0,
+            ascii: false,
+        }
     }
 }
 
@@ -141,7 +165,11 @@ pub struct Flags {
 
 impl Default for Flags {
     fn default() -> Self {
-        Self { async_file_io: true, circuit_breaker: true, cache_stampede_protection: true }
+        Self {
+            async_file_io: true,
+            circuit_breaker: true,
+            cache_stampede_protection: true,
+        }
     }
 }
 
@@ -197,10 +225,17 @@ impl Settings {
     /// The pool settings for a provider's pool.
     pub fn pool(&self, name: &str) -> PoolSettings {
         let built_in = match name {
-            "perplexity" => PoolSettings { limit: 5, ..PoolSettings::default() },
+            "perplexity" => PoolSettings {
+                limit: 5,
+                ..PoolSettings::default()
+            },
             _ => PoolSettings::default(),
         };
-        self.pools.get(name).or_else(|| self.pools.get("default")).copied().unwrap_or(built_in)
+        self.pools
+            .get(name)
+            .or_else(|| self.pools.get("default"))
+            .copied()
+            .unwrap_or(built_in)
     }
 
     /// True when nothing may leave the machine.
@@ -211,29 +246,52 @@ impl Settings {
     /// The first value that is out of its range, as a sentence.
     pub fn check(&self) -> Result<(), String> {
         let least = |name: &str, value: u64, least: u64| {
-            if value < least { Err(format!("{name} is {value}; it must be at least {least}")) } else { Ok(()) }
+            if value < least {
+                Err(format!("{name} is {value}; it must be at least {least}"))
+            } else {
+                Ok(())
+            }
         };
         let share = |name: &str, value: f64| {
-            if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(format!("{name} is {value}; it must be from 0 to 1")) }
+            if (0.0..=1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{name} is {value}; it must be from 0 to 1"))
+            }
         };
-        least("engine.maxConcurrentRuns", u64::from(self.engine.max_concurrent_runs), 1)?;
+        least(
+            "engine.maxConcurrentRuns",
+            u64::from(self.engine.max_concurrent_runs),
+            1,
+        )?;
         least("engine.stepTimeoutMs", self.engine.step_timeout_ms, 1)?;
         least("engine.runsKept", u64::from(self.engine.runs_kept), 1)?;
         least("engine.queue", u64::from(self.engine.queue), 1)?;
         least("breaker.failures", u64::from(self.breaker.failures), 1)?;
         least("breaker.windowMs", self.breaker.window_ms, 1_000)?;
-        least("breaker.halfOpenTrials", u64::from(self.breaker.half_open_trials), 1)?;
+        least(
+            "breaker.halfOpenTrials",
+            u64::from(self.breaker.half_open_trials),
+            1,
+        )?;
         least("retry.attempts", u64::from(self.retry.attempts), 1)?;
         least("logs.days", u64::from(self.logs.days), 1)?;
         for (name, pool) in &self.pools {
-            least(&format!("pools.{}.limit", crate::text::clean_line(name, 40)), u64::from(pool.limit), 1)?;
+            least(
+                &format!("pools.{}.limit", crate::text::clean_line(name, 40)),
+                u64::from(pool.limit),
+                1,
+            )?;
         }
         share("breaker.failureRate", self.breaker.failure_rate)?;
         share("retry.budgetRatio", self.retry.budget_ratio)?;
         share("targets.errorRate", self.targets.error_rate)?;
         share("targets.cacheHitRate", self.targets.cache_hit_rate)?;
         if self.console.fps > 120 {
-            return Err(format!("console.fps is {}; it must be at most 120", self.console.fps));
+            return Err(format!(
+                "console.fps is {}; it must be at most 120",
+                self.console.fps
+            ));
         }
         Ok(())
     }

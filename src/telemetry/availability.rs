@@ -16,7 +16,10 @@ pub struct Availability {
 impl Availability {
     /// Available since `now`.
     pub fn new(now: Instant) -> Self {
-        Self { origin: now, state: Mutex::new((Duration::ZERO, None)) }
+        Self {
+            origin: now,
+            state: Mutex::new((Duration::ZERO, None)),
+        }
     }
 
     /// Says whether the engine can do its work from `now` on.
@@ -42,7 +45,11 @@ impl Availability {
         let (down, since) = *lock(&self.state);
         let down = down + since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
         let up = self.uptime(now).as_secs_f64();
-        if up <= 0.0 { 100.0 } else { 100.0 * (1.0 - down.as_secs_f64() / up).clamp(0.0, 1.0) }
+        if up <= 0.0 {
+            100.0
+        } else {
+            100.0 * (1.0 - down.as_secs_f64() / up).clamp(0.0, 1.0)
+        }
     }
 }
 

@@ -55,12 +55,19 @@ pub struct Latency {
 impl Latency {
     /// An empty series.
     pub fn new(now: Instant) -> Self {
-        Self { core: Mutex::new(Core { origin: now, slots: Vec::with_capacity(SLOTS) }) }
+        Self {
+            core: Mutex::new(Core {
+                origin: now,
+                slots: Vec::with_capacity(SLOTS),
+            }),
+        }
     }
 
     /// Adds one duration.
     pub fn record(&self, took: Duration, now: Instant) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(MAX_US).clamp(1, MAX_US);
+        let us = u64::try_from(took.as_micros())
+            .unwrap_or(MAX_US)
+            .clamp(1, MAX_US);
         let mut core = lock(&self.core);
         let number = core.number(now);
         if core.slots.last().is_none_or(|s| s.number < number) {
@@ -84,12 +91,24 @@ impl Latency {
         let core = lock(&self.core);
         let newest = core.number(now);
         let oldest = (newest + 1).saturating_sub(SLOTS as u64);
-        let mut stats = LatencyStats { window_s: SLOTS as u64 * SLOT_SECONDS, ..LatencyStats::default() };
-        let Ok(mut all) = Histogram::<u32>::new_with_bounds(1, MAX_US, 2) else { return stats };
+        let mut stats = LatencyStats {
+            window_s: SLOTS as u64 * SLOT_SECONDS,
+            ..LatencyStats::default()
+        };
+        let Ok(mut all) = Histogram::<u32>::new_with_bounds(1, MAX_US, 2) else {
+            return stats;
+        };
         for number in oldest..=newest {
-            let slot = core.slots.iter().find(|s| s.number == number && !s.histogram.is_empty());
-            stats.p50_slots.push(slot.map(|s| s.histogram.value_at_quantile(0.5)));
-            stats.p99_slots.push(slot.map(|s| s.histogram.value_at_quantile(0.99)));
+            let slot = core
+                .slots
+                .iter()
+                .find(|s| s.number == number && !s.histogram.is_empty());
+            stats
+                .p50_slots
+                .push(slot.map(|s| s.histogram.value_at_quantile(0.5)));
+            stats
+                .p99_slots
+                .push(slot.map(|s| s.histogram.value_at_quantile(0.99)));
             if let Some(slot) = slot {
                 let _ = all.add(&slot.histogram);
             }
@@ -121,13 +140,19 @@ mod tests {
         for ms in 1..20 {
             series.record(Duration::from_millis(ms), start);
         }
-        assert_eq!((series.stats(start).count, series.stats(start).p50_us), (19, None));
+        assert_eq!(
+            (series.stats(start).count, series.stats(start).p50_us),
+            (19, None)
+        );
         for ms in 20..=100 {
             series.record(Duration::from_millis(ms), start + Duration::from_secs(15));
         }
         let stats = series.stats(start + Duration::from_secs(15));
         let near = |got: Option<u64>, want: u64| got.is_some_and(|g| g.abs_diff(want) <= want / 50);
-        assert!(near(stats.p50_us, 50_000) && near(stats.p99_us, 99_000), "{stats:?}");
+        assert!(
+            near(stats.p50_us, 50_000) && near(stats.p99_us, 99_000),
+            "{stats:?}"
+        );
         assert_eq!(stats.p50_slots.len(), 2);
         let later = series.stats(start + Duration::from_secs(305));
         assert_eq!(later.count, 81);

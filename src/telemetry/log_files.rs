@@ -31,7 +31,11 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), days: 7, max_bytes: 256 << 20 }
+        Self {
+            level: "info".into(),
+            days: 7,
+            max_bytes: 256 << 20,
+        }
     }
 }
 
@@ -64,7 +68,8 @@ impl LogGuard {
 /// # Errors
 /// A sentence: the level cannot be read, the file cannot be made, or a log is already running.
 pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuard, String> {
-    let filter = EnvFilter::try_new(&settings.level).map_err(|e| format!("log level '{}': {e}", settings.level))?;
+    let filter = EnvFilter::try_new(&settings.level)
+        .map_err(|e| format!("log level '{}': {e}", settings.level))?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("bsm")
@@ -79,17 +84,30 @@ pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuar
         left: settings.max_bytes.saturating_sub(folder_bytes(dir)),
         drops: Arc::clone(&byte_drops),
     };
-    let (writer, worker): (NonBlocking, WorkerGuard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(16_384).thread_name("bsm-log").finish(writer);
+    let (writer, worker): (NonBlocking, WorkerGuard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(16_384)
+        .thread_name("bsm-log")
+        .finish(writer);
     let queue_drops = writer.error_counter();
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(writer);
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
         .try_init()
         .map_err(|e| format!("logging was already started: {e}"))?;
-    Ok(LogGuard { _worker: worker, filter: handle, queue_drops, byte_drops })
+    Ok(LogGuard {
+        _worker: worker,
+        filter: handle,
+        queue_drops,
+        byte_drops,
+    })
 }
 
 /// Scrubs each line and stops at the byte allowance. Runs on the appender's own thread.
@@ -134,7 +152,9 @@ mod tests {
             left: 40,
             drops: Arc::clone(&drops),
         };
-        writer.write_all("{\"m\":\"hunter2 \u{202e}\"}\n".as_bytes()).unwrap();
+        writer
+            .write_all("{\"m\":\"hunter2 \u{202e}\"}\n".as_bytes())
+            .unwrap();
         writer.write_all(&[b'x'; 60]).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "{\"m\":\"*** \\u202e\"}\n");
         assert_eq!(drops.load(Relaxed), 1);

@@ -55,7 +55,11 @@ const MOST_READ: u64 = 64 << 20;
 /// The newest matching lines, oldest of them first.
 pub fn read(dir: &Path, filter: &LogFilter) -> io::Result<Vec<LogLine>> {
     let mut files: Vec<PathBuf> = match std::fs::read_dir(dir) {
-        Ok(entries) => entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect(),
+        Ok(entries) => entries
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.extension().is_some_and(|e| e == "jsonl"))
+            .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
@@ -93,8 +97,18 @@ fn backwards(path: &Path, budget: &mut u64, mut each: impl FnMut(&str) -> bool) 
         end = start;
         chunk.extend_from_slice(&tail);
         // The first line of the chunk may have begun earlier; it waits for the chunk before.
-        let complete_from = if start == 0 { 0 } else { chunk.iter().position(|b| *b == b'\n').map_or(chunk.len(), |at| at + 1) };
-        for line in chunk[complete_from..].rsplit(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+        let complete_from = if start == 0 {
+            0
+        } else {
+            chunk
+                .iter()
+                .position(|b| *b == b'\n')
+                .map_or(chunk.len(), |at| at + 1)
+        };
+        for line in chunk[complete_from..]
+            .rsplit(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+        {
             if !each(&String::from_utf8_lossy(line)) {
                 return Ok(());
             }
@@ -110,28 +124,57 @@ fn backwards(path: &Path, budget: &mut u64, mut each: impl FnMut(&str) -> bool) 
 
 /// Parses one line; a line that is not ours (cut by a crash) is skipped.
 pub fn parse(line: &str) -> Option<LogLine> {
-    let serde_json::Value::Object(mut map) = serde_json::from_str(line).ok()? else { return None };
-    let mut take = |key: &str| map.shift_remove(key).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+    let serde_json::Value::Object(mut map) = serde_json::from_str(line).ok()? else {
+        return None;
+    };
+    let mut take = |key: &str| {
+        map.shift_remove(key)
+            .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+    };
     let at = take("timestamp")?;
     let level = take("level")?;
     let target = take("target").unwrap_or_default();
     let message = take("message").unwrap_or_default();
     let (run, correlation) = (take("run"), take("corr"));
-    let fields = map.iter().map(|(k, v)| format!("{k}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned)));
+    let fields = map.iter().map(|(k, v)| {
+        format!(
+            "{k}={}",
+            v.as_str().map_or_else(|| v.to_string(), str::to_owned)
+        )
+    });
     let fields = fields.collect::<Vec<_>>().join(" ");
-    Some(LogLine { at, level, target, message: message.into(), run, correlation, fields: fields.into() })
+    Some(LogLine {
+        at,
+        level,
+        target,
+        message: message.into(),
+        run,
+        correlation,
+        fields: fields.into(),
+    })
 }
 
 /// True when the line passes the filter.
 pub fn matches(line: &LogLine, filter: &LogFilter) -> bool {
     let same = |want: &Option<String>, got: &Option<String>| want.is_none() || want == got;
-    let agent = filter.agent.as_ref().is_none_or(|a| line.fields.raw().contains(&format!("agent={a}")));
+    let agent = filter
+        .agent
+        .as_ref()
+        .is_none_or(|a| line.fields.raw().contains(&format!("agent={a}")));
     let text = filter.text.as_ref().is_none_or(|t| {
         let t = t.to_lowercase();
-        line.message.raw().to_lowercase().contains(&t) || line.fields.raw().to_lowercase().contains(&t)
+        line.message.raw().to_lowercase().contains(&t)
+            || line.fields.raw().to_lowercase().contains(&t)
     });
-    let level = filter.level.as_ref().is_none_or(|least| severity(&line.level) <= severity(least));
-    same(&filter.run, &line.run) && same(&filter.correlation, &line.correlation) && agent && text && level
+    let level = filter
+        .level
+        .as_ref()
+        .is_none_or(|least| severity(&line.level) <= severity(least));
+    same(&filter.run, &line.run)
+        && same(&filter.correlation, &line.correlation)
+        && agent
+        && text
+        && level
 }
 
 fn severity(level: &str) -> u8 {
@@ -152,17 +195,46 @@ mod tests {
     fn newest_matching_lines_across_files_and_chunks() {
         let dir = tempfile::tempdir().unwrap();
         let line = |i: usize, level: &str, pad: usize| {
-            format!(r#"{{"timestamp":"t{i}","level":"{level}","message":"m{i}{}","target":"bsm","run":"r{}","agent":"a"}}"#, "x".repeat(pad), i % 2)
+            format!(
+                r#"{{"timestamp":"t{i}","level":"{level}","message":"m{i}{}","target":"bsm","run":"r{}","agent":"a"}}"#,
+                "x".repeat(pad),
+                i % 2
+            )
         };
-        let write = |name: &str, lines: Vec<String>| std::fs::write(dir.path().join(name), lines.join("\n") + "\n").unwrap();
-        write("bsm.2026-01-01.jsonl", (0..50).map(|i| line(i, "INFO", 10)).collect());
-        write("bsm.2026-01-02.jsonl", (50..2_000).map(|i| line(i, if i % 100 == 0 { "ERROR" } else { "INFO" }, 200)).collect());
-        let filter = LogFilter { run: Some("r1".into()), limit: 3, ..LogFilter::default() };
-        let ats: Vec<_> = read(dir.path(), &filter).unwrap().into_iter().map(|l| l.at).collect();
+        let write = |name: &str, lines: Vec<String>| {
+            std::fs::write(dir.path().join(name), lines.join("\n") + "\n").unwrap()
+        };
+        write(
+            "bsm.2026-01-01.jsonl",
+            (0..50).map(|i| line(i, "INFO", 10)).collect(),
+        );
+        write(
+            "bsm.2026-01-02.jsonl",
+            (50..2_000)
+                .map(|i| line(i, if i % 100 == 0 { "ERROR" } else { "INFO" }, 200))
+                .collect(),
+        );
+        let filter = LogFilter {
+            run: Some("r1".into()),
+            limit: 3,
+            ..LogFilter::default()
+        };
+        let ats: Vec<_> = read(dir.path(), &filter)
+            .unwrap()
+            .into_iter()
+            .map(|l| l.at)
+            .collect();
         assert_eq!(ats, ["t1995", "t1997", "t1999"]);
-        let errors = LogFilter { level: Some("error".into()), limit: 100, ..LogFilter::default() };
+        let errors = LogFilter {
+            level: Some("error".into()),
+            limit: 100,
+            ..LogFilter::default()
+        };
         assert_eq!(read(dir.path(), &errors).unwrap().len(), 19);
-        let all = LogFilter { limit: usize::MAX, ..LogFilter::default() };
+        let all = LogFilter {
+            limit: usize::MAX,
+            ..LogFilter::default()
+        };
         assert_eq!(read(dir.path(), &all).unwrap().len(), 2_000);
         assert!(read(&dir.path().join("none"), &all).unwrap().is_empty());
     }

@@ -41,7 +41,13 @@ pub struct Rate {
 impl Rate {
     /// Nothing counted yet.
     pub fn new(now: Instant) -> Self {
-        Self { core: Mutex::new(Core { origin: now, counts: VecDeque::new(), total: 0 }) }
+        Self {
+            core: Mutex::new(Core {
+                origin: now,
+                counts: VecDeque::new(),
+                total: 0,
+            }),
+        }
     }
 
     /// One event.
@@ -53,7 +59,11 @@ impl Rate {
             Some((at, count)) if *at == second => *count = count.saturating_add(1),
             _ => core.counts.push_back((second, 1)),
         }
-        while core.counts.front().is_some_and(|(at, _)| at + SECONDS + 1 < second) {
+        while core
+            .counts
+            .front()
+            .is_some_and(|(at, _)| at + SECONDS + 1 < second)
+        {
             core.counts.pop_front();
         }
     }
@@ -70,7 +80,11 @@ impl Rate {
             }
         }
         let mean = |part: &[u32]| {
-            if part.is_empty() { 0.0 } else { part.iter().map(|c| f64::from(*c)).sum::<f64>() / part.len() as f64 }
+            if part.is_empty() {
+                0.0
+            } else {
+                part.iter().map(|c| f64::from(*c)).sum::<f64>() / part.len() as f64
+            }
         };
         let recent = seconds.len().saturating_sub(NOW_SECONDS as usize);
         RateStats {
@@ -98,7 +112,10 @@ mod tests {
             }
         }
         let stats = rate.stats(start + Duration::from_secs(10));
-        assert_eq!((stats.peak, stats.average, stats.now, stats.total), (10.0, 5.5, 8.0, 55));
+        assert_eq!(
+            (stats.peak, stats.average, stats.now, stats.total),
+            (10.0, 5.5, 8.0, 55)
+        );
         assert_eq!(rate.stats(start + Duration::from_secs(100)).peak, 0.0);
     }
 }

@@ -30,14 +30,24 @@ pub struct Resources {
 impl Resources {
     /// A sampler for this process and the given state directory.
     pub fn new(state: PathBuf) -> Self {
-        Self { system: System::new().ok(), pid: sysinfo::get_current_pid().ok(), state }
+        Self {
+            system: System::new().ok(),
+            pid: sysinfo::get_current_pid().ok(),
+            state,
+        }
     }
 
     /// One sample; CPU is measured since the one before.
     pub fn sample(&mut self) -> ResourceStats {
-        let mut stats = ResourceStats { disk_mb: megabytes(folder_bytes(&self.state)), ..ResourceStats::default() };
+        let mut stats = ResourceStats {
+            disk_mb: megabytes(folder_bytes(&self.state)),
+            ..ResourceStats::default()
+        };
         if let (Some(pid), Some(system)) = (self.pid, &mut self.system) {
-            let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+            let kind = ProcessRefreshKind::nothing()
+                .with_cpu()
+                .with_memory()
+                .without_tasks();
             system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
             if let Some(process) = system.process(pid) {
                 stats.cpu_percent = process.cpu_usage().round().max(0.0) as u32;
@@ -54,14 +64,23 @@ fn megabytes(bytes: u64) -> u32 {
 
 /// Bytes of the files in a folder and one level below it (journal, logs, reports).
 pub fn folder_bytes(path: &std::path::Path) -> u64 {
-    let files = |dir: &std::path::Path| std::fs::read_dir(dir).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let files = |dir: &std::path::Path| {
+        std::fs::read_dir(dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
     files(path)
         .iter()
         .map(|entry| match entry.metadata() {
             Ok(meta) if meta.is_file() => meta.len(),
-            Ok(meta) if meta.is_dir() => {
-                files(&entry.path()).iter().filter_map(|e| e.metadata().ok()).filter(std::fs::Metadata::is_file).map(|m| m.len()).sum()
-            }
+            Ok(meta) if meta.is_dir() => files(&entry.path())
+                .iter()
+                .filter_map(|e| e.metadata().ok())
+                .filter(std::fs::Metadata::is_file)
+                .map(|m| m.len())
+                .sum(),
             _ => 0,
         })
         .sum()

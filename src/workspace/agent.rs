@@ -10,13 +10,41 @@ use crate::text::Untrusted;
 
 /// Actions an agent may name; another one is a warning.
 pub const KNOWN_ACTIONS: &[&str] = &[
-    "create_file", "review_pr", "request_changes", "approve_pr", "create_review_comment", "generate_fix_suggestion",
-    "scan_vulnerabilities", "block_pr", "alert_security_team", "generate_security_report", "suggest_fixes", "auto_merge",
-    "manual_review_request", "run_tests", "deploy_staging", "rollback_merge", "validate_structure", "cleanup_stale_prs",
-    "archive_old_issues", "optimize_database", "generate_health_report", "audit_configuration", "validate_guards",
-    "check_api_routes", "verify_ui_config", "generate_audit_report", "audit_ios_ui", "validate_mobile_api_contract",
-    "check_safe_area_support", "test_keyboard_behavior", "generate_ios_report", "update_file", "review_repository",
-    "generate_repository_report", "suggest_improvements",
+    "create_file",
+    "review_pr",
+    "request_changes",
+    "approve_pr",
+    "create_review_comment",
+    "generate_fix_suggestion",
+    "scan_vulnerabilities",
+    "block_pr",
+    "alert_security_team",
+    "generate_security_report",
+    "suggest_fixes",
+    "auto_merge",
+    "manual_review_request",
+    "run_tests",
+    "deploy_staging",
+    "rollback_merge",
+    "validate_structure",
+    "cleanup_stale_prs",
+    "archive_old_issues",
+    "optimize_database",
+    "generate_health_report",
+    "audit_configuration",
+    "validate_guards",
+    "check_api_routes",
+    "verify_ui_config",
+    "generate_audit_report",
+    "audit_ios_ui",
+    "validate_mobile_api_contract",
+    "check_safe_area_support",
+    "test_keyboard_behavior",
+    "generate_ios_report",
+    "update_file",
+    "review_repository",
+    "generate_repository_report",
+    "suggest_improvements",
 ];
 
 /// An agent. Only `id` is mandatory; unknown fields are ignored.
@@ -145,7 +173,9 @@ pub struct Expose {
 impl Agent {
     /// The rule packs it decides by.
     pub fn decides_by(&self, pack: &str) -> bool {
-        self.packs.as_ref().is_none_or(|packs| packs.iter().any(|p| p == pack))
+        self.packs
+            .as_ref()
+            .is_none_or(|packs| packs.iter().any(|p| p == pack))
     }
 
     /// The task its models are routed by: as the file says, else guessed from its id.
@@ -179,7 +209,10 @@ fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
 
 /// True for `^[a-z0-9-]+$` of a sensible length.
 pub fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 #[derive(Deserialize)]
@@ -193,7 +226,12 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
     let help = "Make it {\"agents\": [\"file.yaml\", …]}.";
     let Some((index, _)) = super::read::<Index>(root, INDEX, help, problems) else {
         if !root.exists(Path::new(INDEX)) {
-            problems.push(Problem::warning(INDEX, None, "no list of agents", "Write data/agents/index.json, or run `bsm init` elsewhere to see one."));
+            problems.push(Problem::warning(
+                INDEX,
+                None,
+                "no list of agents",
+                "Write data/agents/index.json, or run `bsm init` elsewhere to see one.",
+            ));
         }
         return Vec::new();
     };
@@ -201,27 +239,66 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
     for name in index.agents {
         let file = format!("data/agents/{name}");
         if !root.exists(Path::new(&file)) && !name.contains("..") {
-            problems.push(Problem::error(INDEX, None, format!("{name} is listed but is not there"), "Add the file or take its name out of the list."));
+            problems.push(Problem::error(
+                INDEX,
+                None,
+                format!("{name} is listed but is not there"),
+                "Add the file or take its name out of the list.",
+            ));
             continue;
         }
         let help = "Mend the YAML at this place; the other agents are loaded.";
-        let Some((mut agent, text)) = super::read::<Agent>(root, &file, help, problems) else { continue };
+        let Some((mut agent, text)) = super::read::<Agent>(root, &file, help, problems) else {
+            continue;
+        };
         if !is_id(&agent.id) {
-            let message = format!("id '{}' is not ^[a-z0-9-]+$", crate::text::clean_line(&agent.id, 60));
-            problems.push(Problem::error(&file, locate::key(&text, "id"), message, "Use lower-case letters, digits and dashes."));
+            let message = format!(
+                "id '{}' is not ^[a-z0-9-]+$",
+                crate::text::clean_line(&agent.id, 60)
+            );
+            problems.push(Problem::error(
+                &file,
+                locate::key(&text, "id"),
+                message,
+                "Use lower-case letters, digits and dashes.",
+            ));
             continue;
         }
         if agents.iter().any(|a| a.id == agent.id) {
-            problems.push(Problem::error(&file, locate::key(&text, "id"), format!("id {} is used twice", agent.id), "Give each agent its own id."));
+            problems.push(Problem::error(
+                &file,
+                locate::key(&text, "id"),
+                format!("id {} is used twice", agent.id),
+                "Give each agent its own id.",
+            ));
             continue;
         }
-        for action in agent.actions.iter().filter(|a| !KNOWN_ACTIONS.contains(&a.as_str())) {
+        for action in agent
+            .actions
+            .iter()
+            .filter(|a| !KNOWN_ACTIONS.contains(&a.as_str()))
+        {
             let message = format!("unknown action '{}'", crate::text::clean_line(action, 60));
-            problems.push(Problem::warning(&file, locate::key(&text, "actions"), message, "Known actions are listed in the documentation of agents."));
+            problems.push(Problem::warning(
+                &file,
+                locate::key(&text, "actions"),
+                message,
+                "Known actions are listed in the documentation of agents.",
+            ));
         }
-        for pack in agent.packs.iter().flatten().filter(|p| !crate::review::packs::names().any(|n| n == p.as_str())) {
+        for pack in agent
+            .packs
+            .iter()
+            .flatten()
+            .filter(|p| !crate::review::packs::names().any(|n| n == p.as_str()))
+        {
             let message = format!("unknown rule pack '{}'", crate::text::clean_line(pack, 60));
-            problems.push(Problem::error(&file, locate::key(&text, "packs"), message, "Packs: secrets, security, governance, quality, hidden-text."));
+            problems.push(Problem::error(
+                &file,
+                locate::key(&text, "packs"),
+                message,
+                "Packs: secrets, security, governance, quality, hidden-text.",
+            ));
         }
         // A file written for the first implementation names no packs: an agent we know keeps its own.
         if agent.packs.is_none() {

@@ -53,23 +53,36 @@ struct Parsed {
 }
 
 fn text(path: &str) -> &'static str {
-    FILES.iter().find(|(p, _)| *p == path).map_or("", |(_, t)| t)
+    FILES
+        .iter()
+        .find(|(p, _)| *p == path)
+        .map_or("", |(_, t)| t)
 }
 
 fn parsed() -> &'static Parsed {
     static PARSED: OnceLock<Parsed> = OnceLock::new();
     PARSED.get_or_init(|| {
         let mut problems = Vec::new();
-        fn read<T: serde::de::DeserializeOwned + Default>(path: &str, problems: &mut Vec<Problem>) -> T {
+        fn read<T: serde::de::DeserializeOwned + Default>(
+            path: &str,
+            problems: &mut Vec<Problem>,
+        ) -> T {
             serde_yaml::from_str(text(path)).unwrap_or_else(|error| {
-                problems.push(Problem::error(path, None, error.to_string(), "This build is broken; report it."));
+                problems.push(Problem::error(
+                    path,
+                    None,
+                    error.to_string(),
+                    "This build is broken; report it.",
+                ));
                 T::default()
             })
         }
         let registry: Registry = read("agents/registry.yaml", &mut problems);
         let events = read("agents/events.yaml", &mut problems);
         let models = read("agents/models.yaml", &mut problems);
-        let files = FILES.iter().filter(|(p, _)| p.starts_with("data/agents/") && p.ends_with(".yaml"));
+        let files = FILES
+            .iter()
+            .filter(|(p, _)| p.starts_with("data/agents/") && p.ends_with(".yaml"));
         let agents = files
             .map(|(path, _)| {
                 let mut agent: Agent = read(path, &mut problems);
@@ -77,7 +90,13 @@ fn parsed() -> &'static Parsed {
                 Arc::new(agent)
             })
             .collect();
-        Parsed { registry, events, models, agents, problems }
+        Parsed {
+            registry,
+            events,
+            models,
+            agents,
+            problems,
+        }
     })
 }
 
@@ -99,13 +118,22 @@ pub fn agent(id: &str) -> Option<&'static Arc<Agent>> {
 /// The built-in knowledge.
 pub fn knowledge() -> Knowledge {
     let name = "data/knowledge/review-policy.md";
-    Knowledge { documents: vec![Document { name: "review-policy.md".into(), text: text(name).into() }], failures: Vec::new() }
+    Knowledge {
+        documents: vec![Document {
+            name: "review-policy.md".into(),
+            text: text(name).into(),
+        }],
+        failures: Vec::new(),
+    }
 }
 
 /// The whole of it.
 pub fn workspace() -> Workspace {
     let parsed = parsed();
-    let all: String = FILES.iter().map(|(path, text)| format!("{path}\0{text}")).collect();
+    let all: String = FILES
+        .iter()
+        .map(|(path, text)| format!("{path}\0{text}"))
+        .collect();
     Workspace {
         root: None,
         name: "built-in".into(),

@@ -86,20 +86,43 @@ impl EventTable {
 /// Loads the table; where it is absent or broken, the built-in one (with a problem in the second case).
 pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> EventTable {
     let help = "Mend the YAML at this place; until then the built-in events are used.";
-    let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else { return built_in::events() };
+    let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else {
+        return built_in::events();
+    };
     if table.version != 1 {
         let message = format!("version {} is not known", table.version);
-        problems.push(Problem::error(FILE, locate::key(&text, "version"), message, "Write `version: 1`."));
+        problems.push(Problem::error(
+            FILE,
+            locate::key(&text, "version"),
+            message,
+            "Write `version: 1`.",
+        ));
     }
     for (name, rule) in &mut table.events {
         if rule.agents.is_empty() {
-            let message = format!("event {} selects no agent", crate::text::clean_line(name, 80));
-            problems.push(Problem::error(FILE, locate::key(&text, name), message, "Name at least one agent."));
+            let message = format!(
+                "event {} selects no agent",
+                crate::text::clean_line(name, 80)
+            );
+            problems.push(Problem::error(
+                FILE,
+                locate::key(&text, name),
+                message,
+                "Name at least one agent.",
+            ));
         }
         if rule.schedule.is_some() && trust != Trust::Trusted {
             rule.schedule = None;
-            let message = format!("the schedule of {} is ignored: the workspace is not trusted", crate::text::clean_line(name, 80));
-            problems.push(Problem::warning(FILE, locate::key(&text, name), message, "Look at it, then run `bsm trust`."));
+            let message = format!(
+                "the schedule of {} is ignored: the workspace is not trusted",
+                crate::text::clean_line(name, 80)
+            );
+            problems.push(Problem::warning(
+                FILE,
+                locate::key(&text, name),
+                message,
+                "Look at it, then run `bsm trust`.",
+            ));
         }
     }
     if !table.events.contains_key("default")

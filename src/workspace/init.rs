@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use super::built_in::FILES;
 use crate::files::{FileError, Root};
 
-const EXTRA: &[(&str, &str)] =
-    &[("bsm.yaml", include_str!("../../assets/bsm.yaml")), (".gitignore", include_str!("../../assets/workspace.gitignore"))];
+const EXTRA: &[(&str, &str)] = &[
+    ("bsm.yaml", include_str!("../../assets/bsm.yaml")),
+    (
+        ".gitignore",
+        include_str!("../../assets/workspace.gitignore"),
+    ),
+];
 
 /// Writes the files that are not there yet; returns those written and those left alone.
 ///

@@ -38,18 +38,29 @@ const MOST: usize = 200;
 /// # Errors
 /// When the folder cannot be opened, or its index cannot be read.
 pub fn load(root: Option<&Path>) -> Result<Knowledge, String> {
-    let Some(root) = root else { return Ok(super::built_in::knowledge()) };
+    let Some(root) = root else {
+        return Ok(super::built_in::knowledge());
+    };
     let root = Root::open(root).map_err(|e| e.to_string())?;
     let index = match root.read_text(Path::new("data/knowledge/index.json"), super::LARGEST_FILE) {
-        Ok(text) => serde_json::from_str::<Index>(&text).map_err(|e| format!("data/knowledge/index.json: {e}"))?,
+        Ok(text) => serde_json::from_str::<Index>(&text)
+            .map_err(|e| format!("data/knowledge/index.json: {e}"))?,
         Err(FileError::NotFound(_)) => return Ok(Knowledge::default()),
         Err(error) => return Err(error.to_string()),
     };
     let mut knowledge = Knowledge::default();
     for name in index.documents.into_iter().take(MOST) {
-        match root.read_text(&Path::new("data/knowledge").join(&name), super::LARGEST_FILE) {
-            Ok(text) => knowledge.documents.push(Document { name: name.into(), text: text.into() }),
-            Err(error) => knowledge.failures.push(crate::text::clean_line(&error.to_string(), 200)),
+        match root.read_text(
+            &Path::new("data/knowledge").join(&name),
+            super::LARGEST_FILE,
+        ) {
+            Ok(text) => knowledge.documents.push(Document {
+                name: name.into(),
+                text: text.into(),
+            }),
+            Err(error) => knowledge
+                .failures
+                .push(crate::text::clean_line(&error.to_string(), 200)),
         }
     }
     Ok(knowledge)

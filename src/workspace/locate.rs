@@ -10,10 +10,19 @@ pub type Place = Option<(u32, u32)>;
 /// (dotted for nested ones).
 pub fn in_item(text: &str, list: &str, index: usize, key: &str) -> Place {
     let lines: Vec<&str> = text.lines().collect();
-    let top = lines.iter().position(|l| l.trim_end() == format!("{list}:") || l.starts_with(&format!("{list}: ")))?;
-    let mut items = lines.iter().enumerate().skip(top + 1).filter(|(_, l)| l.trim_start().starts_with("- "));
+    let top = lines
+        .iter()
+        .position(|l| l.trim_end() == format!("{list}:") || l.starts_with(&format!("{list}: ")))?;
+    let mut items = lines
+        .iter()
+        .enumerate()
+        .skip(top + 1)
+        .filter(|(_, l)| l.trim_start().starts_with("- "));
     let indent = items.clone().next().map(|(_, l)| indent(l))?;
-    let mut starts = items.by_ref().filter(|(_, l)| self::indent(l) == indent).map(|(at, _)| at);
+    let mut starts = items
+        .by_ref()
+        .filter(|(_, l)| self::indent(l) == indent)
+        .map(|(at, _)| at);
     let start = starts.nth(index)?;
     let end = starts.next().unwrap_or(lines.len());
     Some(key_in(&lines, start, end, key).unwrap_or((number(start), indent as u32 + 1)))

@@ -76,7 +76,10 @@ impl Problem {
 
     /// A warning at a place.
     pub fn warning(file: &str, place: Place, message: impl Into<String>, help: &str) -> Self {
-        Self { severity: Level::Warning, ..Self::error(file, place, message, help) }
+        Self {
+            severity: Level::Warning,
+            ..Self::error(file, place, message, help)
+        }
     }
 
     /// `file:line:column: message`, harmless.
@@ -86,7 +89,11 @@ impl Problem {
             (Some(line), None) => format!(":{line}"),
             _ => String::new(),
         };
-        format!("{}{place}: {}", crate::text::clean_line(&self.file, 200), self.message.line(400))
+        format!(
+            "{}{place}: {}",
+            crate::text::clean_line(&self.file, 200),
+            self.message.line(400)
+        )
     }
 }
 
@@ -117,7 +124,9 @@ impl Workspace {
     /// Loads the workspace at `root`, or the built-in one. Never fails as a whole, except when the
     /// folder itself cannot be opened.
     pub fn load(root: Option<&Path>, trusted: &trust::TrustStore) -> Result<Self, FileError> {
-        let Some(path) = root else { return Ok(built_in::workspace()) };
+        let Some(path) = root else {
+            return Ok(built_in::workspace());
+        };
         let root = Root::open(path)?;
         let mut problems = Vec::new();
         let policy_hash = trust::policy_hash(&root);
@@ -136,7 +145,9 @@ impl Workspace {
         let events = events::load(&root, trust, &mut problems);
         let models = models::load(&root, trust, &mut problems);
         let name = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        let name = name.file_name().map_or_else(|| "workspace".into(), |n| n.to_string_lossy().into_owned());
+        let name = name
+            .file_name()
+            .map_or_else(|| "workspace".into(), |n| n.to_string_lossy().into_owned());
         let mut workspace = Self {
             root: Some(path.to_path_buf()),
             name,
@@ -159,9 +170,20 @@ impl Workspace {
     /// This version with the parts that broke taken from the last good one; true when there were any.
     #[must_use]
     pub fn keeping_good(mut self, old: &Self) -> (Self, bool) {
-        let broken = |file: &str| self.problems.iter().any(|p| p.severity == Level::Error && p.file == file && p.line.is_some());
-        let (events, models, registry) = (broken(events::FILE), broken(models::FILE), broken(registry::FILE));
-        let agents = self.problems.iter().any(|p| p.severity == Level::Error && p.file.starts_with("data/agents/"));
+        let broken = |file: &str| {
+            self.problems
+                .iter()
+                .any(|p| p.severity == Level::Error && p.file == file && p.line.is_some())
+        };
+        let (events, models, registry) = (
+            broken(events::FILE),
+            broken(models::FILE),
+            broken(registry::FILE),
+        );
+        let agents = self
+            .problems
+            .iter()
+            .any(|p| p.severity == Level::Error && p.file.starts_with("data/agents/"));
         let mut kept = false;
         if events && self.events != old.events {
             self.events = old.events.clone();
@@ -193,35 +215,62 @@ impl Workspace {
 
     /// How many of its problems are errors.
     pub fn errors(&self) -> usize {
-        self.problems.iter().filter(|p| p.severity == Level::Error).count()
+        self.problems
+            .iter()
+            .filter(|p| p.severity == Level::Error)
+            .count()
     }
 
     /// True when `path` looks like a workspace.
     pub fn is_workspace(path: &Path) -> bool {
-        ["agents/registry.yaml", "agents/events.yaml", "data/agents/index.json", "bsm.yaml"].iter().any(|f| path.join(f).is_file())
+        [
+            "agents/registry.yaml",
+            "agents/events.yaml",
+            "data/agents/index.json",
+            "bsm.yaml",
+        ]
+        .iter()
+        .any(|f| path.join(f).is_file())
     }
 
     /// The nearest workspace at or above `from`.
     pub fn find(from: &Path) -> Option<PathBuf> {
-        from.ancestors().find(|p| Self::is_workspace(p)).map(Path::to_path_buf)
+        from.ancestors()
+            .find(|p| Self::is_workspace(p))
+            .map(Path::to_path_buf)
     }
 }
 
 /// Reads and parses one YAML or JSON file; what is wrong becomes a problem. A missing file is `None`
 /// without a word.
-pub(crate) fn read<T: serde::de::DeserializeOwned>(root: &Root, file: &str, help: &str, problems: &mut Vec<Problem>) -> Option<(T, String)> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
+    root: &Root,
+    file: &str,
+    help: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(T, String)> {
     let text = match root.read_text(Path::new(file), LARGEST_FILE) {
         Ok(text) => text,
         Err(error) if error.is_missing() => return None,
         Err(error) => {
-            problems.push(Problem::error(file, None, error.to_string(), "Put a plain, readable file there, or take its name out of the list."));
+            problems.push(Problem::error(
+                file,
+                None,
+                error.to_string(),
+                "Put a plain, readable file there, or take its name out of the list.",
+            ));
             return None;
         }
     };
     match serde_yaml::from_str(&text) {
         Ok(value) => Some((value, text)),
         Err(error) => {
-            let place = error.location().map(|at| (u32::try_from(at.line()).unwrap_or(0), u32::try_from(at.column()).unwrap_or(0)));
+            let place = error.location().map(|at| {
+                (
+                    u32::try_from(at.line()).unwrap_or(0),
+                    u32::try_from(at.column()).unwrap_or(0),
+                )
+            });
             problems.push(Problem::error(file, place, error.to_string(), help));
             None
         }

@@ -44,7 +44,12 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect_ms: 5_000, first_token_ms: 30_000, idle_ms: 15_000, total_ms: 30_000 }
+        Self {
+            connect_ms: 5_000,
+            first_token_ms: 30_000,
+            idle_ms: 15_000,
+            total_ms: 30_000,
+        }
     }
 }
 
@@ -156,9 +161,21 @@ pub struct ModelTable {
 impl ModelTable {
     /// The candidates for a task, in order, without doubles: what is wanted, the route, their
     /// fallbacks, the default.
-    pub fn candidates(&self, wanted: Option<&str>, task: &str, complexity: &str, fall_back: bool) -> Vec<String> {
-        let route = self.routes.get(task).and_then(|r| r.get(complexity).or_else(|| r.get("any")));
-        let first = wanted.map(str::to_owned).into_iter().chain(route.into_iter().flatten().cloned());
+    pub fn candidates(
+        &self,
+        wanted: Option<&str>,
+        task: &str,
+        complexity: &str,
+        fall_back: bool,
+    ) -> Vec<String> {
+        let route = self
+            .routes
+            .get(task)
+            .and_then(|r| r.get(complexity).or_else(|| r.get("any")));
+        let first = wanted
+            .map(str::to_owned)
+            .into_iter()
+            .chain(route.into_iter().flatten().cloned());
         let mut names: Vec<String> = Vec::new();
         let mut push = |name: String| {
             if !names.contains(&name) {
@@ -187,10 +204,17 @@ impl ModelTable {
 /// Loads the table; where it is absent or broken, the built-in one.
 pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTable {
     let help = "Mend the YAML at this place; until then the built-in models are used.";
-    let Some((mut table, text)) = super::read::<ModelTable>(root, FILE, help, problems) else { return built_in::models() };
+    let Some((mut table, text)) = super::read::<ModelTable>(root, FILE, help, problems) else {
+        return built_in::models();
+    };
     if table.version != 1 {
         let message = format!("version {} is not known", table.version);
-        problems.push(Problem::error(FILE, locate::key(&text, "version"), message, "Write `version: 1`."));
+        problems.push(Problem::error(
+            FILE,
+            locate::key(&text, "version"),
+            message,
+            "Write `version: 1`.",
+        ));
     }
     let built_in = built_in::models();
     if trust == Trust::Trusted {
@@ -198,24 +222,56 @@ pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTabl
     } else {
         for (name, provider) in &table.providers {
             if built_in.providers.get(name) != Some(provider) {
-                let message = format!("provider {} is ignored: the workspace is not trusted", crate::text::clean_line(name, 60));
+                let message = format!(
+                    "provider {} is ignored: the workspace is not trusted",
+                    crate::text::clean_line(name, 60)
+                );
                 let help = "Its address and key names take effect after you looked at them and ran `bsm trust`.";
-                problems.push(Problem::warning(FILE, locate::key(&text, name), message, help));
+                problems.push(Problem::warning(
+                    FILE,
+                    locate::key(&text, name),
+                    message,
+                    help,
+                ));
             }
         }
         table.providers = built_in.providers;
     }
     for (name, model) in &table.models {
         if !table.providers.contains_key(&model.provider) {
-            let message = format!("model {} names provider {}, which is not there", crate::text::clean_line(name, 60), crate::text::clean_line(&model.provider, 60));
-            problems.push(Problem::warning(FILE, locate::key(&text, name), message, "Add the provider, or name another."));
+            let message = format!(
+                "model {} names provider {}, which is not there",
+                crate::text::clean_line(name, 60),
+                crate::text::clean_line(&model.provider, 60)
+            );
+            problems.push(Problem::warning(
+                FILE,
+                locate::key(&text, name),
+                message,
+                "Add the provider, or name another.",
+            ));
         }
     }
-    let named = table.routes.values().flat_map(BTreeMap::values).flatten().chain(table.fallbacks.values().flatten()).chain([&table.default]);
-    let unknown: std::collections::BTreeSet<&String> = named.filter(|n| !table.models.contains_key(*n)).collect();
+    let named = table
+        .routes
+        .values()
+        .flat_map(BTreeMap::values)
+        .flatten()
+        .chain(table.fallbacks.values().flatten())
+        .chain([&table.default]);
+    let unknown: std::collections::BTreeSet<&String> =
+        named.filter(|n| !table.models.contains_key(*n)).collect();
     for name in unknown {
-        let message = format!("model {} is named but not described under models", crate::text::clean_line(name, 60));
-        problems.push(Problem::warning(FILE, locate::key(&text, "models"), message, "Describe it, or take its name out of routes and fallbacks."));
+        let message = format!(
+            "model {} is named but not described under models",
+            crate::text::clean_line(name, 60)
+        );
+        problems.push(Problem::warning(
+            FILE,
+            locate::key(&text, "models"),
+            message,
+            "Describe it, or take its name out of routes and fallbacks.",
+        ));
     }
     table
 }

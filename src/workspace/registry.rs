@@ -13,7 +13,9 @@ use crate::files::Root;
 pub const FILE: &str = "agents/registry.yaml";
 
 /// Contexts an agent may have.
-pub const CONTEXTS: &[&str] = &["chat", "api", "github", "ci", "system", "security", "mobile"];
+pub const CONTEXTS: &[&str] = &[
+    "chat", "api", "github", "ci", "system", "security", "mobile",
+];
 
 /// The registry.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -88,7 +90,9 @@ impl Registry {
 
     /// Where the registry has the agent, its values win.
     pub fn apply_to(&self, agent: &mut Agent) {
-        let Some(entry) = self.entry(&agent.id) else { return };
+        let Some(entry) = self.entry(&agent.id) else {
+            return;
+        };
         if let Some(safety) = &entry.safety {
             agent.safety = safety.clone();
         }
@@ -114,7 +118,8 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Option<Registry> {
         problems.push(Problem::warning(FILE, None, "no governance registry", help));
         return None;
     }
-    let (registry, text) = super::read::<Registry>(root, FILE, "Mend the YAML at this place.", problems)?;
+    let (registry, text) =
+        super::read::<Registry>(root, FILE, "Mend the YAML at this place.", problems)?;
     check(&registry, &text, problems);
     Some(registry)
 }
@@ -122,13 +127,23 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Option<Registry> {
 fn check(registry: &Registry, text: &str, problems: &mut Vec<Problem>) {
     let mut ids: Vec<&str> = Vec::new();
     if registry.agents.is_empty() {
-        problems.push(Problem::warning(FILE, locate::key(text, "agents"), "the registry has no agents", "List the agents under `agents:`."));
+        problems.push(Problem::warning(
+            FILE,
+            locate::key(text, "agents"),
+            "the registry has no agents",
+            "List the agents under `agents:`.",
+        ));
     }
     for (index, entry) in registry.agents.iter().enumerate() {
         let id = entry.id.as_deref().unwrap_or("(without id)");
         let mut wrong = |key: &str, what: &str, help: &str| {
             let message = format!("{}: {what}", crate::text::clean_line(id, 64));
-            problems.push(Problem::error(FILE, in_item(text, "agents", index, key), message, help));
+            problems.push(Problem::error(
+                FILE,
+                in_item(text, "agents", index, key),
+                message,
+                help,
+            ));
         };
         for (key, present) in [
             ("id", entry.id.is_some()),
@@ -142,11 +157,19 @@ fn check(registry: &Registry, text: &str, problems: &mut Vec<Problem>) {
             ("healthcheck", entry.healthcheck.is_some()),
         ] {
             if !present {
-                wrong(key, &format!("'{key}' is missing"), "Every agent of the registry must have it.");
+                wrong(
+                    key,
+                    &format!("'{key}' is missing"),
+                    "Every agent of the registry must have it.",
+                );
             }
         }
         if entry.id.as_deref().is_some_and(|id| !is_id(id)) {
-            wrong("id", "the id is not ^[a-z0-9-]+$", "Use lower-case letters, digits and dashes.");
+            wrong(
+                "id",
+                "the id is not ^[a-z0-9-]+$",
+                "Use lower-case letters, digits and dashes.",
+            );
         }
         if ids.contains(&id) {
             wrong("id", "the id is used twice", "Give each agent its own id.");
@@ -158,62 +181,136 @@ fn check(registry: &Registry, text: &str, problems: &mut Vec<Problem>) {
 
 fn check_entry(entry: &Entry, wrong: &mut dyn FnMut(&str, &str, &str)) {
     let one_of = |value: &str, allowed: &[&str]| allowed.contains(&value);
-    if entry.category.as_deref().is_some_and(|c| !one_of(c, &["conversational", "infra", "system", "security", "audit"])) {
-        wrong("category", "unknown category", "Use conversational, infra, system, security or audit.");
+    if entry.category.as_deref().is_some_and(|c| {
+        !one_of(
+            c,
+            &["conversational", "infra", "system", "security", "audit"],
+        )
+    }) {
+        wrong(
+            "category",
+            "unknown category",
+            "Use conversational, infra, system, security or audit.",
+        );
     }
     if let Some(contexts) = &entry.contexts {
         if contexts.allowed.is_empty() {
-            wrong("contexts.allowed", "no context is allowed", "Allow at least one.");
+            wrong(
+                "contexts.allowed",
+                "no context is allowed",
+                "Allow at least one.",
+            );
         }
         if contexts.allowed.iter().any(|c| !one_of(c, CONTEXTS)) {
-            wrong("contexts.allowed", "unknown context", "Use chat, api, github, ci, system, security, mobile.");
+            wrong(
+                "contexts.allowed",
+                "unknown context",
+                "Use chat, api, github, ci, system, security, mobile.",
+            );
         }
     }
     let safety = entry.safety.as_ref().map_or("safe", |s| s.mode.as_str());
     if !one_of(safety, &["safe", "restricted", "destructive"]) {
-        wrong("safety.mode", "unknown safety mode", "Use safe, restricted or destructive.");
+        wrong(
+            "safety.mode",
+            "unknown safety mode",
+            "Use safe, restricted or destructive.",
+        );
     }
-    if safety == "destructive" && entry.contexts.as_ref().is_some_and(|c| c.allowed.iter().any(|c| c == "mobile")) {
-        wrong("contexts.allowed", "a destructive agent in context mobile", "Take mobile out, or make it safe.");
+    if safety == "destructive"
+        && entry
+            .contexts
+            .as_ref()
+            .is_some_and(|c| c.allowed.iter().any(|c| c == "mobile"))
+    {
+        wrong(
+            "contexts.allowed",
+            "a destructive agent in context mobile",
+            "Take mobile out, or make it safe.",
+        );
     }
     let approval = entry.approval.clone().unwrap_or_default();
     if let Some(risk) = &entry.risk {
         if !one_of(&risk.level, &["low", "medium", "high", "critical"]) {
-            wrong("risk.level", "unknown risk level", "Use low, medium, high or critical.");
+            wrong(
+                "risk.level",
+                "unknown risk level",
+                "Use low, medium, high or critical.",
+            );
         }
         if risk.rationale.raw().chars().count() < 10 {
-            wrong("risk.rationale", "the rationale has fewer than 10 characters", "Say in a sentence why the risk is what it is.");
+            wrong(
+                "risk.rationale",
+                "the rationale has fewer than 10 characters",
+                "Say in a sentence why the risk is what it is.",
+            );
         }
         if one_of(&risk.level, &["high", "critical"]) && !approval.required {
-            wrong("approval.required", "high risk without approval", "Set approval.required and name approvers.");
+            wrong(
+                "approval.required",
+                "high risk without approval",
+                "Set approval.required and name approvers.",
+            );
         }
     }
     if entry.approval.is_some() {
         if !one_of(&approval.kind, &["none", "manual", "automated"]) {
-            wrong("approval.type", "unknown approval type", "Use none, manual or automated.");
+            wrong(
+                "approval.type",
+                "unknown approval type",
+                "Use none, manual or automated.",
+            );
         }
         if approval.required && approval.kind != "none" && approval.approvers.is_empty() {
-            wrong("approval.approvers", "approval is required but nobody may give it", "Name at least one approver.");
+            wrong(
+                "approval.approvers",
+                "approval is required but nobody may give it",
+                "Name at least one approver.",
+            );
         }
     }
-    if entry.expose.as_ref().is_some_and(|e| e.internal_only && e.selectable) {
-        wrong("expose", "internal_only and selectable at once", "Set selectable to false.");
+    if entry
+        .expose
+        .as_ref()
+        .is_some_and(|e| e.internal_only && e.selectable)
+    {
+        wrong(
+            "expose",
+            "internal_only and selectable at once",
+            "Set selectable to false.",
+        );
     }
     if let Some(startup) = &entry.startup {
         if startup.auto_start {
-            wrong("startup.auto_start", "auto_start must be false", "Agents start on events only.");
+            wrong(
+                "startup.auto_start",
+                "auto_start must be false",
+                "Agents start on events only.",
+            );
         }
         let known = |p: &String| one_of(p, &["development", "staging", "production"]);
         if startup.allowed_profiles.is_empty() || !startup.allowed_profiles.iter().all(known) {
-            wrong("startup.allowed_profiles", "no profile, or an unknown one", "Use development, staging, production.");
+            wrong(
+                "startup.allowed_profiles",
+                "no profile, or an unknown one",
+                "Use development, staging, production.",
+            );
         }
     }
     if let (Some(check), Some(id)) = (&entry.healthcheck, &entry.id) {
         if check.endpoint != format!("/api/agents/{id}/health") {
-            wrong("healthcheck.endpoint", "the endpoint is not /api/agents/<id>/health", "Use the agent's own id in it.");
+            wrong(
+                "healthcheck.endpoint",
+                "the endpoint is not /api/agents/<id>/health",
+                "Use the agent's own id in it.",
+            );
         }
         if !(30..=300).contains(&check.interval_seconds) {
-            wrong("healthcheck.interval_seconds", "the interval is not 30 to 300 s", "Choose one in that range.");
+            wrong(
+                "healthcheck.interval_seconds",
+                "the interval is not 30 to 300 s",
+                "Choose one in that range.",
+            );
         }
     }
 }

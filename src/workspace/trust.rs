@@ -37,13 +37,21 @@ pub struct TrustStore {
 impl TrustStore {
     /// Reads the list; an absent or unreadable one trusts nobody.
     pub fn load() -> Self {
-        let Some(path) = file() else { return Self::default() };
-        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        let Some(path) = file() else {
+            return Self::default();
+        };
+        std::fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Whether the workspace at `path`, with this policy, is trusted.
     pub fn of(&self, path: &Path, policy_hash: &str) -> Trust {
-        match std::fs::canonicalize(path).ok().and_then(|p| self.trusted.get(&p)) {
+        match std::fs::canonicalize(path)
+            .ok()
+            .and_then(|p| self.trusted.get(&p))
+        {
             Some(hash) if hash == policy_hash => Trust::Trusted,
             Some(_) => Trust::Changed,
             None => Trust::Untrusted,
@@ -52,10 +60,14 @@ impl TrustStore {
 
     /// Trusts (or no longer trusts) the workspace at `path` as it is now, and saves the list.
     pub fn set(&mut self, path: &Path, trusted: bool) -> Result<(), StateError> {
-        let io = |source| StateError::Io { path: path.to_path_buf(), source };
+        let io = |source| StateError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
         let canonical = std::fs::canonicalize(path).map_err(io)?;
         if trusted {
-            let root = Root::open(&canonical).map_err(|e| io(std::io::Error::other(e.to_string())))?;
+            let root =
+                Root::open(&canonical).map_err(|e| io(std::io::Error::other(e.to_string())))?;
             self.trusted.insert(canonical, policy_hash(&root));
         } else {
             self.trusted.remove(&canonical);
@@ -64,17 +76,23 @@ impl TrustStore {
         state::create_private(&home)?;
         let text = serde_json::to_vec_pretty(self).map_err(|e| io(std::io::Error::other(e)))?;
         let root = Root::open(&home).map_err(|e| io(std::io::Error::other(e.to_string())))?;
-        root.write_atomic(Path::new("trusted.json"), &text, 0o600).map_err(|e| io(std::io::Error::other(e.to_string())))
+        root.write_atomic(Path::new("trusted.json"), &text, 0o600)
+            .map_err(|e| io(std::io::Error::other(e.to_string())))
     }
 }
 
 fn file() -> Option<PathBuf> {
-    state::state_home().ok().map(|home| home.join("trusted.json"))
+    state::state_home()
+        .ok()
+        .map(|home| home.join("trusted.json"))
 }
 
 /// A hash over the files that decide: settings, agents, registry, events, models, ignores.
 pub fn policy_hash(root: &Root) -> String {
-    let mut names: Vec<PathBuf> = ["bsm.yaml", ".bsmignore", ".gitleaks.toml"].iter().map(PathBuf::from).collect();
+    let mut names: Vec<PathBuf> = ["bsm.yaml", ".bsmignore", ".gitleaks.toml"]
+        .iter()
+        .map(PathBuf::from)
+        .collect();
     for folder in ["agents", "data/agents"] {
         let files = root.list(Path::new(folder)).unwrap_or_default();
         names.extend(files.into_iter().map(|f| Path::new(folder).join(f)));

@@ -25,16 +25,17 @@ impl WorkspaceWatcher {
     /// When the system cannot watch (no more watches, no such folder): say so and go on without.
     pub fn start(root: &Path) -> Result<Self, notify::Error> {
         let (sender, changes) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let matters = match event {
-                Ok(event) => !matches!(event.kind, EventKind::Access(_)),
-                Err(_) => true,
-            };
-            if matters {
-                // One waiting change is enough; a full channel means that it is there.
-                let _ = sender.try_send(());
-            }
-        })?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                let matters = match event {
+                    Ok(event) => !matches!(event.kind, EventKind::Access(_)),
+                    Err(_) => true,
+                };
+                if matters {
+                    // One waiting change is enough; a full channel means that it is there.
+                    let _ = sender.try_send(());
+                }
+            })?;
         for folder in ["agents", "data/agents", "data/knowledge"] {
             let path = root.join(folder);
             if path.is_dir() {
@@ -42,7 +43,10 @@ impl WorkspaceWatcher {
             }
         }
         watcher.watch(root, RecursiveMode::NonRecursive)?;
-        Ok(Self { _watcher: watcher, changes })
+        Ok(Self {
+            _watcher: watcher,
+            changes,
+        })
     }
 
     /// Waits for the next change and until the files are quiet; false when watching ended.

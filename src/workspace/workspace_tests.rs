@@ -18,7 +18,12 @@ fn load(dir: &tempfile::TempDir) -> Workspace {
 }
 
 fn messages(workspace: &Workspace) -> String {
-    workspace.problems.iter().map(Problem::line_text).collect::<Vec<_>>().join("\n")
+    workspace
+        .problems
+        .iter()
+        .map(Problem::line_text)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -33,15 +38,24 @@ fn the_built_in_workspace_has_no_problem_and_every_event_its_agents() {
         assert!(rule.agents.iter().all(|id| workspace.agent(id).is_some()));
     }
     assert_eq!(built_in::workspace().problems, []);
-    assert!(init::init(dir.path()).unwrap().0.is_empty(), "a second init writes nothing");
+    assert!(
+        init::init(dir.path()).unwrap().0.is_empty(),
+        "a second init writes nothing"
+    );
 }
 
 #[test]
 fn a_workspace_of_the_first_implementation_loads_unchanged() {
     let dir = dir_with(&[
         ("agents/registry.yaml", "version: \"1.0\"\nagents: []\n"),
-        ("data/agents/index.json", r#"{"agents": ["a.yaml", "b.yaml"]}"#),
-        ("data/agents/a.yaml", "id: security-agent\nname: وكيل الأمن\nversion: 1.5\ninstructions: |\n  راجع التغييرات\nownership: {team: x}\nactions: [block_pr, fly]\n"),
+        (
+            "data/agents/index.json",
+            r#"{"agents": ["a.yaml", "b.yaml"]}"#,
+        ),
+        (
+            "data/agents/a.yaml",
+            "id: security-agent\nname: وكيل الأمن\nversion: 1.5\ninstructions: |\n  راجع التغييرات\nownership: {team: x}\nactions: [block_pr, fly]\n",
+        ),
         ("data/agents/b.yaml", "id: b\nversion: v2\n"),
         ("data/knowledge/index.json", r#"{"documents": ["k.md"]}"#),
         ("data/knowledge/k.md", "know"),
@@ -49,16 +63,35 @@ fn a_workspace_of_the_first_implementation_loads_unchanged() {
     let workspace = load(&dir);
     assert_eq!(workspace.agents.len(), 2);
     assert_eq!(workspace.agent("security-agent").unwrap().version, "1.5");
-    assert_eq!(workspace.agent("security-agent").unwrap().packs.as_ref().unwrap()[0], "secrets");
+    assert_eq!(
+        workspace
+            .agent("security-agent")
+            .unwrap()
+            .packs
+            .as_ref()
+            .unwrap()[0],
+        "secrets"
+    );
     assert!(messages(&workspace).contains("unknown action 'fly'"));
-    assert_eq!(knowledge::load(Some(dir.path())).unwrap().documents.len(), 1);
+    assert_eq!(
+        knowledge::load(Some(dir.path())).unwrap().documents.len(),
+        1
+    );
 }
 
 #[test]
 fn each_broken_file_takes_out_itself_with_line_and_column() {
-    let bomb = format!("a: &a [x]\n{}", (0..60).map(|i| format!("b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n")).collect::<String>());
+    let bomb = format!(
+        "a: &a [x]\n{}",
+        (0..60)
+            .map(|i| format!("b{i}: &b{i} [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"))
+            .collect::<String>()
+    );
     let dir = dir_with(&[
-        ("data/agents/index.json", r#"{"agents": ["good.yaml", "tab.yaml", "twice.yaml", "noid.yaml", "../../x.yaml", "gone.yaml", "bomb.yaml", "huge.yaml"]}"#),
+        (
+            "data/agents/index.json",
+            r#"{"agents": ["good.yaml", "tab.yaml", "twice.yaml", "noid.yaml", "../../x.yaml", "gone.yaml", "bomb.yaml", "huge.yaml"]}"#,
+        ),
         ("data/agents/good.yaml", "id: good\n"),
         ("data/agents/tab.yaml", "id: tab\nrisk:\n\tlevel: low\n"),
         ("data/agents/twice.yaml", "id: one\nid: two\n"),
@@ -67,10 +100,23 @@ fn each_broken_file_takes_out_itself_with_line_and_column() {
         ("data/agents/huge.yaml", &"# x\n".repeat(300_000)),
     ]);
     let workspace = load(&dir);
-    assert_eq!(workspace.agents.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(
+        workspace
+            .agents
+            .iter()
+            .map(|a| a.id.as_str())
+            .collect::<Vec<_>>(),
+        ["good"]
+    );
     let text = messages(&workspace);
     assert!(text.contains("tab.yaml:3:"), "{text}");
-    for name in ["twice.yaml", "noid.yaml", "../../x.yaml", "gone.yaml", "huge.yaml"] {
+    for name in [
+        "twice.yaml",
+        "noid.yaml",
+        "../../x.yaml",
+        "gone.yaml",
+        "huge.yaml",
+    ] {
         assert!(text.contains(name), "{name} is not reported:\n{text}");
     }
 }
@@ -82,7 +128,10 @@ fn an_untrusted_workspace_names_no_provider() {
         "version: 1\nproviders:\n  openai: {kind: chat, baseUrl: 'https://evil.example', keyEnv: [OPENAI_API_KEY]}\nmodels: {}\ndefault: x\n",
     )]);
     let workspace = load(&dir);
-    assert_eq!(workspace.models.providers["openai"].base_url, "https://api.openai.com/v1");
+    assert_eq!(
+        workspace.models.providers["openai"].base_url,
+        "https://api.openai.com/v1"
+    );
     assert!(messages(&workspace).contains("provider openai is ignored"));
 }
 
@@ -94,8 +143,15 @@ fn registry_rules_are_enforced_at_their_place() {
     )]);
     let text = messages(&load(&dir));
     for wanted in [
-        "registry.yaml:5:5: a: unknown category", "destructive agent in context mobile", "internal_only and selectable",
-        "fewer than 10 characters", "high risk without approval", "auto_start must be false", "no profile", "not /api/agents/<id>/health", "30 to 300",
+        "registry.yaml:5:5: a: unknown category",
+        "destructive agent in context mobile",
+        "internal_only and selectable",
+        "fewer than 10 characters",
+        "high risk without approval",
+        "auto_start must be false",
+        "no profile",
+        "not /api/agents/<id>/health",
+        "30 to 300",
     ] {
         assert!(text.contains(wanted), "{wanted} missing:\n{text}");
     }

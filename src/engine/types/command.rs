@@ -30,7 +30,10 @@ impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => serializer.serialize_str(text),
-            Err(_) => BlobForm::Base64 { base64: STANDARD.encode(&self.0) }.serialize(serializer),
+            Err(_) => BlobForm::Base64 {
+                base64: STANDARD.encode(&self.0),
+            }
+            .serialize(serializer),
         }
     }
 }
@@ -39,7 +42,10 @@ impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match BlobForm::deserialize(deserializer)? {
             BlobForm::Text(text) => Ok(Self(text.into_bytes())),
-            BlobForm::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(serde::de::Error::custom),
+            BlobForm::Base64 { base64 } => STANDARD
+                .decode(base64)
+                .map(Self)
+                .map_err(serde::de::Error::custom),
         }
     }
 }
@@ -52,6 +58,11 @@ pub enum Subject {
     Diff {
         /// Its bytes.
         diff: Blob,
+    },
+    /// A diff in a file of this machine; only local callers may name one.
+    DiffFile {
+        /// The file.
+        path: PathBuf,
     },
     /// A range of a repository on this machine; only local callers may name one.
     Range {
@@ -81,6 +92,9 @@ pub struct Trigger {
     /// Its payload.
     #[serde(default)]
     pub payload: serde_json::Value,
+    /// The payload in a file of this machine, instead; only local callers may name one.
+    #[serde(default)]
+    pub payload_file: Option<PathBuf>,
     /// What it looks at.
     #[serde(default)]
     pub subject: Option<Subject>,
@@ -168,7 +182,9 @@ impl Command {
         match self {
             Self::Trigger(t) => t.event.clone(),
             Self::CancelRun { run } | Self::RunAgain { run } => run.clone(),
-            Self::ClearCache { cache: name } | Self::ResetBreaker { breaker: name } => name.clone().unwrap_or_else(|| "all".into()),
+            Self::ClearCache { cache: name } | Self::ResetBreaker { breaker: name } => {
+                name.clone().unwrap_or_else(|| "all".into())
+            }
             Self::IsolateBreaker { breaker } => breaker.clone(),
             Self::ResizePool { pool, limit } => format!("{pool} to {limit}"),
             Self::SetFlag { flag, on } => format!("{flag} {}", if *on { "on" } else { "off" }),
@@ -258,12 +274,17 @@ pub enum Refused {
 impl Refused {
     /// A refusal because of the input.
     pub fn input(reason: impl std::fmt::Display) -> Self {
-        Self::InvalidInput { reason: crate::text::clean_line(&reason.to_string(), 400) }
+        Self::InvalidInput {
+            reason: crate::text::clean_line(&reason.to_string(), 400),
+        }
     }
 
     /// There is nothing of that name.
     pub fn not_found(what: &str, name: &str) -> Self {
-        Self::NotFound { what: what.to_owned(), name: crate::text::clean_line(name, 80) }
+        Self::NotFound {
+            what: what.to_owned(),
+            name: crate::text::clean_line(name, 80),
+        }
     }
 }
 
@@ -275,8 +296,14 @@ impl From<GitError> for Refused {
 
 /// A payload's title, for lists: `#482` and the like.
 pub fn payload_title(payload: &serde_json::Value) -> Option<Untrusted> {
-    let number = payload.pointer("/pull_request/number").or_else(|| payload.get("number")).and_then(serde_json::Value::as_u64);
-    let title = payload.pointer("/pull_request/title").or_else(|| payload.get("title")).and_then(serde_json::Value::as_str);
+    let number = payload
+        .pointer("/pull_request/number")
+        .or_else(|| payload.get("number"))
+        .and_then(serde_json::Value::as_u64);
+    let title = payload
+        .pointer("/pull_request/title")
+        .or_else(|| payload.get("title"))
+        .and_then(serde_json::Value::as_str);
     match (number, title) {
         (Some(number), _) => Some(Untrusted::new(format!("#{number}"))),
         (None, Some(title)) => Some(Untrusted::new(crate::text::cut(title, 60))),

@@ -74,7 +74,10 @@ pub struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
-        Self { receiver, dropped: 0 }
+        Self {
+            receiver,
+            dropped: 0,
+        }
     }
 
     /// The next event; `None` when the engine has stopped.

@@ -223,18 +223,27 @@ pub struct Snapshot {
 impl Snapshot {
     /// Share of finished runs that failed, 0 to 1; `None` below 20 runs.
     pub fn error_rate(&self) -> Option<f64> {
-        (self.counts.finished >= crate::telemetry::latency::ENOUGH).then(|| self.counts.failed as f64 / self.counts.finished as f64)
+        (self.counts.finished >= crate::telemetry::latency::ENOUGH)
+            .then(|| self.counts.failed as f64 / self.counts.finished as f64)
     }
 
     /// Share of gets answered by all caches together; `None` below 20 gets.
     pub fn hit_rate(&self) -> Option<f64> {
-        let served: u64 = self.caches.iter().map(|c| c.hits + c.stale_served + c.stampede_prevented).sum();
+        let served: u64 = self
+            .caches
+            .iter()
+            .map(|c| c.hits + c.stale_served + c.stampede_prevented)
+            .sum();
         let gets = served + self.caches.iter().map(|c| c.misses).sum::<u64>();
         (gets >= crate::telemetry::latency::ENOUGH).then(|| served as f64 / gets as f64)
     }
 
     /// Names of providers that can be asked.
     pub fn ready_providers(&self) -> Vec<&str> {
-        self.providers.iter().filter(|p| p.ready).map(|p| p.name.as_str()).collect()
+        self.providers
+            .iter()
+            .filter(|p| p.ready)
+            .map(|p| p.name.as_str())
+            .collect()
     }
 }

@@ -1,0 +1,481 @@
+//! The one table of what can be done: keys, hints, help, palette and the documents all read it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Everything a key or the palette can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Leave.
+    Quit,
+    /// Show all keys.
+    Help,
+    /// Search all actions.
+    Palette,
+    /// Narrow the list.
+    Filter,
+    /// The next screen.
+    NextScreen,
+    /// The screen before.
+    PreviousScreen,
+    /// A screen by its number.
+    Show(Screen),
+    /// One down.
+    Down,
+    /// One up.
+    Up,
+    /// To the first.
+    Top,
+    /// To the last.
+    Bottom,
+    /// Ten down.
+    PageDown,
+    /// Ten up.
+    PageUp,
+    /// Into what is selected.
+    Open,
+    /// Out of it.
+    Back,
+    /// Start a run.
+    Trigger,
+    /// Stop the selected run.
+    Cancel,
+    /// Start the selected run again.
+    RunAgain,
+    /// The selected run's report.
+    Report,
+    /// The selected run's log lines.
+    RunLogs,
+    /// Clear a cache.
+    ClearCache,
+    /// Reset a breaker.
+    ResetBreaker,
+    /// Isolate a breaker.
+    IsolateBreaker,
+    /// Hold the picture still.
+    Freeze,
+    /// Read the workspace again.
+    Reload,
+    /// Stop for the shell.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+}
+
+/// The screens, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Screen {
+    /// Is all well?
+    Overview,
+    /// Runs and their agents.
+    Runs,
+    /// Breakers, pools, limits, providers.
+    Resilience,
+    /// Caches.
+    Caches,
+    /// Agents and problems of the workspace.
+    Agents,
+    /// Log lines.
+    Logs,
+}
+
+impl Screen {
+    /// All of them in order. Memory (6) comes with the memory room.
+    pub const ALL: [Self; 6] = [
+        Self::Overview,
+        Self::Runs,
+        Self::Resilience,
+        Self::Caches,
+        Self::Agents,
+        Self::Logs,
+    ];
+
+    /// Its key.
+    pub fn digit(self) -> char {
+        match self {
+            Self::Overview => '1',
+            Self::Runs => '2',
+            Self::Resilience => '3',
+            Self::Caches => '4',
+            Self::Agents => '5',
+            Self::Logs => '7',
+        }
+    }
+
+    /// Its title, whole and short.
+    pub fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Overview => ("Overview", "Over"),
+            Self::Runs => ("Runs", "Runs"),
+            Self::Resilience => ("Resilience", "Resil"),
+            Self::Caches => ("Caches", "Cache"),
+            Self::Agents => ("Agents", "Agents"),
+            Self::Logs => ("Logs", "Logs"),
+        }
+    }
+}
+
+/// How much an action can spoil.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Danger {
+    /// Nothing.
+    None,
+    /// It changes the engine; `--read-only` refuses it.
+    Changes,
+    /// It asks first.
+    Confirm,
+}
+
+/// Where an action makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everywhere.
+    Everywhere,
+    /// Where a run is selected or open.
+    Run,
+    /// On the resilience screen.
+    Resilience,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// What.
+    pub action: Action,
+    /// Its name: command names, the audit trail, key settings.
+    pub name: &'static str,
+    /// In words.
+    pub title: &'static str,
+    /// Its key.
+    pub key: &'static str,
+    /// How much it can spoil.
+    pub danger: Danger,
+    /// Where it makes sense.
+    pub scope: Scope,
+}
+
+const fn row(
+    action: Action,
+    name: &'static str,
+    title: &'static str,
+    key: &'static str,
+    danger: Danger,
+    scope: Scope,
+) -> Row {
+    Row {
+        action,
+        name,
+        title,
+        key,
+        danger,
+        scope,
+    }
+}
+
+/// The table.
+pub const ACTIONS: &[Row] = &[
+    row(
+        Action::Trigger,
+        "run",
+        "start a run",
+        "r",
+        Danger::Changes,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Open,
+        "open",
+        "open what is selected",
+        "enter",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Back,
+        "back",
+        "back",
+        "esc",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Report,
+        "report",
+        "report of the run",
+        "o",
+        Danger::None,
+        Scope::Run,
+    ),
+    row(
+        Action::RunLogs,
+        "run-logs",
+        "log lines of the run",
+        "l",
+        Danger::None,
+        Scope::Run,
+    ),
+    row(
+        Action::Cancel,
+        "cancel",
+        "cancel the run",
+        "x",
+        Danger::Confirm,
+        Scope::Run,
+    ),
+    row(
+        Action::RunAgain,
+        "run-again",
+        "run it again",
+        "R",
+        Danger::Changes,
+        Scope::Run,
+    ),
+    row(
+        Action::ClearCache,
+        "clear-cache",
+        "clear a cache",
+        "c",
+        Danger::Confirm,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::ResetBreaker,
+        "reset-breaker",
+        "reset a breaker",
+        "b",
+        Danger::Confirm,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::IsolateBreaker,
+        "isolate-breaker",
+        "isolate the selected provider",
+        "i",
+        Danger::Confirm,
+        Scope::Resilience,
+    ),
+    row(
+        Action::Filter,
+        "filter",
+        "filter the list",
+        "/",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Freeze,
+        "freeze",
+        "hold the picture still",
+        "space",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Palette,
+        "commands",
+        "all commands",
+        ":",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Help,
+        "help",
+        "help",
+        "?",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Reload,
+        "reload",
+        "read the workspace again",
+        "ctrl-r",
+        Danger::Changes,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Down,
+        "down",
+        "down",
+        "j",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(Action::Up, "up", "up", "k", Danger::None, Scope::Everywhere),
+    row(
+        Action::Top,
+        "top",
+        "first",
+        "g",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Bottom,
+        "bottom",
+        "last",
+        "G",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::PageDown,
+        "page-down",
+        "ten down",
+        "pgdn",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::PageUp,
+        "page-up",
+        "ten up",
+        "pgup",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::NextScreen,
+        "next-screen",
+        "next screen",
+        "tab",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::PreviousScreen,
+        "previous-screen",
+        "previous screen",
+        "backtab",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Overview),
+        "overview",
+        "Overview",
+        "1",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Runs),
+        "runs",
+        "Runs",
+        "2",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Resilience),
+        "resilience",
+        "Resilience",
+        "3",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Caches),
+        "caches",
+        "Caches",
+        "4",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Agents),
+        "agents",
+        "Agents",
+        "5",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Show(Screen::Logs),
+        "logs",
+        "Logs",
+        "7",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Suspend,
+        "suspend",
+        "back to the shell (fg returns)",
+        "ctrl-z",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Redraw,
+        "redraw",
+        "draw everything anew",
+        "ctrl-l",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+    row(
+        Action::Quit,
+        "quit",
+        "quit",
+        "q",
+        Danger::None,
+        Scope::Everywhere,
+    ),
+];
+
+/// The row of an action.
+pub fn row_of(action: Action) -> Option<&'static Row> {
+    ACTIONS.iter().find(|r| r.action == action)
+}
+
+/// The action of a key press; arrows and Ctrl-C are second keys.
+pub fn of_key(key: KeyEvent) -> Option<Action> {
+    match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
+        (KeyCode::Down, _) => return Some(Action::Down),
+        (KeyCode::Up, _) => return Some(Action::Up),
+        (KeyCode::Home, _) => return Some(Action::Top),
+        (KeyCode::End, _) => return Some(Action::Bottom),
+        (KeyCode::Backspace, _) => return Some(Action::Back),
+        (KeyCode::Char('c'), true) => return Some(Action::Quit),
+        _ => {}
+    }
+    let name = key_name(key)?;
+    ACTIONS.iter().find(|r| r.key == name).map(|r| r.action)
+}
+
+/// A key press in the table's words.
+pub fn key_name(key: KeyEvent) -> Option<String> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let name = match key.code {
+        KeyCode::Char(' ') => "space".into(),
+        KeyCode::Char(c) if control => format!("ctrl-{}", c.to_ascii_lowercase()),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Enter => "enter".into(),
+        KeyCode::Esc => "esc".into(),
+        KeyCode::Tab => "tab".into(),
+        KeyCode::BackTab => "backtab".into(),
+        KeyCode::PageDown => "pgdn".into(),
+        KeyCode::PageUp => "pgup".into(),
+        _ => return None,
+    };
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_key_and_name_is_used_once() {
+        let keys: HashSet<_> = ACTIONS.iter().map(|r| r.key).collect();
+        let names: HashSet<_> = ACTIONS.iter().map(|r| r.name).collect();
+        assert_eq!((keys.len(), names.len()), (ACTIONS.len(), ACTIONS.len()));
+        for screen in Screen::ALL {
+            assert!(
+                row_of(Action::Show(screen)).is_some_and(|r| r.key == screen.digit().to_string())
+            );
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The loop: messages in, at most one frame out, effects away.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, EventStream};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::message::{Effect, Message, Now};
+use super::state::State;
+use super::terminal::{self, FrameWriter, Frames, Guard};
+use super::theme::Theme;
+use super::update::{next_wake, update};
+use super::view;
+use crate::engine::Operator;
+use crate::engine::types::command::Envelope;
+use crate::engine::types::query::Query;
+
+/// How the console looks and how often it draws.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Colours and marks.
+    pub theme: Theme,
+    /// Frames a second, at most.
+    pub fps: u32,
+}
+
+/// Input as a stream that can be made anew (after the terminal was lent to the shell).
+pub type MakeInput = Box<dyn FnMut() -> BoxStream<'static, io::Result<TerminalEvent>>>;
+
+/// Runs the console on the real terminal until the operator leaves or the terminal goes away.
+///
+/// # Errors
+/// When the terminal cannot be taken over or written to.
+pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    terminal::install_panic_hook();
+    let _guard = Guard;
+    terminal::take()?;
+    let frames = Frames::new(io::stdout());
+    let (sender, messages) = mpsc::channel(256);
+    let gone = sender.clone();
+    terminal::watch_for_hangup(move || {
+        let _ = gone.blocking_send(Message::Gone);
+    });
+    let result = runtime.block_on(async {
+        let input: MakeInput = Box::new(|| EventStream::new().boxed());
+        let mut app = App::new(operator, options, frames, sender, messages)?;
+        app.live(input).await
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// A running console over any writer, so that a test can bring its own.
+pub struct App<W: Write> {
+    operator: Arc<dyn Operator>,
+    options: Options,
+    terminal: Terminal<CrosstermBackend<FrameWriter>>,
+    frames: Frames<W>,
+    state: State,
+    shown: Option<Buffer>,
+    link: (Instant, u64),
+    sender: mpsc::Sender<Message>,
+    messages: mpsc::Receiver<Message>,
+}
+
+enum After {
+    Go,
+    Suspend,
+    Quit,
+}
+
+impl<W: Write> App<W> {
+    /// A console that has drawn nothing yet.
+    pub fn new(
+        operator: Arc<dyn Operator>,
+        options: Options,
+        frames: Frames<W>,
+        sender: mpsc::Sender<Message>,
+        messages: mpsc::Receiver<Message>,
+    ) -> io::Result<Self> {
+        let terminal = Terminal::new(CrosstermBackend::new(frames.writer()))?;
+        let read_only = operator.capabilities().read_only;
+        let snapshot = operator.snapshots().borrow().clone();
+        let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
+        if let Ok(size) = terminal.size() {
+            state.size = (size.width, size.height);
+        }
+        Ok(Self {
+            operator,
+            options,
+            terminal,
+            frames,
+            state,
+            shown: None,
+            link: (Instant::now(), 0),
+            sender,
+            messages,
+        })
+    }
+
+    /// Lives until the operator leaves.
+    pub async fn live(&mut self, mut make_input: MakeInput) -> io::Result<()> {
+        let mut input = make_input();
+        let mut snapshots = self.operator.snapshots();
+        let (mut happened, _events) = self.forward_events();
+        let mut term = signal(SignalKind::terminate())?;
+        let mut hup = signal(SignalKind::hangup())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let mut dirty = true;
+        let mut drawn_at = Instant::now()
+            .checked_sub(Duration::from_secs(1))
+            .unwrap_or_else(Instant::now);
+        self.effects(vec![Effect::Query(Query::Workspace)]);
+        loop {
+            if dirty && drawn_at.elapsed() >= self.frame_time() {
+                self.draw()?;
+                (dirty, drawn_at) = (false, Instant::now());
+            }
+            let pace = dirty.then(|| self.frame_time().saturating_sub(drawn_at.elapsed()));
+            let wake = next_wake(&self.state, now());
+            let message = tokio::select! {
+                biased;
+                event = input.next() => match event {
+                    Some(Ok(event)) => of_terminal(event),
+                    // The end of the input or an error on it: the terminal is gone.
+                    Some(Err(_)) | None => Some(Message::Gone),
+                },
+                message = self.messages.recv() => message,
+                changed = snapshots.changed() => {
+                    if changed.is_err() { Some(Message::Gone) } else { Some(Message::Snapshot(snapshots.borrow_and_update().clone())) }
+                }
+                event = happened.recv() => event,
+                _ = term.recv() => Some(Message::Gone),
+                _ = hup.recv() => Some(Message::Gone),
+                _ = int.recv() => Some(Message::Gone),
+                () = sleep(pace) => None,
+                () = sleep(wake) => Some(Message::Tick),
+            };
+            let Some(message) = message else { continue };
+            dirty = true;
+            let mut after = self.take_in(message);
+            // Everything that is ready now goes into the same frame.
+            while matches!(after, After::Go) {
+                let ready = match input.next().now_or_never() {
+                    Some(Some(Ok(event))) => of_terminal(event),
+                    _ => self
+                        .messages
+                        .try_recv()
+                        .ok()
+                        .or_else(|| happened.try_recv().ok()),
+                };
+                let Some(message) = ready else { break };
+                after = self.take_in(message);
+            }
+            match after {
+                After::Go => {}
+                After::Quit => return Ok(()),
+                After::Suspend => {
+                    drop(input);
+                    self.suspend()?;
+                    input = make_input();
+                    self.shown = None;
+                }
+            }
+        }
+    }
+
+    /// A task that turns the engine's events into messages, so that the loop waits in one place.
+    fn forward_events(&self) -> (mpsc::Receiver<Message>, tokio::task::JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(1_024);
+        let mut events = self.operator.events();
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                let missed = events.dropped();
+                if sender.send(Message::Happened(event, missed)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        (receiver, task)
+    }
+
+    fn frame_time(&self) -> Duration {
+        let fps = if self.state.focused {
+            self.options.fps.max(1)
+        } else {
+            1
+        };
+        Duration::from_millis(1_000 / u64::from(fps))
+    }
+
+    fn take_in(&mut self, message: Message) -> After {
+        if matches!(message, Message::Snapshot(_)) {
+            self.measure_link();
+        }
+        let effects = update(&mut self.state, message, now());
+        self.effects(effects)
+    }
+
+    /// Bytes a second since the last whole measure; moves only with the engine's pictures.
+    fn measure_link(&mut self) {
+        let (since, before) = self.link;
+        let elapsed = since.elapsed();
+        if elapsed >= Duration::from_secs(2) {
+            let total = self.frames.written();
+            self.state.link_bytes = (total - before) * 1_000 / (elapsed.as_millis() as u64).max(1);
+            self.link = (Instant::now(), total);
+        }
+    }
+
+    fn effects(&mut self, effects: Vec<Effect>) -> After {
+        let mut after = After::Go;
+        for effect in effects {
+            match effect {
+                Effect::Send(command) => {
+                    let (operator, sender) = (Arc::clone(&self.operator), self.sender.clone());
+                    tokio::spawn(async move {
+                        let envelope = Envelope {
+                            command: command.clone(),
+                            actor: "console".into(),
+                            correlation: None,
+                        };
+                        let reply = operator.send(envelope).await;
+                        let _ = sender.send(Message::Replied(command, reply)).await;
+                    });
+                }
+                Effect::Query(query) => {
+                    let (operator, sender) = (Arc::clone(&self.operator), self.sender.clone());
+                    tokio::spawn(async move {
+                        let answer = operator.query(query.clone()).await;
+                        let _ = sender.send(Message::Answered(query, answer)).await;
+                    });
+                }
+                Effect::Redraw => {
+                    self.shown = None;
+                }
+                Effect::Suspend => after = After::Suspend,
+                Effect::Quit => return After::Quit,
+            }
+        }
+        after
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        if self.shown.is_none() {
+            // Not `clear`: that asks the terminal where its cursor is, and the answer would be input.
+            self.terminal
+                .resize(Rect::new(0, 0, size.width, size.height))?;
+        }
+        self.state.size = (size.width, size.height);
+        let state = &self.state;
+        let frame = self
+            .terminal
+            .draw(|frame| view::draw(state, frame.area(), frame.buffer_mut()))?;
+        let changed = self.shown.as_ref() != Some(frame.buffer);
+        if changed {
+            self.shown = Some(frame.buffer.clone());
+            self.frames.commit()
+        } else {
+            // No cell changed: nothing is written at all.
+            self.frames.discard();
+            Ok(())
+        }
+    }
+
+    /// Gives the terminal back and stops, as a shell expects of Ctrl-Z; goes on after `fg`.
+    fn suspend(&mut self) -> io::Result<()> {
+        terminal::restore();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP)?;
+        // `fg` continues here.
+        terminal::take()
+    }
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn of_terminal(event: TerminalEvent) -> Option<Message> {
+    match event {
+        TerminalEvent::Key(key) => Some(Message::Key(key)),
+        TerminalEvent::Paste(text) => Some(Message::Paste(text)),
+        TerminalEvent::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
+        TerminalEvent::FocusGained => Some(Message::Focus(true)),
+        TerminalEvent::FocusLost => Some(Message::Focus(false)),
+        TerminalEvent::Mouse(_) => None,
+    }
+}
+
+fn now() -> Now {
+    Now {
+        at: Instant::now(),
+        wall_ms: jiff::Timestamp::now().as_millisecond(),
+    }
+}

@@ -1,0 +1,88 @@
+//! Figures for people: fixed forms, units once.
+
+/// Microseconds as milliseconds: `0.11 ms`, `12 ms`, `1.4 s`.
+pub fn micros(us: u64) -> String {
+    let ms = us as f64 / 1_000.0;
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.2} ms"),
+        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1_000.0),
+    }
+}
+
+/// Milliseconds as seconds: `0.4 s`, `62 s`, `12 min`.
+pub fn seconds(ms: u64) -> String {
+    match ms {
+        ms if ms < 100_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        ms if ms < 6_000_000 => format!("{} min", ms / 60_000),
+        ms => format!("{} h", ms / 3_600_000),
+    }
+}
+
+/// A length of time to the minute: `6 d 4 h`, `4 h 12 min`, `12 min`.
+pub fn uptime(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h {minutes} min"),
+        (days, hours) => format!("{days} d {hours} h"),
+    }
+}
+
+/// A count with separators: `4,218`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share as percent: `96.5 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// Wall time as the operator's local hour and minute.
+pub fn clock(wall_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::system())
+        .strftime("%H:%M")
+        .to_string()
+}
+
+/// The end of an id: `…k3f9qa`.
+pub fn short_id(id: &str) -> &str {
+    id.rsplit('_').next().unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_fixed_forms() {
+        assert_eq!(
+            (micros(110), micros(12_400), micros(1_400_000)),
+            ("0.11 ms".into(), "12 ms".into(), "1.4 s".into())
+        );
+        assert_eq!(
+            (count(7), count(4_218), count(1_000_000)),
+            ("7".into(), "4,218".into(), "1,000,000".into())
+        );
+        assert_eq!(
+            (uptime(720_000), uptime(15_120_000), uptime(532_800_000)),
+            ("12 min".into(), "4 h 12 min".into(), "6 d 4 h".into())
+        );
+        assert_eq!(
+            (seconds(3_140), seconds(900_000)),
+            ("3.1 s".into(), "15 min".into())
+        );
+        assert_eq!(short_id("job_1_k3f9qa"), "k3f9qa");
+    }
+}

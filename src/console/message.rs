@@ -1,0 +1,60 @@
+//! What reaches the console, and what it asks to be done.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossterm::event::KeyEvent;
+
+use crate::engine::types::command::{Command, Refused, Reply};
+use crate::engine::types::event::Event;
+use crate::engine::types::query::{Answer, Query, QueryError};
+use crate::engine::types::snapshot::Snapshot;
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// A key went down.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has a new size.
+    Resize(u16, u16),
+    /// The terminal got or lost the focus.
+    Focus(bool),
+    /// The engine's newest picture.
+    Snapshot(Arc<Snapshot>),
+    /// Something happened in the engine; how many happenings were missed so far.
+    Happened(Event, u64),
+    /// A command was carried out, or not.
+    Replied(Command, Result<Reply, Refused>),
+    /// A query was answered.
+    Answered(Query, Result<Answer, QueryError>),
+    /// Time has passed.
+    Tick,
+    /// The terminal is gone, or a signal asked to stop.
+    Gone,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send a command to the engine.
+    Send(Command),
+    /// Ask the engine.
+    Query(Query),
+    /// Hand the terminal back to the shell for a while.
+    Suspend,
+    /// Forget what is on the screen and draw all of it.
+    Redraw,
+    /// Leave.
+    Quit,
+}
+
+/// The time, given with every message so that updating stays pure.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Monotonic.
+    pub at: Instant,
+    /// Wall time, milliseconds.
+    pub wall_ms: i64,
+}

@@ -1,0 +1,174 @@
+//! The terminal: taken over, and given back on every way out.
+//!
+//! Why a writer of our own: a frame is collected and then written in one piece between the marks of a
+//! synchronized update, or, when no cell changed, not at all. Why a watching thread: the reader of the
+//! terminal spins when the terminal is gone, and only another thread can notice in time.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute};
+
+use crate::resilience::clock::lock;
+
+/// True while the terminal is ours.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Takes the terminal over.
+///
+/// # Errors
+/// When it cannot be switched to raw mode or written to.
+pub fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        EnableFocusChange,
+        EnableBracketedPaste,
+        cursor::Hide
+    )
+}
+
+/// Gives the terminal back; harmless when called twice or when it is gone.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // End a synchronized update that a panic may have left open.
+        let _ = io::stdout().write_all(b"\x1b[?2026l");
+        let _ = execute!(
+            io::stdout(),
+            DisableBracketedPaste,
+            DisableFocusChange,
+            LeaveAlternateScreen,
+            cursor::Show
+        );
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Restores when dropped.
+pub struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// A panic anywhere restores the terminal before it is printed.
+pub fn install_panic_hook() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        restore();
+        before(info);
+    }));
+}
+
+/// Tells once when the terminal has gone away.
+pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let spawned = std::thread::Builder::new()
+        .name("bsm-tty".into())
+        .spawn(move || {
+            let stdin = rustix::stdio::stdin();
+            let second = Timespec {
+                tv_sec: 1,
+                tv_nsec: 0,
+            };
+            loop {
+                // Hang-ups are reported whether asked for or not; asking for nothing keeps input alone.
+                let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
+                match poll(&mut fds, Some(&second)) {
+                    Ok(_)
+                        if fds[0]
+                            .revents()
+                            .intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) =>
+                    {
+                        break;
+                    }
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(_) => break,
+                }
+            }
+            gone();
+            // The console and the engine stop in bounded time; should anything hang on the dead terminal,
+            // the process must still be gone. Runs resume at the next start.
+            std::thread::sleep(Duration::from_secs(8));
+            std::process::exit(129);
+        });
+    drop(spawned);
+}
+
+/// What the backend writes into: it only collects.
+#[derive(Clone, Default)]
+pub struct FrameWriter(Arc<Mutex<Vec<u8>>>);
+
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hands collected frames on to the terminal, or forgets them.
+pub struct Frames<W> {
+    collected: FrameWriter,
+    out: W,
+    written: u64,
+}
+
+impl<W: Write> Frames<W> {
+    /// Over `out`; give [`Frames::writer`] to the backend.
+    pub fn new(out: W) -> Self {
+        Self {
+            collected: FrameWriter::default(),
+            out,
+            written: 0,
+        }
+    }
+
+    /// The collecting end.
+    pub fn writer(&self) -> FrameWriter {
+        self.collected.clone()
+    }
+
+    /// Bytes that really went to the terminal.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes the collected frame between the marks of a synchronized update, in one piece.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let mut collected = std::mem::take(&mut *lock(&self.collected.0));
+        if collected.is_empty() {
+            return Ok(());
+        }
+        let mut frame = Vec::with_capacity(collected.len() + 16);
+        frame.extend_from_slice(b"\x1b[?2026h");
+        frame.append(&mut collected);
+        frame.extend_from_slice(b"\x1b[?2026l");
+        self.written += frame.len() as u64;
+        self.out.write_all(&frame)?;
+        self.out.flush()
+    }
+
+    /// Forgets the collected frame.
+    pub fn discard(&mut self) {
+        lock(&self.collected.0).clear();
+    }
+}

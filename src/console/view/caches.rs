@@ -1,0 +1,87 @@
+//! The caches: how old, how full, how often they help.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::pieces::{fit, panel, put, row};
+use crate::console::format::{clock, count, percent, seconds};
+use crate::console::state::State;
+use crate::console::theme::Role;
+
+pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let inner = panel(theme, "Caches", "c clear", area, buffer);
+    let dash = theme.signs().1;
+    let head = format!(
+        "{} {:>7} {:>8} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}",
+        fit(theme, "cache", 10),
+        "entries",
+        "loaded",
+        "ttl",
+        "hits",
+        "misses",
+        "shared",
+        "stale",
+        "loads",
+        "rate"
+    );
+    put(buffer, row(inner, 0), &head, theme.style(Role::Dim));
+    let mut n = 1;
+    for (index, c) in state.snapshot().caches.iter().enumerate() {
+        let loaded = c.loaded_ms.map_or_else(|| dash.to_owned(), clock);
+        let rate = c.hit_rate().map_or_else(|| dash.to_owned(), percent);
+        let text = format!(
+            "{} {:>7} {:>8} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}",
+            fit(theme, &c.name, 10),
+            count(c.entries),
+            loaded,
+            seconds(c.ttl_ms),
+            count(c.hits),
+            count(c.misses),
+            count(c.stampede_prevented),
+            count(c.stale_served),
+            count(c.loads),
+            rate
+        );
+        put(buffer, row(inner, n), &text, theme.style(Role::Text));
+        if index == state.selection() {
+            buffer.set_style(row(inner, n), theme.style(Role::Selected));
+        }
+        n += 1;
+        let fresh = match (c.loaded_ms, c.valid) {
+            (None, _) => "empty",
+            (_, true) => "fresh",
+            (_, false) => "past its time to live",
+        };
+        let last = c
+            .last_load_ms
+            .map_or_else(String::new, |ms| format!(", last load {ms} ms"));
+        let error = c.last_error.as_ref().map_or_else(String::new, |e| {
+            format!(", last error: {}", crate::text::clean_line(e, 80))
+        });
+        let detail = format!(
+            "           {fresh}, {} kB of {} MB, {} loading now, {} errors{last}{error}",
+            c.bytes.div_ceil(1_000),
+            c.max_bytes / 1_000_000,
+            c.in_flight,
+            c.errors
+        );
+        put(
+            buffer,
+            row(inner, n),
+            &detail,
+            theme.style(if c.last_error.is_some() {
+                Role::Warn
+            } else {
+                Role::Dim
+            }),
+        );
+        n += 1;
+    }
+    put(
+        buffer,
+        row(inner, n + 1),
+        "Counters run since start. shared: joined a load that was already running, a stampede prevented.",
+        theme.style(Role::Dim),
+    );
+}

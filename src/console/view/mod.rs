@@ -1,0 +1,264 @@
+//! Drawing: a pure function of the state. One file a screen; this one has the frame around them.
+
+mod agents;
+mod caches;
+mod logs;
+mod overlay;
+mod overview;
+mod pieces;
+mod resilience;
+mod run;
+mod runs;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget as _;
+
+use super::action::{Action, Screen, row_of};
+use super::format::clock;
+use super::state::State;
+use super::theme::{Mark, Role};
+use crate::engine::types::snapshot::Health;
+use pieces::{key_hint, mark, put, spans};
+
+/// Below this a screen is one line.
+const FLOOR: (u16, u16) = (40, 8);
+
+/// Draws everything into `area`.
+pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let area = area.intersection(buffer.area);
+    if area.is_empty() {
+        return;
+    }
+    if area.width < FLOOR.0 || area.height < FLOOR.1 {
+        floor(state, area, buffer);
+        return;
+    }
+    let [header, tabs, body, hints] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    draw_header(state, header, buffer);
+    draw_tabs(state, tabs, buffer);
+    match (&state.open, state.screen) {
+        (Some(open), _) => run::draw(state, open, body, buffer),
+        (None, Screen::Overview) => overview::draw(state, body, buffer),
+        (None, Screen::Runs) => runs::draw(state, body, buffer),
+        (None, Screen::Resilience) => resilience::draw(state, body, buffer),
+        (None, Screen::Caches) => caches::draw(state, body, buffer),
+        (None, Screen::Agents) => agents::draw(state, body, buffer),
+        (None, Screen::Logs) => logs::draw(state, body, buffer),
+    }
+    draw_hints(state, hints, buffer);
+    overlay::draw_toasts(state, body, buffer);
+    for over in &state.overlays {
+        overlay::draw(state, over, area, buffer);
+    }
+}
+
+fn health_mark(state: &State) -> (Mark, String) {
+    let snapshot = state.snapshot();
+    let reason = snapshot.reasons.first().cloned();
+    match snapshot.health {
+        Health::Healthy => (Mark::Live, "healthy".into()),
+        Health::Degraded => (Mark::Half, reason.unwrap_or_else(|| "degraded".into())),
+        Health::Unhealthy => (Mark::Failed, reason.unwrap_or_else(|| "unhealthy".into())),
+    }
+}
+
+/// What answers: the models, the simulator, or the rules alone.
+pub fn evidence_words(state: &State) -> String {
+    let snapshot = state.snapshot();
+    let ready = snapshot.ready_providers();
+    if snapshot.mode.simulated {
+        "simulated models".into()
+    } else if snapshot.mode.offline || ready.is_empty() {
+        "offline: rules only".into()
+    } else {
+        ready.join(" + ")
+    }
+}
+
+fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let (dot, ..) = theme.signs();
+    let (health, words) = health_mark(state);
+    let environment = serde_json::to_value(snapshot.mode.environment)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let mut left = vec![
+        Span::styled(" BSM ", theme.style(Role::Title)),
+        Span::raw(snapshot.workspace.name.line(24)),
+    ];
+    if area.width >= 100 {
+        left.push(Span::styled(
+            format!(" {dot} {environment} {dot} {}", evidence_words(state)),
+            theme.style(Role::Dim),
+        ));
+    } else {
+        left.push(Span::styled(
+            format!(" {dot} {}", evidence_words(state)),
+            theme.style(Role::Dim),
+        ));
+    }
+    for (on, word) in [
+        (snapshot.mode.read_only, "read-only"),
+        (snapshot.mode.safe_mode, "safe mode"),
+        (state.frozen.is_some(), "FROZEN, space goes on"),
+    ] {
+        if on {
+            left.push(Span::styled(
+                format!(" {dot} {word}"),
+                theme.style(Role::Warn),
+            ));
+        }
+    }
+    let mut right = mark(theme, health);
+    right.push(Span::styled(
+        format!(" {words}  "),
+        theme.style(if snapshot.health == Health::Healthy {
+            Role::Dim
+        } else {
+            Role::Warn
+        }),
+    ));
+    let counts = snapshot.counts;
+    let live = theme.style(if counts.running > 0 {
+        Role::Title
+    } else {
+        Role::Dim
+    });
+    right.push(Span::styled(
+        format!("{} running {} queued ", counts.running, counts.queued),
+        live,
+    ));
+    right.push(Span::raw(format!("{} ", clock(state.wall_ms))));
+    spans(buffer, area, left, right);
+}
+
+fn draw_tabs(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let wide = area.width >= 100;
+    let mut left = vec![Span::raw(" ")];
+    for screen in Screen::ALL {
+        let (whole, short) = screen.title();
+        let title = if wide { whole } else { short };
+        let role = if state.screen == screen {
+            Role::Selected
+        } else {
+            Role::Text
+        };
+        left.push(Span::styled(
+            format!("{}", screen.digit()),
+            theme.style(Role::Key),
+        ));
+        left.push(Span::styled(format!(" {title} "), theme.style(role)));
+        left.push(Span::raw(" "));
+    }
+    let missed = if state.missed > 0 {
+        format!("{} events missed  ", state.missed)
+    } else {
+        String::new()
+    };
+    let rate = format!("{missed}{:.1} kB/s ", state.link_bytes as f64 / 1_000.0);
+    spans(
+        buffer,
+        area,
+        left,
+        vec![Span::styled(rate, theme.style(Role::Dim))],
+    );
+}
+
+fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
+    let actions: &[Action] = match (&state.open, state.screen) {
+        (Some(_), _) => &[
+            Action::Report,
+            Action::RunLogs,
+            Action::RunAgain,
+            Action::Cancel,
+            Action::Back,
+        ],
+        (None, Screen::Overview) => &[
+            Action::Trigger,
+            Action::Open,
+            Action::ClearCache,
+            Action::ResetBreaker,
+            Action::Filter,
+        ],
+        (None, Screen::Runs) => &[
+            Action::Trigger,
+            Action::Open,
+            Action::Report,
+            Action::RunAgain,
+            Action::Cancel,
+            Action::Filter,
+        ],
+        (None, Screen::Resilience) => &[Action::ResetBreaker, Action::IsolateBreaker],
+        (None, Screen::Caches) => &[Action::ClearCache],
+        (None, Screen::Agents) => &[Action::Filter, Action::Reload],
+        (None, Screen::Logs) => &[Action::Filter, Action::Open],
+    };
+    let hint = |action: &Action| {
+        row_of(*action).map(|row| key_hint(state.theme, row.key, short_title(*action, row.title)))
+    };
+    let left: Vec<Span<'_>> = actions
+        .iter()
+        .chain(&[Action::Palette])
+        .filter_map(hint)
+        .flatten()
+        .collect();
+    let right: Vec<Span<'_>> = [Action::Help, Action::Quit]
+        .iter()
+        .filter_map(hint)
+        .flatten()
+        .collect();
+    spans(buffer, area, left, right);
+}
+
+fn short_title(action: Action, title: &'static str) -> &'static str {
+    match action {
+        Action::Trigger => "run",
+        Action::Open => "open",
+        Action::Report => "report",
+        Action::RunLogs => "logs",
+        Action::RunAgain => "again",
+        Action::Cancel => "cancel",
+        Action::ClearCache => "clear cache",
+        Action::ResetBreaker => "reset breaker",
+        Action::IsolateBreaker => "isolate",
+        Action::Filter => "filter",
+        Action::Reload => "reload",
+        Action::Palette => "commands",
+        _ => title,
+    }
+}
+
+/// One line for a terminal that is too small for anything else.
+fn floor(state: &State, area: Rect, buffer: &mut Buffer) {
+    let (health, words) = health_mark(state);
+    let (glyph, role) = state.theme.mark(health);
+    let counts = state.snapshot().counts;
+    let line = Line::from(vec![
+        Span::styled(format!("{glyph} "), state.theme.style(role)),
+        Span::raw(format!("{}r {}q {words}", counts.running, counts.queued)),
+    ]);
+    line.render(Rect { height: 1, ..area }, buffer);
+    if area.height > 1 {
+        put(
+            buffer,
+            Rect {
+                y: area.y + 1,
+                height: 1,
+                ..area
+            },
+            "q quit",
+            state.theme.style(Role::Dim),
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! What lies over a screen: help, palette, form, choices, filter, toasts.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph, Widget as _, Wrap};
+use tui_input::Input;
+
+use super::pieces::{first_visible, fit, line, panel, put, row};
+use crate::console::action::ACTIONS;
+use crate::console::state::{Choice, Overlay, State, SubjectKind, TriggerForm};
+use crate::console::theme::Role;
+use crate::console::update::palette_hits;
+use crate::workspace::events::{OutcomeKind, Strategy};
+
+pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
+    match overlay {
+        Overlay::Help { scroll } => help(state, *scroll, area, buffer),
+        Overlay::Palette { input, selected } => palette(state, input, *selected, area, buffer),
+        Overlay::Trigger(form) => trigger(state, form, area, buffer),
+        Overlay::Choice(choice) => choose(state, choice, area, buffer),
+        Overlay::Filter { input } => filter(state, input, area, buffer),
+        Overlay::Quit { active } => quit(state, *active, area, buffer),
+    }
+}
+
+/// A box in the middle, as large as wanted and possible, with nothing shining through.
+fn window(
+    state: &State,
+    title: &str,
+    note: &str,
+    size: (u16, u16),
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Rect {
+    let (width, height) = (size.0.min(area.width), size.1.min(area.height));
+    let place = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 3,
+        width,
+        height,
+    };
+    Clear.render(place, buffer);
+    panel(state.theme, title, note, place, buffer)
+}
+
+fn help(state: &State, scroll: u16, area: Rect, buffer: &mut Buffer) {
+    let inner = window(
+        state,
+        "Keys",
+        "Esc closes",
+        (64, ACTIONS.len() as u16 + 4),
+        area,
+        buffer,
+    );
+    let theme = state.theme;
+    let lines: Vec<Line<'_>> = ACTIONS
+        .iter()
+        .map(|r| {
+            Line::from(vec![
+                Span::styled(fit(theme, r.key, 10), theme.style(Role::Key)),
+                Span::raw(fit(theme, r.title, 34)),
+                Span::styled(r.name, theme.style(Role::Dim)),
+            ])
+        })
+        .collect();
+    let most = (lines.len() as u16).saturating_sub(inner.height);
+    Paragraph::new(lines)
+        .scroll((scroll.min(most), 0))
+        .render(inner, buffer);
+}
+
+fn palette(state: &State, input: &Input, selected: usize, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let inner = window(state, "Commands", "Enter does it", (60, 16), area, buffer);
+    put(
+        buffer,
+        row(inner, 0),
+        &format!(
+            ": {}{}",
+            crate::text::clean_line(input.value(), 50),
+            cursor(state)
+        ),
+        theme.style(Role::Title),
+    );
+    let hits = palette_hits(input.value());
+    if hits.is_empty() {
+        put(
+            buffer,
+            row(inner, 2),
+            "nothing is called that",
+            theme.style(Role::Dim),
+        );
+    }
+    let height = usize::from(inner.height.saturating_sub(2));
+    let first = first_visible(selected, height, hits.len());
+    for (n, hit) in hits.iter().enumerate().skip(first).take(height) {
+        let place = row(inner, (n - first) as u16 + 2);
+        line(
+            buffer,
+            place,
+            vec![
+                Span::raw(fit(theme, hit.title, 36)),
+                Span::styled(hit.key, theme.style(Role::Key)),
+            ],
+        );
+        if n == selected {
+            buffer.set_style(place, theme.style(Role::Selected));
+        }
+    }
+}
+
+fn cursor(state: &State) -> &'static str {
+    if state.theme.ascii { "_" } else { "▏" }
+}
+
+fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let inner = window(
+        state,
+        "Start a run",
+        "Enter starts  Tab next  Esc back",
+        (76, 14),
+        area,
+        buffer,
+    );
+    let field = |n: usize, name: &str, value: String, buffer: &mut Buffer| {
+        let place = row(inner, n as u16);
+        let style = theme.style(if form.field == n {
+            Role::Selected
+        } else {
+            Role::Text
+        });
+        line(
+            buffer,
+            place,
+            vec![
+                Span::styled(fit(theme, name, 10), theme.style(Role::Dim)),
+                Span::styled(value, style),
+            ],
+        );
+    };
+    let (event, rule) = form
+        .events
+        .get(form.event)
+        .map_or(("reading the events", None), |(name, rule)| {
+            (name.as_str(), Some(rule))
+        });
+    let arrows = if theme.ascii {
+        ("<", ">")
+    } else {
+        ("‹", "›")
+    };
+    field(
+        0,
+        "event",
+        format!(
+            "{} {} {}",
+            arrows.0,
+            crate::text::clean_line(event, 50),
+            arrows.1
+        ),
+        buffer,
+    );
+    let (words, wants) = form.kind().words();
+    field(
+        1,
+        "look at",
+        format!("{} {words} {}", arrows.0, arrows.1),
+        buffer,
+    );
+    match wants {
+        Some(what) => field(
+            2,
+            "",
+            format!(
+                "{}{}  ({what})",
+                crate::text::clean_line(form.text.value(), 46),
+                if form.field == 2 { cursor(state) } else { "" }
+            ),
+            buffer,
+        ),
+        None => field(2, "", String::new(), buffer),
+    }
+    field(
+        3,
+        "payload",
+        format!(
+            "{}{}  (a JSON file, or nothing)",
+            crate::text::clean_line(form.payload.value(), 40),
+            if form.field == 3 { cursor(state) } else { "" }
+        ),
+        buffer,
+    );
+    let mut n = 5;
+    if let Some(rule) = rule {
+        let how = if rule.strategy == Strategy::Parallel {
+            "at the same time"
+        } else {
+            "one after another"
+        };
+        put(
+            buffer,
+            row(inner, n),
+            &format!("{} agents, {how}:", rule.agents.len()),
+            theme.style(Role::Dim),
+        );
+        let known =
+            |id: &String| state.agents.is_empty() || state.agents.iter().any(|a| a.id == *id);
+        let names: Vec<String> = rule
+            .agents
+            .iter()
+            .map(|a| {
+                if known(a) {
+                    crate::text::clean_line(a, 40)
+                } else {
+                    format!("{} (missing)", crate::text::clean_line(a, 40))
+                }
+            })
+            .collect();
+        let text = Paragraph::new(names.join(", ")).wrap(Wrap { trim: true });
+        text.render(
+            Rect {
+                y: inner.y + n + 1,
+                height: 2.min(inner.height.saturating_sub(n + 1)),
+                ..inner
+            },
+            buffer,
+        );
+        n += 3;
+        let end = if rule.outcome == OutcomeKind::Health {
+            "pass, manual_review, request_changes or block_pr"
+        } else {
+            "approve_and_merge, manual_review, request_changes or block_pr"
+        };
+        put(
+            buffer,
+            row(inner, n),
+            &format!("ends in {end}"),
+            theme.style(Role::Dim),
+        );
+        put(
+            buffer,
+            row(inner, n + 1),
+            &format!("evidence: {}", super::evidence_words(state)),
+            theme.style(Role::Dim),
+        );
+        if rule.needs_diff && matches!(form.kind(), SubjectKind::Nothing | SubjectKind::Folder) {
+            put(
+                buffer,
+                row(inner, n + 2),
+                "this event needs a change; without one it ends in manual_review",
+                theme.style(Role::Warn),
+            );
+        }
+    }
+    if let Some(error) = &form.error {
+        put(
+            buffer,
+            row(inner, inner.height.saturating_sub(1)),
+            error,
+            theme.style(Role::Bad),
+        );
+    }
+}
+
+fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let height = choice.items.len() as u16 + 6;
+    let inner = window(
+        state,
+        &choice.title,
+        "Enter does it  Esc back",
+        (64, height),
+        area,
+        buffer,
+    );
+    let body = Paragraph::new(choice.body.as_str())
+        .wrap(Wrap { trim: true })
+        .style(theme.style(Role::Dim));
+    body.render(
+        Rect {
+            height: inner.height.min(2),
+            ..inner
+        },
+        buffer,
+    );
+    for (n, (label, _)) in choice.items.iter().enumerate() {
+        let place = row(inner, n as u16 + 3);
+        put(
+            buffer,
+            place,
+            &crate::text::clean_line(label, 80),
+            theme.style(Role::Text),
+        );
+        if n == choice.selected {
+            buffer.set_style(place, theme.style(Role::Selected));
+        }
+    }
+}
+
+fn filter(state: &State, input: &Input, area: Rect, buffer: &mut Buffer) {
+    let place = Rect {
+        y: area.y + area.height.saturating_sub(1),
+        height: 1,
+        ..area
+    };
+    Clear.render(place, buffer);
+    let text = format!(
+        " / {}{}   Enter keeps it, Esc clears it",
+        crate::text::clean_line(input.value(), 60),
+        cursor(state)
+    );
+    put(buffer, place, &text, state.theme.style(Role::Title));
+}
+
+fn quit(state: &State, active: u32, area: Rect, buffer: &mut Buffer) {
+    let inner = window(state, "Quit", "y quits  Esc stays", (58, 5), area, buffer);
+    let runs = if active == 1 {
+        "1 run is active".to_owned()
+    } else {
+        format!("{active} runs are active")
+    };
+    put(
+        buffer,
+        row(inner, 0),
+        &format!("{runs}. Finished steps are kept,"),
+        state.theme.style(Role::Text),
+    );
+    put(
+        buffer,
+        row(inner, 1),
+        "and the rest resumes at the next start.",
+        state.theme.style(Role::Text),
+    );
+}
+
+/// The newest notes, above the hint bar.
+pub fn draw_toasts(state: &State, area: Rect, buffer: &mut Buffer) {
+    use unicode_width::UnicodeWidthStr as _;
+    for (n, toast) in state.toasts.iter().rev().enumerate() {
+        let height = n as u16 + 1;
+        if height > area.height {
+            return;
+        }
+        let text = format!(" {} ", toast.text);
+        let width = (text.width() as u16).min(area.width);
+        let place = Rect {
+            x: area.x + area.width - width,
+            y: area.y + area.height - height,
+            width,
+            height: 1,
+        };
+        Clear.render(place, buffer);
+        put(
+            buffer,
+            place,
+            &text,
+            state
+                .theme
+                .style(if toast.bad { Role::Bad } else { Role::Selected }),
+        );
+    }
+}

@@ -1,0 +1,439 @@
+//! Is all well? The eight panels of the platform's dashboard, from measurements.
+//!
+//! ```text
+//!  added latency        │ circuit breakers
+//!  throughput │ cache   │ pools
+//!  resources            │ alerts
+//!  runs
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Span;
+
+use super::pieces::{bar, columns, fit, line, mark, panel, put, row};
+use super::{resilience, runs};
+use crate::console::format::{clock, count, micros, percent, uptime};
+use crate::console::state::State;
+use crate::console::theme::{Mark, Role};
+
+pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.height >= 28 && area.width >= 80 {
+        tall(state, area, buffer);
+    } else if area.height >= 16 && area.width >= 72 {
+        short(state, area, buffer);
+    } else {
+        narrow(state, area, buffer);
+    }
+}
+
+fn tall(state: &State, area: Rect, buffer: &mut Buffer) {
+    let [top, middle, low, rest] = Layout::vertical([
+        Constraint::Length(7),
+        Constraint::Length(6),
+        Constraint::Length(4),
+        Constraint::Min(6),
+    ])
+    .areas(area);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(top);
+    latency(state, left, buffer);
+    breakers(state, right, buffer);
+    let [a, b, c] = Layout::horizontal([
+        Constraint::Ratio(1, 3),
+        Constraint::Ratio(1, 3),
+        Constraint::Ratio(1, 3),
+    ])
+    .areas(middle);
+    throughput(state, a, buffer);
+    cache(state, b, buffer);
+    pools(state, c, buffer);
+    let [a, b] =
+        Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(low);
+    resources(state, a, buffer);
+    alerts(state, b, buffer);
+    runs_panel(state, rest, buffer);
+}
+
+fn short(state: &State, area: Rect, buffer: &mut Buffer) {
+    let [top, middle, one, rest] = Layout::vertical([
+        Constraint::Length(5),
+        Constraint::Length(4),
+        Constraint::Length(1),
+        Constraint::Min(4),
+    ])
+    .areas(area);
+    let half = [Constraint::Percentage(50), Constraint::Percentage(50)];
+    let [left, right] = Layout::horizontal(half).areas(top);
+    latency(state, left, buffer);
+    breakers(state, right, buffer);
+    let [left, right] = Layout::horizontal(half).areas(middle);
+    cache(state, left, buffer);
+    pools(state, right, buffer);
+    summary(state, one, buffer);
+    runs_panel(state, rest, buffer);
+}
+
+fn narrow(state: &State, area: Rect, buffer: &mut Buffer) {
+    let [one, rest] = Layout::vertical([Constraint::Length(2), Constraint::Min(0)]).areas(area);
+    let l = &state.snapshot().added_latency;
+    put(
+        buffer,
+        row(one, 0),
+        &format!(
+            " added latency {}",
+            triple(state, l.p50_us, l.p95_us, l.p99_us)
+        ),
+        state.theme.style(Role::Text),
+    );
+    summary(state, row(one, 1), buffer);
+    runs_panel(state, rest, buffer);
+}
+
+fn shown(state: &State, us: Option<u64>) -> String {
+    us.map_or_else(|| state.theme.signs().1.to_owned(), micros)
+}
+
+fn triple(state: &State, p50: Option<u64>, p95: Option<u64>, p99: Option<u64>) -> String {
+    format!(
+        "p50 {}  p95 {}  p99 {}",
+        shown(state, p50),
+        shown(state, p95),
+        shown(state, p99)
+    )
+}
+
+/// A passed or an over mark for a figure against its target; nothing below enough samples.
+fn judged(state: &State, value: Option<f64>, target: f64, below: bool) -> Vec<Span<'static>> {
+    match value {
+        None => Vec::new(),
+        Some(v) if (v <= target) == below => mark(state.theme, Mark::Passed),
+        Some(_) => mark(state.theme, Mark::Over),
+    }
+}
+
+fn latency(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let l = &snapshot.added_latency;
+    let inner = panel(theme, "Added latency", "5 min", area, buffer);
+    let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
+    let mut parts = Vec::new();
+    let figures = [
+        ("p50", l.p50_us, Some(snapshot.targets.p50_ms)),
+        ("p95", l.p95_us, None),
+        ("p99", l.p99_us, Some(snapshot.targets.p99_ms)),
+    ];
+    for (name, value, target) in figures {
+        parts.push(Span::raw(format!("{name} {} ", shown(state, value))));
+        if let Some(target) = target {
+            parts.extend(judged(state, ms(value), target, true));
+            parts.push(Span::raw("  "));
+        }
+    }
+    parts.push(Span::styled(
+        format!(" n {}", count(l.count)),
+        theme.style(Role::Dim),
+    ));
+    line(buffer, row(inner, 0), parts);
+    let width = usize::from(inner.width);
+    if inner.height >= 4 {
+        let chart = columns(theme, &l.p99_slots, width.min(30));
+        let most = l
+            .p99_slots
+            .iter()
+            .flatten()
+            .max()
+            .map_or_else(String::new, |m| format!(" p99, highest {}", micros(*m)));
+        line(
+            buffer,
+            row(inner, 1),
+            vec![
+                Span::styled(chart, theme.style(Role::Good)),
+                Span::styled(most, theme.style(Role::Dim)),
+            ],
+        );
+        let chart = columns(theme, &l.p50_slots, width.min(30));
+        line(
+            buffer,
+            row(inner, 2),
+            vec![
+                Span::raw(chart),
+                Span::styled(
+                    format!(" p50, target {} ms", snapshot.targets.p50_ms),
+                    theme.style(Role::Dim),
+                ),
+            ],
+        );
+        let (c, r) = (&snapshot.call_latency, &snapshot.run_latency);
+        let text = format!(
+            "model call p50 {}  p99 {}   run p50 {}  p99 {}",
+            shown(state, c.p50_us),
+            shown(state, c.p99_us),
+            shown(state, r.p50_us),
+            shown(state, r.p99_us)
+        );
+        put(buffer, row(inner, 3), &text, theme.style(Role::Dim));
+        if l.count < crate::telemetry::latency::ENOUGH {
+            put(
+                buffer,
+                row(inner, 4),
+                &format!(
+                    "figures show from {} samples on",
+                    crate::telemetry::latency::ENOUGH
+                ),
+                theme.style(Role::Dim),
+            );
+        }
+    } else {
+        let c = &snapshot.call_latency;
+        put(
+            buffer,
+            row(inner, 1),
+            &format!(
+                "model call p50 {}  p99 {}",
+                shown(state, c.p50_us),
+                shown(state, c.p99_us)
+            ),
+            theme.style(Role::Dim),
+        );
+        let t = &snapshot.calls;
+        put(
+            buffer,
+            row(inner, 2),
+            &format!(
+                "calls {:.1}/s  peak {:.0}  avg {:.1}",
+                t.now, t.peak, t.average
+            ),
+            theme.style(Role::Text),
+        );
+    }
+}
+
+fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let trips: u64 = snapshot.breakers.iter().map(|b| b.trips).sum();
+    let inner = panel(theme, "Circuit breakers", "b reset", area, buffer);
+    let room = usize::from(inner.height);
+    // What is wrong comes first; providers that cannot be asked come last.
+    let mut order: Vec<usize> = (0..snapshot.breakers.len()).collect();
+    let ready = |name: &str| snapshot.providers.iter().any(|p| p.name == name && p.ready);
+    order.sort_by_key(|i| {
+        let b = &snapshot.breakers[*i];
+        (resilience::weight(b.state), !ready(&b.name))
+    });
+    let last = if room > snapshot.breakers.len() {
+        room - 1
+    } else {
+        room
+    };
+    for (n, index) in order.iter().take(last).enumerate() {
+        let b = &snapshot.breakers[*index];
+        line(
+            buffer,
+            row(inner, n as u16),
+            resilience::breaker_spans(state, b, usize::from(inner.width)),
+        );
+    }
+    if room > snapshot.breakers.len() {
+        let rejected: u64 = snapshot.breakers.iter().map(|b| b.rejections).sum();
+        put(
+            buffer,
+            row(inner, last as u16),
+            &format!("trips {trips}  rejected {} since start", count(rejected)),
+            theme.style(Role::Dim),
+        );
+    }
+}
+
+fn throughput(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let t = &snapshot.calls;
+    let inner = panel(theme, "Throughput", "1 min", area, buffer);
+    put(
+        buffer,
+        row(inner, 0),
+        &format!(
+            "now {:.1} calls/s  peak {:.0}  avg {:.1}",
+            t.now, t.peak, t.average
+        ),
+        theme.style(Role::Text),
+    );
+    let values: Vec<Option<u64>> = t.seconds.iter().map(|c| Some(u64::from(*c))).collect();
+    line(
+        buffer,
+        row(inner, 1),
+        vec![Span::styled(
+            columns(theme, &values, usize::from(inner.width)),
+            theme.style(Role::Good),
+        )],
+    );
+    let runs = &snapshot.runs_rate;
+    put(
+        buffer,
+        row(inner, 2),
+        &format!(
+            "runs {} since start, peak {:.0}/s",
+            count(runs.total),
+            runs.peak
+        ),
+        theme.style(Role::Text),
+    );
+    line(buffer, row(inner, 3), errors(state));
+}
+
+fn errors(state: &State) -> Vec<Span<'static>> {
+    let snapshot = state.snapshot();
+    let rate = snapshot.error_rate();
+    let words = rate.map_or_else(
+        || state.theme.signs().1.to_owned(),
+        |r| format!("{:.2} %", r * 100.0),
+    );
+    let mut out = vec![Span::raw(format!("failed runs {words} "))];
+    out.extend(judged(state, rate, snapshot.targets.error_rate, true));
+    out
+}
+
+fn cache(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let inner = panel(theme, "Cache", "c clear", area, buffer);
+    let rate = snapshot.hit_rate();
+    let words = rate.map_or_else(|| theme.signs().1.to_owned(), percent);
+    let mut top = vec![Span::raw(format!("hit rate {words} "))];
+    top.extend(judged(state, rate, snapshot.targets.cache_hit_rate, false));
+    if inner.width >= 34 {
+        top.push(Span::styled(
+            format!("  {}", bar(theme, rate.unwrap_or(0.0), 12)),
+            theme.style(Role::Good),
+        ));
+    }
+    line(buffer, row(inner, 0), top);
+    let sum =
+        |f: fn(&crate::cache::CacheStats) -> u64| -> u64 { snapshot.caches.iter().map(f).sum() };
+    let (hits, misses, loads) = (sum(|c| c.hits), sum(|c| c.misses), sum(|c| c.loads));
+    put(
+        buffer,
+        row(inner, 1),
+        &format!(
+            "hits {} misses {} loads {}",
+            count(hits),
+            count(misses),
+            count(loads)
+        ),
+        theme.style(Role::Text),
+    );
+    let (shared, stale) = (sum(|c| c.stampede_prevented), sum(|c| c.stale_served));
+    put(
+        buffer,
+        row(inner, 2),
+        &format!(
+            "stampedes prevented {}  stale {}",
+            count(shared),
+            count(stale)
+        ),
+        theme.style(Role::Text),
+    );
+    put(
+        buffer,
+        row(inner, 3),
+        "all four caches, since start",
+        theme.style(Role::Dim),
+    );
+}
+
+fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let inner = panel(theme, "Pools", "in use / limit", area, buffer);
+    let mut shown: Vec<_> = snapshot.pools.iter().collect();
+    let ready = |name: &str| snapshot.providers.iter().any(|p| p.name == name && p.ready);
+    shown.sort_by_key(|p| (std::cmp::Reverse(p.in_use + p.queued), !ready(&p.name)));
+    for (n, pool) in shown.iter().take(usize::from(inner.height)).enumerate() {
+        let share = f64::from(pool.in_use) / f64::from(pool.limit.max(1));
+        let role = if pool.queued > 0 {
+            Role::Warn
+        } else {
+            Role::Text
+        };
+        let text = format!(
+            "{} {:>3}/{:<3}{} queue {}",
+            fit(theme, &pool.name, 11),
+            pool.in_use,
+            pool.limit,
+            bar(theme, share, 8),
+            pool.queued
+        );
+        put(buffer, row(inner, n as u16), &text, theme.style(role));
+    }
+}
+
+fn resources(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let snapshot = state.snapshot();
+    let inner = panel(theme, "Resources", "this process", area, buffer);
+    let r = snapshot.resources;
+    put(
+        buffer,
+        row(inner, 0),
+        &format!(
+            "cpu {:>2} %   memory {} MB   state on disk {} MB",
+            r.cpu_percent, r.memory_mb, r.disk_mb
+        ),
+        theme.style(Role::Text),
+    );
+    put(
+        buffer,
+        row(inner, 1),
+        &up_words(state),
+        theme.style(Role::Text),
+    );
+}
+
+fn up_words(state: &State) -> String {
+    let snapshot = state.snapshot();
+    let up = (state.wall_ms - snapshot.started_ms).max(0).unsigned_abs();
+    format!(
+        "uptime {}   available {:.2} %",
+        uptime(up),
+        snapshot.availability
+    )
+}
+
+fn alerts(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let alerts = &state.snapshot().alerts;
+    let inner = panel(theme, "Alerts", &alerts.len().to_string(), area, buffer);
+    if alerts.is_empty() {
+        put(buffer, row(inner, 0), "none", theme.style(Role::Dim));
+    }
+    for (n, alert) in alerts.iter().take(usize::from(inner.height)).enumerate() {
+        let role = if alert.bad { Role::Warn } else { Role::Dim };
+        put(
+            buffer,
+            row(inner, n as u16),
+            &format!("{} {}", clock(alert.at_ms), alert.text),
+            theme.style(role),
+        );
+    }
+}
+
+fn summary(state: &State, area: Rect, buffer: &mut Buffer) {
+    let snapshot = state.snapshot();
+    let r = snapshot.resources;
+    let mut parts = vec![Span::raw(format!(
+        " cpu {} %  mem {} MB  {}  ",
+        r.cpu_percent,
+        r.memory_mb,
+        up_words(state)
+    ))];
+    parts.extend(errors(state));
+    line(buffer, area, parts);
+}
+
+fn runs_panel(state: &State, area: Rect, buffer: &mut Buffer) {
+    let inner = panel(state.theme, "Runs", "r run  Enter open", area, buffer);
+    runs::list(state, inner, buffer);
+}

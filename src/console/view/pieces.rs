@@ -1,0 +1,226 @@
+//! Small pieces that all screens are made of.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::symbols::border;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Widget as _};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::console::theme::{Mark, Role, Theme};
+
+const ASCII_BORDER: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+/// A box with a title and, at its right, the key that acts in it. Returns its inside, one blank column
+/// at each side.
+pub fn panel(theme: Theme, title: &str, note: &str, area: Rect, buffer: &mut Buffer) -> Rect {
+    if area.width < 4 || area.height < 2 {
+        return Rect {
+            width: 0,
+            height: 0,
+            ..area
+        };
+    }
+    let set = if theme.ascii {
+        ASCII_BORDER
+    } else {
+        border::PLAIN
+    };
+    let mut block = Block::bordered()
+        .border_set(set)
+        .border_style(theme.style(Role::Border));
+    block = block.title(Line::from(Span::styled(
+        format!(" {title} "),
+        theme.style(Role::Title),
+    )));
+    let room = usize::from(area.width).saturating_sub(title.width() + 6);
+    if !note.is_empty() && note.width() + 2 <= room {
+        block = block.title(
+            Line::from(Span::styled(format!(" {note} "), theme.style(Role::Dim))).right_aligned(),
+        );
+    }
+    let inner = block.inner(area);
+    block.render(area, buffer);
+    Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(2),
+        ..inner
+    }
+}
+
+/// One line of text, cut at the area's width.
+pub fn put(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
+    if !area.is_empty() {
+        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+    }
+}
+
+/// The `n`-th line of an area.
+pub fn row(area: Rect, n: u16) -> Rect {
+    if n >= area.height {
+        Rect {
+            width: 0,
+            height: 0,
+            ..area
+        }
+    } else {
+        Rect {
+            y: area.y + n,
+            height: 1,
+            ..area
+        }
+    }
+}
+
+/// A line of spans.
+pub fn line(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>) {
+    if !area.is_empty() {
+        Line::from(spans).render(Rect { height: 1, ..area }, buffer);
+    }
+}
+
+/// A line with a left and a right part; the right one wins where both do not fit.
+pub fn spans(buffer: &mut Buffer, area: Rect, left: Vec<Span<'_>>, right: Vec<Span<'_>>) {
+    if area.is_empty() {
+        return;
+    }
+    let width = right
+        .iter()
+        .map(|s| s.content.width())
+        .sum::<usize>()
+        .min(usize::from(area.width)) as u16;
+    let room = Rect {
+        width: area.width - width,
+        height: 1,
+        ..area
+    };
+    Line::from(left).render(room, buffer);
+    Line::from(right).render(
+        Rect {
+            x: area.x + room.width,
+            width,
+            height: 1,
+            ..area
+        },
+        buffer,
+    );
+}
+
+/// A mark as a span.
+pub fn mark(theme: Theme, mark: Mark) -> Vec<Span<'static>> {
+    let (glyph, role) = theme.mark(mark);
+    vec![Span::styled(glyph, theme.style(role))]
+}
+
+/// `key title `, the key bright.
+pub fn key_hint(theme: Theme, key: &'static str, title: &'static str) -> Vec<Span<'static>> {
+    let key = if key == "enter" {
+        "Enter"
+    } else if key == "esc" {
+        "Esc"
+    } else {
+        key
+    };
+    vec![
+        Span::styled(format!(" {key}"), theme.style(Role::Key)),
+        Span::styled(format!(" {title} "), theme.style(Role::Dim)),
+    ]
+}
+
+/// A bar of `width` cells, filled by `share` (0 to 1).
+pub fn bar(theme: Theme, share: f64, width: usize) -> String {
+    let (full, empty) = theme.bar();
+    let filled = ((share.clamp(0.0, 1.0) * width as f64).round() as usize).min(width);
+    full.repeat(filled) + &empty.repeat(width - filled)
+}
+
+/// Small columns, one a value, newest at the right; `None` is a gap. Scaled to the largest.
+pub fn columns(theme: Theme, values: &[Option<u64>], width: usize) -> String {
+    let heights = theme.columns();
+    let shown = &values[values.len().saturating_sub(width)..];
+    let most = shown.iter().flatten().copied().max().unwrap_or(0).max(1);
+    let mut out = " ".repeat(width.saturating_sub(shown.len()));
+    for value in shown {
+        match value {
+            Some(value) => out.push_str(heights[((value * 7).div_ceil(most)).min(7) as usize]),
+            None => out.push(' '),
+        }
+    }
+    out
+}
+
+/// `text` in exactly `width` columns, cut or padded. Wide and right-to-left text keeps its column.
+pub fn fit(theme: Theme, text: &str, width: usize) -> String {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    let ellipsis = theme.signs().2;
+    if text.width() <= width {
+        return format!("{text}{}", " ".repeat(width - text.width()));
+    }
+    let room = width.saturating_sub(ellipsis.width());
+    let mut out = String::new();
+    let mut used = 0;
+    for cluster in text.graphemes(true) {
+        if used + cluster.width() > room {
+            break;
+        }
+        used += cluster.width();
+        out.push_str(cluster);
+    }
+    if width >= ellipsis.width() {
+        out.push_str(ellipsis);
+        used += ellipsis.width();
+    }
+    out + &" ".repeat(width.saturating_sub(used))
+}
+
+/// First row to show so that `selected` is visible in `height` rows.
+pub fn first_visible(selected: usize, height: usize, total: usize) -> usize {
+    if height == 0 || total <= height {
+        return 0;
+    }
+    selected.saturating_sub(height / 2).min(total - height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Theme = Theme {
+        color: true,
+        ascii: false,
+    };
+
+    #[test]
+    fn text_fits_its_column_in_every_script() {
+        for text in [
+            "plain",
+            "a much longer text than fits",
+            "مراجعة الحوكمة",
+            "中文字符很宽很宽很宽",
+            "e\u{301}\u{301}x",
+            "👩‍👩‍👧 family",
+        ] {
+            for width in 0..20 {
+                assert_eq!(fit(T, text, width).width(), width, "{text} in {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn bars_and_columns_have_their_width() {
+        assert_eq!(bar(T, 0.5, 4), "██░░");
+        assert_eq!(columns(T, &[Some(1), None, Some(7)], 5), "  ▂ █");
+        assert_eq!(first_visible(50, 10, 100), 45);
+        assert_eq!(first_visible(99, 10, 100), 90);
+    }
+}
