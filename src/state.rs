@@ -318,7 +318,7 @@ fn is_network(path: &Path) -> bool {
     const SMB: i64 = 0x517b;
     const SMB2: i64 = 0xfe53_4d42;
     const CIFS: i64 = 0xff53_4d42;
-    rustix::fs::statfs(path).is_ok_and(|s| [NFS, SMB, SMB2, CIFS].contains(&i64::from(s.f_type)))
+    rustix::fs::statfs(path).is_ok_and(|s| [NFS, SMB, SMB2, CIFS].contains(&s.f_type))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -119,7 +119,7 @@ async fn panics_and_hangs_are_contained() {
     let cache = cache();
     let panicked = cache.get("k", || async { panic!("loader") }).await;
     assert!(matches!(panicked, Err(LoadError::Panicked)));
-    let hung = cache.get("k", || std::future::pending()).await;
+    let hung = cache.get("k", std::future::pending).await;
     assert!(matches!(hung, Err(LoadError::TimedOut(_))));
     assert!(cache.get("k", || async { Ok(0) }).await.is_ok()); // falsy values hit too
     assert!(matches!(cache.get("k", || async { Ok(9) }).await, Ok((v, Source::Hit(_))) if *v == 0));

@@ -51,7 +51,10 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
     for line in read(&dir, &filter).map_err(Failure::engine)? {
         print(&line);
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(0);
+    }
+    loop {
         std::thread::sleep(Duration::from_millis(250));
         let now = newest(&dir);
         let from = match (&at, &now) {
@@ -76,7 +79,6 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
             at = now;
         }
     }
-    Ok(0)
 }
 
 fn newest(dir: &Path) -> Option<(std::path::PathBuf, u64)> {

@@ -1,7 +1,6 @@
 //! The command line: one file a command. This one knows the arguments that all share, and how a
 //! failure is said: what happened, where, what to do.
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "printing is what a command line is for"
 )]

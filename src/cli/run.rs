@@ -71,12 +71,12 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     let trigger = trigger(&args)?;
     let mut mode = setup::mode(global);
     mode.no_save = args.no_save;
-    let _lock = if mode.no_save {
+    let lock = if mode.no_save {
         None
     } else {
         lock(&setup, Duration::from_secs(args.wait))?
     };
-    if !args.no_save && _lock.is_none() {
+    if !args.no_save && lock.is_none() {
         mode.no_save = true;
         eprintln!(
             "bsm: another engine runs on this workspace; this run is on its own, with a journal in memory and no report"
@@ -98,6 +98,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         outcome
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(lock);
     let (result, interrupted) = result;
     print(&result, args.json)?;
     if interrupted {
@@ -204,7 +205,7 @@ fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
                 ..
             }) => return Ok(None),
             Err(StateError::Locked { .. }) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(50))
+                std::thread::sleep(Duration::from_millis(50));
             }
             Err(error) => {
                 return Err(Failure::engine(error)
@@ -271,10 +272,10 @@ async fn once(
 fn show(event: &Event, of: &str) {
     match event {
         Event::StepStarted { run, agent } if run == of => {
-            eprintln!("  … {}", clean_line(agent, 64))
+            eprintln!("  … {}", clean_line(agent, 64));
         }
         Event::StepFinished { run, agent, status } if run == of => {
-            eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word())
+            eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word());
         }
         Event::Notice { bad: true, text } => eprintln!("  ⚠ {}", clean_line(text, 300)),
         _ => {}

@@ -198,9 +198,8 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
     if of_key(key) == Some(Action::Quit) && key.code == KeyCode::Char('c') {
         return vec![Effect::Quit]; // Ctrl-C always leaves
     }
-    match of_key(key) {
-        Some(action @ (Action::Suspend | Action::Redraw)) => return act(state, action, now),
-        _ => {}
+    if let Some(action @ (Action::Suspend | Action::Redraw)) = of_key(key) {
+        return act(state, action, now);
     }
     let Some(mut overlay) = state.overlays.pop() else {
         return of_key(key).map_or_else(Vec::new, |action| act(state, action, now));

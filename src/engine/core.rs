@@ -142,9 +142,9 @@ impl Core {
     /// An alert: header, list, log, event.
     pub fn alert(&self, bad: bool, text: String) {
         if bad {
-            tracing::warn!(alert = text)
+            tracing::warn!(alert = text);
         } else {
-            tracing::info!(alert = text)
+            tracing::info!(alert = text);
         }
         let mut alerts = lock(&self.alerts);
         alerts.push_front(Alert {
@@ -175,7 +175,10 @@ impl Core {
         Surroundings {
             settings,
             env: &self.env,
-            simulator: self.simulator.as_ref().map(|s| s.url()),
+            simulator: self
+                .simulator
+                .as_ref()
+                .map(super::super::model::simulator::Simulator::url),
             clock: &self.clock,
         }
     }

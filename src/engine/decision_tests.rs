@@ -157,7 +157,7 @@ fn every_clause_of_an_approval_is_needed_and_named() {
             |c| {
                 c.input
                     .findings
-                    .push(Finding::whole(POLICY_FILE, Severity::Medium, ""))
+                    .push(Finding::whole(POLICY_FILE, Severity::Medium, ""));
             },
             "policy file",
         ),

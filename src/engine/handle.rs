@@ -139,7 +139,9 @@ impl Handle {
             let around = Surroundings {
                 settings: &settings,
                 env: &env,
-                simulator: simulator.as_ref().map(|s| s.url()),
+                simulator: simulator
+                    .as_ref()
+                    .map(super::super::model::simulator::Simulator::url),
                 clock: &clock,
             };
             ModelService::new(Arc::new(workspace.models.clone()), &around)

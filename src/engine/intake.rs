@@ -294,7 +294,7 @@ fn of_diff(reader: impl std::io::BufRead, mut scanner: Scanner<'_>) -> Result<Lo
         other => Refused::input(other),
     })?;
     Ok(Looked {
-        scanned: scanner.finish(true),
+        scanned: scanner.finish(),
         has_diff: files > 0,
     })
 }

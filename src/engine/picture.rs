@@ -78,7 +78,7 @@ fn tell_transitions(core: &Core) {
                 .take_transitions()
                 .into_iter()
                 .map(|t| (name.to_owned(), t)),
-        )
+        );
     });
     for (name, transition) in transitions {
         let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
@@ -176,13 +176,13 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
     for breaker in &snapshot.breakers {
         match breaker.state {
             BreakerState::Open => {
-                reasons.push((Health::Degraded, format!("{} open", breaker.name)))
+                reasons.push((Health::Degraded, format!("{} open", breaker.name)));
             }
             BreakerState::HalfOpen => {
-                reasons.push((Health::Degraded, format!("{} recovering", breaker.name)))
+                reasons.push((Health::Degraded, format!("{} recovering", breaker.name)));
             }
             BreakerState::Isolated => {
-                reasons.push((Health::Degraded, format!("{} isolated", breaker.name)))
+                reasons.push((Health::Degraded, format!("{} isolated", breaker.name)));
             }
             BreakerState::Closed | BreakerState::Disabled => {}
         }
@@ -201,7 +201,7 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
             "the workspace changed since it was trusted".into(),
         ));
     }
-    reasons.sort_by(|a, b| b.0.cmp(&a.0));
+    reasons.sort_by_key(|(health, _)| std::cmp::Reverse(*health));
     for (health, _) in &reasons {
         worst = worst.max(*health);
     }

@@ -66,7 +66,7 @@ pub async fn resume(core: &Arc<Core>) -> Result<usize, JournalError> {
         let input: Result<Input, _> = serde_json::from_str(&row.new.input);
         match (plan, input) {
             (Ok(plan), Ok(input)) if row.starts < MOST_STARTS => {
-                launch(core, &row.new, &plan, &input, row.starts > 0)
+                launch(core, &row.new, &plan, &input, row.starts > 0);
             }
             (Ok(plan), Ok(input)) => quarantine(core, &row, &plan, &input).await?,
             _ => core.alert(

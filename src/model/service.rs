@@ -316,7 +316,7 @@ impl ModelService {
                 skips.push(Skip {
                     model: name.clone(),
                     reason,
-                })
+                });
             };
             let Some(model) = table.models.models.get(&name) else {
                 skip("not described under models".into());

@@ -431,9 +431,9 @@ impl Core {
         }
         let ok = outcome == Outcome::Success;
         if ok {
-            self.successes += 1
+            self.successes += 1;
         } else {
-            self.failures += 1
+            self.failures += 1;
         }
         if self.recent.len() == RECENT {
             self.recent.pop_front();

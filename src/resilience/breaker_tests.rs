@@ -42,9 +42,9 @@ fn half_the_calls_failing_opens_it_though_never_five_in_a_row() {
     for i in 0..10 {
         let permit = b.admit(now).unwrap();
         if i % 2 == 0 {
-            permit.success(now)
+            permit.success(now);
         } else {
-            permit.failure("timeout", now)
+            permit.failure("timeout", now);
         }
     }
     assert_eq!(state(&b, now), BreakerState::Open);
@@ -56,9 +56,9 @@ fn the_window_slides() {
     for i in 0..8 {
         let permit = b.admit(now).unwrap();
         if i % 2 == 0 {
-            permit.success(now)
+            permit.success(now);
         } else {
-            permit.failure("timeout", now)
+            permit.failure("timeout", now);
         }
     }
     let later = now + Duration::from_secs(70);
@@ -123,9 +123,9 @@ fn late_results_of_an_earlier_generation_change_nothing() {
     let generation = b.stats(now).generation;
     for (i, permit) in late.into_iter().enumerate() {
         if i % 2 == 0 {
-            permit.success(now)
+            permit.success(now);
         } else {
-            permit.failure("late", now)
+            permit.failure("late", now);
         }
     }
     assert_eq!(

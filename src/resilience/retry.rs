@@ -111,9 +111,9 @@ impl RetryBudget {
         window.slide(settings, now);
         let allowed = window.left(settings) > 0;
         if allowed {
-            window.retries[1] += 1
+            window.retries[1] += 1;
         } else {
-            window.refused += 1
+            window.refused += 1;
         }
         allowed
     }

@@ -22,8 +22,9 @@ const MOST_FILES: usize = 20_000;
 ///
 /// # Errors
 /// When the folder itself cannot be opened.
-pub fn scan(dir: &Path, mut scanner: Scanner<'_>) -> Result<Scanned, FileError> {
+pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
     let root = Root::open(dir)?;
+    let mut scanner = scanner.of_folder();
     let mut files = git::tracked_files(dir).unwrap_or_else(|_| walk(dir));
     files.sort();
     for finding in health(&files) {
@@ -73,7 +74,7 @@ pub fn scan(dir: &Path, mut scanner: Scanner<'_>) -> Result<Scanned, FileError> 
             Err(error) => scanner.skip(&name, &crate::text::clean_line(&error.to_string(), 120)),
         }
     }
-    Ok(scanner.finish(false))
+    Ok(scanner.finish())
 }
 
 /// One file as if all its lines were added.
@@ -86,7 +87,6 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
         binary: false,
         unread: None,
     };
-    // Policy files are what a health check is about, not a change to them.
     scanner.file(&head);
     let mut lines = Vec::new();
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
@@ -131,7 +131,7 @@ fn health(files: &[PathBuf]) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let mut missing = |rule: &str, severity, message: &str| {
-        findings.push(Finding::whole(rule, severity, message))
+        findings.push(Finding::whole(rule, severity, message));
     };
     if files.is_empty() {
         missing(

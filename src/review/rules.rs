@@ -36,6 +36,8 @@ struct RawRule {
     #[serde(default)]
     keywords: Vec<String>,
     #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
     secret_group: usize,
     entropy: Option<f64>,
     severity: Option<Severity>,
@@ -86,6 +88,8 @@ pub struct Rule {
     pub severity: Severity,
     /// What a hit means and what to do.
     pub message: String,
+    /// It is about a file that changes (tag `change`): a look at a folder leaves it out.
+    pub change_only: bool,
     /// What it matches is a secret and must never be shown.
     pub secret: bool,
     regex: Option<Regex>,
@@ -219,7 +223,7 @@ impl RuleSet {
                         rule: index,
                         start,
                         end,
-                    })
+                    });
                 });
             }
         }
@@ -274,6 +278,7 @@ impl Rule {
             id,
             severity,
             message,
+            change_only: raw.tags.iter().any(|t| t == "change"),
             secret: secrets,
             regex,
             path,

@@ -59,6 +59,7 @@ pub struct Scanner<'a> {
     seen: HashSet<(String, u32, Option<String>)>,
     current: Option<Current>,
     overflowed: bool,
+    of_change: bool,
 }
 
 struct Current {
@@ -85,12 +86,22 @@ impl<'a> Scanner<'a> {
             seen: HashSet::new(),
             current: None,
             overflowed: false,
+            of_change: true,
+        }
+    }
+
+    /// For a folder as it is: what is only about a change is left out.
+    #[must_use]
+    pub fn of_folder(self) -> Self {
+        Self {
+            of_change: false,
+            ..self
         }
     }
 
     /// Adds what only the whole change shows, and hands everything over.
-    pub fn finish(mut self, whole_change: bool) -> Scanned {
-        if whole_change {
+    pub fn finish(mut self) -> Scanned {
+        if self.of_change {
             for finding in checks::whole_change(&self.summaries) {
                 self.add(finding);
             }
@@ -191,10 +202,15 @@ impl Sink for Scanner<'_> {
             .redactor
             .rules()
             .path_hits(path.raw())
-            .filter(|_| head.change != Change::Deleted)
+            .filter(|r| head.change != Change::Deleted && (self.of_change || !r.change_only))
             .map(|r| Finding::about_file(&r.id, r.severity, &shown, r.message.clone()))
             .collect();
-        for finding in rules.into_iter().chain(checks::file(head, &shown)) {
+        let by_kind = if self.of_change {
+            checks::file(head, &shown)
+        } else {
+            Vec::new()
+        };
+        for finding in rules.into_iter().chain(by_kind) {
             self.add(finding);
         }
         let reason = if head.binary {

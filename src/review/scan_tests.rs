@@ -14,7 +14,7 @@ fn scan(diff: &str) -> Scanned {
     let redactor = redactor();
     let mut scanner = Scanner::new(&redactor, ScanLimits::default(), &|| false);
     parse(diff.as_bytes(), &mut scanner).unwrap();
-    scanner.finish(true)
+    scanner.finish()
 }
 
 fn rules(scanned: &Scanned) -> Vec<&str> {
@@ -137,7 +137,7 @@ fn a_key_across_the_border_of_two_batches_is_redacted() {
         };
         let mut scanner = Scanner::new(&redactor, limits, &|| false);
         parse(diff.as_bytes(), &mut scanner).unwrap();
-        let got = scanner.finish(true);
+        let got = scanner.finish();
         assert!(
             body.iter().all(|l| !got.redacted.contains(l.as_str())),
             "key at line {before} leaked"
@@ -198,7 +198,7 @@ fn findings_are_bounded_and_the_rest_is_no_secret() {
         &mut scanner,
     )
     .unwrap();
-    let got = scanner.finish(true);
+    let got = scanner.finish();
     assert_eq!(got.findings.len(), 5);
     assert!(!got.coverage.is_complete());
 }

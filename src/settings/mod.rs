@@ -135,20 +135,12 @@ impl Default for Targets {
 /// How the console looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[derive(Default)]
 pub struct ConsoleSettings {
     /// Frames a second at most; 0: 30, or 10 over SSH.
     pub fps: u32,
     /// Only ASCII characters.
     pub ascii: bool,
-}
-
-impl Default for ConsoleSettings {
-    fn default() -> Self {
-        Self {
-            fps: 0,
-            ascii: false,
-        }
-    }
 }
 
 /// Switches that can be changed while running.

@@ -202,7 +202,7 @@ mod tests {
             )
         };
         let write = |name: &str, lines: Vec<String>| {
-            std::fs::write(dir.path().join(name), lines.join("\n") + "\n").unwrap()
+            std::fs::write(dir.path().join(name), lines.join("\n") + "\n").unwrap();
         };
         write(
             "bsm.2026-01-01.jsonl",

@@ -47,7 +47,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let allowed = |c: &&str| agent.contexts.allowed.iter().any(|a| a == *c);
         let matrix: String = CONTEXTS
             .iter()
-            .map(|c| fit(theme, if allowed(&c) { yes } else { no }, 9))
+            .map(|c| fit(theme, if allowed(c) { yes } else { no }, 9))
             .collect();
         let packs = agent
             .packs

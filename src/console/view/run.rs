@@ -70,25 +70,24 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let (glyph, role) = theme.mark(mark_of(run.state, run.decision.as_ref().map(|d| d.action)));
     let simulated = if run.simulated { " (simulated)" } else { "" };
-    let words = match &run.decision {
-        Some(d) => vec![
+    let words = if let Some(d) = &run.decision {
+        vec![
             Span::styled(
                 format!("{glyph} {}{simulated}", d.action.word()),
                 theme.style(role),
             ),
             Span::raw(format!("  rule {}: {}", d.rule, d.reason.line(300))),
-        ],
-        None => {
-            let word = if run.state == RunState::Queued {
-                "waiting for its turn"
-            } else {
-                "agents at work"
-            };
-            vec![Span::styled(
-                format!("{glyph} {word}{simulated}"),
-                theme.style(role),
-            )]
-        }
+        ]
+    } else {
+        let word = if run.state == RunState::Queued {
+            "waiting for its turn"
+        } else {
+            "agents at work"
+        };
+        vec![Span::styled(
+            format!("{glyph} {word}{simulated}"),
+            theme.style(role),
+        )]
     };
     line(buffer, row(area, 0), words);
     let c = &run.coverage;
@@ -217,7 +216,7 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
             }
         }
     }
-    all.sort_by(|a, b| b.0.severity.cmp(&a.0.severity));
+    all.sort_by_key(|(f, _)| std::cmp::Reverse(f.severity));
     let inner = panel(theme, "Findings", &all.len().to_string(), area, buffer);
     if all.is_empty() && run.decision.is_some() {
         put(
@@ -348,9 +347,9 @@ fn unescape(text: &str) -> String {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         if c == '\\' {
-            out.extend(chars.next())
+            out.extend(chars.next());
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out.replace("&lt;", "<")
