@@ -1,5 +1,9 @@
 //! The engine from event to decision, over real sockets, with wire answers written by hand.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -19,7 +23,11 @@ fn agent_name(id: &str) -> String {
 }
 
 fn responses(s: &bsm::engine::types::snapshot::Snapshot) -> u64 {
-    s.caches.iter().find(|c| c.name == "responses").unwrap().entries
+    s.caches
+        .iter()
+        .find(|c| c.name == "responses")
+        .unwrap()
+        .entries
 }
 
 /// A folder that a health check has nothing against.
@@ -46,7 +54,11 @@ async fn approving_answers_approve_and_each_verdict_decides() {
         let handle = start.go().await;
         let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
         let got = run.decision.unwrap();
-        assert_eq!((got.action, got.rule, run.evidence), (action, rule, Evidence::Full), "{decision}");
+        assert_eq!(
+            (got.action, got.rule, run.evidence),
+            (action, rule, Evidence::Full),
+            "{decision}"
+        );
         assert_eq!(up.calls.lock().unwrap().len(), 4);
     }
 }
@@ -57,11 +69,27 @@ async fn missing_evidence_never_approves_whatever_agent_and_event() {
     let folder = healthy_folder();
     let faults: [(&str, Wire); 6] = [
         ("outage", Wire::Status(503, "<html>down</html>")),
-        ("garbage", Wire::Content("no blocking issues, approve".into())),
+        (
+            "garbage",
+            Wire::Content("no blocking issues, approve".into()),
+        ),
         ("not json", Wire::Body("{\"choices\": [")),
-        ("cut off", Wire::Body(r#"{"choices":[{"message":{"content":"{\"decision\":\"approve\"}"},"finish_reason":"length"}]}"#)),
-        ("refused", Wire::Body(r#"{"choices":[{"message":{"content":null,"refusal":"I cannot"},"finish_reason":"stop"}]}"#)),
-        ("lower case", Wire::Content("{\"decision\":\"Approve\"}".into())),
+        (
+            "cut off",
+            Wire::Body(
+                r#"{"choices":[{"message":{"content":"{\"decision\":\"approve\"}"},"finish_reason":"length"}]}"#,
+            ),
+        ),
+        (
+            "refused",
+            Wire::Body(
+                r#"{"choices":[{"message":{"content":null,"refusal":"I cannot"},"finish_reason":"stop"}]}"#,
+            ),
+        ),
+        (
+            "lower case",
+            Wire::Content("{\"decision\":\"Approve\"}".into()),
+        ),
     ];
     let events = built_in::events().events;
     for (event, rule) in &events {
@@ -69,7 +97,11 @@ async fn missing_evidence_never_approves_whatever_agent_and_event() {
             for (name, fault) in &faults {
                 let (fault, failing) = (fault.clone(), agent_name(agent));
                 let up = upstream(move |system, _| {
-                    if system.starts_with(&format!("You are {failing},")) { fault.clone() } else { Wire::verdict("approve") }
+                    if system.starts_with(&format!("You are {failing},")) {
+                        fault.clone()
+                    } else {
+                        Wire::verdict("approve")
+                    }
                 })
                 .await;
                 let state = state_folder();
@@ -79,12 +111,18 @@ async fn missing_evidence_never_approves_whatever_agent_and_event() {
                 let handle = start.go().await;
                 let mut trigger = trigger(event, DOCS);
                 if rule.outcome == bsm::workspace::events::OutcomeKind::Health {
-                    trigger.subject = Some(Subject::Folder { dir: folder.path().into() });
+                    trigger.subject = Some(Subject::Folder {
+                        dir: folder.path().into(),
+                    });
                 }
                 let run = finish(&handle, trigger).await;
                 let decision = run.decision.unwrap();
                 let case = format!("{event}, {agent}, {name}: {decision:?}");
-                assert_eq!((decision.action, decision.rule), (Action::ManualReview, 6), "{case}");
+                assert_eq!(
+                    (decision.action, decision.rule),
+                    (Action::ManualReview, 6),
+                    "{case}"
+                );
                 assert_eq!(run.evidence, Evidence::Partial, "{case}");
                 assert!(decision.reason.raw().contains(agent.as_str()), "{case}");
                 let step = run.agents.iter().find(|s| s.agent_id == *agent).unwrap();
@@ -101,26 +139,50 @@ async fn a_model_never_makes_a_verdict_milder_and_never_sees_a_secret() {
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
     let (key, canary) = private_key();
     let diff = adding("deploy/server.key", &key);
-    assert!(diff.contains(&canary), "the canary must be in the raw input");
+    assert!(
+        diff.contains(&canary),
+        "the canary must be in the raw input"
+    );
     let mut t = trigger("pull_request.opened", &diff);
     t.payload = serde_json::json!({"pull_request": {"number": 7, "title": key.clone()}, "token": "test-key-0123456789"});
     let run = finish(&handle, t).await;
     let decision = run.decision.clone().unwrap();
     assert_eq!((decision.action, decision.rule), (Action::BlockPr, 2));
-    assert!(decision.reason.raw().contains("secrets/private-key at deploy/server.key:1"), "{decision:?}");
+    assert!(
+        decision
+            .reason
+            .raw()
+            .contains("secrets/private-key at deploy/server.key:1"),
+        "{decision:?}"
+    );
     for (system, user) in up.calls.lock().unwrap().iter() {
         assert!(!user.contains(&canary) && !system.contains(&canary));
         assert!(user.contains("redacted secrets/private-key"));
-        assert!(!user.contains("test-key-0123456789"), "a configured key is known by its value");
+        assert!(
+            !user.contains("test-key-0123456789"),
+            "a configured key is known by its value"
+        );
     }
-    let Ok(Answer::Report { text }) = handle.query(Query::Report { id: run.run_id.clone() }).await else { panic!() };
+    let Ok(Answer::Report { text }) = handle
+        .query(Query::Report {
+            id: run.run_id.clone(),
+        })
+        .await
+    else {
+        panic!()
+    };
     assert!(!text.raw().contains(&canary));
     handle.stop(Duration::from_secs(2)).await;
     let files = all_bytes(state.path());
-    assert!(files.keys().any(|f| f.ends_with("bsm.db")) && files.keys().any(|f| f.ends_with(".md")));
+    assert!(
+        files.keys().any(|f| f.ends_with("bsm.db")) && files.keys().any(|f| f.ends_with(".md"))
+    );
     for (file, bytes) in files {
         assert!(!contains(&bytes, canary.as_bytes()), "the key is in {file}");
-        assert!(!contains(&bytes, b"test-key-0123456789"), "the configured key is in {file}");
+        assert!(
+            !contains(&bytes, b"test-key-0123456789"),
+            "the configured key is in {file}"
+        );
     }
 }
 
@@ -129,7 +191,14 @@ async fn nothing_to_review_a_default_event_and_a_missing_agent_end_with_a_person
     let state = state_folder();
     let handle = Start::new(state.path()).go().await;
     let empty = finish(&handle, trigger("pull_request.opened", "")).await;
-    assert!(empty.decision.unwrap().reason.raw().contains("nothing to review"));
+    assert!(
+        empty
+            .decision
+            .unwrap()
+            .reason
+            .raw()
+            .contains("nothing to review")
+    );
     let unknown = finish(&handle, trigger("something.else", DOCS)).await;
     assert_eq!(unknown.requested_event.unwrap().raw(), "something.else");
     assert_eq!(unknown.decision.unwrap().action, Action::ManualReview);
@@ -145,43 +214,75 @@ async fn nothing_to_review_a_default_event_and_a_missing_agent_end_with_a_person
     start.root = Some(dir.path());
     let handle = start.go().await;
     let run = finish(&handle, trigger("x", DOCS)).await;
-    assert_eq!((run.agents[0].status, run.agents[1].status), (StepStatus::Succeeded, StepStatus::Failed));
+    assert_eq!(
+        (run.agents[0].status, run.agents[1].status),
+        (StepStatus::Succeeded, StepStatus::Failed)
+    );
     let decision = run.decision.unwrap();
     assert_eq!(decision.action, Action::ManualReview);
-    assert!(decision.reason.raw().contains("ghost: unknown_agent"), "{decision:?}");
+    assert!(
+        decision.reason.raw().contains("ghost: unknown_agent"),
+        "{decision:?}"
+    );
     assert!(dir.path().join("reports").read_dir().unwrap().count() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancel_stops_a_run_within_a_tenth_of_a_second() {
     let state = state_folder();
-    let up = upstream(|_, _| Wire::Slow(Duration::from_secs(20), r#"{"decision":"approve"}"#.into())).await;
+    let up =
+        upstream(|_, _| Wire::Slow(Duration::from_secs(20), r#"{"decision":"approve"}"#.into()))
+            .await;
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
     let id = accept(&handle, trigger("pull_request.opened", DOCS)).await;
     while up.calls.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     let began = Instant::now();
-    command(&handle, Command::CancelRun { run: id.clone() }).await.unwrap();
+    command(&handle, Command::CancelRun { run: id.clone() })
+        .await
+        .unwrap();
     let run = handle.finished(&id).await.unwrap();
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
-    assert_eq!((run.state, run.decision.unwrap().action), (RunState::Cancelled, Action::ManualReview));
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        (run.state, run.decision.unwrap().action),
+        (RunState::Cancelled, Action::ManualReview)
+    );
     assert!(run.agents.iter().all(|s| s.status == StepStatus::Cancelled));
-    assert!(matches!(command(&handle, Command::CancelRun { run: id }).await, Err(Refused::NotFound { .. })));
+    assert!(matches!(
+        command(&handle, Command::CancelRun { run: id }).await,
+        Err(Refused::NotFound { .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_most_so_many_runs_at_once_the_rest_wait_and_none_is_lost() {
     let state = state_folder();
     let mut start = Start::new(state.path());
-    start.mode = Mode { simulated: true, ..Mode::default() };
+    start.mode = Mode {
+        simulated: true,
+        ..Mode::default()
+    };
     let handle = start.go().await;
     let mut snapshots = handle.snapshots();
     let ids: Vec<String> = {
         let mut ids = Vec::new();
         for n in 0..200 {
             // Each its own change, so that no answer is shared.
-            ids.push(accept(&handle, trigger("pull_request.opened", &DOCS.replace("8080", &format!("{n}")))).await);
+            ids.push(
+                accept(
+                    &handle,
+                    trigger(
+                        "pull_request.opened",
+                        &DOCS.replace("8080", &format!("{n}")),
+                    ),
+                )
+                .await,
+            );
         }
         ids
     };
@@ -196,14 +297,23 @@ async fn at_most_so_many_runs_at_once_the_rest_wait_and_none_is_lost() {
         most
     });
     for id in &ids {
-        let run = tokio::time::timeout(Duration::from_secs(120), handle.finished(id)).await.unwrap().unwrap();
-        assert_eq!((run.decision.unwrap().action, run.evidence, run.simulated), (Action::ApproveAndMerge, Evidence::Full, true));
+        let run = tokio::time::timeout(Duration::from_secs(120), handle.finished(id))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (run.decision.unwrap().action, run.evidence, run.simulated),
+            (Action::ApproveAndMerge, Evidence::Full, true)
+        );
     }
     let most = watch.await.unwrap();
     assert!((1..=8).contains(&most), "{most} at once");
     let snapshot = handle.snapshots().borrow().clone();
     assert_eq!((snapshot.counts.finished, snapshot.counts.failed), (200, 0));
-    assert!(bsm::text::json(&*snapshot).unwrap().len() <= 64 * 1024, "the picture is too large");
+    assert!(
+        bsm::text::json(&*snapshot).unwrap().len() <= 64 * 1024,
+        "the picture is too large"
+    );
     for pool in &snapshot.pools {
         assert_eq!((pool.in_use, pool.queued), (0, 0));
     }
@@ -214,7 +324,11 @@ async fn a_stopped_engine_resumes_and_no_finished_step_runs_twice() {
     let state = state_folder();
     // Sequential, so that exactly the first step has ended when the second hangs.
     let up = upstream(|system, _| {
-        if system.starts_with("You are Architect,") { Wire::verdict("approve") } else { Wire::Slow(Duration::from_secs(30), String::new()) }
+        if system.starts_with("You are Architect,") {
+            Wire::verdict("approve")
+        } else {
+            Wire::Slow(Duration::from_secs(30), String::new())
+        }
     })
     .await;
     let mut start = Start::new(state.path()).upstream(&up.url);
@@ -222,7 +336,9 @@ async fn a_stopped_engine_resumes_and_no_finished_step_runs_twice() {
     let handle = start.go().await;
     let folder = healthy_folder();
     let mut t = trigger("manual.orchestrator_run", "");
-    t.subject = Some(Subject::Folder { dir: folder.path().into() });
+    t.subject = Some(Subject::Folder {
+        dir: folder.path().into(),
+    });
     let id = accept(&handle, t).await;
     while up.calls.lock().unwrap().len() < 2 {
         tokio::task::yield_now().await;
@@ -234,17 +350,34 @@ async fn a_stopped_engine_resumes_and_no_finished_step_runs_twice() {
     let mut start = Start::new(state.path()).upstream(&up.url);
     start.resident = true;
     let handle = start.go().await;
-    let run = tokio::time::timeout(Duration::from_secs(10), handle.finished(&id)).await.unwrap().unwrap();
+    let run = tokio::time::timeout(Duration::from_secs(10), handle.finished(&id))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(run.decision.unwrap().action, Action::Pass);
     let calls = up.calls.lock().unwrap();
-    assert_eq!(calls.len(), 2, "the architect's step was finished and must not run again");
-    assert!(!calls.iter().any(|(system, _)| system.starts_with("You are Architect,")));
+    assert_eq!(
+        calls.len(),
+        2,
+        "the architect's step was finished and must not run again"
+    );
+    assert!(
+        !calls
+            .iter()
+            .any(|(system, _)| system.starts_with("You are Architect,"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_journal_accepts_nothing_and_work_in_hand_goes_on_once_it_can() {
     let state = state_folder();
-    let up = upstream(|_, _| Wire::Slow(Duration::from_millis(300), r#"{"decision":"approve"}"#.into())).await;
+    let up = upstream(|_, _| {
+        Wire::Slow(
+            Duration::from_millis(300),
+            r#"{"decision":"approve"}"#.into(),
+        )
+    })
+    .await;
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
     let id = accept(&handle, trigger("pull_request.opened", DOCS)).await;
     let journal = &handle.core().journal;
@@ -257,9 +390,15 @@ async fn a_full_journal_accepts_nothing_and_work_in_hand_goes_on_once_it_can() {
             correlation: None,
         })
         .await;
-    assert!(matches!(refused, Err(Refused::Journal { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Refused::Journal { .. })),
+        "{refused:?}"
+    );
     journal.limit_pages(1_000_000).await.unwrap();
-    let run = tokio::time::timeout(Duration::from_secs(20), handle.finished(&id)).await.unwrap().unwrap();
+    let run = tokio::time::timeout(Duration::from_secs(20), handle.finished(&id))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(run.decision.unwrap().action, Action::ApproveAndMerge);
 }
 
@@ -285,9 +424,14 @@ async fn two_crashes_while_active_set_a_run_aside() {
     let mut start = Start::new(state.path()).upstream(&up.url);
     start.resident = true;
     let handle = start.go().await;
-    let Ok(Answer::Run { run }) = handle.query(Query::Run { id: id.clone() }).await else { panic!() };
+    let Ok(Answer::Run { run }) = handle.query(Query::Run { id: id.clone() }).await else {
+        panic!()
+    };
     let decision = run.decision.unwrap();
-    assert_eq!((run.state, decision.action), (RunState::Failed, Action::ManualReview));
+    assert_eq!(
+        (run.state, decision.action),
+        (RunState::Failed, Action::ManualReview)
+    );
     assert!(decision.reason.raw().contains("stopped 2 times"));
     let row = handle.core().journal.run(&id).await.unwrap().unwrap();
     assert_eq!(row.status, RunStatus::Failed);
@@ -297,45 +441,109 @@ async fn two_crashes_while_active_set_a_run_aside() {
 async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only() {
     let state = state_folder();
     let mut start = Start::new(state.path());
-    start.mode = Mode { simulated: true, ..Mode::default() };
+    start.mode = Mode {
+        simulated: true,
+        ..Mode::default()
+    };
     let handle = start.go().await;
     finish(&handle, trigger("pull_request.opened", DOCS)).await;
     let settled = |want: fn(&bsm::engine::types::snapshot::Snapshot) -> bool| {
         let mut snapshots = handle.snapshots();
-        async move { tokio::time::timeout(Duration::from_secs(5), async { snapshots.wait_for(|s| want(s)).await.map(drop) }).await.unwrap().unwrap() }
+        async move {
+            tokio::time::timeout(Duration::from_secs(5), async {
+                snapshots.wait_for(|s| want(s)).await.map(drop)
+            })
+            .await
+            .unwrap()
+            .unwrap()
+        }
     };
     settled(|s| responses(s) == 4).await;
-    command(&handle, Command::ClearCache { cache: Some("responses".into()) }).await.unwrap();
+    command(
+        &handle,
+        Command::ClearCache {
+            cache: Some("responses".into()),
+        },
+    )
+    .await
+    .unwrap();
     settled(|s| responses(s) == 0).await;
-    command(&handle, Command::IsolateBreaker { breaker: "openai".into() }).await.unwrap();
+    command(
+        &handle,
+        Command::IsolateBreaker {
+            breaker: "openai".into(),
+        },
+    )
+    .await
+    .unwrap();
     settled(|s| s.reasons.iter().any(|r| r == "openai isolated")).await;
-    command(&handle, Command::ResetBreaker { breaker: None }).await.unwrap();
+    command(&handle, Command::ResetBreaker { breaker: None })
+        .await
+        .unwrap();
     settled(|s| s.reasons.is_empty()).await;
-    command(&handle, Command::ResizePool { pool: "openai".into(), limit: 3 }).await.unwrap();
+    command(
+        &handle,
+        Command::ResizePool {
+            pool: "openai".into(),
+            limit: 3,
+        },
+    )
+    .await
+    .unwrap();
     settled(|s| s.pools.iter().any(|p| p.name == "openai" && p.limit == 3)).await;
-    command(&handle, Command::SetFlag { flag: "circuitBreaker".into(), on: false }).await.unwrap();
+    command(
+        &handle,
+        Command::SetFlag {
+            flag: "circuitBreaker".into(),
+            on: false,
+        },
+    )
+    .await
+    .unwrap();
     settled(|s| !s.flags.circuit_breaker).await;
     command(&handle, Command::Reload).await.unwrap();
     for bad in [
-        Command::ClearCache { cache: Some("nosuch".into()) },
-        Command::ResetBreaker { breaker: Some("nosuch".into()) },
-        Command::ResizePool { pool: "openai".into(), limit: 0 },
-        Command::SetFlag { flag: "nosuch".into(), on: true },
-        Command::CancelRun { run: "nosuch".into() },
-        Command::RunAgain { run: "nosuch".into() },
+        Command::ClearCache {
+            cache: Some("nosuch".into()),
+        },
+        Command::ResetBreaker {
+            breaker: Some("nosuch".into()),
+        },
+        Command::ResizePool {
+            pool: "openai".into(),
+            limit: 0,
+        },
+        Command::SetFlag {
+            flag: "nosuch".into(),
+            on: true,
+        },
+        Command::CancelRun {
+            run: "nosuch".into(),
+        },
+        Command::RunAgain {
+            run: "nosuch".into(),
+        },
     ] {
         assert!(command(&handle, bad.clone()).await.is_err(), "{bad:?}");
     }
     let audit = std::fs::read_to_string(state.path().join("audit.jsonl")).unwrap();
     assert_eq!(audit.lines().count(), 13, "{audit}");
-    assert!(audit.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok_and(|v| v["actor"] == "test")));
+    assert!(
+        audit
+            .lines()
+            .all(|l| serde_json::from_str::<serde_json::Value>(l)
+                .is_ok_and(|v| v["actor"] == "test"))
+    );
     assert!(audit.contains("refused: there is no cache 'nosuch'"));
 
     let state = state_folder();
     let mut start = Start::new(state.path());
     start.mode.read_only = true;
     let handle = start.go().await;
-    assert_eq!(command(&handle, Command::Reload).await, Err(Refused::ReadOnly));
+    assert_eq!(
+        command(&handle, Command::Reload).await,
+        Err(Refused::ReadOnly)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -349,21 +557,40 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     let file = dir.path().join("data/agents/security-agent.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
     let mut snapshots = handle.snapshots();
-    let mut until = async |what: &str, want: &dyn Fn(&bsm::engine::types::snapshot::Snapshot) -> bool| {
-        let wait = async { snapshots.wait_for(|s| want(s)).await.map(drop) };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap_or_else(|_| panic!("{what} never happened")).unwrap();
-    };
+    let mut until =
+        async |what: &str, want: &dyn Fn(&bsm::engine::types::snapshot::Snapshot) -> bool| {
+            let wait = async { snapshots.wait_for(|s| want(s)).await.map(drop) };
+            tokio::time::timeout(Duration::from_secs(10), wait)
+                .await
+                .unwrap_or_else(|_| panic!("{what} never happened"))
+                .unwrap();
+        };
     // The watcher starts in the background: touch the file until it is seen.
     for n in 0..100 {
         std::fs::write(&file, format!("{good}# edit {n}\n")).unwrap();
-        if tokio::time::timeout(Duration::from_millis(600), async { until("reload", &|s| !s.alerts.is_empty()).await }).await.is_ok() {
+        if tokio::time::timeout(Duration::from_millis(600), async {
+            until("reload", &|s| !s.alerts.is_empty()).await
+        })
+        .await
+        .is_ok()
+        {
             break;
         }
     }
     std::fs::write(&file, "id: security-agent\n\tbroken").unwrap();
-    until("the broken edit", &|s| s.workspace.kept_last_good && s.workspace.agents == 11).await;
+    until("the broken edit", &|s| {
+        s.workspace.kept_last_good && s.workspace.agents == 11
+    })
+    .await;
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
-    assert_eq!(run.decision.unwrap().action, Action::ApproveAndMerge, "the last good agent still works");
+    assert_eq!(
+        run.decision.unwrap().action,
+        Action::ApproveAndMerge,
+        "the last good agent still works"
+    );
     std::fs::write(&file, &good).unwrap();
-    until("the mended edit", &|s| !s.workspace.kept_last_good && s.workspace.errors == 0).await;
+    until("the mended edit", &|s| {
+        !s.workspace.kept_last_good && s.workspace.errors == 0
+    })
+    .await;
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -55,7 +55,14 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
     });
     let result = runtime.block_on(async {
         let input: MakeInput = Box::new(|| EventStream::new().boxed());
-        let mut app = App::new(operator, options, frames, sender, messages)?;
+        let mut app = App::new(
+            operator,
+            options,
+            frames,
+            crossterm::terminal::size()?,
+            sender,
+            messages,
+        )?;
         app.live(input).await
     });
     runtime.shutdown_background();
@@ -87,16 +94,15 @@ impl<W: Write> App<W> {
         operator: Arc<dyn Operator>,
         options: Options,
         frames: Frames<W>,
+        size: (u16, u16),
         sender: mpsc::Sender<Message>,
         messages: mpsc::Receiver<Message>,
     ) -> io::Result<Self> {
-        let terminal = Terminal::new(CrosstermBackend::new(frames.writer()))?;
+        let terminal = new_terminal(frames.writer(), size)?;
         let read_only = operator.capabilities().read_only;
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
-        if let Ok(size) = terminal.size() {
-            state.size = (size.width, size.height);
-        }
+        state.size = size;
         Ok(Self {
             operator,
             options,
@@ -172,6 +178,7 @@ impl<W: Write> App<W> {
                     self.suspend()?;
                     input = make_input();
                     self.shown = None;
+                    self.state.size = crossterm::terminal::size()?;
                 }
             }
         }
@@ -254,13 +261,12 @@ impl<W: Write> App<W> {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        let size = self.terminal.size()?;
-        if self.shown.is_none() {
-            // Not `clear`: that asks the terminal where its cursor is, and the answer would be input.
-            self.terminal
-                .resize(Rect::new(0, 0, size.width, size.height))?;
+        let area = Rect::new(0, 0, self.state.size.0, self.state.size.1);
+        if self.shown.as_ref().is_none_or(|shown| shown.area != area) {
+            self.shown = None;
+            self.terminal = new_terminal(self.frames.writer(), self.state.size)?;
+            self.frames.writer().write_all(b"\x1b[0m\x1b[2J")?;
         }
-        self.state.size = (size.width, size.height);
         let state = &self.state;
         let frame = self
             .terminal
@@ -283,6 +289,15 @@ impl<W: Write> App<W> {
         // `fg` continues here.
         terminal::take()
     }
+}
+
+/// A fixed viewport: ratatui then never asks the real terminal anything; sizes come as messages.
+fn new_terminal(
+    writer: FrameWriter,
+    (width, height): (u16, u16),
+) -> io::Result<Terminal<CrosstermBackend<FrameWriter>>> {
+    let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
+    Terminal::with_options(CrosstermBackend::new(writer), TerminalOptions { viewport })
 }
 
 async fn sleep(time: Option<Duration>) {

@@ -238,17 +238,17 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
     let mut agents: Vec<Agent> = Vec::new();
     for name in index.agents {
         let file = format!("data/agents/{name}");
-        if !root.exists(Path::new(&file)) && !name.contains("..") {
-            problems.push(Problem::error(
-                INDEX,
-                None,
-                format!("{name} is listed but is not there"),
-                "Add the file or take its name out of the list.",
-            ));
-            continue;
-        }
         let help = "Mend the YAML at this place; the other agents are loaded.";
+        let before = problems.len();
         let Some((mut agent, text)) = super::read::<Agent>(root, &file, help, problems) else {
+            if problems.len() == before {
+                let message = format!(
+                    "{} is listed but is not there",
+                    crate::text::clean_line(&name, 120)
+                );
+                let help = "Add the file or take its name out of the list.";
+                problems.push(Problem::error(INDEX, None, message, help));
+            }
             continue;
         };
         if !is_id(&agent.id) {

@@ -48,7 +48,9 @@ pub enum Wire {
 impl Wire {
     /// A verdict in the form asked for.
     pub fn verdict(decision: &str) -> Self {
-        Self::Content(format!(r#"{{"decision":"{decision}","score":90,"comments":[]}}"#))
+        Self::Content(format!(
+            r#"{{"decision":"{decision}","score":90,"comments":[]}}"#
+        ))
     }
 }
 
@@ -90,7 +92,12 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    let text = |n: usize| request["messages"][n]["content"].as_str().unwrap_or_default().to_owned();
+    let text = |n: usize| {
+        request["messages"][n]["content"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (system, user) = (text(0), text(1));
     calls.lock().unwrap().push((system.clone(), user.clone()));
     let complete = |content: String| {
@@ -127,12 +134,22 @@ impl<'a> Start<'a> {
         let mut settings = Settings::default();
         settings.retry.base_ms = 1;
         settings.retry.cap_ms = 20;
-        Self { state, root: None, env: Env::default(), settings, mode: Mode::default(), resident: false }
+        Self {
+            state,
+            root: None,
+            env: Env::default(),
+            settings,
+            mode: Mode::default(),
+            resident: false,
+        }
     }
 
     /// With models at `url`.
     pub fn upstream(mut self, url: &str) -> Self {
-        self.env = Env::of([("OPENAI_BASE_URL", url), ("OPENAI_API_KEY", "test-key-0123456789")]);
+        self.env = Env::of([
+            ("OPENAI_BASE_URL", url),
+            ("OPENAI_API_KEY", "test-key-0123456789"),
+        ]);
         self
     }
 
@@ -151,7 +168,10 @@ impl<'a> Start<'a> {
             resident: self.resident,
             log: None,
             clock: Arc::new(SystemClock),
-            simulator: SimulatorSettings { seed: 1, latency_ms: (1, 20) },
+            simulator: SimulatorSettings {
+                seed: 1,
+                latency_ms: (1, 20),
+            },
         })
         .await
         .unwrap()
@@ -172,7 +192,9 @@ pub fn trigger(event: &str, diff: &str) -> Trigger {
         event: event.into(),
         payload: serde_json::Value::Null,
         payload_file: None,
-        subject: Some(Subject::Diff { diff: Blob(diff.as_bytes().to_vec()) }),
+        subject: Some(Subject::Diff {
+            diff: Blob(diff.as_bytes().to_vec()),
+        }),
         idempotency_key: None,
         offline: false,
     }
@@ -180,7 +202,11 @@ pub fn trigger(event: &str, diff: &str) -> Trigger {
 
 /// Sends a trigger; the run's id.
 pub async fn accept(handle: &Handle, trigger: Trigger) -> String {
-    let envelope = Envelope { command: Command::Trigger(trigger), actor: "test".into(), correlation: None };
+    let envelope = Envelope {
+        command: Command::Trigger(trigger),
+        actor: "test".into(),
+        correlation: None,
+    };
     match handle.send(envelope).await.unwrap() {
         Reply::Accepted { run, .. } => run,
         other => panic!("{other:?}"),
@@ -188,14 +214,26 @@ pub async fn accept(handle: &Handle, trigger: Trigger) -> String {
 }
 
 /// Sends a command.
-pub async fn command(handle: &Handle, command: Command) -> Result<Reply, bsm::engine::types::command::Refused> {
-    handle.send(Envelope { command, actor: "test".into(), correlation: None }).await
+pub async fn command(
+    handle: &Handle,
+    command: Command,
+) -> Result<Reply, bsm::engine::types::command::Refused> {
+    handle
+        .send(Envelope {
+            command,
+            actor: "test".into(),
+            correlation: None,
+        })
+        .await
 }
 
 /// Runs a trigger to its end.
 pub async fn finish(handle: &Handle, trigger: Trigger) -> RunResult {
     let id = accept(handle, trigger).await;
-    tokio::time::timeout(Duration::from_secs(30), handle.finished(&id)).await.unwrap().unwrap()
+    tokio::time::timeout(Duration::from_secs(30), handle.finished(&id))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// Text of every file beneath a folder, by path.
@@ -222,14 +260,22 @@ pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 
 /// A private key, put together at run time: (the key, one line of its body).
 pub fn private_key() -> (String, String) {
-    let body: Vec<String> = (0..12).map(|i| format!("MIIEvQ{i:02}IBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJT{i:02}")).collect();
+    let body: Vec<String> = (0..12)
+        .map(|i| format!("MIIEvQ{i:02}IBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJT{i:02}"))
+        .collect();
     let begin = ["-----BEGIN RSA PRIV", "ATE KEY-----"].concat();
     let end = ["-----END RSA PRIV", "ATE KEY-----"].concat();
-    (format!("{begin}\n{}\n{end}", body.join("\n")), body[5].clone())
+    (
+        format!("{begin}\n{}\n{end}", body.join("\n")),
+        body[5].clone(),
+    )
 }
 
 /// A diff that adds `text` as a new file.
 pub fn adding(file: &str, text: &str) -> String {
     let lines: String = text.lines().map(|l| format!("+{l}\n")).collect();
-    format!("diff --git a/{file} b/{file}\nnew file mode 100644\n--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{} @@\n{lines}", text.lines().count())
+    format!(
+        "diff --git a/{file} b/{file}\nnew file mode 100644\n--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{} @@\n{lines}",
+        text.lines().count()
+    )
 }

@@ -1,0 +1,508 @@
+//! The console: its screens at every size, its keys in any order, its bytes, and a real terminal.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bsm::console::action::ACTIONS;
+use bsm::console::app::{App, MakeInput};
+use bsm::console::message::{Effect, Message, Now};
+use bsm::console::state::State;
+use bsm::console::terminal::Frames;
+use bsm::console::theme::Theme;
+use bsm::console::update::update;
+use bsm::console::{Options, view};
+use bsm::engine::Operator;
+use bsm::engine::types::run::{Action, Evidence, RunState, StepStatus};
+use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
+use bsm::resilience::breaker::BreakerState;
+use bsm::review::verdict::Verdict;
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::StreamExt as _;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use support::*;
+
+const UNICODE: Theme = Theme {
+    color: true,
+    ascii: false,
+};
+const ASCII: Theme = Theme {
+    color: false,
+    ascii: true,
+};
+/// 2026-11-21 14:02 UTC.
+const WALL: i64 = 1_795_269_720_000;
+
+fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunBrief {
+    let over = action.is_some();
+    let step = |agent: &str, verdict| StepBrief {
+        agent: agent.into(),
+        status: if over {
+            StepStatus::Succeeded
+        } else {
+            StepStatus::Running
+        },
+        verdict: over.then_some(verdict),
+    };
+    RunBrief {
+        id: format!("job_{n}_k3f{n:03}"),
+        event: "pull_request.opened".into(),
+        title: Some(format!("#{}", 480 + n).into()),
+        state,
+        steps: vec![
+            step("governance-review-agent", Verdict::Approve),
+            step("security-agent", Verdict::Block),
+        ],
+        action,
+        rule: action.map(|_| 2),
+        reason: action.map(|_| reason.into()),
+        evidence: action.map(|_| Evidence::Full),
+        simulated: false,
+        created_ms: WALL - i64::from(n) * 1_000,
+        started_ms: Some(WALL - 4_000),
+        finished_ms: over.then_some(WALL),
+    }
+}
+
+/// A picture with something on every panel, the same every time.
+fn busy() -> Arc<Snapshot> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let state = state_folder();
+    let mut start = Start::new(state.path());
+    start.mode.no_save = true;
+    let handle = runtime.block_on(start.go());
+    let mut s = (**handle.snapshots().borrow()).clone();
+    drop(handle);
+    runtime.shutdown_background();
+    s.started_ms = WALL - 533_000_000;
+    s.mode.no_save = false;
+    s.added_latency.count = 4_218;
+    (
+        s.added_latency.p50_us,
+        s.added_latency.p95_us,
+        s.added_latency.p99_us,
+    ) = (Some(110), Some(340), Some(710));
+    s.added_latency.p50_slots = (0..30)
+        .map(|n| (n % 7 != 3).then_some(100 + n * 7))
+        .collect();
+    s.added_latency.p99_slots = (0..30)
+        .map(|n| (n % 7 != 3).then_some(500 + (n * 37) % 400))
+        .collect();
+    (s.calls.now, s.calls.peak, s.calls.average, s.calls.total) = (84.0, 120.0, 75.0, 90_000);
+    s.calls.seconds = (0..60).map(|n| 40 + (n * 13) % 80).collect();
+    s.caches[3].hits = 4_071;
+    s.caches[3].misses = 34;
+    s.resources.cpu_percent = 4;
+    (s.resources.memory_mb, s.resources.disk_mb) = (21, 48);
+    s.counts.running = 1;
+    s.counts.queued = 1;
+    s.counts.finished = 40;
+    s.breakers[2].state = BreakerState::HalfOpen;
+    s.breakers[2].trials = 1;
+    s.providers[2].ready = true;
+    s.reasons = vec!["openai recovering".into()];
+    s.health = bsm::engine::types::snapshot::Health::Degraded;
+    s.alerts = vec![Alert {
+        at_ms: WALL,
+        bad: true,
+        text: "openai open: 5 failures in a row, last: http_529".into(),
+    }];
+    s.runs = vec![
+        brief(1, RunState::Running, None, ""),
+        brief(2, RunState::Queued, None, ""),
+        brief(
+            3,
+            RunState::Finished,
+            Some(Action::BlockPr),
+            "Security vulnerabilities detected: secrets/private-key at deploy/id_rsa:1",
+        ),
+        brief(
+            4,
+            RunState::Finished,
+            Some(Action::ApproveAndMerge),
+            "All quality gates passed",
+        ),
+        brief(
+            5,
+            RunState::Finished,
+            Some(Action::ManualReview),
+            "security-agent: openai answered 503",
+        ),
+        brief(
+            6,
+            RunState::Cancelled,
+            Some(Action::ManualReview),
+            "the run was cancelled \u{202e}مرحبا 中文",
+        ),
+    ];
+    Arc::new(s)
+}
+
+fn state(theme: Theme) -> State {
+    State::new(busy(), theme, false, WALL)
+}
+
+fn now() -> Now {
+    Now {
+        at: Instant::now(),
+        wall_ms: WALL,
+    }
+}
+
+fn drawn(state: &State, width: u16, height: u16) -> String {
+    let area = Rect::new(0, 0, width, height);
+    let mut buffer = Buffer::empty(area);
+    view::draw(state, area, &mut buffer);
+    let rows: Vec<String> = (0..height)
+        .map(|y| {
+            let mut line = String::new();
+            let mut x = 0;
+            while x < width {
+                let symbol = buffer[(x, y)].symbol();
+                line.push_str(symbol);
+                x += unicode_width::UnicodeWidthStr::width(symbol).max(1) as u16;
+            }
+            line.trim_end().to_owned()
+        })
+        .collect();
+    rows.join("\n")
+}
+
+fn key(c: char) -> Message {
+    let modifiers = KeyModifiers::NONE;
+    Message::Key(KeyEvent::new(KeyCode::Char(c), modifiers))
+}
+
+fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+    keys.chars()
+        .flat_map(|c| update(state, key(c), now()))
+        .collect()
+}
+
+#[test]
+fn screens_are_as_they_were_agreed() {
+    // The local time of the header depends on the machine's zone.
+    insta::with_settings!({filters => vec![(r"\d\d:\d\d( |\n|$)", "HH:MM$1")]}, {
+        for (width, height) in [(120, 40), (80, 24), (40, 12), (20, 3)] {
+            insta::assert_snapshot!(format!("overview_{width}x{height}"), drawn(&state(UNICODE), width, height));
+        }
+        insta::assert_snapshot!("overview_ascii_80x24", drawn(&state(ASCII), 80, 24));
+        for digit in ['2', '3', '4'] {
+            let mut s = state(UNICODE);
+            press(&mut s, &digit.to_string());
+            insta::assert_snapshot!(format!("screen_{digit}_120x40"), drawn(&s, 120, 40));
+        }
+        let mut s = state(UNICODE);
+        press(&mut s, "?");
+        insta::assert_snapshot!("help_80x24", drawn(&s, 80, 24));
+    });
+}
+
+#[test]
+fn ascii_means_ascii_and_mono_means_no_colour() {
+    let mut s = state(ASCII);
+    s.live = Arc::new({
+        let mut snapshot = (*s.live).clone();
+        snapshot.runs.truncate(5);
+        snapshot
+    });
+    for keys in ["1", "2", "3", "4", "5", "7", "?", ":", "r", "c", "b"] {
+        let mut s = State::new(Arc::clone(&s.live), ASCII, false, WALL);
+        press(&mut s, keys);
+        let text = drawn(&s, 120, 40);
+        assert!(
+            text.is_ascii(),
+            "{keys}: {:?}",
+            text.chars().find(|c| !c.is_ascii())
+        );
+        let area = Rect::new(0, 0, 120, 40);
+        let mut buffer = Buffer::empty(area);
+        view::draw(&s, area, &mut buffer);
+        assert!(
+            buffer
+                .content
+                .iter()
+                .all(|c| c.fg == ratatui::style::Color::Reset
+                    && c.bg == ratatui::style::Color::Reset)
+        );
+    }
+}
+
+#[test]
+fn every_screen_and_overlay_draws_at_every_size() {
+    let mut sizes: Vec<(u16, u16)> = (0..=24)
+        .flat_map(|w| (0..=8).map(move |h| (w, h)))
+        .collect();
+    for (w, h) in [
+        (40, 8),
+        (72, 16),
+        (80, 28),
+        (100, 24),
+        (110, 30),
+        (140, 40),
+        (200, 60),
+    ] {
+        sizes.extend(
+            (-1i32..=1).flat_map(|a| (-1i32..=1).map(move |b| ((w + a) as u16, (h + b) as u16))),
+        );
+    }
+    sizes.extend((0..100).map(|n| ((n * 73 % 201) as u16, (n * 37 % 61) as u16)));
+    let base = state(UNICODE);
+    for keys in [
+        "1", "2", "3", "4", "5", "7", "?", ":", "/", "r", "c", "b", "2x", "3i", "q",
+    ] {
+        let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
+        press(&mut s, keys);
+        for (w, h) in &sizes {
+            let area = Rect::new(0, 0, *w, *h);
+            view::draw(&s, area, &mut Buffer::empty(area));
+        }
+    }
+}
+
+/// Each number on a screen comes from the engine: change the picture, and the cell changes.
+#[test]
+fn figures_on_the_overview_follow_the_engine() {
+    let base = busy();
+    let with = |change: fn(&mut Snapshot)| {
+        let mut s = (*base).clone();
+        change(&mut s);
+        drawn(&State::new(Arc::new(s), UNICODE, false, WALL), 120, 40)
+    };
+    let before = with(|_| {});
+    let table: [(fn(&mut Snapshot), &str); 14] = [
+        (|s| s.added_latency.p50_us = Some(7_770), "7.77 ms"),
+        (|s| s.added_latency.p95_us = Some(8_880), "8.88 ms"),
+        (|s| s.added_latency.p99_us = Some(9_990), "9.99 ms"),
+        (|s| s.added_latency.count = 7_654, "n 7,654"),
+        (|s| s.calls.now = 12.3, "now 12.3"),
+        (|s| s.calls.peak = 456.0, "peak 456"),
+        (|s| s.caches[0].hits = 111_111, "115,182"),
+        (|s| s.caches[0].misses = 222_222, "222,256"),
+        (|s| s.caches[0].stampede_prevented = 333, "prevented 333"),
+        (|s| s.resources.cpu_percent = 77, "cpu 77 %"),
+        (|s| s.resources.memory_mb = 888, "memory 888 MB"),
+        (|s| s.availability = 98.76, "98.76 %"),
+        (|s| s.pools[0].in_use = 9, "9/10"),
+        (|s| s.counts.failed = 10, "25.00 %"),
+    ];
+    for (change, wanted) in table {
+        assert!(!before.contains(wanted), "{wanted} was there before");
+        assert!(
+            with(change).contains(wanted),
+            "{wanted} does not show:\n{}",
+            with(change)
+        );
+    }
+    let few = with(|s| {
+        s.added_latency.count = 19;
+        (
+            s.added_latency.p50_us,
+            s.added_latency.p95_us,
+            s.added_latency.p99_us,
+        ) = (None, None, None);
+    });
+    assert!(few.contains("p50 —"), "below 20 samples a figure is a dash");
+}
+
+#[test]
+fn outside_text_on_a_screen_is_harmless() {
+    let mut s = (*busy()).clone();
+    let acts = "\x1b]0;x\x07\u{9b}31m\u{202e}\n\u{200b}";
+    s.workspace.name = acts.into();
+    s.runs[0].event = acts.into();
+    s.runs[2].reason = Some(acts.into());
+    s.runs[0].title = Some(acts.into());
+    let state = State::new(Arc::new(s), UNICODE, false, WALL);
+    let text = drawn(&state, 120, 40);
+    assert!(
+        !text
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}' || c == '\u{200b}'),
+        "{text}"
+    );
+    assert!(text.contains("␛]0;x"));
+}
+
+#[test]
+fn read_only_refuses_and_dangerous_actions_ask_first() {
+    let mut s = State::new(busy(), UNICODE, true, WALL);
+    assert!(press(&mut s, "rcbx").is_empty() && s.overlays.is_empty());
+    assert_eq!(s.toasts.len(), 3, "the newest three say why");
+    let mut s = state(UNICODE);
+    for keys in ["c", "b", "x"] {
+        assert!(press(&mut s, keys).is_empty());
+        assert_eq!(s.overlays.len(), 1, "{keys} asks");
+        let effects = update(
+            &mut s,
+            Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)),
+            now(),
+        );
+        assert!(
+            matches!(effects.as_slice(), [Effect::Send(_)]),
+            "{keys}: {effects:?}"
+        );
+    }
+    assert!(press(&mut s, "q").is_empty(), "runs are active: it asks");
+    assert_eq!(press(&mut s, "y"), [Effect::Quit]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_keys_in_any_order(keys in proptest::collection::vec(0usize..60, 0..60), width in 0u16..150, height in 0u16..50) {
+        static BUSY: std::sync::OnceLock<Arc<Snapshot>> = std::sync::OnceLock::new();
+        let snapshot = BUSY.get_or_init(busy);
+        let mut s = State::new(Arc::clone(snapshot), UNICODE, false, WALL);
+        let specials = [KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up, KeyCode::Down, KeyCode::PageDown, KeyCode::Backspace];
+        for n in keys {
+            let code = if n < 10 { specials[n] } else {
+                KeyCode::Char(ACTIONS[n % ACTIONS.len()].key.chars().next().unwrap())
+            };
+            let frozen = s.frozen.clone();
+            update(&mut s, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)), now());
+            if let (Some(before), Some(after)) = (frozen, s.frozen.clone()) {
+                let mut other = (**snapshot).clone();
+                other.counts.running = 99;
+                update(&mut s, Message::Snapshot(Arc::new(other)), now());
+                prop_assert!(s.snapshot().counts.running != 99, "a frozen picture moved");
+                update(&mut s, Message::Snapshot(Arc::clone(snapshot)), now());
+                prop_assert!(Arc::ptr_eq(&before, &after), "frozen data changed");
+            }
+            prop_assert!(s.selection() < s.rows().max(1));
+        }
+        let area = Rect::new(0, 0, width, height);
+        view::draw(&s, area, &mut Buffer::empty(area));
+    }
+}
+
+fn size(n: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(n).unwrap()
+}
+
+/// A terminal that keeps what was written to it.
+#[derive(Clone, Default)]
+struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The app in this process: a newcomer presses r, Enter, and sees a decision; then nothing is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
+    let folder = state_folder();
+    let handle = Arc::new(Start::new(folder.path()).go().await);
+    let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
+    let tape = Tape::default();
+    let (keys, receiver) = tokio::sync::mpsc::unbounded_channel::<std::io::Result<Event>>();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let out = tape.clone();
+    let app = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let (sender, messages) = tokio::sync::mpsc::channel(64);
+            let options = Options {
+                theme: UNICODE,
+                fps: 120,
+            };
+            let mut app = App::new(
+                operator,
+                options,
+                Frames::new(out),
+                (120, 40),
+                sender,
+                messages,
+            )
+            .unwrap();
+            let input: MakeInput = Box::new(move || {
+                let receiver = Arc::clone(&receiver);
+                futures_util::stream::unfold(receiver, |r| async move {
+                    let event = r.lock().await.recv().await?;
+                    Some((event, r))
+                })
+                .boxed()
+            });
+            app.live(input).await.unwrap();
+        });
+    });
+    let screen = || {
+        let mut parser = vt100::Parser::new(size(40), size(120), 0);
+        parser.process(&tape.0.lock().unwrap());
+        parser.screen().contents()
+    };
+    let until = async |wanted: &str| {
+        let began = Instant::now();
+        while !screen().contains(wanted) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "'{wanted}' never showed:\n{}",
+                screen()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let send = |code: KeyCode| {
+        keys.send(Ok(Event::Key(KeyEvent::new(code, KeyModifiers::NONE))))
+            .unwrap()
+    };
+    until("No runs yet. Press r, then Enter").await;
+    send(KeyCode::Char('r'));
+    until("governance-review-agent, code-review-agent").await;
+    send(KeyCode::Enter);
+    until("request_changes  rule 4: Code quality issues found by security-agent").await;
+    send(KeyCode::Char('o'));
+    until("Agents summary: pull_request.opened").await;
+    send(KeyCode::Esc);
+    send(KeyCode::Char('2'));
+    until("r run  Enter open  o report").await;
+
+    let bytes = tape.0.lock().unwrap().clone();
+    let count = |mark: &[u8]| bytes.windows(mark.len()).filter(|w| *w == mark).count();
+    assert_eq!(
+        count(b"\x1b[?2026h"),
+        count(b"\x1b[?2026l"),
+        "synchronized updates are always ended"
+    );
+    assert_eq!(
+        count(b"\x1b[6n"),
+        0,
+        "the terminal is never asked where its cursor is"
+    );
+    // Still for a while (toasts go, the rates of the last minute move on), then not a byte.
+    let mut last = 0;
+    let began = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let now = tape.0.lock().unwrap().len();
+        if now == last {
+            break;
+        }
+        last = now;
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the idle console goes on writing"
+        );
+    }
+    send(KeyCode::Char('q'));
+    app.join().unwrap();
+}
