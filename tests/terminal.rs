@@ -1,0 +1,330 @@
+//! A real terminal: whatever the way out, nothing is left behind.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+struct Session {
+    _home: tempfile::TempDir,
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn std::io::Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    before: Option<nix_like::Modes>,
+}
+
+/// The terminal's modes as `stty -g` prints them: what a shell would find afterwards.
+mod nix_like {
+    use std::os::fd::BorrowedFd;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Modes(String);
+
+    pub fn of(fd: std::os::fd::RawFd) -> Modes {
+        // SAFETY-free: the descriptor is the pty master that the caller keeps open meanwhile.
+        #[expect(unsafe_code, reason = "portable-pty hands out a raw descriptor only")]
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let t = rustix::termios::tcgetattr(fd).map(|t| {
+            format!(
+                "{:?} {:?} {:?} {:?}",
+                t.input_modes, t.output_modes, t.local_modes, t.control_modes
+            )
+        });
+        Modes(t.unwrap_or_default())
+    }
+}
+
+impl Session {
+    fn start(program: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let size = PtySize {
+            rows: 40,
+            cols: 120,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let before = pair.master.as_raw_fd().map(nix_like::of);
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env_clear();
+        command.cwd(home.path());
+        command.env("HOME", home.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let kept = Arc::clone(&bytes);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8_192];
+            while let Ok(n) = reader.read(&mut buffer) {
+                if n == 0 {
+                    return;
+                }
+                kept.lock().unwrap().extend_from_slice(&buffer[..n]);
+            }
+        });
+        let writer = pair.master.take_writer().unwrap();
+        Self {
+            _home: home,
+            master: Some(pair.master),
+            writer: Some(writer),
+            child,
+            bytes,
+            before,
+        }
+    }
+
+    fn console(env: &[(&str, &str)]) -> Self {
+        Self::start(env!("CARGO_BIN_EXE_bsm"), &[], env)
+    }
+
+    fn output(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
+    }
+
+    fn screen(&self) -> vt100::Parser {
+        let mut parser = vt100::Parser::new(
+            NonZeroU16::new(40).unwrap(),
+            NonZeroU16::new(120).unwrap(),
+            0,
+        );
+        parser.process(&self.output());
+        parser
+    }
+
+    fn until(&self, wanted: &str) {
+        let began = Instant::now();
+        while !self.screen().screen().contents().contains(wanted) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "'{wanted}' never showed:\n{}",
+                self.screen().screen().contents()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn send(&mut self, keys: &str) {
+        self.writer
+            .as_mut()
+            .unwrap()
+            .write_all(keys.as_bytes())
+            .unwrap();
+    }
+
+    fn ended(&mut self, within: Duration) -> u32 {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            if began.elapsed() > within {
+                let _ = self.child.kill();
+                panic!("still there after {within:?}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The screen and the modes are what they were.
+    fn assert_clean(&self) {
+        // The reader may still be behind the process's end.
+        let began = Instant::now();
+        let clean = |p: &vt100::Parser| {
+            !p.screen().alternate_screen()
+                && !p.screen().hide_cursor()
+                && !p.screen().bracketed_paste()
+        };
+        while !clean(&self.screen()) && began.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let parser = self.screen();
+        assert!(
+            !parser.screen().alternate_screen(),
+            "still on the alternate screen"
+        );
+        assert!(!parser.screen().hide_cursor(), "the cursor stays hidden");
+        assert!(
+            !parser.screen().bracketed_paste(),
+            "bracketed paste stays on"
+        );
+        let text = String::from_utf8_lossy(&self.output()).into_owned();
+        assert!(
+            text.rfind("\x1b[?1004l") > text.rfind("\x1b[?1004h"),
+            "focus reports stay on"
+        );
+        assert_eq!(
+            text.matches("\x1b[?2026h").count(),
+            text.matches("\x1b[?2026l")
+                .count()
+                .min(text.matches("\x1b[?2026h").count())
+        );
+        let after = self
+            .master
+            .as_ref()
+            .and_then(|m| m.as_raw_fd())
+            .map(nix_like::of);
+        assert_eq!(after, self.before, "the terminal's modes differ");
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid =
+            rustix::process::Pid::from_raw(self.child.process_id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+#[test]
+fn quit_sigterm_and_ctrl_c_leave_nothing_behind() {
+    let mut session = Session::console(&[]);
+    session.until("No runs yet");
+    session.send("q");
+    assert_eq!(session.ended(Duration::from_secs(5)), 0);
+    session.assert_clean();
+
+    let mut session = Session::console(&[]);
+    session.until("No runs yet");
+    session.signal(rustix::process::Signal::TERM);
+    assert_eq!(session.ended(Duration::from_secs(5)), 0);
+    session.assert_clean();
+
+    let mut session = Session::console(&[]);
+    session.until("No runs yet");
+    session.send("\x03");
+    session.ended(Duration::from_secs(5));
+    session.assert_clean();
+}
+
+#[test]
+fn a_closed_terminal_ends_the_process_without_spinning() {
+    let home = tempfile::tempdir().unwrap();
+    let size = PtySize {
+        rows: 40,
+        cols: 120,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bsm"));
+    command.env_clear();
+    command.cwd(home.path());
+    for (name, value) in [
+        ("HOME", home.path().to_str().unwrap()),
+        ("TERM", "xterm"),
+        ("LANG", "C.UTF-8"),
+    ] {
+        command.env(name, value);
+    }
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    // Read here and not on a thread: a reader that waits would keep the terminal open.
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 8_192];
+    while !String::from_utf8_lossy(&seen).contains("No runs yet") {
+        let n = reader.read(&mut buffer).unwrap();
+        seen.extend_from_slice(&buffer[..n]);
+    }
+    drop(reader);
+    drop(pair.master);
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(3) {
+            let _ = child.kill();
+            panic!("still there 3 s after its terminal went away");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_panic_restores_the_terminal_before_it_is_printed() {
+    let me = std::env::current_exe().unwrap();
+    let args = [
+        "--exact",
+        "child_that_panics",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    let mut session = Session::start(me.to_str().unwrap(), &args, &[("BSM_TEST_CHILD", "panic")]);
+    session.ended(Duration::from_secs(10));
+    session.assert_clean();
+    let text = String::from_utf8_lossy(&session.output()).into_owned();
+    assert!(
+        text.find("on purpose") > text.rfind("\x1b[?1049l"),
+        "the message came before the screen was given back:\n{text:?}"
+    );
+}
+
+/// Not a test of its own: the child of the one above.
+#[test]
+fn child_that_panics() {
+    if std::env::var("BSM_TEST_CHILD").as_deref() != Ok("panic") {
+        return;
+    }
+    bsm::console::terminal::install_panic_hook();
+    bsm::console::terminal::take().unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn resizes_no_colour_and_a_dumb_terminal() {
+    let mut session = Session::console(&[("NO_COLOR", "1")]);
+    session.until("No runs yet");
+    for n in 0..60u16 {
+        let size = PtySize {
+            rows: 1 + n % 50,
+            cols: 1 + (n * 7) % 180,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        session.master.as_ref().unwrap().resize(size).unwrap();
+    }
+    let size = PtySize {
+        rows: 40,
+        cols: 120,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
+    session.master.as_ref().unwrap().resize(size).unwrap();
+    session.send("2");
+    session.send("1");
+    session.until("Circuit breakers");
+    session.send("q");
+    assert_eq!(session.ended(Duration::from_secs(5)), 0);
+    let text = String::from_utf8_lossy(&session.output()).into_owned();
+    for colour in [
+        "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[38;", "\x1b[48;",
+    ] {
+        let at = text.find(colour);
+        let around = at.map(|at| {
+            text[at.saturating_sub(40)..]
+                .chars()
+                .take(120)
+                .collect::<String>()
+        });
+        assert_eq!(around, None, "{colour:?} under NO_COLOR");
+    }
+    assert!(text.contains("\x1b[1m"), "bold stays");
+
+    let mut session = Session::console(&[("TERM", "dumb")]);
+    session.until("No runs yet");
+    session.send("q");
+    assert_eq!(session.ended(Duration::from_secs(5)), 0);
+    assert!(session.output().is_ascii(), "TERM=dumb gets ASCII");
+}
