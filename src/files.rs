@@ -160,6 +160,8 @@ impl Root {
             Mode::from_raw_mode(mode),
         )
         .map_err(|e| refusal(relative, e))?;
+        // The mode asked for, whatever the umask.
+        let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode));
         let mut file = File::from(fd);
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         let done = written.and_then(|()| {

@@ -424,8 +424,16 @@ async fn two_crashes_while_active_set_a_run_aside() {
     let mut start = Start::new(state.path()).upstream(&up.url);
     start.resident = true;
     let handle = start.go().await;
-    let Ok(Answer::Run { run }) = handle.query(Query::Run { id: id.clone() }).await else {
-        panic!()
+    let began = Instant::now();
+    let run = loop {
+        let Ok(Answer::Run { run }) = handle.query(Query::Run { id: id.clone() }).await else {
+            panic!()
+        };
+        if run.decision.is_some() {
+            break run;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "never set aside");
+        tokio::task::yield_now().await;
     };
     let decision = run.decision.unwrap();
     assert_eq!(

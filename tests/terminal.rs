@@ -309,7 +309,12 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert_eq!(session.ended(Duration::from_secs(5)), 0);
     let text = String::from_utf8_lossy(&session.output()).into_owned();
     for colour in [
-        "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[38;", "\x1b[48;",
+        "\x1b[31m",
+        "\x1b[32m",
+        "\x1b[33m",
+        "\x1b[36m",
+        "\x1b[38;5;",
+        "\x1b[48;5;",
     ] {
         let at = text.find(colour);
         let around = at.map(|at| {

@@ -295,6 +295,8 @@ where
     /// Its section of the snapshot.
     pub fn stats(&self) -> CacheStats {
         let settings = *lock(&self.settings);
+        // Never both locks at once: a landing takes them in the other order.
+        let in_flight = lock(&self.flights).len() as u64;
         let last = lock(&self.last);
         let age = last
             .loaded_at
@@ -314,7 +316,7 @@ where
             stale_served: self.counters.stale.load(Relaxed),
             loads,
             errors: self.counters.errors.load(Relaxed),
-            in_flight: lock(&self.flights).len() as u64,
+            in_flight,
             last_load_ms: (loads > 0).then(|| self.counters.last_load_ms.load(Relaxed)),
             last_error: last.error.clone(),
         }

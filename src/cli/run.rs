@@ -136,6 +136,7 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         }
     };
     let subject = match (&args.diff, &args.sample, &args.range, &args.repo) {
+        (Some(path), ..) if !is_dash(path) => Some(Subject::DiffFile { path: path.clone() }),
         (Some(path), ..) => Some(Subject::Diff {
             diff: Blob(read(path, LARGEST_DIFF)?),
         }),

@@ -1,12 +1,13 @@
 //! What most commands do first: find the workspace, read settings and variables, open the state.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::{Failure, Global};
 use crate::engine::EngineConfig;
+use crate::engine::core::Reread;
 use crate::engine::types::snapshot::Mode;
 use crate::model::provider::known_secrets;
 use crate::model::simulator::SimulatorSettings;
@@ -30,6 +31,7 @@ pub struct Setup {
     pub loaded: Loaded,
     /// The state directory; not yet created.
     pub state: StateDir,
+    global: Global,
 }
 
 impl Setup {
@@ -105,6 +107,7 @@ impl Setup {
             env,
             loaded,
             state,
+            global: global.clone(),
         })
     }
 
@@ -121,12 +124,20 @@ impl Setup {
         })?;
         state::create_private(&self.state.logs()).map_err(Failure::engine)?;
         let secrets = known_secrets(&self.workspace()?.models, &self.env);
-        let redactor = Redactor::new(Arc::default(), &secrets, [0; 32]);
+        // Compiled on the log's own thread at its first line, so that the first frame need not wait.
+        let redactor = OnceLock::new();
+        let make = move || {
+            Redactor::new(
+                packs::built_in(),
+                &secrets,
+                std::array::from_fn(|_| fastrand::u8(..)),
+            )
+        };
         let settings: &LogSettings = &self.loaded.settings.logs;
         log_files::start(
             &self.state.logs(),
             settings,
-            Arc::new(move |line| redactor.known_only(line)),
+            Arc::new(move |line: &str| redactor.get_or_init(&make).text(line)),
         )
         .map_err(|e| {
             Failure::usage(
@@ -138,6 +149,16 @@ impl Setup {
 
     /// What an engine is started with.
     pub fn engine(self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
+        let (again, root) = (self.global.clone(), self.root.clone());
+        let reread: Reread = Arc::new(move || {
+            let global = Global {
+                workspace: root.clone().or_else(|| again.workspace.clone()),
+                ..again.clone()
+            };
+            Setup::read(&global)
+                .map(|s| s.loaded.settings)
+                .map_err(|f| f.to_string())
+        });
         EngineConfig {
             settings: self.loaded.settings,
             env: self.env,
@@ -147,6 +168,7 @@ impl Setup {
             mode,
             resident,
             log,
+            reread: Some(reread),
             clock: Arc::new(SystemClock),
             simulator: SimulatorSettings::default(),
         }

@@ -33,6 +33,9 @@ use crate::workspace::Workspace;
 use crate::workspace::knowledge::Knowledge;
 use crate::workspace::registry::Registry;
 
+/// Reads settings from their files.
+pub type Reread = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
 /// Alerts kept.
 const ALERTS: usize = 20;
 /// Finished runs kept for the list.
@@ -129,6 +132,10 @@ pub struct Core {
     pub stopping: CancellationToken,
     /// All tasks of runs.
     pub tasks: TaskTracker,
+    /// One reload at a time.
+    pub reloading: tokio::sync::Mutex<()>,
+    /// Reads the settings again.
+    pub reread: Option<Reread>,
 }
 
 impl Core {

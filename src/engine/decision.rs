@@ -5,30 +5,42 @@
 
 use super::types::run::{Action, Decision, Evidence, Input, Plan, Step, StepStatus};
 use crate::review::checks::POLICY_FILE;
-use crate::review::finding::{Coverage, Severity};
+use crate::review::finding::{Coverage, Finding, Severity};
 use crate::review::verdict::Verdict;
 use crate::text::Untrusted;
 use crate::workspace::events::OutcomeKind;
 
-/// What the verdicts rest on.
+/// Whose approvals a merge needs.
+pub const GATES: [&str; 4] = [
+    "governance-review-agent",
+    "code-review-agent",
+    "security-agent",
+    "integrity-agent",
+];
+
+/// What the verdicts rest on. `offline`: no model was wanted.
 pub fn evidence(steps: &[Step], offline: bool) -> Evidence {
     if steps.iter().any(|s| s.status != StepStatus::Succeeded) {
         return Evidence::Partial;
     }
-    if offline || steps.iter().all(|s| s.model.is_none()) {
+    if offline {
         Evidence::Offline
-    } else {
+    } else if steps.iter().all(|s| s.model.is_some()) {
         Evidence::Full
+    } else {
+        Evidence::Partial
     }
 }
 
-/// Decides. `coverage` is what rules and models together looked at.
+/// Decides. `coverage` is what rules and models together looked at; `approved` says that the four gates
+/// have approved this very commit before.
 pub fn decide(
     plan: &Plan,
     input: &Input,
     coverage: &Coverage,
     steps: &[Step],
     evidence: Evidence,
+    approved: bool,
 ) -> Decision {
     let blocks = |s: &&Step| s.verdict == Some(Verdict::Block);
     let by = |id: &str| steps.iter().find(|s| s.agent_id == id);
@@ -64,7 +76,9 @@ pub fn decide(
             format!("Code quality issues found by {}", wants.agent_id),
         );
     }
-    match missing(plan, input, coverage, steps, evidence) {
+    match missing(plan, input, coverage, steps, evidence)
+        .or_else(|| unproved_merge(plan, steps, approved))
+    {
         None if plan.outcome == OutcomeKind::Health => {
             fired(5, Action::Pass, "All quality gates passed".into())
         }
@@ -86,7 +100,7 @@ fn fired(rule: u8, action: Action, reason: String) -> Decision {
     }
 }
 
-fn at(finding: &crate::review::finding::Finding) -> String {
+fn at(finding: &Finding) -> String {
     match (&finding.file, finding.line) {
         (Some(file), Some(line)) => format!(" at {}:{line}", file.raw()),
         (Some(file), None) => format!(" in {}", file.raw()),
@@ -144,6 +158,18 @@ fn missing(
     {
         return Some(format!("a policy file is touched{}", at(finding)));
     }
+    let claimed = |f: &Finding| steps.iter().any(|s| s.findings.contains(f));
+    if let Some(finding) = input
+        .findings
+        .iter()
+        .find(|f| f.severity >= Severity::Medium && !claimed(f))
+    {
+        return Some(format!(
+            "no agent of this event decides by {}{}",
+            finding.rule,
+            at(finding)
+        ));
+    }
     if plan.outcome == OutcomeKind::Review && !input.has_diff {
         return Some("there is no diff, and without one nothing can be merged".into());
     }
@@ -157,6 +183,17 @@ fn missing(
         ));
     }
     None
+}
+
+/// A merge is approved by the reviewers of this run, or by an earlier run of all four gates.
+fn unproved_merge(plan: &Plan, steps: &[Step], approved: bool) -> Option<String> {
+    let reviewed = GATES[..3]
+        .iter()
+        .all(|gate| steps.iter().any(|s| s.agent_id == *gate));
+    let merges = plan.outcome == OutcomeKind::Review;
+    (merges && !reviewed && !approved).then(|| {
+        "a merge needs approving decisions of governance, code review, security and integrity for this commit; none is kept".into()
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ struct Case {
     input: Input,
     coverage: Coverage,
     steps: Vec<Step>,
+    approved: bool,
 }
 
 fn step(agent: &str, verdict: Verdict) -> Step {
@@ -33,6 +34,7 @@ fn good() -> Case {
             step_timeout_ms: 1,
             own_rule: true,
             offline: true,
+            models_wanted: false,
             simulated: false,
             policy_hash: String::new(),
             rules_hash: String::new(),
@@ -47,6 +49,7 @@ fn good() -> Case {
                 added: 1,
                 removed: 0,
             },
+            head_sha: None,
             has_diff: true,
             nothing_to_review: false,
             missing: None,
@@ -61,6 +64,7 @@ fn good() -> Case {
         ]
         .map(|a| step(a, Verdict::Approve))
         .into(),
+        approved: false,
     }
 }
 
@@ -68,12 +72,14 @@ fn decided(change: impl FnOnce(&mut Case)) -> (Action, u8, String) {
     let mut case = good();
     change(&mut case);
     let evidence = evidence(&case.steps, case.plan.offline);
+    let approved = case.approved;
     let d = decide(
         &case.plan,
         &case.input,
         &case.coverage,
         &case.steps,
         evidence,
+        approved,
     );
     (d.action, d.rule, d.reason.raw().to_owned())
 }
@@ -173,13 +179,40 @@ fn every_clause_of_an_approval_is_needed_and_named() {
 }
 
 #[test]
+fn a_finding_that_no_agent_decides_by_is_never_passed_over() {
+    let key = Finding::whole("secrets/private-key", Severity::Critical, "");
+    let (action, rule, reason) = decided(|c| c.input.findings.push(key.clone()));
+    assert_eq!((action, rule), (Action::ManualReview, 6));
+    assert!(
+        reason.contains("decides by secrets/private-key"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_merge_without_the_reviewers_needs_their_kept_approval_of_this_commit() {
+    let merge = |c: &mut Case| c.steps = vec![step("pr-merge-agent", Verdict::Approve)];
+    let (action, _, reason) = decided(merge);
+    assert_eq!(action, Action::ManualReview);
+    assert!(
+        reason.contains("a merge needs approving decisions"),
+        "{reason}"
+    );
+    let (action, rule, _) = decided(|c| {
+        merge(c);
+        c.approved = true;
+    });
+    assert_eq!((action, rule), (Action::ApproveAndMerge, 5));
+}
+
+#[test]
 fn evidence_is_full_only_with_a_model_and_partial_when_one_is_missing() {
     let mut steps = good().steps;
     assert_eq!(evidence(&steps, true), Evidence::Offline);
     assert_eq!(
         evidence(&steps, false),
-        Evidence::Offline,
-        "no provider is configured"
+        Evidence::Partial,
+        "a model was wanted"
     );
     for s in &mut steps {
         s.model = Some("m".into());

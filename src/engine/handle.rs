@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Operator;
 use super::audit::{Audit, Line};
-use super::core::{Core, Counters};
+use super::core::{Core, Counters, Reread};
 use super::report::ReportFolder;
 use super::types::command::{Command, Envelope, Refused, Reply};
 use super::types::event::{Event, EventStream};
@@ -82,6 +82,8 @@ pub struct EngineConfig {
     pub log: Option<Arc<LogGuard>>,
     /// Clock.
     pub clock: Arc<dyn Clock>,
+    /// Reads the settings again, for a reload; without it they stay as they are.
+    pub reread: Option<Reread>,
     /// How the simulator behaves, under `mode.simulated`.
     pub simulator: SimulatorSettings,
 }
@@ -111,6 +113,7 @@ impl Handle {
             resident,
             log,
             clock,
+            reread,
             simulator,
         } = config;
         mode.environment = settings.environment;
@@ -121,7 +124,12 @@ impl Handle {
         } else {
             Journal::open(&state.journal())?
         };
-        let salt = if mode.no_save { [0; 32] } else { state.salt()? };
+        let salt = if mode.no_save {
+            // Fingerprints of a run that is not kept mean nothing outside it.
+            std::array::from_fn(|_| fastrand::u8(..))
+        } else {
+            state.salt()?
+        };
         let audit = Audit::open((!mode.no_save).then(|| state.audit()).as_deref())?;
         let simulator = if mode.simulated {
             Some(
@@ -205,6 +213,8 @@ impl Handle {
             events,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            reloading: tokio::sync::Mutex::new(()),
+            reread,
             clock,
         });
         core.apply_flags();
@@ -237,7 +247,7 @@ impl Handle {
         let (sender, snapshots) =
             watch::channel(Arc::new(picture::assemble(&core, ResourceStats::default())));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
-        if resident {
+        if resident && !core.mode.read_only {
             run::resume(&core).await?;
             tokio::spawn(watch_files(Arc::clone(&core)));
             tokio::spawn(prune(Arc::clone(&core)));
@@ -306,6 +316,12 @@ impl Handle {
                 let live = core
                     .live(&run)
                     .ok_or_else(|| Refused::not_found("active run", &run))?;
+                core.journal
+                    .cancel(&run)
+                    .await
+                    .map_err(|e| Refused::Journal {
+                        reason: e.to_string(),
+                    })?;
                 live.cancel.cancel();
                 core.dirty.notify_one();
                 done(format!("{run} is being cancelled"))
@@ -491,12 +507,19 @@ impl Operator for Handle {
             let correlation = correlation
                 .filter(|c| is_correlation(c))
                 .unwrap_or_else(new_correlation);
-            let (name, object) = (command.name(), clean_line(&command.object(), 200));
+            let (name, object) = (
+                command.name(),
+                clean_line(&self.core.redactor.load().text(&command.object()), 200),
+            );
             let result = self.dispatch(command, &actor, &correlation).await;
             let outcome = match &result {
                 Ok(Reply::Accepted { run, .. }) => run.clone(),
                 Ok(Reply::Done { what }) => what.clone(),
-                Err(refused) => format!("refused: {refused}"),
+                Err(refused) => self
+                    .core
+                    .redactor
+                    .load()
+                    .text(&format!("refused: {refused}")),
             };
             let at = jiff::Timestamp::from_millisecond(self.core.clock.wall_ms())
                 .unwrap_or_default()
@@ -602,6 +625,8 @@ impl Core {
 
 /// Reads the workspace again. Parts that broke keep their last good version, and say so.
 async fn reload(core: &Arc<Core>) -> Result<(), String> {
+    let _one_at_a_time = core.reloading.lock().await;
+    reread_settings(core);
     core.agents_cache.invalidate("workspace");
     core.registry_cache.invalidate("registry");
     core.knowledge_cache.invalidate("documents");
@@ -610,6 +635,9 @@ async fn reload(core: &Arc<Core>) -> Result<(), String> {
     let (workspace, kept) = Workspace::clone(&fresh).keeping_good(&old);
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
+    let secrets = known_secrets(&workspace.models, &core.env);
+    core.redactor
+        .store(Arc::new(core.redactor.load().with_known(&secrets)));
     let settings = core.settings.load_full();
     core.models.rebuild(
         Arc::new(workspace.models.clone()),
@@ -635,6 +663,31 @@ async fn reload(core: &Arc<Core>) -> Result<(), String> {
     }
     core.tell(Event::WorkspaceReloaded { errors });
     Ok(())
+}
+
+/// Takes new settings from their files; wrong ones change nothing and are said.
+fn reread_settings(core: &Arc<Core>) {
+    let Some(reread) = &core.reread else { return };
+    match reread() {
+        Ok(mut settings) => {
+            // What was switched by hand stays as it was switched.
+            settings.flags = core.settings.load().flags;
+            core.agents_cache.reconfigure(settings.cache.agents);
+            core.knowledge_cache.reconfigure(settings.cache.knowledge);
+            core.registry_cache.reconfigure(settings.cache.registry);
+            core.models.for_each(|_, live| {
+                live.guards.breaker.reconfigure(settings.breaker);
+                live.guards
+                    .pool
+                    .resize(settings.pool(live.guards.pool.name()));
+            });
+            core.settings.store(Arc::new(settings));
+        }
+        Err(error) => core.alert(
+            true,
+            format!("settings not taken over: {}", clean_line(&error, 300)),
+        ),
+    }
 }
 
 async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {

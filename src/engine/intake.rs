@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use sha2::{Digest as _, Sha256};
+
 use super::core::Core;
 use super::report;
 use super::types::command::{Refused, Reply, Subject, Trigger};
@@ -36,7 +38,12 @@ pub async fn take_in(
 ) -> Result<Reply, Refused> {
     let waiting = lock(&core.live).len() as u32;
     let settings = core.settings.load_full();
-    if waiting >= settings.engine.queue + settings.engine.max_concurrent_runs {
+    if waiting
+        >= settings
+            .engine
+            .queue
+            .saturating_add(settings.engine.max_concurrent_runs)
+    {
         core.counters.refused.fetch_add(1, Relaxed);
         return Err(Refused::Busy { waiting });
     }
@@ -100,6 +107,7 @@ pub async fn take_in(
             .unwrap_or(settings.engine.step_timeout_ms),
         own_rule,
         offline: core.mode.offline || trigger.offline,
+        models_wanted: !core.mode.offline && !trigger.offline && !core.models.ready().is_empty(),
         simulated: core.mode.simulated,
         policy_hash: workspace.policy_hash.clone(),
         rules_hash: packs::hash(),
@@ -110,6 +118,7 @@ pub async fn take_in(
         findings: scanned.findings,
         coverage: scanned.coverage,
         size: scanned.size,
+        head_sha: head_sha(&trigger.payload),
         has_diff,
         nothing_to_review: rule.needs_diff && !has_diff,
         missing: None,
@@ -128,7 +137,10 @@ pub async fn take_in(
         requested_event: redactor.text(&requested),
         correlation: correlation.to_owned(),
         actor: actor.to_owned(),
-        idempotency: trigger.idempotency_key,
+        // Only its hash is kept: a key may be anything, a token too.
+        idempotency: trigger
+            .idempotency_key
+            .map(|key| crate::state::hex(&Sha256::digest(key))),
         plan: serde_json::to_string(&plan).map_err(json)?,
         input: serde_json::to_string(&input).map_err(json)?,
         diff: scanned.redacted,
@@ -136,6 +148,12 @@ pub async fn take_in(
     match core.journal.intake(new.clone()).await {
         Ok(()) => {}
         Err(JournalError::Duplicate(first)) => {
+            // The first one may have been cut off by a crash: it goes on now.
+            super::run::take_up(core, &first)
+                .await
+                .map_err(|e| Refused::Journal {
+                    reason: e.to_string(),
+                })?;
             return Ok(Reply::Accepted {
                 run: first,
                 correlation: correlation.to_owned(),
@@ -192,7 +210,19 @@ pub async fn again(
         own_rule && row.new.event != "default",
     );
     plan.policy_hash.clone_from(&workspace.policy_hash);
-    (plan.offline, plan.simulated) = (core.mode.offline, core.mode.simulated);
+    plan.offline |= core.mode.offline;
+    plan.simulated = core.mode.simulated;
+    plan.models_wanted = !plan.offline && !core.models.ready().is_empty();
+    let (waiting, settings) = (lock(&core.live).len() as u32, core.settings.load());
+    if waiting
+        >= settings
+            .engine
+            .queue
+            .saturating_add(settings.engine.max_concurrent_runs)
+    {
+        core.counters.refused.fetch_add(1, Relaxed);
+        return Err(Refused::Busy { waiting });
+    }
     let now_ms = core.clock.wall_ms();
     let new_id = format!("job_{now_ms}_{}", random());
     let new = NewRun {
@@ -216,6 +246,18 @@ pub async fn again(
         correlation: correlation.to_owned(),
         defaulted: false,
     })
+}
+
+/// The commit that the payload is about.
+fn head_sha(payload: &serde_json::Value) -> Option<String> {
+    let places = [
+        "/pull_request/head/sha",
+        "/check_suite/head_sha",
+        "/head_sha",
+    ];
+    let sha = places.iter().find_map(|p| payload.pointer(p)?.as_str())?;
+    let is_sha = (40..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sha.then(|| sha.to_ascii_lowercase())
 }
 
 fn read_payload(path: &Path) -> Result<serde_json::Value, Refused> {

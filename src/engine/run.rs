@@ -2,16 +2,18 @@
 //! disk before the next thing happens, so that a crash costs at most the steps that were at work.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, LiveRun};
-use super::decision::{decide, evidence};
+use super::decision::{GATES, decide, evidence};
 use super::report;
-use super::step::{StepContext, StepDone, carry_out};
+use super::step::{StepContext, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
 use super::types::run::{
@@ -41,34 +43,72 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
     lock(&core.live).insert(new.id.clone(), Arc::clone(&live));
     let (task_core, id) = (Arc::clone(core), new.id.clone());
     core.tasks.spawn(async move {
-        if let Err(error) = live_through(&task_core, &id, &live, resumed).await {
-            // Only a journal that is closed ends here: the engine stops, and the run resumes later.
-            tracing::info!(run = id, "run interrupted: {error}");
-        }
+        let lived = live_through(&task_core, &id, &live, resumed);
+        let problem = match AssertUnwindSafe(lived).catch_unwind().await {
+            Ok(Ok(())) => return,
+            // The engine stops, and the run resumes later.
+            Ok(Err(JournalError::Closed)) => return tracing::info!(run = id, "run interrupted"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it panicked; this is a defect, please report it".to_owned(),
+        };
+        // It stays unfinished in the journal: the next start takes it up, or sets it aside.
+        lock(&task_core.live).remove(&id);
+        task_core.alert(true, format!("run {id} cannot go on: {problem}"));
     });
 }
 
 /// Takes up what an earlier process left: unfinished runs, and reports that were decided but not written.
+/// Runs are in the live list when this returns; what must write first goes on in the background, so that
+/// a full disk cannot keep the console from opening.
 pub async fn resume(core: &Arc<Core>) -> Result<usize, JournalError> {
     let rows = core.journal.unfinished().await?;
     let count = rows.len();
     for row in rows {
-        if row.finished_ms.is_some() {
-            write_report(
-                core,
-                &row.new,
-                row.report_text.as_deref().unwrap_or_default(),
-            )
-            .await?;
-            continue;
-        }
         let plan: Result<Plan, _> = serde_json::from_str(&row.new.plan);
         let input: Result<Input, _> = serde_json::from_str(&row.new.input);
         match (plan, input) {
-            (Ok(plan), Ok(input)) if row.starts < MOST_STARTS => {
-                launch(core, &row.new, &plan, &input, row.starts > 0);
+            (Ok(plan), Ok(_))
+                if row.finished_ms.is_none() && plan.simulated != core.mode.simulated =>
+            {
+                let mode = if plan.simulated {
+                    "under --simulate"
+                } else {
+                    "with real models"
+                };
+                core.alert(
+                    false,
+                    format!(
+                        "run {} was taken in {mode} and waits for such an engine",
+                        row.new.id
+                    ),
+                );
             }
-            (Ok(plan), Ok(input)) => quarantine(core, &row, &plan, &input).await?,
+            (Ok(plan), Ok(input)) if row.finished_ms.is_none() && row.starts < MOST_STARTS => {
+                launch(core, &row.new, &plan, &input, row.starts > 0);
+                if row.cancel
+                    && let Some(live) = core.live(&row.new.id)
+                {
+                    live.cancel.cancel();
+                }
+            }
+            (Ok(plan), Ok(input)) => {
+                let core = Arc::clone(core);
+                core.clone().tasks.spawn(async move {
+                    let done = if row.finished_ms.is_some() {
+                        write_report(
+                            &core,
+                            &row.new,
+                            row.report_text.as_deref().unwrap_or_default(),
+                        )
+                        .await
+                    } else {
+                        quarantine(&core, &row, &plan, &input).await
+                    };
+                    if let Err(error) = done {
+                        tracing::warn!(run = row.new.id, "not taken up: {error}");
+                    }
+                });
+            }
             _ => core.alert(
                 true,
                 format!(
@@ -79,6 +119,23 @@ pub async fn resume(core: &Arc<Core>) -> Result<usize, JournalError> {
         }
     }
     Ok(count)
+}
+
+/// Goes on with a kept run that nobody works on (asked for again after a crash).
+pub async fn take_up(core: &Arc<Core>, id: &str) -> Result<(), JournalError> {
+    let Some(row) = core.journal.run(id).await? else {
+        return Ok(());
+    };
+    if row.finished_ms.is_some() || core.live(id).is_some() {
+        return Ok(());
+    }
+    let json = |e: serde_json::Error| JournalError::Sqlite(e.to_string());
+    let plan: Plan = serde_json::from_str(&row.new.plan).map_err(json)?;
+    let input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
+    if plan.simulated == core.mode.simulated {
+        launch(core, &row.new, &plan, &input, row.starts > 0);
+    }
+    Ok(())
 }
 
 async fn quarantine(
@@ -150,6 +207,7 @@ async fn live_through(
         plan: Arc::clone(&plan),
         input: Arc::clone(&input),
         diff: Arc::from(row.new.diff.as_str()),
+        workspace: core.workspace.load_full(),
         knowledge: knowledge(core, id).await,
     });
     let finished: BTreeSet<&str> = done.iter().map(|s| s.agent_id.as_str()).collect();
@@ -161,7 +219,6 @@ async fn live_through(
         .filter(|a| seen.insert(a.as_str()) && !finished.contains(a.as_str()))
         .cloned()
         .collect();
-    let mut left_out: Vec<Untrusted> = Vec::new();
     let groups: Vec<Vec<String>> = match plan.strategy {
         Strategy::Parallel => vec![missing],
         Strategy::Sequential => missing.into_iter().map(|a| vec![a]).collect(),
@@ -170,16 +227,12 @@ async fn live_through(
         if live.cancel.is_cancelled() {
             break;
         }
-        left_out.extend(carry_out_group(core, live, &context, group).await?);
+        carry_out_group(core, live, &context, group).await?;
     }
     let mut view = lock(&live.view).clone();
     let cancelled = live.cancel.is_cancelled();
-    view.coverage = coverage_with(
-        &input,
-        left_out,
-        view.agents.iter().any(|s| s.model.is_some()),
-    );
-    view.evidence = evidence(&view.agents, plan.offline);
+    view.coverage = coverage_with(&input, &view.agents);
+    view.evidence = evidence(&view.agents, plan.offline || !plan.models_wanted);
     view.stale = view.agents.iter().any(|s| s.stale);
     let took = elapsed_ms(began, core.clock.now());
     view.duration_ms = Some(took);
@@ -197,7 +250,14 @@ async fn live_through(
             automated: false,
         }
     } else {
-        decide(&plan, &input, &view.coverage, &view.agents, view.evidence)
+        decide(
+            &plan,
+            &input,
+            &view.coverage,
+            &view.agents,
+            view.evidence,
+            approved_before(core, &input).await?,
+        )
     });
     if !cancelled {
         let now = core.clock.now();
@@ -217,17 +277,33 @@ async fn live_through(
     Ok(())
 }
 
+/// Whether the four gates have approved this very commit, in a run that is kept.
+async fn approved_before(core: &Core, input: &Input) -> Result<bool, JournalError> {
+    let Some(sha) = &input.head_sha else {
+        return Ok(false);
+    };
+    let plans = core.journal.approving_plans(sha).await?;
+    Ok(plans
+        .iter()
+        .filter_map(|p| serde_json::from_str::<Plan>(p).ok())
+        .any(|plan| {
+            !plan.simulated
+                && GATES
+                    .iter()
+                    .all(|gate| plan.agents.iter().any(|a| a == gate))
+        }))
+}
+
 /// The live view at the beginning: earlier steps, and what a person should know.
 fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resumed: bool) {
     let mut view = lock(&live.view);
     view.state = RunState::Running;
     if resumed {
         view.notes.push("resumed after a restart".into());
-        if plan.policy_hash != core.workspace.load().policy_hash || plan.rules_hash != packs::hash()
-        {
-            view.notes
-                .push("agents, events or rules changed since this run was taken in".into());
-        }
+    }
+    if plan.policy_hash != core.workspace.load().policy_hash || plan.rules_hash != packs::hash() {
+        view.notes
+            .push("agents, events or rules changed since this run was taken in".into());
     }
     for step in done {
         put(&mut view, step);
@@ -236,10 +312,17 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
 
 async fn knowledge(core: &Arc<Core>, run: &str) -> Arc<Knowledge> {
     let root = core.root.clone();
+    let redactor = core.redactor.load_full();
     let load = move || async move {
-        tokio::task::spawn_blocking(move || crate::workspace::knowledge::load(root.as_deref()))
-            .await
-            .unwrap_or_else(|_| Err("reading it failed".into()))
+        tokio::task::spawn_blocking(move || {
+            let mut knowledge = crate::workspace::knowledge::load(root.as_deref())?;
+            for document in &mut knowledge.documents {
+                document.text = Untrusted::new(redactor.text(document.text.raw()));
+            }
+            Ok(knowledge)
+        })
+        .await
+        .unwrap_or_else(|_| Err("reading it failed".into()))
     };
     match core.knowledge_cache.get("documents", load).await {
         Ok((knowledge, _)) => knowledge,
@@ -256,7 +339,7 @@ async fn carry_out_group(
     live: &Arc<LiveRun>,
     context: &Arc<StepContext>,
     agents: Vec<String>,
-) -> Result<Vec<Untrusted>, JournalError> {
+) -> Result<(), JournalError> {
     let mut tasks = JoinSet::new();
     let mut names = std::collections::HashMap::new();
     for agent in agents {
@@ -269,7 +352,6 @@ async fn carry_out_group(
         let handle = tasks.spawn(async move { carry_out(&core, &context, &id).await });
         names.insert(handle.id(), agent);
     }
-    let mut left_out = Vec::new();
     loop {
         let ended = tokio::select! {
             biased;
@@ -279,13 +361,13 @@ async fn carry_out_group(
                 for agent in names.into_values() {
                     with_step(live, &agent, |s| if !s.status.is_over() { s.status = StepStatus::Cancelled });
                 }
-                return Ok(left_out);
+                return Ok(());
             }
             ended = tasks.join_next_with_id() => ended,
         };
-        let (id, done) = match ended {
-            None => return Ok(left_out),
-            Some(Ok((id, done))) => (id, done),
+        let (id, step) = match ended {
+            None => return Ok(()),
+            Some(Ok((id, step))) => (id, step),
             Some(Err(error)) => {
                 let id = error.id();
                 let agent = names.get(&id).cloned().unwrap_or_default();
@@ -294,18 +376,11 @@ async fn carry_out_group(
                     error: Some("the step panicked; this is a defect, please report it".into()),
                     ..Step::queued(&agent)
                 };
-                (
-                    id,
-                    StepDone {
-                        step,
-                        left_out: Vec::new(),
-                    },
-                )
+                (id, step)
             }
         };
         names.remove(&id);
-        keep_step(core, live, &context.run, &done.step).await?;
-        left_out.extend(done.left_out);
+        keep_step(core, live, &context.run, &step).await?;
     }
 }
 
@@ -342,14 +417,12 @@ fn with_step(live: &LiveRun, agent: &str, change: impl FnOnce(&mut Step)) {
 }
 
 /// What rules and models together looked at.
-fn coverage_with(input: &Input, left_out: Vec<Untrusted>, model: bool) -> Coverage {
+fn coverage_with(input: &Input, steps: &[Step]) -> Coverage {
     let mut coverage = input.coverage.clone();
-    if model {
-        let unique: BTreeSet<Untrusted> = left_out
-            .into_iter()
-            .chain(input.not_kept.iter().cloned())
-            .collect();
-        for path in &unique {
+    if steps.iter().any(|s| s.model.is_some()) {
+        let left_out = steps.iter().flat_map(|s| &s.left_out);
+        let unique: BTreeSet<&Untrusted> = left_out.chain(&input.not_kept).collect();
+        for path in unique {
             coverage.skip(
                 path,
                 "not shown to the model: the change is larger than its room",

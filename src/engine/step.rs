@@ -14,6 +14,7 @@ use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Finding, Severity};
 use crate::review::verdict::{self, Verdict};
 use crate::text::Untrusted;
+use crate::workspace::Workspace;
 use crate::workspace::agent::Agent;
 use crate::workspace::knowledge::Knowledge;
 
@@ -31,27 +32,20 @@ pub struct StepContext {
     pub input: Arc<Input>,
     /// The redacted diff.
     pub diff: Arc<str>,
+    /// The workspace as it was when the run began: a reload in between changes no policy.
+    pub workspace: Arc<Workspace>,
     /// The documents, loaded once a run.
     pub knowledge: Arc<Knowledge>,
 }
 
-/// A finished step and the files its model could not see.
-pub struct StepDone {
-    /// The step.
-    pub step: Step,
-    /// Left out of the prompt.
-    pub left_out: Vec<Untrusted>,
-}
-
 /// Carries out one step. It never fails: what goes wrong is in the step.
-pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> StepDone {
+pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> Step {
     let began = core.clock.now();
     let mut step = Step {
         started_at: Some(core.clock.wall_ms()),
         ..Step::queued(agent_id)
     };
-    let mut left_out = Vec::new();
-    match core.workspace.load().agent(agent_id).cloned() {
+    match context.workspace.agent(agent_id).cloned() {
         None => {
             step.status = StepStatus::Failed;
             step.error =
@@ -67,10 +61,14 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
                 .collect();
             let rules = verdict::of_findings(&step.findings);
             step.verdict = Some(rules);
-            if context.plan.offline || core.models.ready().is_empty() {
+            if context.plan.offline || !context.plan.models_wanted {
                 step.status = StepStatus::Succeeded;
+            } else if core.mode.offline {
+                let why =
+                    AskError::Broken("models were switched off after the run was taken in".into());
+                degrade(core, &mut step, &why);
             } else {
-                left_out = ask_model(core, context, &agent, &mut step, rules).await;
+                step.left_out = ask_model(core, context, &agent, &mut step, rules).await;
             }
         }
     }
@@ -84,7 +82,7 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
         ms = step.duration_ms,
         "step ended"
     );
-    StepDone { step, left_out }
+    step
 }
 
 async fn ask_model(
@@ -107,7 +105,8 @@ async fn ask_model(
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),
         complexity: complexity(&context.input).to_owned(),
-        system: prompt.system,
+        // An agent's file is the operator's, but a key may have slipped into it.
+        system: core.redactor.load().text(&prompt.system),
         user: prompt.user,
         tenant: "engine".into(),
         deadline: Deadline::after(
@@ -144,6 +143,7 @@ async fn ask_model(
                 step.findings
                     .extend(model.findings.into_iter().map(|f| Finding {
                         message: Untrusted::new(redactor.text(f.message.raw())),
+                        file: f.file.map(|n| Untrusted::new(redactor.text(n.raw()))),
                         ..f
                     }));
                 step.model = Some(answer.model.clone());

@@ -138,7 +138,37 @@ impl Journal {
         {
             return Err(JournalError::Duplicate(first));
         }
-        self.write(move |tx| rows::insert(tx, &run)).await
+        let key = run.idempotency.clone();
+        match (self.write(move |tx| rows::insert(tx, &run)).await, key) {
+            // Two at once with the same key: the second gets the first one's id as well.
+            (Err(JournalError::Sqlite(message)), Some(key))
+                if message.contains("runs.idempotency") =>
+            {
+                let first = self.read(move |c| rows::by_idempotency(c, &key)).await?;
+                Err(first.map_or(JournalError::Sqlite(message), JournalError::Duplicate))
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Somebody asked to stop a run: it stays stopped even if the engine dies before it has.
+    pub async fn cancel(&self, id: &str) -> Result<(), JournalError> {
+        let id = id.to_owned();
+        self.write(move |tx| {
+            let sql = "UPDATE runs SET cancel = 1 WHERE id = ?1 AND finished_ms IS NULL";
+            tx.prepare_cached(sql)?.execute([id]).map(drop)
+        })
+        .await
+    }
+
+    /// The plans of kept runs that approved a commit.
+    pub async fn approving_plans(&self, head_sha: &str) -> Result<Vec<String>, JournalError> {
+        let sha = head_sha.to_owned();
+        self.read(move |c| {
+            let sql = "SELECT plan FROM runs WHERE action = 'approve_and_merge' AND json_extract(input, '$.headSha') = ?1 LIMIT 50";
+            c.prepare_cached(sql)?.query_map([sha], |r| r.get(0))?.collect()
+        })
+        .await
     }
 
     /// A run begins (again): counts the start.
@@ -209,10 +239,9 @@ impl Journal {
     /// Runs without an end, oldest first, and those whose report is not on disk.
     pub async fn unfinished(&self) -> Result<Vec<RunRow>, JournalError> {
         self.read(|c| {
-            rows::select(
+            rows::select_light(
                 c,
                 "WHERE finished_ms IS NULL OR report_written = 0 ORDER BY created_ms, id",
-                [],
             )
         })
         .await

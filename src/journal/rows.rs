@@ -1,6 +1,6 @@
 //! The journal's rows. What the engine keeps in them is JSON to this room: it stores, it does not judge.
 
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct RunRow {
     pub report_text: Option<String>,
     /// The report is in its file.
     pub report_written: bool,
+    /// Somebody asked to stop it.
+    pub cancel: bool,
 }
 
 /// A finished step.
@@ -104,7 +106,7 @@ pub struct StepRow {
 }
 
 const COLUMNS: &str = "id, created_ms, event, requested_event, correlation, actor, idempotency, plan, input, diff, report_name, \
-                       status, starts, started_ms, finished_ms, result, action, report_text, report_written";
+                       status, starts, started_ms, finished_ms, result, action, report_text, report_written, cancel";
 
 pub(super) fn insert(tx: &Connection, run: &NewRun) -> rusqlite::Result<()> {
     let sql = "INSERT INTO runs (id, created_ms, event, requested_event, correlation, actor, idempotency, plan, input, diff, report_name, status) \
@@ -149,17 +151,8 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         action: r.get(16)?,
         report_text: r.get(17)?,
         report_written: r.get(18)?,
+        cancel: r.get(19)?,
     })
-}
-
-pub(super) fn select(
-    c: &Connection,
-    clause: &str,
-    params: impl Params,
-) -> rusqlite::Result<Vec<RunRow>> {
-    c.prepare(&format!("SELECT {COLUMNS} FROM runs {clause}"))?
-        .query_map(params, row)?
-        .collect()
 }
 
 pub(super) fn recent(c: &Connection, limit: u32) -> rusqlite::Result<Vec<RunRow>> {
@@ -169,6 +162,14 @@ pub(super) fn recent(c: &Connection, limit: u32) -> rusqlite::Result<Vec<RunRow>
         .replace("report_text", "NULL");
     let sql = format!("SELECT {light} FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1");
     c.prepare_cached(&sql)?.query_map([limit], row)?.collect()
+}
+
+/// Runs without their diffs: those may be large, and a list needs none.
+pub(super) fn select_light(c: &Connection, clause: &str) -> rusqlite::Result<Vec<RunRow>> {
+    let light = COLUMNS.replace("diff,", "'',");
+    c.prepare(&format!("SELECT {light} FROM runs {clause}"))?
+        .query_map([], row)?
+        .collect()
 }
 
 pub(super) fn one(c: &Connection, id: &str) -> rusqlite::Result<Option<RunRow>> {

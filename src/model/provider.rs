@@ -265,7 +265,7 @@ fn bound(
             && Url::parse(&p.base_url).is_ok_and(|u| u.host_str() == Some(host))
     });
     let overridden =
-        matches!(name, "openai" | "perplexity") && base_url_is_overridden(name, around);
+        matches!(name, "openai" | "perplexity") && base_url_is_overridden(name, variable, around);
     same || overridden
         || around
             .settings
@@ -274,8 +274,13 @@ fn bound(
             .is_some_and(|hosts| hosts.iter().any(|h| h == host))
 }
 
-fn base_url_is_overridden(name: &str, around: &Surroundings<'_>) -> bool {
-    around
+/// The user's environment gives this provider's address, and the variable is the provider's own.
+fn base_url_is_overridden(name: &str, variable: &str, around: &Surroundings<'_>) -> bool {
+    let own = built_in::models()
+        .providers
+        .get(name)
+        .is_some_and(|p| p.key_env.iter().any(|v| v == variable));
+    own && around
         .env
         .get(&format!("{}_BASE_URL", name.to_ascii_uppercase()))
         .is_some()

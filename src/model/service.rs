@@ -19,7 +19,9 @@ use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, Call, Failure, Policy, Target, upstream_time};
+use crate::resilience::policy::{
+    Attempt, Call, Classify as _, Failure, Policy, Target, upstream_time,
+};
 use crate::settings::Settings;
 use crate::state::hex;
 use crate::telemetry::latency::Latency;
@@ -75,6 +77,18 @@ pub enum AskError {
     Broken(String),
 }
 
+impl AskError {
+    /// A short name for counters and lists.
+    pub fn class(&self) -> String {
+        match self {
+            Self::NoCandidate(_) => "no_candidate".into(),
+            Self::Rejected(rejection) => rejection.reason.words().into(),
+            Self::Model(error) => error.class(),
+            Self::Broken(_) => "broken".into(),
+        }
+    }
+}
+
 fn reasons(skips: &[Skip]) -> String {
     let mut parts: Vec<String> = skips
         .iter()
@@ -103,8 +117,9 @@ struct Held {
     fell_back: bool,
 }
 
+/// Shown as the error's class alone: a provider's own words may quote a key.
 #[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[error("{}", self.error.class())]
 struct NotHeld {
     error: AskError,
     trace: Vec<Attempt>,

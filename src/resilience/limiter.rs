@@ -155,7 +155,11 @@ impl Limiter {
         deadline: Deadline,
     ) -> Result<Reservation, Rejection> {
         let mut waited = false;
-        let _turn = self.turn.lock().await;
+        let left = deadline.remaining(self.clock.now());
+        let Ok(_turn) = tokio::time::timeout(left, self.turn.lock()).await else {
+            lock(&self.core).rejected += 1;
+            return Err(Rejection::new(&self.name, Reason::RateLimited, None));
+        };
         loop {
             let now = self.clock.now();
             let wait = {

@@ -149,7 +149,8 @@ fn is_test(path: &str) -> bool {
         || name.starts_with("test_")
 }
 
-fn is_source(path: &str) -> bool {
+/// True for the names that source code has.
+pub fn is_source(path: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "rs", "go", "py", "js", "mjs", "ts", "tsx", "jsx", "java", "kt", "c", "h", "cc", "cpp",
         "hpp", "cs", "rb", "php", "swift", "scala", "ex", "exs",

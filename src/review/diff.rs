@@ -203,6 +203,7 @@ impl<R: BufRead> Parser<'_, R> {
                     again = self.hunk(range)?;
                     continue;
                 }
+                self.begin();
                 self.unread = Some("a hunk header cannot be read");
             } else if line.starts_with(b"@@@") {
                 self.begin();
@@ -253,6 +254,10 @@ impl<R: BufRead> Parser<'_, R> {
             }
             return;
         }
+        if self.head.is_none() {
+            self.unshown(line);
+            return;
+        }
         let Some(head) = &mut self.head else { return };
         if let Some(new) = after(b"+++ ") {
             head.new = Some(new);
@@ -279,6 +284,35 @@ impl<R: BufRead> Parser<'_, R> {
         } else if line.starts_with(b"Binary files ") || line.starts_with(b"GIT binary patch") {
             head.binary = true;
         }
+    }
+
+    /// A change that a plain diff only mentions: counted, and said to be unread.
+    fn unshown(&mut self, line: &[u8]) {
+        let (name, binary, unread) = if let Some(rest) = line.strip_prefix(b"Binary files ") {
+            let name = rest
+                .windows(5)
+                .position(|w| w == b" and ")
+                .map_or(rest, |at| &rest[at + 5..]);
+            (name.strip_suffix(b" differ").unwrap_or(name), true, None)
+        } else if let Some(rest) = line.strip_prefix(b"Only in ") {
+            (
+                rest,
+                false,
+                Some("it is only mentioned, its content is not in the diff"),
+            )
+        } else if let Some(rest) = line.strip_prefix(b"Submodule ") {
+            (rest, false, Some("submodule"))
+        } else {
+            return;
+        };
+        self.end_file();
+        self.head = Some(Head {
+            new: Some(name.to_vec()),
+            binary,
+            unread,
+            ..Head::default()
+        });
+        self.end_file();
     }
 
     /// Hands the collected head on; from now on hunks may follow.
@@ -408,10 +442,15 @@ impl Head {
         let from_line = self.git_line.as_deref().and_then(git_line_name);
         let to = self.to.as_deref().map(file_name);
         let from = self.from.as_deref().map(file_name);
-        let path = to
+        let named = to
             .or_else(|| real(new_name))
             .or_else(|| real(old_name.clone()))
-            .or(from_line)?;
+            .or(from_line);
+        // A file whose name cannot be read is still a file of the change.
+        let unread = self
+            .unread
+            .or(named.is_none().then_some("its name cannot be read"));
+        let path = named.unwrap_or_else(|| b"(unnamed)".to_vec());
         let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
         Some(FileHead {
             path: lossy(&path),
@@ -419,7 +458,7 @@ impl Head {
             change,
             modes: self.modes,
             binary: self.binary,
-            unread: self.unread,
+            unread,
         })
     }
 }
@@ -508,9 +547,11 @@ fn octal(text: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(text).ok()?.trim(), 8).ok()
 }
 
-/// `@@ -a,b +c,d @@` as (a, b, c, d).
+/// `@@ -a,b +c,d @@` as (a, b, c, d). What follows (a function's heading, in any encoding) is not read.
 fn hunk_range(line: &[u8]) -> Option<(u32, u32, u32, u32)> {
-    let text = std::str::from_utf8(line.get(3..line.len().min(80))?).unwrap_or_default();
+    let rest = line.strip_prefix(b"@@ ")?;
+    let end = rest.windows(3).position(|w| w == b" @@")?;
+    let text = std::str::from_utf8(&rest[..end]).ok()?;
     let mut parts = text.split(' ');
     let side = |part: Option<&str>, sign: char| -> Option<(u32, u32)> {
         let part = part?.strip_prefix(sign)?;

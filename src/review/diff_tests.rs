@@ -107,6 +107,24 @@ fn what_cannot_be_read_is_said() {
 }
 
 #[test]
+fn headings_in_any_encoding_and_changes_that_are_only_mentioned() {
+    let mut diff = b"--- a/x\n+++ b/x\n@@ -1 +1 @@ ".to_vec();
+    diff.extend("تعليق".repeat(20).bytes());
+    diff.extend(b"\xff\n-old\n+new\n");
+    let got = read(&diff);
+    assert_eq!(added(&got.files[0].1), [(1, "new".into())]);
+    assert_eq!(got.files[0].2, None);
+    let got = read("--- a/x\n+++ b/x\n@@ nonsense @@\n+hidden\n");
+    assert_eq!(got.files[0].2, Some("a hunk header cannot be read"));
+    let got = read(
+        "Binary files a/p.png and b/p.png differ\nOnly in b: new.txt\nSubmodule lib 123..456:\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n",
+    );
+    assert_eq!(got.files.len(), 4);
+    assert!(got.files[0].0.binary && got.files[1].2.is_some() && got.files[2].2.is_some());
+    assert_eq!(got.files[3].2, None);
+}
+
+#[test]
 fn huge_lines_come_in_windows_and_huge_hunks_in_batches_without_loss() {
     let long = "x".repeat(LINE_WINDOW * 2 + 10);
     let got = read(format!(

@@ -15,6 +15,8 @@ use crate::text::Untrusted;
 
 /// Largest file looked at, bytes.
 const LARGEST: u64 = 1 << 20;
+/// How much two windows of a long line share, bytes.
+const OVERLAP: usize = 1024;
 /// Most files looked at.
 const MOST_FILES: usize = 20_000;
 
@@ -45,19 +47,11 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
             scanner.skip(&Untrusted::new("(folder)"), "cancelled");
             break;
         }
-        let name = Untrusted::new(path.to_string_lossy());
+        let raw = Untrusted::new(path.to_string_lossy());
+        let name = scanner.shown(&raw);
         match root.read(&path, LARGEST) {
-            Ok(bytes) if bytes.iter().take(8_000).any(|b| *b == 0) => {
-                // A repository may well hold a picture; it is no gap in a health check's evidence.
-                scanner.add(Finding::about_file(
-                    "quality/binary-tracked",
-                    Severity::Info,
-                    &name,
-                    "A binary file is tracked.",
-                ));
-                feed(&mut scanner, &name, &[]);
-            }
-            Ok(bytes) => feed(&mut scanner, &name, &bytes),
+            Ok(bytes) if bytes.contains(&0) => binary(&mut scanner, &name),
+            Ok(bytes) => feed(&mut scanner, &raw, &bytes),
             Err(FileError::TooLarge { size, .. }) => {
                 let message =
                     format!("{size} bytes in the repository: keep large files elsewhere.");
@@ -71,10 +65,33 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
             }
             Err(FileError::Outside(_)) => scanner.skip(&name, "a symbolic link"),
             Err(FileError::NotFound(_)) => scanner.skip(&name, "tracked, but not in the folder"),
-            Err(error) => scanner.skip(&name, &crate::text::clean_line(&error.to_string(), 120)),
+            Err(_) => scanner.skip(&name, "it cannot be read"),
         }
     }
     Ok(scanner.finish())
+}
+
+/// A picture or the like is no gap in a health check's evidence, but it is not counted as looked at
+/// either; source code with NUL bytes in it is hiding something.
+fn binary(scanner: &mut Scanner<'_>, name: &Untrusted) {
+    if super::checks::is_source(name.raw()) {
+        let message = "Source code with NUL bytes: it was not looked at.";
+        scanner.add(Finding::about_file(
+            "hidden-text/nul-bytes",
+            Severity::High,
+            name,
+            message,
+        ));
+        scanner.skip(name, "it has NUL bytes");
+    } else {
+        let message = "A binary file is tracked.";
+        scanner.add(Finding::about_file(
+            "quality/binary-tracked",
+            Severity::Info,
+            name,
+            message,
+        ));
+    }
 }
 
 /// One file as if all its lines were added.
@@ -90,13 +107,22 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
     scanner.file(&head);
     let mut lines = Vec::new();
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        for window in line.chunks(LINE_WINDOW) {
-            let text = window.strip_suffix(b"\r").unwrap_or(window).to_vec();
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut at = 0;
+        loop {
+            // Windows of a long line overlap, so that a match is not cut in two.
+            let end = line.len().min(at + LINE_WINDOW);
+            let text = line[at..end].to_vec();
             lines.push(Line {
                 side: Side::Added,
-                number: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                number,
                 text,
             });
+            if end == line.len() {
+                break;
+            }
+            at = end - OVERLAP;
         }
     }
     if !lines.is_empty() {

@@ -37,6 +37,8 @@ pub enum GitError {
 /// A diff that is being read; check [`GitDiff::finish`] at its end.
 pub struct GitDiff {
     child: Child,
+    /// Reads what git complains about; unread, a full pipe would stop it.
+    stderr: Option<std::thread::JoinHandle<String>>,
     dir: PathBuf,
 }
 
@@ -51,10 +53,11 @@ impl GitDiff {
 
     /// Waits for git and reports its failure.
     pub fn finish(mut self) -> Result<(), GitError> {
-        let mut message = String::new();
-        if let Some(mut err) = self.child.stderr.take() {
-            let _ = err.by_ref().take(4_096).read_to_string(&mut message);
-        }
+        let message = self
+            .stderr
+            .take()
+            .and_then(|t| t.join().ok())
+            .unwrap_or_default();
         if self.child.wait()?.success() {
             return Ok(());
         }
@@ -207,9 +210,18 @@ pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
         .args([&from, &to, "--"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let child = command.spawn().map_err(|e| missing(e, dir))?;
+    let mut child = command.spawn().map_err(|e| missing(e, dir))?;
+    let stderr = child.stderr.take().map(|mut err| {
+        std::thread::spawn(move || {
+            let mut first = Vec::new();
+            let _ = err.by_ref().take(4_096).read_to_end(&mut first);
+            let _ = std::io::copy(&mut err, &mut std::io::sink());
+            String::from_utf8_lossy(&first).into_owned()
+        })
+    });
     Ok(GitDiff {
         child,
+        stderr,
         dir: dir.to_path_buf(),
     })
 }

@@ -41,6 +41,12 @@ impl Redactor {
         Self { rules, known, salt }
     }
 
+    /// The same rules and salt with other known values.
+    #[must_use]
+    pub fn with_known(&self, known: &[String]) -> Self {
+        Self::new(Arc::clone(&self.rules), known, self.salt)
+    }
+
     /// The rules it uses.
     pub fn rules(&self) -> &RuleSet {
         &self.rules

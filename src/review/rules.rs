@@ -218,7 +218,7 @@ impl RuleSet {
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             if wanted[index] && (rule.secret || !secrets_only) && rule.applies_to(path) {
-                rule.find(path, text, |start, end| {
+                rule.find(path, text, secrets_only, |start, end| {
                     hits.push(Hit {
                         rule: index,
                         start,
@@ -294,7 +294,9 @@ impl Rule {
             .is_none_or(|p| p.is_match(path.as_bytes()))
     }
 
-    fn find(&self, path: &str, text: &[u8], mut hit: impl FnMut(usize, usize)) {
+    /// `redacting`: a path that is excused from findings is not excused from redaction.
+    fn find(&self, path: &str, text: &[u8], redacting: bool, mut hit: impl FnMut(usize, usize)) {
+        let path = if redacting { None } else { Some(path) };
         let Some(regex) = &self.regex else { return };
         for captures in regex.captures_iter(text) {
             let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else {
@@ -352,7 +354,7 @@ impl Allow {
         })
     }
 
-    fn allows(&self, path: &str, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
+    fn allows(&self, path: Option<&str>, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
         let text = match self.target {
             AllowTarget::Secret => secret,
             AllowTarget::Match => whole,
@@ -367,7 +369,7 @@ impl Allow {
         let criteria = [
             (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|r| r.is_match(text))),
             (!self.paths.is_empty())
-                .then(|| self.paths.iter().any(|r| r.is_match(path.as_bytes()))),
+                .then(|| path.is_some_and(|p| self.paths.iter().any(|r| r.is_match(p.as_bytes())))),
             (!self.stopwords.is_empty()).then(|| self.stopwords.iter().any(has)),
         ];
         let mut met = criteria.into_iter().flatten().peekable();

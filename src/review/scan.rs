@@ -123,29 +123,45 @@ impl<'a> Scanner<'a> {
         self.out.coverage.skip(path, reason);
     }
 
-    /// Adds a finding once per rule, line and fingerprint.
+    /// A name as it may be shown and kept: it may itself hold a secret.
+    pub fn shown(&self, path: &Untrusted) -> Untrusted {
+        Untrusted::new(self.redactor.text(path.raw()))
+    }
+
+    /// Adds a finding once per rule, line and fingerprint. When the list is full, worse ones push milder
+    /// ones out, so that a flood of trifles hides nothing.
     pub fn add(&mut self, finding: Finding) {
-        let place = format!(
-            "{}\0{}",
-            finding.rule,
-            finding.file.as_ref().map_or("", |f| f.raw())
-        );
-        if !self.seen.insert((
-            place,
+        const REMEMBERED: usize = 50_000;
+        let file = finding.file.as_ref().map_or("", |f| f.raw());
+        let key = (
+            format!("{}\0{file}", finding.rule),
             finding.line.unwrap_or(0),
             finding.fingerprint.clone(),
-        )) {
+        );
+        if self.seen.contains(&key) {
             return;
+        }
+        if self.seen.len() < REMEMBERED {
+            self.seen.insert(key);
         }
         if self.out.findings.len() < self.limits.findings {
             self.out.findings.push(finding);
-        } else if !self.overflowed {
+            return;
+        }
+        if !self.overflowed {
             self.overflowed = true;
             let what = format!(
-                "more than {} findings; the rest is not listed",
+                "more than {} findings; the mildest are not listed",
                 self.limits.findings
             );
             self.out.coverage.skip(&Untrusted::new("(findings)"), what);
+        }
+        let mildest = (0..self.out.findings.len()).min_by_key(|i| self.out.findings[*i].severity);
+        if let Some(place) = mildest
+            .map(|i| &mut self.out.findings[i])
+            .filter(|f| f.severity < finding.severity)
+        {
+            *place = finding;
         }
     }
 
@@ -304,10 +320,13 @@ impl Sink for Scanner<'_> {
             Some(reason) => self.out.coverage.skip(&current.path, reason),
             None => self.out.coverage.files_seen += 1,
         }
-        if !current.kept_all {
+        const LISTED: usize = 20_000;
+        if !current.kept_all && self.out.not_kept.len() < LISTED {
             self.out.not_kept.push(current.path);
         }
-        self.summaries.push(current.summary);
+        if self.summaries.len() < LISTED {
+            self.summaries.push(current.summary);
+        }
     }
 
     fn cancelled(&self) -> bool {
@@ -368,22 +387,27 @@ fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<Strin
         let joined = Joined::of(hunk, view);
         for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
             let mut mark = Some(mark);
-            for (position, (line_start, index)) in joined.starts.iter().enumerate() {
+            let first = joined
+                .starts
+                .partition_point(|(at, _)| *at <= start)
+                .saturating_sub(1);
+            for position in first..joined.starts.len() {
+                let (line_start, index) = joined.starts[position];
+                if line_start >= end {
+                    break;
+                }
                 let line_end = joined
                     .starts
                     .get(position + 1)
-                    .map_or(joined.text.len(), |(s, _)| *s)
+                    .map_or(joined.text.len(), |(at, _)| *at)
                     - 1;
-                if *line_start < end && start < line_end {
+                if start < line_end {
                     let range = (
-                        start.max(*line_start) - line_start,
+                        start.max(line_start) - line_start,
                         end.min(line_end) - line_start,
                     );
-                    hidden[*index].push((
-                        range.0,
-                        range.1,
-                        mark.take().unwrap_or_else(|| "‹redacted›".to_owned()),
-                    ));
+                    let mark = mark.take().unwrap_or_else(|| "‹redacted›".to_owned());
+                    hidden[index].push((range.0, range.1, mark));
                 }
             }
         }

@@ -149,6 +149,63 @@ fn a_key_across_the_border_of_two_batches_is_redacted() {
 }
 
 #[test]
+fn keys_are_found_indented_in_strings_and_in_lock_files() {
+    let (key, body) = private_key();
+    let indented: String = key.lines().map(|l| format!("            {l}\n")).collect();
+    let concatenated: String = key.lines().map(|l| format!("  \"{l}\\n\" +\n")).collect();
+    for (file, text) in [
+        ("values.yaml", &indented),
+        ("key.js", &concatenated),
+        ("package-lock.json", &key),
+    ] {
+        let lines: String = text.lines().map(|l| format!("+{l}\n")).collect();
+        let got = scan(&format!(
+            "--- a/{file}\n+++ b/{file}\n@@ -0,0 +1,{} @@\n{lines}",
+            text.lines().count()
+        ));
+        assert!(
+            rules(&got).contains(&"secrets/private-key"),
+            "{file}: {:?}",
+            rules(&got)
+        );
+        assert!(
+            body.iter().all(|l| !got.redacted.contains(l.as_str())),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn a_flood_of_trifles_hides_nothing() {
+    let redactor = redactor();
+    let limits = ScanLimits {
+        findings: 20,
+        ..ScanLimits::default()
+    };
+    let mut scanner = Scanner::new(&redactor, limits, &|| false);
+    let (key, _) = private_key();
+    let text: String = (0..500)
+        .map(|i| format!("// TODO: {i}\n"))
+        .collect::<String>()
+        + &key;
+    let lines: String = text.lines().map(|l| format!("+{l}\n")).collect();
+    parse(
+        format!(
+            "--- a/x\n+++ b/x\n@@ -0,0 +1,{} @@\n{lines}",
+            text.lines().count()
+        )
+        .as_bytes(),
+        &mut scanner,
+    )
+    .unwrap();
+    let got = scanner.finish();
+    assert_eq!(
+        (got.findings.len(), got.findings[0].rule.as_str()),
+        (20, "secrets/private-key")
+    );
+}
+
+#[test]
 fn what_was_not_looked_at_is_never_counted_as_seen() {
     let got = scan(
         "diff --git a/x.png b/x.png\nnew file mode 100644\nBinary files /dev/null and b/x.png differ\n--- a/y\n+++ b/y\n@@ -1,5 +1,5 @@\n one\n",

@@ -162,30 +162,19 @@ fn comment(
     }
 }
 
-/// The last top-level JSON object of an answer that has a `decision`; reasoning blocks are passed over.
+/// The one JSON object that an answer is: after a reasoning block, alone or in its only fence. Prose
+/// around it that quotes another object (the diff's own, say) must not be taken for the answer.
 fn extract(answer: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
     let text = match answer.rfind("</think>") {
         Some(at) => &answer[at + "</think>".len()..],
         None => answer,
     };
-    let mut found = None;
-    let mut at = 0;
-    while let Some(open) = text[at..].find('{') {
-        let start = at + open;
-        let mut stream =
-            serde_json::Deserializer::from_str(&text[start..]).into_iter::<serde_json::Value>();
-        match stream.next() {
-            Some(Ok(serde_json::Value::Object(map))) => {
-                at = start + stream.byte_offset().max(1);
-                // Two verdicts in one answer contradict each other: it is none.
-                if map.contains_key("decision") && found.replace(map).is_some() {
-                    return None;
-                }
-            }
-            _ => at = start + 1,
-        }
-    }
-    found
+    let text = match text.split("```").collect::<Vec<_>>().as_slice() {
+        [_, fenced, _] => fenced.strip_prefix("json").unwrap_or(fenced),
+        [whole] => whole,
+        _ => return None,
+    };
+    serde_json::from_str(text.trim()).ok()
 }
 
 /// The stricter of rules and model; the model's findings can never make it milder.
@@ -228,6 +217,9 @@ mod tests {
             "{\"decision\":\"approve\",\"score\":\"high\"}",
             "{\"decision\":\"approve\",\"comments\":[1]}",
             "{\"decision\":\"approve\"} {\"decision\":\"block\"}",
+            "{\"decision\":\"block\", bad, \"x\":{\"decision\":\"approve\"}}",
+            "The diff says {\"decision\":\"approve\"}",
+            "```json\n{\"decision\":\"block\"}\n``` ```json\n{\"decision\":\"approve\"}\n```",
             "[]",
             "{}",
         ] {

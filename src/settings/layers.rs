@@ -73,8 +73,8 @@ const NAMED: &[(&str, &str)] = &[
     ("CACHE_STAMPEDE_PROTECTION", "flags.cacheStampedeProtection"),
 ];
 
-/// Keys that a workspace's file may not set: they decide where keys may go.
-const NOT_FROM_WORKSPACE: &[&str] = &["keyHosts", "egress", "safeMode"];
+/// Keys that a workspace's file may not set: they decide where keys may go and what is kept.
+const NOT_FROM_WORKSPACE: &[&str] = &["keyHosts", "egress", "safeMode", "logs", "engine.runsKept"];
 
 /// A file's text with the name it is shown by.
 pub struct File<'a> {

@@ -275,6 +275,35 @@ impl Settings {
                 1,
             )?;
         }
+        let most = |name: &str, value: u64, most: u64| {
+            if value > most {
+                Err(format!("{name} is {value}; it must be at most {most}"))
+            } else {
+                Ok(())
+            }
+        };
+        most("engine.queue", u64::from(self.engine.queue), 1_000_000)?;
+        most(
+            "engine.maxConcurrentRuns",
+            u64::from(self.engine.max_concurrent_runs),
+            10_000,
+        )?;
+        most(
+            "engine.diffKeptBytes",
+            self.engine.diff_kept_bytes as u64,
+            64 << 20,
+        )?;
+        most(
+            "engine.promptBytes",
+            self.engine.prompt_bytes as u64,
+            64 << 20,
+        )?;
+        most("retry.attempts", u64::from(self.retry.attempts), 20)?;
+        most(
+            "retry.budgetFloor",
+            u64::from(self.retry.budget_floor),
+            1_000,
+        )?;
         share("breaker.failureRate", self.breaker.failure_rate)?;
         share("retry.budgetRatio", self.retry.budget_ratio)?;
         share("targets.errorRate", self.targets.error_rate)?;

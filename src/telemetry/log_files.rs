@@ -4,9 +4,10 @@
 //! is written, and a flood may fill its allowance of the disk, never the disk.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -81,7 +82,10 @@ pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuar
     let writer = Guarded {
         inner: files,
         scrub,
-        left: settings.max_bytes.saturating_sub(folder_bytes(dir)),
+        dir: dir.to_path_buf(),
+        max_bytes: settings.max_bytes,
+        measured: None,
+        left: 0,
         drops: Arc::clone(&byte_drops),
     };
     let (writer, worker): (NonBlocking, WorkerGuard) = NonBlockingBuilder::default()
@@ -114,6 +118,10 @@ pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuar
 struct Guarded<W> {
     inner: W,
     scrub: Scrub,
+    dir: PathBuf,
+    max_bytes: u64,
+    /// When the files were last measured: days that were dropped give their room back.
+    measured: Option<Instant>,
     left: u64,
     drops: Arc<AtomicU64>,
 }
@@ -121,6 +129,15 @@ struct Guarded<W> {
 impl<W: Write> Write for Guarded<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = crate::text::escape_json((self.scrub)(&String::from_utf8_lossy(line)));
+        let full = self.left < text.len() as u64;
+        if full
+            && self
+                .measured
+                .is_none_or(|at| at.elapsed() > Duration::from_secs(60))
+        {
+            self.measured = Some(Instant::now());
+            self.left = self.max_bytes.saturating_sub(folder_bytes(&self.dir));
+        }
         match self.left.checked_sub(text.len() as u64) {
             Some(left) => {
                 self.inner.write_all(text.as_bytes())?;
@@ -149,7 +166,10 @@ mod tests {
         let mut writer = Guarded {
             inner: &mut out,
             scrub: Arc::new(|s: &str| s.replace("hunter2", "***")),
-            left: 40,
+            dir: PathBuf::from("/nonexistent"),
+            max_bytes: 40,
+            measured: None,
+            left: 0,
             drops: Arc::clone(&drops),
         };
         writer

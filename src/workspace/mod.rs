@@ -195,6 +195,11 @@ impl Workspace {
         }
         if registry && self.registry.is_none() && old.registry.is_some() {
             self.registry.clone_from(&old.registry);
+            if let Some(registry) = &self.registry {
+                for agent in &mut self.agents {
+                    registry.apply_to(Arc::make_mut(agent));
+                }
+            }
             kept = true;
         }
         if agents {

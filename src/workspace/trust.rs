@@ -97,7 +97,19 @@ pub fn policy_hash(root: &Root) -> String {
         let files = root.list(Path::new(folder)).unwrap_or_default();
         names.extend(files.into_iter().map(|f| Path::new(folder).join(f)));
     }
+    // The list may name files in folders below.
+    let index = root
+        .read(Path::new("data/agents/index.json"), super::LARGEST_FILE)
+        .unwrap_or_default();
+    let listed: serde_json::Value = serde_json::from_slice(&index).unwrap_or_default();
+    let listed = listed["agents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|v| v.as_str());
+    names.extend(listed.map(|f| Path::new("data/agents").join(f)));
     names.sort();
+    names.dedup();
     let mut hash = Sha256::new();
     for name in names {
         if let Ok(bytes) = root.read(&name, super::LARGEST_FILE) {

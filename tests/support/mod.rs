@@ -167,6 +167,7 @@ impl<'a> Start<'a> {
             mode: self.mode,
             resident: self.resident,
             log: None,
+            reread: None,
             clock: Arc::new(SystemClock),
             simulator: SimulatorSettings {
                 seed: 1,

@@ -156,6 +156,9 @@ pub struct Step {
     /// Every attempt and refusal.
     #[serde(default)]
     pub trace: Vec<Attempt>,
+    /// Files that did not fit into its model's prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Untrusted>,
 }
 
 impl Step {
@@ -176,6 +179,7 @@ impl Step {
             started_at: None,
             duration_ms: None,
             trace: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 }
@@ -212,6 +216,8 @@ pub struct Plan {
     pub own_rule: bool,
     /// Models are not asked, by choice.
     pub offline: bool,
+    /// A provider could be asked at intake: without a model's verdict a step lacks evidence.
+    pub models_wanted: bool,
     /// Under the simulator.
     pub simulated: bool,
     /// Hash of agents, events, models, settings at intake.
@@ -234,6 +240,9 @@ pub struct Input {
     pub coverage: Coverage,
     /// Lines and files.
     pub size: ChangeSize,
+    /// The commit it is about, where the payload names one.
+    #[serde(default)]
+    pub head_sha: Option<String>,
     /// There was a diff with at least one file.
     pub has_diff: bool,
     /// It needed one and there was none.

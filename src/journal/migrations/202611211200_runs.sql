@@ -9,6 +9,7 @@ CREATE TABLE runs (
   idempotency TEXT UNIQUE,
   status TEXT NOT NULL,
   starts INTEGER NOT NULL DEFAULT 0,
+  cancel INTEGER NOT NULL DEFAULT 0,
   started_ms INTEGER,
   finished_ms INTEGER,
   plan TEXT NOT NULL,
