@@ -252,6 +252,41 @@ fn a_closed_terminal_ends_the_process_without_spinning() {
     }
 }
 
+/// The console must not wait for the engine's next picture before it shows what a key did.
+#[test]
+fn keys_are_drawn_at_once_while_the_engine_is_idle() {
+    let mut session = Session::console(&[]);
+    session.until("No runs yet");
+    let mut slow = 0;
+    for (key, title) in [
+        ("2", "┌ Runs"),
+        ("3", "Recent transitions"),
+        ("4", "Counters run"),
+        ("1", "Added latency"),
+    ]
+    .repeat(3)
+    {
+        std::thread::sleep(Duration::from_millis(130)); // away from the engine's own rhythm
+        let began = Instant::now();
+        session.send(key);
+        while !session.screen().screen().contents().contains(title) {
+            std::thread::sleep(Duration::from_millis(2));
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "{title} never showed"
+            );
+        }
+        slow += usize::from(began.elapsed() > Duration::from_millis(250));
+    }
+    // A machine under load may delay one; the old fault delayed nearly all of them.
+    assert!(
+        slow <= 2,
+        "{slow} of 12 key presses took longer than 250 ms"
+    );
+    session.send("q");
+    session.ended(Duration::from_secs(5));
+}
+
 #[test]
 fn a_panic_restores_the_terminal_before_it_is_printed() {
     let me = std::env::current_exe().unwrap();

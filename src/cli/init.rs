@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setup::shown;
-use super::{Failure, say};
+use super::{Failure, Global, refuse_when_read_only, say};
 use crate::workspace::init;
 
 /// Write the built-in workspace into a folder, to make it your own. What is there already stays.
@@ -16,7 +16,8 @@ pub struct InitArgs {
     dir: PathBuf,
 }
 
-pub(super) fn run(args: &InitArgs) -> Result<u8, Failure> {
+pub(super) fn run(global: &Global, args: &InitArgs) -> Result<u8, Failure> {
+    refuse_when_read_only(global)?;
     let (written, kept) = init::init(&args.dir)
         .map_err(|e| Failure::usage(e, "Name a folder that can be written."))?;
     for path in &written {

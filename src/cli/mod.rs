@@ -160,6 +160,17 @@ impl Failure {
     }
 }
 
+/// What a command that writes says under `--read-only`.
+pub(crate) fn refuse_when_read_only(global: &Global) -> Result<(), Failure> {
+    if global.read_only {
+        return Err(Failure::usage(
+            "--read-only: this command writes",
+            "Leave --read-only out.",
+        ));
+    }
+    Ok(())
+}
+
 /// Runs a command; the exit code says how it went.
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
@@ -168,7 +179,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Run(args)) => run::run(&global, args),
         Some(CliCommand::Runs(args)) => runs::run(&global, args),
         Some(CliCommand::Check(args)) => check::run(&global, &args),
-        Some(CliCommand::Init(args)) => init::run(&args),
+        Some(CliCommand::Init(args)) => init::run(&global, &args),
         Some(CliCommand::Trust(args)) => trust::run(&global, &args),
         Some(CliCommand::Config(args)) => config::run(&global, &args),
         Some(CliCommand::Status(args)) => status::run(&global, &args),
@@ -217,10 +228,15 @@ pub fn prepare_process() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Prints a line to stdout. A reader that went away (`| head`) is no failure: the command is done.
+/// Prints a line to stdout. A reader that went away (`| head`) is no failure, the command goes on to its
+/// own exit code; anything else (a full disk) is said and ends with 1.
 pub(crate) fn say(text: impl std::fmt::Display) {
     use std::io::Write as _;
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("bsm: cannot write the output: {error}");
+            std::process::exit(1);
+        }
+        _ => {}
     }
 }

@@ -93,6 +93,10 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         let handle = Handle::start(setup.engine(mode, false, log))
             .await
             .map_err(Failure::engine)?;
+        // What happened before anybody listened: a corrupt journal set aside, an edit that is broken.
+        for alert in handle.snapshots().borrow().alerts.iter().filter(|a| a.bad) {
+            eprintln!("bsm: {}", clean_line(&alert.text, 400));
+        }
         let outcome = once(&handle, trigger, progress).await;
         handle.stop(Duration::from_secs(5)).await;
         outcome
@@ -114,6 +118,12 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         return Err(Failure::usage(
             "--payload - and --diff - cannot both read standard input",
             "Put one of them into a file.",
+        ));
+    }
+    if args.event.trim().is_empty() {
+        return Err(Failure::usage(
+            "the event has no name",
+            "Name one, for example pull_request.opened.",
         ));
     }
     let payload = match &args.payload {
@@ -223,6 +233,7 @@ async fn once(
     progress: bool,
 ) -> Result<(RunResult, bool), Failure> {
     let mut events = handle.events();
+    let event = trigger.event.clone();
     let envelope = Envelope {
         command: Command::Trigger(trigger),
         actor: "cli".into(),
@@ -241,7 +252,8 @@ async fn once(
     };
     if defaulted {
         eprintln!(
-            "bsm: this event has no rule; the default's agents answer it, and they never approve"
+            "bsm: event {} has no rule; the default's agents answer it, and they never approve",
+            clean_line(&event, 80)
         );
     }
     let shown = async {

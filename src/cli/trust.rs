@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setup::{Setup, shown};
-use super::{Failure, Global, say};
+use super::{Failure, Global, refuse_when_read_only, say};
 use crate::text::clean_line;
+use crate::workspace::Workspace;
 use crate::workspace::trust::TrustStore;
 
 /// Let a workspace name addresses, keys and schedules, as it is now.
@@ -23,6 +24,7 @@ pub struct TrustArgs {
 }
 
 pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
+    refuse_when_read_only(global)?;
     let global = Global {
         workspace: args.dir.clone().or_else(|| global.workspace.clone()),
         ..global.clone()
@@ -34,6 +36,12 @@ pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
             "Name its folder: bsm trust DIR",
         ));
     };
+    if !Workspace::is_workspace(&root) {
+        return Err(Failure::usage(
+            format!("{} is no workspace", shown(&root)),
+            "Name a folder with agents/ or data/agents/ in it.",
+        ));
+    }
     let before = setup.workspace()?;
     let mut store = TrustStore::load();
     store.set(&root, !args.revoke).map_err(Failure::engine)?;

@@ -4,9 +4,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _};
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -16,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::message::{Effect, Message, Now};
 use super::state::State;
-use super::terminal::{self, FrameWriter, Frames, Guard};
+use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
 use super::theme::Theme;
 use super::update::{next_wake, update};
 use super::view;
@@ -33,8 +30,8 @@ pub struct Options {
     pub fps: u32,
 }
 
-/// Input as a stream that can be made anew (after the terminal was lent to the shell).
-pub type MakeInput = Box<dyn FnMut() -> BoxStream<'static, io::Result<TerminalEvent>>>;
+/// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
+pub type LendTerminal = Box<dyn FnMut(bool)>;
 
 /// Runs the console on the real terminal until the operator leaves or the terminal goes away.
 ///
@@ -53,8 +50,9 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
     terminal::watch_for_hangup(move || {
         let _ = gone.blocking_send(Message::Gone);
     });
+    let reader = Reader::start(sender.clone())?;
+    let lend: LendTerminal = Box::new(move |lent| reader.pause(lent));
     let result = runtime.block_on(async {
-        let input: MakeInput = Box::new(|| EventStream::new().boxed());
         let mut app = App::new(
             operator,
             options,
@@ -63,7 +61,7 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
             sender,
             messages,
         )?;
-        app.live(input).await
+        app.live(lend).await
     });
     runtime.shutdown_background();
     result
@@ -117,8 +115,7 @@ impl<W: Write> App<W> {
     }
 
     /// Lives until the operator leaves.
-    pub async fn live(&mut self, mut make_input: MakeInput) -> io::Result<()> {
-        let mut input = make_input();
+    pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
         let mut term = signal(SignalKind::terminate())?;
@@ -138,11 +135,6 @@ impl<W: Write> App<W> {
             let wake = next_wake(&self.state, now());
             let message = tokio::select! {
                 biased;
-                event = input.next() => match event {
-                    Some(Ok(event)) => of_terminal(event),
-                    // The end of the input or an error on it: the terminal is gone.
-                    Some(Err(_)) | None => Some(Message::Gone),
-                },
                 message = self.messages.recv() => message,
                 changed = snapshots.changed() => {
                     if changed.is_err() { Some(Message::Gone) } else { Some(Message::Snapshot(snapshots.borrow_and_update().clone())) }
@@ -159,14 +151,11 @@ impl<W: Write> App<W> {
             let mut after = self.take_in(message);
             // Everything that is ready now goes into the same frame.
             while matches!(after, After::Go) {
-                let ready = match input.next().now_or_never() {
-                    Some(Some(Ok(event))) => of_terminal(event),
-                    _ => self
-                        .messages
-                        .try_recv()
-                        .ok()
-                        .or_else(|| happened.try_recv().ok()),
-                };
+                let ready = self
+                    .messages
+                    .try_recv()
+                    .ok()
+                    .or_else(|| happened.try_recv().ok());
                 let Some(message) = ready else { break };
                 after = self.take_in(message);
             }
@@ -174,9 +163,10 @@ impl<W: Write> App<W> {
                 After::Go => {}
                 After::Quit => return Ok(()),
                 After::Suspend => {
-                    drop(input);
-                    self.suspend()?;
-                    input = make_input();
+                    lend(true);
+                    let back = self.suspend();
+                    lend(false);
+                    back?;
                     self.shown = None;
                     self.state.size = crossterm::terminal::size()?;
                 }
@@ -304,17 +294,6 @@ async fn sleep(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn of_terminal(event: TerminalEvent) -> Option<Message> {
-    match event {
-        TerminalEvent::Key(key) => Some(Message::Key(key)),
-        TerminalEvent::Paste(text) => Some(Message::Paste(text)),
-        TerminalEvent::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
-        TerminalEvent::FocusGained => Some(Message::Focus(true)),
-        TerminalEvent::FocusLost => Some(Message::Focus(false)),
-        TerminalEvent::Mouse(_) => None,
     }
 }
 

@@ -349,6 +349,15 @@ impl State {
         }
     }
 
+    /// True when the run that an action is about has not ended.
+    pub fn current_is_active(&self) -> bool {
+        let current = self.current_run();
+        self.live
+            .runs
+            .iter()
+            .any(|r| Some(&r.id) == current.as_ref() && r.finished_ms.is_none())
+    }
+
     /// True when something on the screen counts seconds.
     pub fn animates(&self) -> bool {
         self.frozen.is_none()

@@ -6,17 +6,19 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{
-    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+    self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event,
 };
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
+use tokio::sync::mpsc;
 
+use super::message::Message;
 use crate::resilience::clock::lock;
 
 /// True while the terminal is ours.
@@ -72,6 +74,101 @@ pub fn install_panic_hook() {
     }));
 }
 
+/// Reads the terminal on a thread of its own and sends what it reads.
+///
+/// Why not a stream polled by the loop: crossterm's may spin on a terminal that is gone, and a loop that
+/// polls it in passing loses its wake-ups. Here a spin harms a thread that the process's end takes along.
+pub struct Reader {
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    paused: bool,
+    resting: bool,
+}
+
+/// How long the reader waits for input before it looks whether it should rest.
+const READ_WAIT: Duration = Duration::from_millis(200);
+
+impl Reader {
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// When the thread cannot be made.
+    pub fn start(sender: mpsc::Sender<Message>) -> io::Result<Self> {
+        let gate = Arc::new(Gate::default());
+        let its = Arc::clone(&gate);
+        std::thread::Builder::new()
+            .name("bsm-keys".into())
+            .spawn(move || read(&its, &sender))?;
+        Ok(Self { gate })
+    }
+
+    /// Stops reading (and waits until it has), or goes on.
+    pub fn pause(&self, paused: bool) {
+        let mut state = lock(&self.gate.state);
+        state.paused = paused;
+        self.gate.changed.notify_all();
+        while paused && !state.resting {
+            let waited = self.gate.changed.wait_timeout(state, READ_WAIT * 5);
+            let (next, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = next;
+            if timeout.timed_out() {
+                return; // the terminal may be gone; nothing more to wait for
+            }
+        }
+    }
+}
+
+fn read(gate: &Gate, sender: &mpsc::Sender<Message>) {
+    loop {
+        let mut state = lock(&gate.state);
+        while state.paused {
+            state.resting = true;
+            gate.changed.notify_all();
+            state = gate
+                .changed
+                .wait(state)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        state.resting = false;
+        drop(state);
+        let message = match event::poll(READ_WAIT) {
+            Ok(false) => continue,
+            Ok(true) => event::read().map(of_terminal),
+            Err(error) => Err(error),
+        };
+        let message = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => continue,
+            // The end of the input, or an error on it: the terminal is gone.
+            Err(_) => Message::Gone,
+        };
+        let gone = matches!(message, Message::Gone);
+        if sender.blocking_send(message).is_err() || gone {
+            return;
+        }
+    }
+}
+
+fn of_terminal(event: Event) -> Option<Message> {
+    match event {
+        Event::Key(key) => Some(Message::Key(key)),
+        Event::Paste(text) => Some(Message::Paste(text)),
+        Event::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
+        Event::FocusGained => Some(Message::Focus(true)),
+        Event::FocusLost => Some(Message::Focus(false)),
+        Event::Mouse(_) => None,
+    }
+}
+
 /// Tells once when the terminal has gone away.
 pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -101,7 +198,7 @@ pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
             gone();
             // The console and the engine stop in bounded time; should anything hang on the dead terminal,
             // the process must still be gone. Runs resume at the next start.
-            std::thread::sleep(Duration::from_secs(8));
+            std::thread::sleep(Duration::from_millis(900));
             std::process::exit(129);
         });
     drop(spawned);

@@ -39,7 +39,7 @@ use crate::telemetry::latency::Latency;
 use crate::telemetry::log_files::LogGuard;
 use crate::telemetry::log_read;
 use crate::telemetry::rate::Rate;
-use crate::telemetry::resources::ResourceStats;
+use crate::telemetry::resources::Resources;
 use crate::text::clean_line;
 use crate::workspace::trust::TrustStore;
 use crate::workspace::watch::WorkspaceWatcher;
@@ -103,6 +103,9 @@ impl Handle {
     /// # Errors
     /// When journal, state directory, workspace or simulator cannot be used.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
+        // A file-size limit must be an error that is handled, not the end of the process.
+        let limit = rustix::process::Signal::XFSZ.as_raw();
+        let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(limit));
         let EngineConfig {
             settings,
             env,
@@ -244,8 +247,10 @@ impl Handle {
                 lock(&core.recent).push_front(brief);
             }
         }
-        let (sender, snapshots) =
-            watch::channel(Arc::new(picture::assemble(&core, ResourceStats::default())));
+        let (sender, snapshots) = watch::channel(Arc::new(picture::assemble(
+            &core,
+            Resources::new(core.state.path().to_path_buf()).sample(),
+        )));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
         if resident && !core.mode.read_only {
             run::resume(&core).await?;

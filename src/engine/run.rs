@@ -208,7 +208,7 @@ async fn live_through(
         input: Arc::clone(&input),
         diff: Arc::from(row.new.diff.as_str()),
         workspace: core.workspace.load_full(),
-        knowledge: knowledge(core, id).await,
+        knowledge: knowledge(core, live, id).await,
     });
     let finished: BTreeSet<&str> = done.iter().map(|s| s.agent_id.as_str()).collect();
     // An event may name an agent twice; it is one agent.
@@ -310,7 +310,7 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
     }
 }
 
-async fn knowledge(core: &Arc<Core>, run: &str) -> Arc<Knowledge> {
+async fn knowledge(core: &Arc<Core>, live: &LiveRun, run: &str) -> Arc<Knowledge> {
     let root = core.root.clone();
     let redactor = core.redactor.load_full();
     let load = move || async move {
@@ -325,7 +325,14 @@ async fn knowledge(core: &Arc<Core>, run: &str) -> Arc<Knowledge> {
         .unwrap_or_else(|_| Err("reading it failed".into()))
     };
     match core.knowledge_cache.get("documents", load).await {
-        Ok((knowledge, _)) => knowledge,
+        Ok((knowledge, _)) => {
+            let failures = knowledge
+                .failures
+                .iter()
+                .map(|f| format!("knowledge left out: {f}"));
+            lock(&live.view).notes.extend(failures);
+            knowledge
+        }
         Err(error) => {
             tracing::warn!(run, "knowledge cannot be read: {error}");
             Arc::default()
@@ -602,7 +609,11 @@ pub fn brief(
 /// A run of the journal as a whole result, finished or not.
 pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
     if let Some(result) = &row.result {
-        return serde_json::from_str(result).ok();
+        let mut result: RunResult = serde_json::from_str(result).ok()?;
+        if !row.report_written && result.report.take().is_some() {
+            result.notes.push("the report could not be written yet; its text is kept, see `bsm runs show ID --report`".into());
+        }
+        return Some(result);
     }
     let plan: Plan = serde_json::from_str(&row.new.plan).ok()?;
     let input: Input = serde_json::from_str(&row.new.input).ok()?;

@@ -120,7 +120,14 @@ impl Journal {
         if !path.exists() {
             return Ok(None);
         }
-        open::reader(path).map(|connection| Some(ReadOnly { connection }))
+        match open::reader(path) {
+            Ok(connection) => Ok(Some(ReadOnly { connection })),
+            Err(JournalError::Sqlite(what)) => Err(JournalError::Sqlite(format!(
+                "{} cannot be read ({what}); the next run or console sets a corrupt file aside and begins a new one",
+                path.display()
+            ))),
+            Err(other) => Err(other),
+        }
     }
 
     /// What happened while it was opened: a file set aside, a backup made.

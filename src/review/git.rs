@@ -159,6 +159,13 @@ pub fn resolve(dir: &Path, revision: &str) -> Result<String, GitError> {
 
 /// Starts the diff of `A..B`, `A...B` (since their merge base) or `A` (to HEAD).
 pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
+    if !dir.is_dir() {
+        let message = "no such folder".to_owned();
+        return Err(GitError::Failed {
+            dir: dir.to_path_buf(),
+            message,
+        });
+    }
     let bad = || GitError::NotARange(crate::text::clean_line(range, 80));
     let (from, to, since_base) = match range.split_once("...") {
         Some((from, to)) => (from, to, true),

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::checks::{self, FileSummary};
 use super::diff::{Change, FileHead, Hunk, Line, Side, Sink};
-use super::finding::{ChangeSize, Coverage, Finding, Source};
+use super::finding::{ChangeSize, Coverage, Finding, Severity, Source};
 use super::redact::Redactor;
+use super::rules::{Hit, entropy};
 use crate::text::{Untrusted, cut};
 
 /// Bounds of one scan.
@@ -183,28 +184,112 @@ impl<'a> Scanner<'a> {
             return;
         }
         for hit in self.redactor.rules().find(path.raw(), &added.text, false) {
-            let rule = &self.redactor.rules().rules()[hit.rule];
-            let index = added.line_at(hit.start);
-            let line = &hunk.lines[index];
-            let matched = &added.text[hit.start..hit.end];
-            let excerpt = if rule.secret {
-                format!("‹redacted, {} bytes›", matched.len())
-            } else {
-                cut(redacted[index].trim(), 160).to_owned()
-            };
-            let finding = Finding {
-                rule: rule.id.clone(),
-                source: Source::Rule,
-                severity: rule.severity,
-                file: Some(path.clone()),
-                line: Some(line.number),
-                message: Untrusted::new(rule.message.clone()),
-                excerpt: Some(Untrusted::new(excerpt)),
-                fingerprint: Some(self.redactor.fingerprint(matched)),
-            };
-            self.add(finding);
+            self.add_hit(path, hunk, redacted, &added, hit);
+        }
+        // A secret may be whole only together with the lines around it: a key whose body is exchanged
+        // between a BEGIN and an END that stay.
+        if hunk.lines.iter().any(|l| l.side == Side::Context) {
+            let new = Joined::of(hunk, |s| s != Side::Removed);
+            for hit in self.redactor.rules().find(path.raw(), &new.text, false) {
+                let rule = &self.redactor.rules().rules()[hit.rule];
+                let (first, last) = (
+                    new.position(hit.start),
+                    new.position(hit.end.saturating_sub(1)),
+                );
+                let touched = new.starts[first..=last]
+                    .iter()
+                    .any(|(_, i)| hunk.lines[*i].side == Side::Added);
+                let alone = first == last;
+                if rule.secret && touched && !alone {
+                    self.add_hit(path, hunk, redacted, &new, hit);
+                }
+            }
+        }
+        if let Some(index) = key_body(hunk, &added).first() {
+            let place = Finding::about_file(KEY_BODY, Severity::Medium, path, KEY_BODY_WORDS);
+            self.add(Finding {
+                line: Some(hunk.lines[*index].number),
+                ..place
+            });
         }
     }
+
+    fn add_hit(
+        &mut self,
+        path: &Untrusted,
+        hunk: &Hunk,
+        redacted: &[String],
+        joined: &Joined,
+        hit: Hit,
+    ) {
+        let rule = &self.redactor.rules().rules()[hit.rule];
+        let matched = &joined.text[hit.start..hit.end];
+        let first = joined.position(hit.start);
+        let added = joined.starts[first..]
+            .iter()
+            .map(|(_, i)| *i)
+            .find(|i| hunk.lines[*i].side == Side::Added);
+        let Some(index) = added else { return };
+        let excerpt = if rule.secret {
+            format!("‹redacted, {} bytes›", matched.len())
+        } else {
+            cut(redacted[index].trim(), 160).to_owned()
+        };
+        let finding = Finding {
+            rule: rule.id.clone(),
+            source: Source::Rule,
+            severity: rule.severity,
+            file: Some(path.clone()),
+            line: Some(hunk.lines[index].number),
+            message: Untrusted::new(rule.message.clone()),
+            excerpt: Some(Untrusted::new(excerpt)),
+            fingerprint: Some(self.redactor.fingerprint(matched)),
+        };
+        self.add(finding);
+    }
+}
+
+const KEY_BODY: &str = "secrets/key-body";
+const KEY_BODY_WORDS: &str =
+    "Lines that look like the body of a key, without its beginning. Make sure that it is none.";
+
+/// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long
+/// base64 without words, and a shorter last one. A key may be cut by the border of two hunks, so that no
+/// BEGIN is near.
+fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
+    const LONG: usize = 40;
+    let is_base64 = |text: &[u8], least: usize| {
+        let text = text.trim_ascii();
+        let body = text.strip_suffix(b"=").unwrap_or(text);
+        let body = body.strip_suffix(b"=").unwrap_or(body);
+        body.len() >= least
+            && body.len() <= 128
+            && body
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'+' || *b == b'/')
+    };
+    let dense = |text: &[u8]| is_base64(text, LONG) && entropy(text.trim_ascii()) > 4.3;
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < view.starts.len() {
+        let run = view.starts[at..]
+            .iter()
+            .take_while(|(_, i)| dense(&hunk.lines[*i].text))
+            .count();
+        if run >= 3 {
+            let tail = view
+                .starts
+                .get(at + run)
+                .is_some_and(|(_, i)| is_base64(&hunk.lines[*i].text, 4));
+            found.extend(
+                view.starts[at..at + run + usize::from(tail)]
+                    .iter()
+                    .map(|(_, i)| *i),
+            );
+        }
+        at += run.max(1);
+    }
+    found
 }
 
 impl Sink for Scanner<'_> {
@@ -360,11 +445,11 @@ impl Joined {
         joined
     }
 
-    fn line_at(&self, offset: usize) -> usize {
-        let after = self.starts.partition_point(|(start, _)| *start <= offset);
+    /// Which of its lines an offset falls into.
+    fn position(&self, offset: usize) -> usize {
         self.starts
-            .get(after.saturating_sub(1))
-            .map_or(0, |(_, index)| *index)
+            .partition_point(|(start, _)| *start <= offset)
+            .saturating_sub(1)
     }
 }
 
@@ -385,12 +470,13 @@ fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<Strin
             continue; // the same text as a view already searched, or nothing
         }
         let joined = Joined::of(hunk, view);
+        for index in key_body(hunk, &joined) {
+            let whole = hunk.lines[index].text.len();
+            hidden[index].push((0, whole, "‹redacted secrets/key-body›".to_owned()));
+        }
         for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
             let mut mark = Some(mark);
-            let first = joined
-                .starts
-                .partition_point(|(at, _)| *at <= start)
-                .saturating_sub(1);
+            let first = joined.position(start);
             for position in first..joined.starts.len() {
                 let (line_start, index) = joined.starts[position];
                 if line_start >= end {

@@ -176,6 +176,42 @@ fn keys_are_found_indented_in_strings_and_in_lock_files() {
 }
 
 #[test]
+fn a_rotated_key_is_found_and_one_cut_by_hunks_is_never_kept() {
+    let (key, body) = private_key();
+    let lines: Vec<&str> = key.lines().collect();
+    let (begin, end) = (lines[0], lines[lines.len() - 1]);
+    let old: String = body
+        .iter()
+        .map(|l| format!("-{}\n", l.replace("MII", "AAB")))
+        .collect();
+    let new: String = body.iter().map(|l| format!("+{l}\n")).collect();
+    let n = body.len() + 2;
+    let got = scan(&format!(
+        "--- a/k\n+++ b/k\n@@ -1,{n} +1,{n} @@\n {begin}\n{old}{new} {end}\n"
+    ));
+    assert!(
+        rules(&got).contains(&"secrets/private-key"),
+        "{:?}",
+        rules(&got)
+    );
+    // The second half of a key, in a hunk of its own.
+    let half: String = body[4..].iter().map(|l| format!("+{l}\n")).collect();
+    let n = body.len() - 4;
+    let got = scan(&format!("--- a/k\n+++ b/k\n@@ -0,0 +9,{n} @@\n{half}"));
+    assert!(rules(&got).contains(&"secrets/key-body"));
+    assert!(body[4..].iter().all(|l| !got.redacted.contains(l.as_str())));
+    // Hashes and prose are no keys.
+    let hashes: String = (0..5u32)
+        .map(|i| format!("+{}\n", crate::state::hex(&[i as u8 * 37; 32])))
+        .collect();
+    assert!(
+        scan(&format!("--- a/h\n+++ b/h\n@@ -0,0 +1,5 @@\n{hashes}"))
+            .findings
+            .is_empty()
+    );
+}
+
+#[test]
 fn a_flood_of_trifles_hides_nothing() {
     let redactor = redactor();
     let limits = ScanLimits {

@@ -173,6 +173,12 @@ fn read(file: &File<'_>) -> Result<BTreeMap<String, Value>, String> {
     {
         return Ok(BTreeMap::new());
     }
+    if let Some(line) = crate::workspace::too_deep(file.text) {
+        return Err(format!(
+            "{}:{line}: nested deeper than 100 brackets",
+            file.name
+        ));
+    }
     let fail = |e: &serde_yaml::Error| {
         let place = e
             .location()

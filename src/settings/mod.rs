@@ -244,6 +244,20 @@ impl Settings {
                 Ok(())
             }
         };
+        for part in self.logs.level.split(',') {
+            let level = part
+                .rsplit('=')
+                .next()
+                .unwrap_or(part)
+                .trim()
+                .to_ascii_lowercase();
+            if !["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
+                let shown = crate::text::clean_line(part, 40);
+                return Err(format!(
+                    "logs.level: '{shown}' is no level; use error, warn, info, debug or trace"
+                ));
+            }
+        }
         let share = |name: &str, value: f64| {
             if (0.0..=1.0).contains(&value) {
                 Ok(())

@@ -2,11 +2,20 @@
 
 use super::events::FILE as EVENTS;
 use super::registry::FILE as REGISTRY;
-use super::{Problem, Workspace};
+use std::path::Path;
+
+use super::{LARGEST_FILE, Problem, Workspace, knowledge, locate};
+use crate::files::Root;
 use crate::text::clean_line;
 
 /// Adds the problems between files.
 pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
+    let root = workspace.root.as_ref().and_then(|r| Root::open(r).ok());
+    let text = |file: &str| {
+        root.as_ref()
+            .and_then(|r| r.read_text(Path::new(file), LARGEST_FILE).ok())
+    };
+    let events = text(EVENTS);
     for (event, rule) in &workspace.events.events {
         for id in rule
             .agents
@@ -18,18 +27,30 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
                 clean_line(event, 80),
                 clean_line(id, 64)
             );
-            let own = workspace
-                .root
-                .as_ref()
-                .is_some_and(|r| r.join(EVENTS).is_file());
-            let file = if own { EVENTS } else { "(built-in events)" };
-            problems.push(Problem::error(file, None, message, "Add the agent's file, or take it out of the event. The run will end in manual_review."));
+            let help = "Add the agent's file, or take it out of the event. The run will end in manual_review.";
+            let (file, place) = match &events {
+                Some(text) => (EVENTS, locate::key(text, event)),
+                None => ("(built-in events)", None),
+            };
+            problems.push(Problem::error(file, place, message, help));
         }
+    }
+    for failure in
+        knowledge::load(workspace.root.as_deref()).map_or_else(|e| vec![e], |k| k.failures)
+    {
+        let help = "Put a plain file beneath data/knowledge/, or take its name out of the list.";
+        problems.push(Problem::warning(
+            "data/knowledge/index.json",
+            None,
+            format!("left out: {failure}"),
+            help,
+        ));
     }
     let Some(registry) = &workspace.registry else {
         return;
     };
-    for entry in &registry.agents {
+    let registry_text = text(REGISTRY).unwrap_or_default();
+    for (index, entry) in registry.agents.iter().enumerate() {
         if let Some(id) = entry
             .id
             .as_deref()
@@ -39,20 +60,18 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
                 "{} is in the registry but has no agent file",
                 clean_line(id, 64)
             );
-            problems.push(Problem::warning(
-                REGISTRY,
-                None,
-                message,
-                "Add data/agents/<id>.yaml to the index, or take the entry out.",
-            ));
+            let place = locate::in_item(&registry_text, "agents", index, "id");
+            let help = "Add data/agents/<id>.yaml to the index, or take the entry out.";
+            problems.push(Problem::warning(REGISTRY, place, message, help));
         }
     }
     for agent in &workspace.agents {
         if registry.entry(&agent.id).is_none() {
             let message = format!("{} has a file but is not in the registry", agent.id);
+            let place = locate::key(&registry_text, "agents");
             problems.push(Problem::warning(
                 REGISTRY,
-                None,
+                place,
                 message,
                 "Add it, so that its risk and approval are governed.",
             ));

@@ -267,6 +267,16 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
             return None;
         }
     };
+    if let Some(line) = too_deep(&text) {
+        let message = format!("nested deeper than {DEEPEST} brackets");
+        let help = "Nobody writes that by hand; look where the file comes from.";
+        problems.push(Problem::error(file, Some((line, 1)), message, help));
+        return None;
+    }
+    // A byte-order mark would read as a document of its own.
+    let text = text
+        .strip_prefix('\u{feff}')
+        .map_or(text.clone(), str::to_owned);
     match serde_yaml::from_str(&text) {
         Ok(value) => Some((value, text)),
         Err(error) => {
@@ -280,6 +290,26 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
             None
         }
     }
+}
+
+/// Brackets open at once in a file that people write.
+const DEEPEST: i32 = 100;
+
+/// The line where brackets nest deeper than any parser should follow (its time grows with the square).
+pub(crate) fn too_deep(text: &str) -> Option<u32> {
+    let (mut depth, mut line) = (0i32, 1u32);
+    for byte in text.bytes() {
+        match byte {
+            b'\n' => line += 1,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = (depth - 1).max(0),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Some(line);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -90,13 +90,17 @@ fn each_broken_file_takes_out_itself_with_line_and_column() {
     let dir = dir_with(&[
         (
             "data/agents/index.json",
-            r#"{"agents": ["good.yaml", "tab.yaml", "twice.yaml", "noid.yaml", "../../x.yaml", "gone.yaml", "bomb.yaml", "huge.yaml"]}"#,
+            r#"{"agents": ["good.yaml", "tab.yaml", "twice.yaml", "noid.yaml", "../../x.yaml", "gone.yaml", "bomb.yaml", "huge.yaml", "deep.yaml"]}"#,
         ),
         ("data/agents/good.yaml", "id: good\n"),
         ("data/agents/tab.yaml", "id: tab\nrisk:\n\tlevel: low\n"),
         ("data/agents/twice.yaml", "id: one\nid: two\n"),
         ("data/agents/noid.yaml", "name: nobody\n"),
         ("data/agents/bomb.yaml", &bomb),
+        (
+            "data/agents/deep.yaml",
+            &format!("id: deep\nx: {}", "[".repeat(200_000)),
+        ),
         ("data/agents/huge.yaml", &"# x\n".repeat(300_000)),
     ]);
     let workspace = load(&dir);
@@ -116,6 +120,7 @@ fn each_broken_file_takes_out_itself_with_line_and_column() {
         "../../x.yaml",
         "gone.yaml",
         "huge.yaml",
+        "deep.yaml:2:1: nested deeper",
     ] {
         assert!(text.contains(name), "{name} is not reported:\n{text}");
     }

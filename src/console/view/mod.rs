@@ -207,12 +207,19 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
     let hint = |action: &Action| {
         row_of(*action).map(|row| key_hint(state.theme, row.key, short_title(*action, row.title)))
     };
-    let left: Vec<Span<'_>> = actions
-        .iter()
-        .chain(&[Action::Palette])
-        .filter_map(hint)
-        .flatten()
-        .collect();
+    let right_room: usize = if area.width < 100 { 18 } else { 20 };
+    let mut room = usize::from(area.width).saturating_sub(right_room);
+    let mut left: Vec<Span<'_>> = Vec::new();
+    let useful = |a: &&Action| **a != Action::Cancel || state.current_is_active();
+    for action in actions.iter().filter(useful).chain(&[Action::Palette]) {
+        let spans = hint(action).unwrap_or_default();
+        let width: usize = spans.iter().map(Span::width).sum();
+        // A hint is shown whole or not at all.
+        if width <= room {
+            room -= width;
+            left.extend(spans);
+        }
+    }
     let right: Vec<Span<'_>> = [Action::Help, Action::Quit]
         .iter()
         .filter_map(hint)

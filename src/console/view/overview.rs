@@ -118,6 +118,7 @@ fn latency(state: &State, area: Rect, buffer: &mut Buffer) {
     let l = &snapshot.added_latency;
     let inner = panel(theme, "Added latency", "5 min", area, buffer);
     let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
+    let tight = inner.width < 50;
     let mut parts = Vec::new();
     let figures = [
         ("p50", l.p50_us, Some(snapshot.targets.p50_ms)),
@@ -125,25 +126,38 @@ fn latency(state: &State, area: Rect, buffer: &mut Buffer) {
         ("p99", l.p99_us, Some(snapshot.targets.p99_ms)),
     ];
     for (name, value, target) in figures {
-        parts.push(Span::raw(format!("{name} {} ", shown(state, value))));
+        let figure = shown(state, value);
+        let figure = if tight {
+            figure.trim_end_matches(" ms").to_owned()
+        } else {
+            figure
+        };
+        parts.push(Span::raw(format!("{name} {figure} ")));
         if let Some(target) = target {
             parts.extend(judged(state, ms(value), target, true));
-            parts.push(Span::raw("  "));
+            parts.push(Span::raw(if tight { " " } else { "  " }));
         }
     }
-    parts.push(Span::styled(
-        format!(" n {}", count(l.count)),
-        theme.style(Role::Dim),
-    ));
+    if tight {
+        parts.push(Span::raw("ms"));
+    }
+    if !tight {
+        parts.push(Span::styled(
+            format!(" n {}", count(l.count)),
+            theme.style(Role::Dim),
+        ));
+    }
     line(buffer, row(inner, 0), parts);
     let width = usize::from(inner.width);
     if inner.height >= 4 {
         let chart = columns(theme, &l.p99_slots, width.min(30));
+        let enough = l.p99_us.is_some();
         let most = l
             .p99_slots
             .iter()
             .flatten()
             .max()
+            .filter(|_| enough)
             .map_or_else(String::new, |m| format!(" p99, highest {}", micros(*m)));
         line(
             buffer,
@@ -350,7 +364,13 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
     let inner = panel(theme, "Pools", "in use / limit", area, buffer);
     let mut shown: Vec<_> = snapshot.pools.iter().collect();
     let ready = |name: &str| snapshot.providers.iter().any(|p| p.name == name && p.ready);
-    shown.sort_by_key(|p| (std::cmp::Reverse(p.in_use + p.queued), !ready(&p.name)));
+    shown.sort_by_key(|p| {
+        (
+            std::cmp::Reverse(p.in_use + p.queued),
+            !ready(&p.name),
+            std::cmp::Reverse(p.admitted),
+        )
+    });
     for (n, pool) in shown.iter().take(usize::from(inner.height)).enumerate() {
         let share = f64::from(pool.in_use) / f64::from(pool.limit.max(1));
         let role = if pool.queued > 0 {

@@ -91,10 +91,10 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
     };
     line(buffer, row(area, 0), words);
     let c = &run.coverage;
-    let dot = theme.signs().0;
+    let (dot, dash, _) = theme.signs();
+    let evidence = run.decision.as_ref().map_or(dash, |_| run.evidence.word());
     let mut facts = format!(
-        "evidence {} {dot} {} of {} files {dot} +{} -{} {dot} ${:.4}",
-        run.evidence.word(),
+        "evidence {evidence} {dot} {} of {} files {dot} +{} -{} {dot} ${:.4}",
         c.files_seen,
         c.files_total,
         count(u64::from(run.size.added)),

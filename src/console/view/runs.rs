@@ -124,16 +124,24 @@ fn progress(state: &State, run: &RunBrief, width: usize) -> String {
 }
 
 fn decided(run: &RunBrief, width: usize) -> String {
-    let action = run.action.map_or("failed", Action::word);
     let reason = run
         .reason
         .as_ref()
         .map_or_else(String::new, |r| r.line(160));
-    let rule = run.rule.map_or_else(String::new, |r| format!("rule {r}: "));
-    let simulated = if run.simulated { "simulated, " } else { "" };
     if width >= 100 {
-        format!("{action:<17} {simulated}{rule}{reason}")
-    } else {
-        format!("{action} {simulated}{reason}")
+        let action = run.action.map_or("failed", Action::word);
+        let rule = run.rule.map_or_else(String::new, |r| format!("rule {r}: "));
+        let simulated = if run.simulated { "simulated, " } else { "" };
+        return format!("{action:<17} {simulated}{rule}{reason}");
     }
+    let action = match run.action {
+        Some(Action::ApproveAndMerge) => "approved",
+        Some(Action::Pass) => "pass",
+        Some(Action::ManualReview) => "manual",
+        Some(Action::RequestChanges) => "changes",
+        Some(Action::BlockPr) => "blocked",
+        None => "failed",
+    };
+    let simulated = if run.simulated { " (sim)" } else { "" };
+    format!("{action}{simulated}  {reason}")
 }
