@@ -1,4 +1,30 @@
-//! BSM: an operations console for language-model agents.
+//! BSM: an operations console for language-model agents. This page is the map of the house.
+//!
+//! ```text
+//!  cli          one file a command; the only room that prints
+//!  ─────────────────────────────────────────────────────────── faces: know the trait engine::Operator only
+//!  console      the terminal
+//!  ─────────────────────────────────────────────────────────── the engine
+//!  engine       intake → run → step → decision → report; commands in, pictures and events out
+//!  settings     files, environment, flags → one validated value
+//!  ─────────────────────────────────────────────────────────── what the engine uses
+//!  model        calling a language model: providers, the service in front of them, the simulator
+//!  journal      SQLite: runs and steps; one writer thread
+//!  ─────────────────────────────────────────────────────────── ground: each stands alone
+//!  workspace    what people wrote: agents, registry, events, models, knowledge; trust
+//!  review       a diff or a folder in, findings out; redaction, verdicts
+//!  resilience   breaker, bulkhead, limiter, retry, deadline, and the policy that stacks them
+//!  cache        single flight, stale-while-revalidate, invalidation that a late load cannot undo
+//!  telemetry    latencies, rates, resources, log files
+//!  ─────────────────────────────────────────────────────────── beneath them all
+//!  files        files named by data, opened beneath a directory handle
+//!  state        private state and its lock
+//!  text         outside text and its one cleaner
+//! ```
+//!
+//! A room knows the rooms below it, nothing above or beside it. An event enters at the top, goes down one
+//! floor at a time, and comes back as a decision, a report and a snapshot.
+
 pub mod cache;
 pub mod cli;
 pub mod console;

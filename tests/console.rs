@@ -268,6 +268,51 @@ fn every_screen_and_overlay_draws_at_every_size() {
     }
 }
 
+/// What the documents show is what the program draws. `BSM_UPDATE_DOCS=1 cargo test` writes it anew.
+#[test]
+fn the_documents_show_the_real_screen_and_keys() {
+    let between = |file: &str, mark: &str, wanted: String| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text
+            .split_once(&format!(
+                "<!-- {mark}: made by `cargo test`, do not edit -->\n"
+            ))
+            .unwrap();
+        let (inside, after) = rest.split_once(&format!("<!-- /{mark} -->")).unwrap();
+        if inside != wanted && std::env::var_os("BSM_UPDATE_DOCS").is_some() {
+            let new = format!(
+                "{before}<!-- {mark}: made by `cargo test`, do not edit -->\n{wanted}<!-- /{mark} -->{after}"
+            );
+            std::fs::write(&path, new).unwrap();
+            return;
+        }
+        assert_eq!(
+            inside, wanted,
+            "{file}: run BSM_UPDATE_DOCS=1 cargo test --test console"
+        );
+    };
+    let mut s = state(UNICODE);
+    s.wall_ms = WALL;
+    let clock = bsm::console::format::clock(WALL);
+    let screen = drawn(&s, 100, 30)
+        .replace(&clock, "14:02")
+        .replace(" \u{202e}", "");
+    between("README.md", "screen", format!("```text\n{screen}\n```\n"));
+    let rows: Vec<String> = ACTIONS
+        .iter()
+        .map(|r| format!("| `{}` | {} | `{}` |", r.key, r.title, r.name))
+        .collect();
+    between(
+        "docs/console.md",
+        "keys",
+        format!(
+            "| key | what | name |\n|---|---|---|\n{}\n",
+            rows.join("\n")
+        ),
+    );
+}
+
 /// Each number on a screen comes from the engine: change the picture, and the cell changes.
 #[test]
 fn figures_on_the_overview_follow_the_engine() {
