@@ -1,5 +1,9 @@
 //! The program as its user runs it: exit codes, outputs byte by byte, bad input, hostile repositories.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

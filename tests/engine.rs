@@ -1,9 +1,5 @@
 //! The engine from event to decision, over real sockets, with wire answers written by hand.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -463,7 +459,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
             })
             .await
             .unwrap()
-            .unwrap()
+            .unwrap();
         }
     };
     settled(|s| responses(s) == 4).await;
@@ -577,7 +573,7 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     for n in 0..100 {
         std::fs::write(&file, format!("{good}# edit {n}\n")).unwrap();
         if tokio::time::timeout(Duration::from_millis(600), async {
-            until("reload", &|s| !s.alerts.is_empty()).await
+            until("reload", &|s| !s.alerts.is_empty()).await;
         })
         .await
         .is_ok()

@@ -4,6 +4,7 @@
     clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "each test binary uses a part of it"
 )]
 
