@@ -275,7 +275,12 @@ fn throughput(state: &State, area: Rect, buffer: &mut Buffer) {
         ),
         theme.style(Role::Text),
     );
-    let values: Vec<Option<u64>> = t.seconds.iter().map(|c| Some(u64::from(*c))).collect();
+    // A second without a call is a gap: an idle chart stands still.
+    let values: Vec<Option<u64>> = t
+        .seconds
+        .iter()
+        .map(|c| (*c > 0).then_some(u64::from(*c)))
+        .collect();
     line(
         buffer,
         row(inner, 1),
