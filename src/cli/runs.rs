@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::run::{brief_of_row, from_row};
 use crate::engine::types::run::RunResult;
+use crate::engine::views::{brief_of_row, from_row};
 use crate::journal::Journal;
 use crate::text::{clean_line, json_pretty};
 

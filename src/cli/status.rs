@@ -59,7 +59,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
             .recent(1)
             .map_err(Failure::engine)?
             .first()
-            .and_then(crate::engine::run::brief_of_row),
+            .and_then(crate::engine::views::brief_of_row),
         None => None,
     };
     let status = Status {

@@ -15,6 +15,8 @@ pub mod action;
 pub mod app;
 pub mod format;
 pub mod message;
+mod overlay_keys;
+mod perform;
 pub mod state;
 pub mod terminal;
 pub mod theme;

@@ -149,7 +149,7 @@ pub async fn take_in(
         Ok(()) => {}
         Err(JournalError::Duplicate(first)) => {
             // The first one may have been cut off by a crash: it goes on now.
-            super::run::take_up(core, &first)
+            super::resume::take_up(core, &first)
                 .await
                 .map_err(|e| Refused::Journal {
                     reason: e.to_string(),

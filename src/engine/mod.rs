@@ -6,16 +6,22 @@
 //! them. Faces know the trait [`Operator`] and nothing else.
 
 pub mod audit;
+mod commands;
 pub mod core;
 pub mod decision;
+mod ending;
 pub mod handle;
 pub mod intake;
 pub mod picture;
 pub mod prompt;
+mod queries;
+mod reload;
 pub mod report;
+mod resume;
 pub mod run;
 pub mod step;
 pub mod types;
+pub mod views;
 
 use std::sync::Arc;
 

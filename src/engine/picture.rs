@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::core::Core;
-use super::run::brief;
 use super::types::event::Event;
 use super::types::run::RunState;
 use super::types::snapshot::{
     Health, Losses, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
 };
+use super::views::brief;
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::clock::lock;
 use crate::telemetry::resources::{ResourceStats, Resources};

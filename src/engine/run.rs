@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
@@ -12,15 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, LiveRun};
 use super::decision::{GATES, decide, evidence};
-use super::report;
+use super::ending::conclude;
 use super::step::{StepContext, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
-use super::types::run::{
-    Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
-};
-use super::types::snapshot::{RunBrief, StepBrief};
-use crate::journal::{Finish, JournalError, NewRun, RunRow, RunStatus, StepRow};
+use super::types::run::{Action, Decision, Input, Plan, RunState, Step, StepStatus};
+use super::views::{first_view, put};
+use crate::journal::{JournalError, NewRun, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::Coverage;
@@ -28,9 +25,6 @@ use crate::review::packs;
 use crate::text::Untrusted;
 use crate::workspace::events::Strategy;
 use crate::workspace::knowledge::Knowledge;
-
-/// A run found active after this many starts is set aside: it may be what brought the engine down.
-const MOST_STARTS: u32 = 2;
 
 /// Enters a run into the live list and sends it on its way.
 pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resumed: bool) {
@@ -55,121 +49,6 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
         lock(&task_core.live).remove(&id);
         task_core.alert(true, format!("run {id} cannot go on: {problem}"));
     });
-}
-
-/// Takes up what an earlier process left: unfinished runs, and reports that were decided but not written.
-/// Runs are in the live list when this returns; what must write first goes on in the background, so that
-/// a full disk cannot keep the console from opening.
-pub async fn resume(core: &Arc<Core>) -> Result<usize, JournalError> {
-    let rows = core.journal.unfinished().await?;
-    let count = rows.len();
-    for row in rows {
-        let plan: Result<Plan, _> = serde_json::from_str(&row.new.plan);
-        let input: Result<Input, _> = serde_json::from_str(&row.new.input);
-        match (plan, input) {
-            (Ok(plan), Ok(_))
-                if row.finished_ms.is_none() && plan.simulated != core.mode.simulated =>
-            {
-                let mode = if plan.simulated {
-                    "under --simulate"
-                } else {
-                    "with real models"
-                };
-                core.alert(
-                    false,
-                    format!(
-                        "run {} was taken in {mode} and waits for such an engine",
-                        row.new.id
-                    ),
-                );
-            }
-            (Ok(plan), Ok(input)) if row.finished_ms.is_none() && row.starts < MOST_STARTS => {
-                launch(core, &row.new, &plan, &input, row.starts > 0);
-                if row.cancel
-                    && let Some(live) = core.live(&row.new.id)
-                {
-                    live.cancel.cancel();
-                }
-            }
-            (Ok(plan), Ok(input)) => {
-                let core = Arc::clone(core);
-                core.clone().tasks.spawn(async move {
-                    let done = if row.finished_ms.is_some() {
-                        write_report(
-                            &core,
-                            &row.new,
-                            row.report_text.as_deref().unwrap_or_default(),
-                        )
-                        .await
-                    } else {
-                        quarantine(&core, &row, &plan, &input).await
-                    };
-                    if let Err(error) = done {
-                        tracing::warn!(run = row.new.id, "not taken up: {error}");
-                    }
-                });
-            }
-            _ => core.alert(
-                true,
-                format!(
-                    "run {} in the journal cannot be read and is left alone",
-                    row.new.id
-                ),
-            ),
-        }
-    }
-    Ok(count)
-}
-
-/// Goes on with a kept run that nobody works on (asked for again after a crash).
-pub async fn take_up(core: &Arc<Core>, id: &str) -> Result<(), JournalError> {
-    let Some(row) = core.journal.run(id).await? else {
-        return Ok(());
-    };
-    if row.finished_ms.is_some() || core.live(id).is_some() {
-        return Ok(());
-    }
-    let json = |e: serde_json::Error| JournalError::Sqlite(e.to_string());
-    let plan: Plan = serde_json::from_str(&row.new.plan).map_err(json)?;
-    let input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
-    if plan.simulated == core.mode.simulated {
-        launch(core, &row.new, &plan, &input, row.starts > 0);
-    }
-    Ok(())
-}
-
-async fn quarantine(
-    core: &Arc<Core>,
-    row: &RunRow,
-    plan: &Plan,
-    input: &Input,
-) -> Result<(), JournalError> {
-    let mut view = first_view(&row.new, plan, input);
-    for step in core.journal.steps(&row.new.id).await? {
-        put(&mut view, &step);
-    }
-    let reason = format!(
-        "the engine stopped {} times while it was active; it is set aside",
-        row.starts
-    );
-    core.alert(true, format!("run {}: {reason}", row.new.id));
-    view.decision = Some(Decision {
-        action: Action::ManualReview,
-        reason: Untrusted::new(reason),
-        rule: 6,
-        automated: false,
-    });
-    view.state = RunState::Failed;
-    view.evidence = Evidence::Partial;
-    conclude(
-        core,
-        &row.new,
-        view,
-        RunStatus::Failed,
-        payload_title(&input.payload),
-        row.started_ms,
-    )
-    .await
 }
 
 async fn live_through(
@@ -437,201 +316,4 @@ fn coverage_with(input: &Input, steps: &[Step]) -> Coverage {
         }
     }
     coverage
-}
-
-/// Decision, report, journal, file, lists: the end of every run.
-async fn conclude(
-    core: &Arc<Core>,
-    new: &NewRun,
-    mut view: RunResult,
-    status: RunStatus,
-    title: Option<Untrusted>,
-    started_ms: Option<i64>,
-) -> Result<(), JournalError> {
-    let action = view
-        .decision
-        .as_ref()
-        .map_or(Action::ManualReview, |d| d.action);
-    if let Some(folder) = &core.reports {
-        view.report = Some(
-            folder
-                .base
-                .join(&folder.relative)
-                .join(&new.report_name)
-                .display()
-                .to_string(),
-        );
-    }
-    let text = report::render(&view);
-    let at_ms = core.clock.wall_ms();
-    let finish = Finish {
-        id: new.id.clone(),
-        status,
-        at_ms,
-        result: serde_json::to_string(&view).map_err(|e| JournalError::Sqlite(e.to_string()))?,
-        action: action.word().to_owned(),
-        report: text.clone(),
-    };
-    core.persist(|| core.journal.finish(finish.clone())).await?;
-    write_report(core, new, &text).await?;
-    core.counters.finished.fetch_add(1, Relaxed);
-    if status == RunStatus::Failed {
-        core.counters.failed.fetch_add(1, Relaxed);
-    }
-    tracing::info!(
-        run = new.id,
-        corr = new.correlation,
-        action = action.word(),
-        ms = view.duration_ms,
-        "run ended"
-    );
-    core.retire(&new.id, brief(&view, title, started_ms, Some(at_ms)));
-    core.tell(Event::RunFinished {
-        run: new.id.clone(),
-        action,
-    });
-    Ok(())
-}
-
-/// Writes the report's file, on the async or on the blocking path (a feature flag decides).
-async fn write_report(core: &Arc<Core>, new: &NewRun, text: &str) -> Result<(), JournalError> {
-    let Some(folder) = core.reports.clone() else {
-        return core.journal.report_written(&new.id).await;
-    };
-    let (name, text) = (new.report_name.clone(), text.to_owned());
-    let result = if core.settings.load().flags.async_file_io {
-        let saved = tokio::task::spawn_blocking(move || report::save(&folder, &name, &text)).await;
-        saved.unwrap_or_else(|_| {
-            Err(crate::files::FileError::NotAFile(
-                new.report_name.clone().into(),
-            ))
-        })
-    } else {
-        report::save(&folder, &name, &text)
-    };
-    match result {
-        Ok(_) => core.persist(|| core.journal.report_written(&new.id)).await,
-        Err(error) => {
-            // The text is in the journal; the next start tries again.
-            core.alert(
-                true,
-                format!(
-                    "the report of {} cannot be written: {}",
-                    new.id,
-                    crate::text::clean_line(&error.to_string(), 300)
-                ),
-            );
-            Ok(())
-        }
-    }
-}
-
-fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult {
-    let mut seen = BTreeSet::new();
-    RunResult {
-        schema_version: 1,
-        run_id: new.id.clone(),
-        correlation_id: new.correlation.clone(),
-        event: new.event.clone(),
-        requested_event: (new.requested_event != new.event)
-            .then(|| Untrusted::new(new.requested_event.clone())),
-        state: RunState::Queued,
-        strategy: plan.strategy,
-        simulated: plan.simulated,
-        evidence: if plan.offline {
-            Evidence::Offline
-        } else {
-            Evidence::Partial
-        },
-        stale: false,
-        coverage: input.coverage.clone(),
-        size: input.size,
-        decision: None,
-        agents: plan
-            .agents
-            .iter()
-            .filter(|a| seen.insert(a.as_str()))
-            .map(|a| Step::queued(a))
-            .collect(),
-        report: None,
-        created_at: new.created_ms,
-        duration_ms: None,
-        notes: Vec::new(),
-    }
-}
-
-fn put(view: &mut RunResult, row: &StepRow) {
-    if let Ok(step) = serde_json::from_str::<Step>(&row.result)
-        && let Some(place) = view.agents.iter_mut().find(|s| s.agent_id == step.agent_id)
-    {
-        *place = step;
-    }
-}
-
-/// A run's entry in lists.
-pub fn brief(
-    view: &RunResult,
-    title: Option<Untrusted>,
-    started_ms: Option<i64>,
-    finished_ms: Option<i64>,
-) -> RunBrief {
-    RunBrief {
-        id: view.run_id.clone(),
-        event: view
-            .requested_event
-            .clone()
-            .unwrap_or_else(|| Untrusted::new(view.event.clone())),
-        title,
-        state: view.state,
-        steps: view
-            .agents
-            .iter()
-            .map(|s| StepBrief {
-                agent: s.agent_id.clone(),
-                status: s.status,
-                verdict: s.verdict,
-            })
-            .collect(),
-        action: view.decision.as_ref().map(|d| d.action),
-        rule: view.decision.as_ref().map(|d| d.rule),
-        reason: view
-            .decision
-            .as_ref()
-            .map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
-        evidence: view.decision.as_ref().map(|_| view.evidence),
-        simulated: view.simulated,
-        created_ms: view.created_at,
-        started_ms,
-        finished_ms,
-    }
-}
-
-/// A run of the journal as a whole result, finished or not.
-pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
-    if let Some(result) = &row.result {
-        let mut result: RunResult = serde_json::from_str(result).ok()?;
-        if !row.report_written && result.report.take().is_some() {
-            result.notes.push("the report could not be written yet; its text is kept, see `bsm runs show ID --report`".into());
-        }
-        return Some(result);
-    }
-    let plan: Plan = serde_json::from_str(&row.new.plan).ok()?;
-    let input: Input = serde_json::from_str(&row.new.input).ok()?;
-    let mut view = first_view(&row.new, &plan, &input);
-    if row.status == RunStatus::Running {
-        view.state = RunState::Running;
-    }
-    for step in steps {
-        put(&mut view, step);
-    }
-    Some(view)
-}
-
-/// A run of the journal's list.
-pub fn brief_of_row(row: &RunRow) -> Option<RunBrief> {
-    let view = from_row(row, &[])?;
-    let payload = serde_json::from_str::<Input>(&row.new.input)
-        .ok()
-        .and_then(|i| payload_title(&i.payload));
-    Some(brief(&view, payload, row.started_ms, row.finished_ms))
 }

@@ -6,6 +6,7 @@
 //! that is told the time, and where it must wait a thin async shell around it.
 
 pub mod breaker;
+mod breaker_types;
 pub mod bulkhead;
 pub mod clock;
 pub mod deadline;

@@ -8,9 +8,11 @@
 
 pub mod checks;
 pub mod diff;
+mod diff_names;
 pub mod finding;
 pub mod folder;
 pub mod git;
+mod masking;
 pub mod packs;
 pub mod redact;
 pub mod rules;

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::checks::{self, FileSummary};
-use super::diff::{Change, FileHead, Hunk, Line, Side, Sink};
+use super::diff::{Change, FileHead, Hunk, Side, Sink};
 use super::finding::{ChangeSize, Coverage, Finding, Severity, Source};
+use super::masking::{Joined, key_body, redact_lines};
 use super::redact::Redactor;
-use super::rules::{Hit, entropy};
+use super::rules::Hit;
 use crate::text::{Untrusted, cut};
 
 /// Bounds of one scan.
@@ -253,45 +254,6 @@ const KEY_BODY: &str = "secrets/key-body";
 const KEY_BODY_WORDS: &str =
     "Lines that look like the body of a key, without its beginning. Make sure that it is none.";
 
-/// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long
-/// base64 without words, and a shorter last one. A key may be cut by the border of two hunks, so that no
-/// BEGIN is near.
-fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
-    const LONG: usize = 40;
-    let is_base64 = |text: &[u8], least: usize| {
-        let text = text.trim_ascii();
-        let body = text.strip_suffix(b"=").unwrap_or(text);
-        let body = body.strip_suffix(b"=").unwrap_or(body);
-        body.len() >= least
-            && body.len() <= 128
-            && body
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || *b == b'+' || *b == b'/')
-    };
-    let dense = |text: &[u8]| is_base64(text, LONG) && entropy(text.trim_ascii()) > 4.3;
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < view.starts.len() {
-        let run = view.starts[at..]
-            .iter()
-            .take_while(|(_, i)| dense(&hunk.lines[*i].text))
-            .count();
-        if run >= 3 {
-            let tail = view
-                .starts
-                .get(at + run)
-                .is_some_and(|(_, i)| is_base64(&hunk.lines[*i].text, 4));
-            found.extend(
-                view.starts[at..at + run + usize::from(tail)]
-                    .iter()
-                    .map(|(_, i)| *i),
-            );
-        }
-        at += run.max(1);
-    }
-    found
-}
-
 impl Sink for Scanner<'_> {
     fn file(&mut self, head: &FileHead) {
         self.out.coverage.files_total += 1;
@@ -417,110 +379,6 @@ impl Sink for Scanner<'_> {
     fn cancelled(&self) -> bool {
         (self.cancelled)()
     }
-}
-
-/// Some of a hunk's lines joined by line breaks, with the way back from an offset to a line.
-struct Joined {
-    text: Vec<u8>,
-    /// (offset of the line's start, index into the hunk's lines), ascending.
-    starts: Vec<(usize, usize)>,
-}
-
-impl Joined {
-    fn of(hunk: &Hunk, wanted: impl Fn(Side) -> bool) -> Self {
-        let mut joined = Self {
-            text: Vec::new(),
-            starts: Vec::new(),
-        };
-        for (index, line) in hunk
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(_, l)| wanted(l.side))
-        {
-            joined.starts.push((joined.text.len(), index));
-            joined.text.extend_from_slice(&line.text);
-            joined.text.push(b'\n');
-        }
-        joined
-    }
-
-    /// Which of its lines an offset falls into.
-    fn position(&self, offset: usize) -> usize {
-        self.starts
-            .partition_point(|(start, _)| *start <= offset)
-            .saturating_sub(1)
-    }
-}
-
-/// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
-/// whole among the added lines, in the new file, or in the old one.
-fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<String> {
-    // For each line, the byte ranges to hide and their mark (shown at the first of them).
-    let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
-    let views: [fn(Side) -> bool; 3] = [
-        |s| s == Side::Added,
-        |s| s != Side::Removed,
-        |s| s != Side::Added,
-    ];
-    let has_removed = hunk.lines.iter().any(|l| l.side == Side::Removed);
-    let has_context = hunk.lines.iter().any(|l| l.side == Side::Context);
-    for (number, view) in views.into_iter().enumerate() {
-        if (number == 1 && !has_context) || (number == 2 && !has_removed && !has_context) {
-            continue; // the same text as a view already searched, or nothing
-        }
-        let joined = Joined::of(hunk, view);
-        for index in key_body(hunk, &joined) {
-            let whole = hunk.lines[index].text.len();
-            hidden[index].push((0, whole, "‹redacted secrets/key-body›".to_owned()));
-        }
-        for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
-            let mut mark = Some(mark);
-            let first = joined.position(start);
-            for position in first..joined.starts.len() {
-                let (line_start, index) = joined.starts[position];
-                if line_start >= end {
-                    break;
-                }
-                let line_end = joined
-                    .starts
-                    .get(position + 1)
-                    .map_or(joined.text.len(), |(at, _)| *at)
-                    - 1;
-                if start < line_end {
-                    let range = (
-                        start.max(line_start) - line_start,
-                        end.min(line_end) - line_start,
-                    );
-                    let mark = mark.take().unwrap_or_else(|| "‹redacted›".to_owned());
-                    hidden[index].push((range.0, range.1, mark));
-                }
-            }
-        }
-    }
-    hunk.lines
-        .iter()
-        .zip(hidden)
-        .map(|(line, ranges)| mask(line, ranges))
-        .collect()
-}
-
-fn mask(line: &Line, mut ranges: Vec<(usize, usize, String)>) -> String {
-    ranges.sort();
-    let mut out = Vec::with_capacity(line.text.len());
-    let mut at = 0;
-    for (start, end, mark) in ranges {
-        if end <= at {
-            continue;
-        }
-        if start >= at {
-            out.extend_from_slice(&line.text[at..start]);
-            out.extend_from_slice(mark.as_bytes());
-        }
-        at = end;
-    }
-    out.extend_from_slice(&line.text[at..]);
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

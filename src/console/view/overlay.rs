@@ -8,9 +8,9 @@ use tui_input::Input;
 
 use super::pieces::{first_visible, fit, line, panel, put, row};
 use crate::console::action::ACTIONS;
+use crate::console::overlay_keys::palette_hits;
 use crate::console::state::{Choice, Overlay, State, SubjectKind, TriggerForm};
 use crate::console::theme::Role;
-use crate::console::update::palette_hits;
 use crate::workspace::events::{OutcomeKind, Strategy};
 
 pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {

@@ -1,0 +1,175 @@
+//! Keys while something lies over the screen: help, palette, filter, choices, the form.
+
+use super::action::{ACTIONS, Action, Row, of_key};
+use super::message::{Effect, Now};
+use super::perform::act;
+use super::state::{Choice, State, SubjectKind, TriggerForm};
+use crate::engine::types::command::Command;
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler as _;
+
+pub(super) fn on_help_key(scroll: &mut u16, key: KeyEvent) -> (bool, Vec<Effect>) {
+    match of_key(key) {
+        Some(Action::Down) => *scroll = scroll.saturating_add(1).min(ACTIONS.len() as u16),
+        Some(Action::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Action::PageDown) => *scroll = scroll.saturating_add(10).min(ACTIONS.len() as u16),
+        Some(Action::PageUp) => *scroll = scroll.saturating_sub(10),
+        Some(Action::Back | Action::Help | Action::Quit | Action::Open) => {
+            return (false, Vec::new());
+        }
+        _ => {}
+    }
+    (true, Vec::new())
+}
+
+/// Actions that match what is typed, best first.
+pub fn palette_hits(typed: &str) -> Vec<&'static Row> {
+    if typed.trim().is_empty() {
+        return ACTIONS.iter().collect();
+    }
+    let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut hits: Vec<(u32, &Row)> = ACTIONS
+        .iter()
+        .filter_map(|row| {
+            let text = format!("{} {}", row.title, row.name);
+            let score = pattern.score(
+                nucleo_matcher::Utf32Str::new(&text, &mut buffer),
+                &mut matcher,
+            )?;
+            Some((score, row))
+        })
+        .collect();
+    hits.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    hits.into_iter().map(|(_, row)| row).collect()
+}
+
+pub(super) fn on_palette_key(
+    state: &mut State,
+    input: &mut Input,
+    selected: &mut usize,
+    key: KeyEvent,
+    now: Now,
+) -> (bool, Vec<Effect>) {
+    let hits = palette_hits(input.value());
+    match key.code {
+        KeyCode::Esc => (false, Vec::new()),
+        KeyCode::Down | KeyCode::Tab => {
+            *selected = (*selected + 1).min(hits.len().saturating_sub(1));
+            (true, Vec::new())
+        }
+        KeyCode::Up | KeyCode::BackTab => {
+            *selected = selected.saturating_sub(1);
+            (true, Vec::new())
+        }
+        KeyCode::Enter => {
+            let action = hits.get(*selected).map(|r| r.action);
+            (false, action.map_or_else(Vec::new, |a| act(state, a, now)))
+        }
+        _ => {
+            input.handle_event(&TerminalEvent::Key(key));
+            *selected = 0;
+            (true, Vec::new())
+        }
+    }
+}
+
+pub(super) fn on_filter_key(
+    state: &mut State,
+    input: &mut Input,
+    key: KeyEvent,
+) -> (bool, Vec<Effect>) {
+    match key.code {
+        KeyCode::Enter => return (false, Vec::new()),
+        KeyCode::Esc => {
+            state.filters.remove(&state.screen);
+            return (false, Vec::new());
+        }
+        _ => {
+            input.handle_event(&TerminalEvent::Key(key));
+        }
+    }
+    state.filters.insert(state.screen, input.value().to_owned());
+    (true, Vec::new())
+}
+
+pub(super) fn on_choice_key(choice: &mut Choice, key: KeyEvent) -> (bool, Vec<Effect>) {
+    match (key.code, of_key(key)) {
+        (KeyCode::Enter | KeyCode::Char('y'), _) => {
+            let command = choice.items.get(choice.selected).map(|(_, c)| c.clone());
+            (false, command.map(Effect::Send).into_iter().collect())
+        }
+        (KeyCode::Esc | KeyCode::Char('n' | 'q'), _) => (false, Vec::new()),
+        (_, Some(Action::Down)) => {
+            choice.selected = (choice.selected + 1).min(choice.items.len().saturating_sub(1));
+            (true, Vec::new())
+        }
+        (_, Some(Action::Up)) => {
+            choice.selected = choice.selected.saturating_sub(1);
+            (true, Vec::new())
+        }
+        _ => (true, Vec::new()),
+    }
+}
+
+pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<Effect>) {
+    const FIELDS: usize = 4;
+    form.error = None;
+    let has_text = form.kind().words().1.is_some();
+    let step = |from: usize, by: usize| {
+        let next = (from + by) % FIELDS;
+        if next == 2 && !has_text {
+            (next + by) % FIELDS
+        } else {
+            next
+        }
+    };
+    let turn = |at: usize, most: usize, forward: bool| {
+        if forward {
+            (at + 1) % most.max(1)
+        } else {
+            (at + most.max(1) - 1) % most.max(1)
+        }
+    };
+    match key.code {
+        KeyCode::Esc => return (false, Vec::new()),
+        KeyCode::Tab | KeyCode::Down => form.field = step(form.field, 1),
+        KeyCode::BackTab | KeyCode::Up => form.field = step(form.field, FIELDS - 1),
+        KeyCode::Enter => {
+            if matches!(form.kind(), SubjectKind::DiffFile | SubjectKind::GitRange)
+                && form.text.value().trim().is_empty()
+            {
+                form.error = form.kind().words().1.map(|what| format!("give the {what}"));
+                form.field = 2;
+                return (true, Vec::new());
+            }
+            let command = form.trigger().map(Command::Trigger);
+            return (false, command.map(Effect::Send).into_iter().collect());
+        }
+        KeyCode::Left | KeyCode::Right | KeyCode::Char(' ' | 'h' | 'l' | 'j' | 'k')
+            if form.field < 2 =>
+        {
+            let forward = !matches!(key.code, KeyCode::Left | KeyCode::Char('h' | 'k'));
+            if form.field == 0 {
+                form.event = turn(form.event, form.events.len(), forward);
+            } else {
+                form.subject = turn(form.subject, SubjectKind::ALL.len(), forward);
+            }
+        }
+        _ => {
+            let input = match form.field {
+                2 => Some(&mut form.text),
+                3 => Some(&mut form.payload),
+                _ => None,
+            };
+            if let Some(input) = input {
+                input.handle_event(&TerminalEvent::Key(key));
+            }
+        }
+    }
+    (true, Vec::new())
+}

@@ -1,0 +1,373 @@
+//! What each action does to the state, and what it asks of the engine.
+
+use super::action::{Action, Danger, Screen, row_of};
+use super::message::{Effect, Now};
+use super::state::{Choice, OpenRun, Overlay, State, TriggerForm};
+use super::update::{LOG_LINES, toast};
+use crate::engine::types::command::Command;
+use crate::engine::types::query::Query;
+use crate::resilience::breaker::BreakerState;
+use crate::telemetry::log_read::LogFilter;
+use tui_input::Input;
+
+pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
+    let Some(row) = row_of(action) else {
+        return Vec::new();
+    };
+    if !state.allows(action) {
+        toast(
+            state,
+            format!("{}: select a run first", row.title),
+            true,
+            now,
+        );
+        return Vec::new();
+    }
+    if state.read_only && row.danger != Danger::None {
+        toast(state, format!("{}: read-only", row.title), true, now);
+        return Vec::new();
+    }
+    match action {
+        Action::Quit => {
+            let active = state.live.counts.running + state.live.counts.queued;
+            if active == 0 {
+                return vec![Effect::Quit];
+            }
+            state.overlays.push(Overlay::Quit { active });
+        }
+        Action::Help => state.overlays.push(Overlay::Help { scroll: 0 }),
+        Action::Palette => state.overlays.push(Overlay::Palette {
+            input: Input::default(),
+            selected: 0,
+        }),
+        Action::Filter => {
+            let input = Input::from(
+                state
+                    .filters
+                    .get(&state.screen)
+                    .cloned()
+                    .unwrap_or_default(),
+            );
+            state.overlays.push(Overlay::Filter { input });
+        }
+        Action::NextScreen | Action::PreviousScreen => {
+            let at = Screen::ALL
+                .iter()
+                .position(|s| *s == state.screen)
+                .unwrap_or(0);
+            let by = if action == Action::NextScreen {
+                1
+            } else {
+                Screen::ALL.len() - 1
+            };
+            return show(state, Screen::ALL[(at + by) % Screen::ALL.len()]);
+        }
+        Action::Show(screen) => return show(state, screen),
+        Action::Down
+        | Action::Up
+        | Action::Top
+        | Action::Bottom
+        | Action::PageDown
+        | Action::PageUp => travel(state, action),
+        Action::Open => return open(state),
+        Action::Back => back(state),
+        Action::Trigger => return trigger_form(state),
+        Action::Cancel => return cancel(state, now),
+        Action::RunAgain => {
+            return state
+                .current_run()
+                .map(|run| Effect::Send(Command::RunAgain { run }))
+                .into_iter()
+                .collect();
+        }
+        Action::Report => return report(state),
+        Action::RunLogs => {
+            let run = state.current_run();
+            state.open = None;
+            state.logs_of = run;
+            state.screen = Screen::Logs;
+            return vec![logs_query(state)];
+        }
+        Action::ClearCache => clear_cache(state),
+        Action::ResetBreaker => reset_breaker(state),
+        Action::IsolateBreaker => isolate_breaker(state),
+        Action::Freeze => {
+            state.frozen = match state.frozen.take() {
+                Some(_) => None,
+                None => Some(std::sync::Arc::clone(&state.live)),
+            };
+        }
+        Action::Reload => return vec![Effect::Send(Command::Reload)],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+    }
+    Vec::new()
+}
+
+pub(super) fn logs_query(state: &State) -> Effect {
+    Effect::Query(Query::Logs {
+        filter: LogFilter {
+            run: state.logs_of.clone(),
+            limit: LOG_LINES,
+            ..LogFilter::default()
+        },
+    })
+}
+
+pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
+    state.open = None;
+    if screen == Screen::Logs && state.screen != Screen::Logs {
+        state.logs_of = None;
+    }
+    state.screen = screen;
+    match screen {
+        Screen::Logs => vec![logs_query(state)],
+        Screen::Agents => vec![Effect::Query(Query::Workspace)],
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn travel(state: &mut State, action: Action) {
+    if let Some(open) = &mut state.open {
+        open.scroll = match action {
+            Action::Down => open.scroll.saturating_add(1),
+            Action::Up => open.scroll.saturating_sub(1),
+            Action::PageDown => open.scroll.saturating_add(10),
+            Action::PageUp => open.scroll.saturating_sub(10),
+            Action::Top => 0,
+            _ => u16::MAX / 2,
+        };
+        return;
+    }
+    let (at, last) = (state.selection(), state.rows().saturating_sub(1));
+    let next = match action {
+        Action::Down => at + 1,
+        Action::Up => at.saturating_sub(1),
+        Action::PageDown => at + 10,
+        Action::PageUp => at.saturating_sub(10),
+        Action::Top => 0,
+        _ => last,
+    };
+    state.selected.insert(state.screen, next.min(last));
+}
+
+pub(super) fn open(state: &mut State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Overview | Screen::Runs => match (state.open.is_some(), state.current_run()) {
+            (true, _) => report(state),
+            (false, Some(run)) => open_run(state, run),
+            // Nothing to open yet: the empty list says that Enter starts the first run.
+            (false, None) if state.snapshot().runs.is_empty() => trigger_form(state),
+            (false, None) => Vec::new(),
+        },
+        Screen::Logs => {
+            let run = state
+                .logs_shown()
+                .get(state.selection())
+                .and_then(|l| l.run.clone());
+            run.map_or_else(Vec::new, |run| {
+                state.screen = Screen::Runs;
+                open_run(state, run)
+            })
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn open_run(state: &mut State, id: String) -> Vec<Effect> {
+    state.open = Some(OpenRun {
+        id: id.clone(),
+        run: None,
+        report: None,
+        showing_report: false,
+        scroll: 0,
+    });
+    vec![Effect::Query(Query::Run { id })]
+}
+
+pub(super) fn report(state: &mut State) -> Vec<Effect> {
+    let Some(id) = state.current_run() else {
+        return Vec::new();
+    };
+    if state.open.is_none() {
+        state.open = Some(OpenRun {
+            id: id.clone(),
+            run: None,
+            report: None,
+            showing_report: false,
+            scroll: 0,
+        });
+        return vec![
+            Effect::Query(Query::Run { id: id.clone() }),
+            Effect::Query(Query::Report { id }),
+        ];
+    }
+    vec![Effect::Query(Query::Report { id })]
+}
+
+pub(super) fn back(state: &mut State) {
+    if let Some(open) = &mut state.open {
+        if open.showing_report {
+            open.showing_report = false;
+            open.scroll = 0;
+        } else {
+            state.open = None;
+        }
+    } else if state.filters.remove(&state.screen).is_none() {
+        state.frozen = None;
+    }
+}
+
+pub(super) fn trigger_form(state: &mut State) -> Vec<Effect> {
+    let events = state.events.clone();
+    let event = usual_event(&events);
+    state.overlays.push(Overlay::Trigger(Box::new(TriggerForm {
+        events,
+        event,
+        subject: 0,
+        text: Input::default(),
+        payload: Input::default(),
+        field: 0,
+        error: None,
+    })));
+    vec![Effect::Query(Query::Workspace)]
+}
+
+/// The event that most operators start first.
+pub(super) fn usual_event(events: &[(String, crate::workspace::events::EventRule)]) -> usize {
+    events
+        .iter()
+        .position(|(name, _)| name == "pull_request.opened")
+        .unwrap_or(0)
+}
+
+pub(super) fn cancel(state: &mut State, now: Now) -> Vec<Effect> {
+    let Some(run) = state.current_run() else {
+        return Vec::new();
+    };
+    let active = state
+        .live
+        .runs
+        .iter()
+        .find(|r| r.id == run)
+        .is_some_and(|r| r.finished_ms.is_none());
+    if !active {
+        toast(
+            state,
+            "this run has ended; there is nothing to cancel",
+            true,
+            now,
+        );
+        return Vec::new();
+    }
+    let item = (
+        format!("cancel {}", super::format::short_id(&run)),
+        Command::CancelRun { run },
+    );
+    let body = "Steps at work stop; those that ended are kept. The decision will be manual_review."
+        .to_owned();
+    state.overlays.push(Overlay::Choice(Choice {
+        title: "Cancel the run".into(),
+        body,
+        items: vec![item],
+        selected: 0,
+    }));
+    Vec::new()
+}
+
+pub(super) fn clear_cache(state: &mut State) {
+    let caches = &state.live.caches;
+    let total: u64 = caches.iter().map(|c| c.entries).sum();
+    let all = (
+        format!("all of them, {total} entries"),
+        Command::ClearCache { cache: None },
+    );
+    let one = caches.iter().map(|c| {
+        (
+            format!("{}, {} entries", c.name, c.entries),
+            Command::ClearCache {
+                cache: Some(c.name.clone()),
+            },
+        )
+    });
+    let mut items: Vec<_> = one.collect();
+    items.push(all);
+    let selected = if state.screen == Screen::Caches {
+        state.selection()
+    } else {
+        items.len() - 1
+    };
+    let body = "What is forgotten is loaded again when it is next asked for.".to_owned();
+    state.overlays.push(Overlay::Choice(Choice {
+        title: "Clear a cache".into(),
+        body,
+        items,
+        selected,
+    }));
+}
+
+pub(super) fn reset_breaker(state: &mut State) {
+    let breakers = &state.live.breakers;
+    let words = |s: BreakerState| {
+        serde_json::to_value(s)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let mut items: Vec<_> = breakers
+        .iter()
+        .map(|b| {
+            (
+                format!("{}, {}", b.name, words(b.state)),
+                Command::ResetBreaker {
+                    breaker: Some(b.name.clone()),
+                },
+            )
+        })
+        .collect();
+    items.push((
+        "all of them".into(),
+        Command::ResetBreaker { breaker: None },
+    ));
+    let worst = breakers
+        .iter()
+        .position(|b| b.state != BreakerState::Closed)
+        .unwrap_or(items.len() - 1);
+    let selected = if state.screen == Screen::Resilience {
+        state.selection()
+    } else {
+        worst
+    };
+    let body = "Calls pass again at once. If the provider is still down, the breaker opens again."
+        .to_owned();
+    state.overlays.push(Overlay::Choice(Choice {
+        title: "Reset a breaker".into(),
+        body,
+        items,
+        selected,
+    }));
+}
+
+pub(super) fn isolate_breaker(state: &mut State) {
+    let Some(name) = state
+        .live
+        .breakers
+        .get(state.selection())
+        .map(|b| b.name.clone())
+    else {
+        return;
+    };
+    let item = (
+        format!("isolate {name}"),
+        Command::IsolateBreaker { breaker: name },
+    );
+    let body =
+        "Every call to it is refused, and the next model is asked, until somebody resets it."
+            .to_owned();
+    state.overlays.push(Overlay::Choice(Choice {
+        title: "Isolate a provider".into(),
+        body,
+        items: vec![item],
+        selected: 0,
+    }));
+}

@@ -1,0 +1,174 @@
+//! Carrying commands out: one arm a command, each ends in a sentence that says what changed.
+//!
+//! Why apart from the handle: this is the list an operator's keys, the command line and later the API
+//! share; a new command is one arm here and one variant in `types/command.rs`.
+
+use super::core::Core;
+use super::handle::Handle;
+use super::intake;
+use super::reload::reload;
+use super::types::command::{Command, Refused, Reply};
+use crate::text::clean_line;
+use std::sync::Arc;
+
+impl Handle {
+    pub(super) async fn dispatch(
+        &self,
+        command: Command,
+        actor: &str,
+        correlation: &str,
+    ) -> Result<Reply, Refused> {
+        let core = &self.core;
+        if core.mode.read_only {
+            return Err(Refused::ReadOnly);
+        }
+        if core.stopping.is_cancelled() {
+            return Err(Refused::Stopping);
+        }
+        let done = |what: String| Ok(Reply::Done { what });
+        match command {
+            Command::Trigger(trigger) => intake::take_in(core, trigger, actor, correlation).await,
+            Command::RunAgain { run } => intake::again(core, &run, actor, correlation).await,
+            Command::CancelRun { run } => {
+                let live = core
+                    .live(&run)
+                    .ok_or_else(|| Refused::not_found("active run", &run))?;
+                core.journal
+                    .cancel(&run)
+                    .await
+                    .map_err(|e| Refused::Journal {
+                        reason: e.to_string(),
+                    })?;
+                live.cancel.cancel();
+                core.dirty.notify_one();
+                done(format!("{run} is being cancelled"))
+            }
+            Command::ClearCache { cache } => core
+                .clear_cache(cache.as_deref())
+                .map(|what| Reply::Done { what }),
+            Command::ResetBreaker { breaker } => {
+                let mut reset = Vec::new();
+                core.models.for_each(|name, live| {
+                    if breaker.as_deref().is_none_or(|b| b == name) {
+                        live.guards.breaker.reset(&format!("reset by {actor}"));
+                        reset.push(name.to_owned());
+                    }
+                });
+                core.dirty.notify_one();
+                match breaker {
+                    Some(name) if reset.is_empty() => Err(Refused::not_found("breaker", &name)),
+                    _ => done(format!("reset: {}", reset.join(", "))),
+                }
+            }
+            Command::IsolateBreaker { breaker } => {
+                let mut found = false;
+                core.models.for_each(|name, live| {
+                    if name == breaker {
+                        live.guards.breaker.isolate(&format!("isolated by {actor}"));
+                        found = true;
+                    }
+                });
+                core.dirty.notify_one();
+                if found {
+                    done(format!("{breaker} is isolated until it is reset"))
+                } else {
+                    Err(Refused::not_found("breaker", &breaker))
+                }
+            }
+            Command::ResizePool { pool, limit } => {
+                if limit == 0 {
+                    return Err(Refused::input("a pool needs room for at least 1 call"));
+                }
+                let mut found = false;
+                core.models.for_each(|_, live| {
+                    if live.guards.pool.name() == pool {
+                        live.guards
+                            .pool
+                            .resize(crate::resilience::bulkhead::PoolSettings {
+                                limit,
+                                ..live.guards.pool.settings()
+                            });
+                        found = true;
+                    }
+                });
+                core.dirty.notify_one();
+                if found {
+                    done(format!("{pool} lets {limit} calls through at once"))
+                } else {
+                    Err(Refused::not_found("pool", &pool))
+                }
+            }
+            Command::SetFlag { flag, on } => {
+                core.set_flag(&flag, on).map(|what| Reply::Done { what })
+            }
+            Command::Reload => {
+                reload(core).await.map_err(Refused::input)?;
+                let workspace = core.workspace.load();
+                done(format!(
+                    "{} agents, {} problems",
+                    workspace.agents.len(),
+                    workspace.problems.len()
+                ))
+            }
+            Command::SetLogLevel { level } => match &core.log {
+                Some(log) => {
+                    log.set_level(&level).map_err(Refused::input)?;
+                    done(format!("log level is {}", clean_line(&level, 80)))
+                }
+                None => Err(Refused::input("this engine writes no log")),
+            },
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn apply_flags(&self) {
+        let flags = self.settings.load().flags;
+        self.models
+            .for_each(|_, live| live.guards.breaker.set_enabled(flags.circuit_breaker));
+        self.models
+            .set_cache_protected(flags.cache_stampede_protection);
+        self.agents_cache
+            .set_protected(flags.cache_stampede_protection);
+        self.knowledge_cache
+            .set_protected(flags.cache_stampede_protection);
+        self.registry_cache
+            .set_protected(flags.cache_stampede_protection);
+    }
+
+    pub(super) fn set_flag(&self, flag: &str, on: bool) -> Result<String, Refused> {
+        let mut settings = (**self.settings.load()).clone();
+        match flag {
+            "asyncFileIo" => settings.flags.async_file_io = on,
+            "circuitBreaker" => settings.flags.circuit_breaker = on,
+            "cacheStampedeProtection" => settings.flags.cache_stampede_protection = on,
+            other => return Err(Refused::not_found("flag", other)),
+        }
+        self.settings.store(Arc::new(settings));
+        self.apply_flags();
+        self.dirty.notify_one();
+        Ok(format!("{flag} is {}", if on { "on" } else { "off" }))
+    }
+
+    pub(super) fn clear_cache(&self, name: Option<&str>) -> Result<String, Refused> {
+        let mut cleared = Vec::new();
+        let wants = |n: &str| name.is_none_or(|w| w == n || w == "all");
+        if wants("agents") {
+            cleared.push(format!("agents {}", self.agents_cache.clear()));
+        }
+        if wants("knowledge") {
+            cleared.push(format!("knowledge {}", self.knowledge_cache.clear()));
+        }
+        if wants("registry") {
+            cleared.push(format!("registry {}", self.registry_cache.clear()));
+        }
+        if wants("responses") {
+            cleared.push(format!("responses {}", self.models.clear_cache()));
+        }
+        self.dirty.notify_one();
+        if cleared.is_empty() {
+            return Err(Refused::not_found("cache", name.unwrap_or_default()));
+        }
+        Ok(format!("entries cleared: {}", cleared.join(", ")))
+    }
+}

@@ -1,0 +1,102 @@
+//! The end of every run: decision and report in one transaction, then the report's file, then the lists.
+
+use super::core::Core;
+use super::report;
+use super::types::event::Event;
+use super::types::run::{Action, RunResult};
+use super::views::brief;
+use crate::journal::{Finish, JournalError, NewRun, RunStatus};
+use crate::text::Untrusted;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Decision, report, journal, file, lists: the end of every run.
+pub(super) async fn conclude(
+    core: &Arc<Core>,
+    new: &NewRun,
+    mut view: RunResult,
+    status: RunStatus,
+    title: Option<Untrusted>,
+    started_ms: Option<i64>,
+) -> Result<(), JournalError> {
+    let action = view
+        .decision
+        .as_ref()
+        .map_or(Action::ManualReview, |d| d.action);
+    if let Some(folder) = &core.reports {
+        view.report = Some(
+            folder
+                .base
+                .join(&folder.relative)
+                .join(&new.report_name)
+                .display()
+                .to_string(),
+        );
+    }
+    let text = report::render(&view);
+    let at_ms = core.clock.wall_ms();
+    let finish = Finish {
+        id: new.id.clone(),
+        status,
+        at_ms,
+        result: serde_json::to_string(&view).map_err(|e| JournalError::Sqlite(e.to_string()))?,
+        action: action.word().to_owned(),
+        report: text.clone(),
+    };
+    core.persist(|| core.journal.finish(finish.clone())).await?;
+    write_report(core, new, &text).await?;
+    core.counters.finished.fetch_add(1, Relaxed);
+    if status == RunStatus::Failed {
+        core.counters.failed.fetch_add(1, Relaxed);
+    }
+    tracing::info!(
+        run = new.id,
+        corr = new.correlation,
+        action = action.word(),
+        ms = view.duration_ms,
+        "run ended"
+    );
+    core.retire(&new.id, brief(&view, title, started_ms, Some(at_ms)));
+    core.tell(Event::RunFinished {
+        run: new.id.clone(),
+        action,
+    });
+    Ok(())
+}
+
+/// Writes the report's file, on the async or on the blocking path (a feature flag decides).
+pub(super) async fn write_report(
+    core: &Arc<Core>,
+    new: &NewRun,
+    text: &str,
+) -> Result<(), JournalError> {
+    let Some(folder) = core.reports.clone() else {
+        return core.journal.report_written(&new.id).await;
+    };
+    let (name, text) = (new.report_name.clone(), text.to_owned());
+    let result = if core.settings.load().flags.async_file_io {
+        let saved = tokio::task::spawn_blocking(move || report::save(&folder, &name, &text)).await;
+        saved.unwrap_or_else(|_| {
+            Err(crate::files::FileError::NotAFile(
+                new.report_name.clone().into(),
+            ))
+        })
+    } else {
+        report::save(&folder, &name, &text)
+    };
+    match result {
+        Ok(_) => core.persist(|| core.journal.report_written(&new.id)).await,
+        Err(error) => {
+            // The text is in the journal; the next start tries again.
+            core.alert(
+                true,
+                format!(
+                    "the report of {} cannot be written: {}",
+                    new.id,
+                    crate::text::clean_line(&error.to_string(), 300)
+                ),
+            );
+            Ok(())
+        }
+    }
+}

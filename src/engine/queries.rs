@@ -1,0 +1,121 @@
+//! Answering questions: what is too large for the picture.
+
+use super::core::Core;
+use super::handle::Handle;
+use super::reload::load_workspace;
+use super::types::query::{Answer, Query, QueryError};
+use super::views;
+use crate::journal::JournalError;
+use crate::resilience::clock::lock;
+use crate::telemetry::log_read;
+use crate::text::clean_line;
+use crate::workspace::registry;
+use std::sync::Arc;
+
+impl Handle {
+    pub(super) async fn answer(&self, query: Query) -> Result<Answer, QueryError> {
+        let core = &self.core;
+        let unavailable = |reason: String| QueryError::Unavailable { reason };
+        let not_found = |what: &str, name: &str| QueryError::NotFound {
+            what: what.to_owned(),
+            name: clean_line(name, 80),
+        };
+        let journal = |e: JournalError| unavailable(e.to_string());
+        match query {
+            Query::Runs { limit } => {
+                let rows = core
+                    .journal
+                    .recent(limit.min(10_000))
+                    .await
+                    .map_err(journal)?;
+                let live = |id: &str| {
+                    core.live(id).map(|l| {
+                        views::brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None)
+                    })
+                };
+                Ok(Answer::Runs {
+                    runs: rows
+                        .iter()
+                        .filter_map(|r| live(&r.new.id).or_else(|| views::brief_of_row(r)))
+                        .collect(),
+                })
+            }
+            Query::Run { id } => {
+                if let Some(live) = core.live(&id) {
+                    return Ok(Answer::Run {
+                        run: Box::new(lock(&live.view).clone()),
+                    });
+                }
+                let row = core
+                    .journal
+                    .run(&id)
+                    .await
+                    .map_err(journal)?
+                    .ok_or_else(|| not_found("run", &id))?;
+                let steps = core.journal.steps(&id).await.map_err(journal)?;
+                let result = views::from_row(&row, &steps)
+                    .ok_or_else(|| unavailable("the run cannot be read".into()))?;
+                Ok(Answer::Run {
+                    run: Box::new(result),
+                })
+            }
+            Query::Report { id } => {
+                let row = core
+                    .journal
+                    .run(&id)
+                    .await
+                    .map_err(journal)?
+                    .ok_or_else(|| not_found("run", &id))?;
+                row.report_text
+                    .map(|text| Answer::Report { text: text.into() })
+                    .ok_or_else(|| not_found("report of", &id))
+            }
+            Query::Logs { filter } => {
+                let dir = core.state.logs();
+                let read = tokio::task::spawn_blocking(move || log_read::read(&dir, &filter)).await;
+                let lines = read
+                    .map_err(|e| unavailable(e.to_string()))?
+                    .map_err(|e| unavailable(e.to_string()))?;
+                Ok(Answer::Logs { lines })
+            }
+            Query::Workspace => {
+                let workspace = core.workspace.load_full();
+                // Both through their caches: an operator who looks here sees what the caches really do.
+                load_workspace(core).await.map_err(unavailable)?;
+                cached_registry(core).await.map_err(unavailable)?;
+                Ok(Answer::Workspace {
+                    agents: workspace.agents.iter().map(|a| (**a).clone()).collect(),
+                    events: workspace
+                        .events
+                        .events
+                        .iter()
+                        .map(|(k, v)| (k.clone(), v.clone()))
+                        .collect(),
+                    problems: workspace.problems.clone(),
+                })
+            }
+        }
+    }
+}
+
+/// The registry through its cache, for listings.
+pub async fn cached_registry(core: &Arc<Core>) -> Result<Arc<Option<registry::Registry>>, String> {
+    let root = core.root.clone();
+    let load = move || async move {
+        let read = move || match root {
+            None => Ok(crate::workspace::built_in::workspace().registry),
+            Some(root) => {
+                let root = crate::files::Root::open(&root).map_err(|e| e.to_string())?;
+                Ok(registry::load(&root, &mut Vec::new()))
+            }
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|_| Err("reading it failed".into()))
+    };
+    core.registry_cache
+        .get("registry", load)
+        .await
+        .map(|(r, _)| r)
+        .map_err(|e| e.to_string())
+}

@@ -1,0 +1,153 @@
+//! Files change while the engine runs: the workspace and its settings are read again, a part that broke
+//! keeps its last good version, and old runs are pruned.
+
+use super::core::Core;
+use super::types::event::Event;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::model::provider::known_secrets;
+use crate::text::clean_line;
+use crate::workspace::Workspace;
+use crate::workspace::trust::TrustStore;
+use crate::workspace::watch::WorkspaceWatcher;
+
+/// Reads the workspace again. Parts that broke keep their last good version, and say so.
+pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
+    let _one_at_a_time = core.reloading.lock().await;
+    reread_settings(core);
+    core.agents_cache.invalidate("workspace");
+    core.registry_cache.invalidate("registry");
+    core.knowledge_cache.invalidate("documents");
+    let old = core.workspace.load_full();
+    let fresh = load_workspace(core).await?;
+    let (workspace, kept) = Workspace::clone(&fresh).keeping_good(&old);
+    core.kept_last_good.store(kept, Relaxed);
+    let errors = workspace.errors() as u32;
+    let secrets = known_secrets(&workspace.models, &core.env);
+    core.redactor
+        .store(Arc::new(core.redactor.load().with_known(&secrets)));
+    let settings = core.settings.load_full();
+    core.models.rebuild(
+        Arc::new(workspace.models.clone()),
+        &core.surroundings(&settings),
+    );
+    core.apply_flags();
+    let first = workspace
+        .problems
+        .iter()
+        .find(|p| p.severity == crate::workspace::Level::Error)
+        .map(crate::workspace::Problem::line_text);
+    core.workspace.store(Arc::new(workspace));
+    match first {
+        Some(problem) if kept => core.alert(
+            true,
+            format!("broken edit, the last good version stays: {problem}"),
+        ),
+        Some(problem) => core.alert(
+            true,
+            format!("workspace read again, with an error: {problem}"),
+        ),
+        None => core.alert(false, "workspace read again".into()),
+    }
+    core.tell(Event::WorkspaceReloaded { errors });
+    Ok(())
+}
+
+/// Takes new settings from their files; wrong ones change nothing and are said.
+pub(super) fn reread_settings(core: &Arc<Core>) {
+    let Some(reread) = &core.reread else { return };
+    match reread() {
+        Ok(mut settings) => {
+            // What was switched by hand stays as it was switched.
+            settings.flags = core.settings.load().flags;
+            core.agents_cache.reconfigure(settings.cache.agents);
+            core.knowledge_cache.reconfigure(settings.cache.knowledge);
+            core.registry_cache.reconfigure(settings.cache.registry);
+            core.models.for_each(|_, live| {
+                live.guards.breaker.reconfigure(settings.breaker);
+                live.guards
+                    .pool
+                    .resize(settings.pool(live.guards.pool.name()));
+            });
+            core.settings.store(Arc::new(settings));
+        }
+        Err(error) => core.alert(
+            true,
+            format!("settings not taken over: {}", clean_line(&error, 300)),
+        ),
+    }
+}
+
+pub(super) async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {
+    let root = core.root.clone();
+    let load = move || async move {
+        let read = move || {
+            Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string())
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|_| Err("reading it failed".into()))
+    };
+    core.agents_cache
+        .get("workspace", load)
+        .await
+        .map(|(workspace, _)| workspace)
+        .map_err(|e| e.to_string())
+}
+
+pub(super) async fn watch_files(core: Arc<Core>) {
+    let Some(root) = core.root.clone() else {
+        return;
+    };
+    let mut watcher = match WorkspaceWatcher::start(&root) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            core.alert(
+                true,
+                format!(
+                    "files cannot be watched ({}); use reload after an edit",
+                    clean_line(&error.to_string(), 120)
+                ),
+            );
+            return;
+        }
+    };
+    let mut policy = core.workspace.load().policy_hash.clone();
+    loop {
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            changed = watcher.changed() => if !changed { return },
+        }
+        core.knowledge_cache.invalidate("documents");
+        // Reports and the like change the folder too; only policy files matter.
+        let now = crate::files::Root::open(&root)
+            .map(|r| crate::workspace::trust::policy_hash(&r))
+            .unwrap_or_default();
+        if now != policy {
+            policy = now;
+            if let Err(error) = reload(&core).await {
+                core.alert(
+                    true,
+                    format!("the workspace cannot be read: {}", clean_line(&error, 200)),
+                );
+            }
+        }
+    }
+}
+
+pub(super) async fn prune(core: Arc<Core>) {
+    loop {
+        let keep = core.settings.load().engine.runs_kept;
+        match core.journal.prune(keep).await {
+            Ok(gone) if gone > 0 => tracing::info!(gone, "old runs pruned"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("pruning failed: {error}"),
+        }
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(600)) => {}
+        }
+    }
+}
