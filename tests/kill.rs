@@ -33,6 +33,15 @@ async fn child_engine() {
     let mut start = Start::new(Path::new(&state)).upstream(&url);
     start.resident = true;
     let handle = start.go().await;
+    if round == "one" {
+        let mut t = trigger("pull_request.opened", DOCS);
+        t.payload = serde_json::json!({"title": "<one-0>"});
+        let id = accept(&handle, t).await;
+        println!("ack {id} one-0");
+        handle.finished(&id).await;
+        handle.stop(Duration::from_secs(5)).await;
+        return;
+    }
     if round == "last" {
         while !handle.core().live.lock().unwrap().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -214,4 +223,68 @@ async fn acknowledged_means_exactly_one_decision_after_any_kill() {
         "{} runs acknowledged over {KILLS} kills, {set_aside} set aside",
         acknowledged.len()
     );
+}
+
+/// Death at each arrow of a run's life: acknowledged means one decision, the same as uninterrupted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn death_at_every_arrow_loses_nothing() {
+    if std::env::var_os("BSM_KILL_STATE").is_some() {
+        return;
+    }
+    for place in bsm::engine::failpoint::ALL {
+        let state = state_folder();
+        let up = upstream(|_, _| Wire::verdict("approve")).await;
+        let dying = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_engine", "--nocapture", "--test-threads=1"])
+            .env("BSM_KILL_STATE", state.path())
+            .env("BSM_KILL_URL", &up.url)
+            .env("BSM_KILL_ROUND", "one")
+            .env("BSM_FAILPOINT", place)
+            .stderr(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(!dying.status.success(), "{place} was never reached");
+        let acknowledged = String::from_utf8_lossy(&dying.stdout).contains("ack ");
+        let steps_kept = finished_steps(state.path()).len();
+        let calls_before = up.calls.lock().unwrap().len();
+        let mut last = child(state.path(), &up.url, "last");
+        let mut output = BufReader::new(last.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        assert!(
+            output.any(|l| l.contains("done")),
+            "{place}: the resume did not end"
+        );
+        last.wait().unwrap();
+        let journal = Journal::open(&state.path().join("bsm.db")).unwrap();
+        let rows = journal.recent(10).await.unwrap();
+        if *place == "intake-scanned" {
+            assert!(
+                rows.is_empty() && !acknowledged,
+                "{place}: nothing was kept, so nothing was acknowledged"
+            );
+            continue;
+        }
+        assert_eq!(rows.len(), 1, "{place}");
+        let row = journal.run(&rows[0].new.id).await.unwrap().unwrap();
+        assert_eq!(
+            row.action.as_deref(),
+            Some("approve_and_merge"),
+            "{place}: the decision differs"
+        );
+        assert_eq!(finished_steps(state.path()).len(), 4, "{place}");
+        let calls_after = up.calls.lock().unwrap().len() - calls_before;
+        assert_eq!(
+            calls_after,
+            4 - steps_kept,
+            "{place}: a kept step ran again, or one never ran"
+        );
+        let report = state.path().join("reports").join(&row.new.report_name);
+        assert_eq!(
+            std::fs::read_to_string(report).unwrap(),
+            row.report_text.unwrap(),
+            "{place}"
+        );
+        assert!(row.report_written, "{place}");
+    }
 }

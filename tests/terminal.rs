@@ -138,8 +138,9 @@ impl Session {
                 return status.exit_code();
             }
             if began.elapsed() > within {
+                let screen = self.screen().screen().contents();
                 let _ = self.child.kill();
-                panic!("still there after {within:?}");
+                panic!("still there after {within:?}:\n{screen}");
             }
             std::thread::sleep(Duration::from_millis(5));
         }

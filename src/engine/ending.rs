@@ -1,6 +1,7 @@
 //! The end of every run: decision and report in one transaction, then the report's file, then the lists.
 
 use super::core::Core;
+use super::failpoint;
 use super::report;
 use super::types::event::Event;
 use super::types::run::{Action, RunResult};
@@ -43,7 +44,9 @@ pub(super) async fn conclude(
         action: action.word().to_owned(),
         report: text.clone(),
     };
+    failpoint::reached("decision-made");
     core.persist(|| core.journal.finish(finish.clone())).await?;
+    failpoint::reached("decision-kept");
     write_report(core, new, &text).await?;
     core.counters.finished.fetch_add(1, Relaxed);
     if status == RunStatus::Failed {
@@ -85,7 +88,10 @@ pub(super) async fn write_report(
         report::save(&folder, &name, &text)
     };
     match result {
-        Ok(_) => core.persist(|| core.journal.report_written(&new.id)).await,
+        Ok(_) => {
+            failpoint::reached("report-written");
+            core.persist(|| core.journal.report_written(&new.id)).await
+        }
         Err(error) => {
             // The text is in the journal; the next start tries again.
             core.alert(

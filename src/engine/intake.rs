@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use sha2::{Digest as _, Sha256};
 
 use super::core::Core;
+use super::failpoint;
 use super::report;
 use super::types::command::{Refused, Reply, Subject, Trigger};
 use super::types::event::Event;
@@ -145,8 +146,9 @@ pub async fn take_in(
         input: serde_json::to_string(&input).map_err(json)?,
         diff: scanned.redacted,
     };
+    failpoint::reached("intake-scanned");
     match core.journal.intake(new.clone()).await {
-        Ok(()) => {}
+        Ok(()) => failpoint::reached("intake-kept"),
         Err(JournalError::Duplicate(first)) => {
             // The first one may have been cut off by a crash: it goes on now.
             super::resume::take_up(core, &first)

@@ -10,6 +10,7 @@ mod commands;
 pub mod core;
 pub mod decision;
 mod ending;
+pub mod failpoint;
 pub mod handle;
 pub mod intake;
 pub mod picture;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, LiveRun};
 use super::decision::{GATES, decide, evidence};
 use super::ending::conclude;
+use super::failpoint;
 use super::step::{StepContext, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
@@ -72,6 +73,7 @@ async fn live_through(
     if slot.is_some() {
         *lock(&live.started_ms) = Some(started_ms);
         core.persist(|| core.journal.start(id, started_ms)).await?;
+        failpoint::reached("run-started");
         core.tell(Event::RunStarted {
             run: id.to_owned(),
             resumed,
@@ -282,7 +284,9 @@ async fn keep_step(
         finished_ms: core.clock.wall_ms(),
         result: serde_json::to_string(step).map_err(|e| JournalError::Sqlite(e.to_string()))?,
     };
+    failpoint::reached("step-computed");
     core.persist(|| core.journal.step(row.clone())).await?;
+    failpoint::reached("step-kept");
     with_step(live, &step.agent_id, |s| *s = step.clone());
     core.tell(Event::StepFinished {
         run: run.to_owned(),
