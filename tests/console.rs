@@ -65,6 +65,7 @@ fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunBr
         created_ms: WALL - i64::from(n) * 1_000,
         started_ms: Some(WALL - 4_000),
         finished_ms: over.then_some(WALL),
+        duration_ms: over.then_some(4_000),
     }
 }
 

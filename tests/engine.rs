@@ -230,7 +230,8 @@ async fn cancel_stops_a_run_within_a_tenth_of_a_second() {
         upstream(|_, _| Wire::Slow(Duration::from_secs(20), r#"{"decision":"approve"}"#.into()))
             .await;
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
-    let id = accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    let diff = adding("a.py", "import pdb; pdb.set_trace()\n");
+    let id = accept(&handle, trigger("pull_request.opened", &diff)).await;
     while up.calls.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

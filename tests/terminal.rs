@@ -267,7 +267,7 @@ fn keys_are_drawn_at_once_while_the_engine_is_idle() {
     for (key, title) in [
         ("2", "┌ Runs"),
         ("3", "Recent transitions"),
-        ("4", "Counters run"),
+        ("4", "Since start. shared"),
         ("1", "Added latency"),
     ]
     .repeat(3)

@@ -137,3 +137,34 @@ async fn clear_counts_and_the_statistics_add_up() {
     assert_eq!((stats.hits, stats.misses, stats.entries), (9, 1, 0));
     assert!((stats.hit_rate().unwrap() - 0.9).abs() < 1e-9);
 }
+
+// Seen failing with `abandons` left false: the load runs to its end for nobody.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_nobody_waits_for_any_more_ends_where_it_is_asked_to() {
+    let settings = CacheSettings {
+        ttl_ms: 1_000,
+        stale_ms: 5_000,
+        max_bytes: 1 << 20,
+    };
+    let clock = Arc::new(SystemClock);
+    let cache: Numbers =
+        Cache::abandoning("numbers", settings, Duration::from_secs(30), clock, |_| 8);
+    let count = Arc::new(AtomicUsize::new(0));
+    let (first, second) = (
+        tokio::spawn(get(&cache, &count, 100)),
+        tokio::spawn(get(&cache, &count, 100)),
+    );
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    first.abort();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(cache.stats().in_flight, 1, "one waiter is left");
+    second.abort();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((count.load(Relaxed), cache.stats().in_flight), (0, 0));
+    assert_eq!(*get(&cache, &count, 5).await.unwrap().0, 1);
+    // A refresh has no waiter from its start and must not be given up for that.
+    tokio::time::advance(Duration::from_millis(1_500)).await;
+    get(&cache, &count, 5).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(count.load(Relaxed), 2);
+}

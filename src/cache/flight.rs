@@ -10,18 +10,34 @@ use super::LoadError;
 
 /// What every waiter of a flight holds.
 pub(super) type Landing<V, E> = watch::Receiver<Option<Result<Arc<V>, LoadError<E>>>>;
-type Sender<V, E> = watch::Sender<Option<Result<Arc<V>, LoadError<E>>>>;
+pub(super) type Tower<V, E> = watch::Sender<Option<Result<Arc<V>, LoadError<E>>>>;
 
-/// A load on its way; its number tells it from a later one for the same key.
+/// A load on its way; its number tells it from a later one for the same key. It holds the sending end, so
+/// that the receivers are the waiters and nobody else.
 pub(super) struct Flight<V, E> {
     pub(super) id: u64,
-    pub(super) landing: Landing<V, E>,
+    pub(super) tower: Arc<Tower<V, E>>,
 }
 
 impl<V, E> Flight<V, E> {
-    pub(super) fn new(id: u64) -> (Self, Sender<V, E>) {
-        let (sender, landing) = watch::channel(None);
-        (Self { id, landing }, sender)
+    pub(super) fn new(id: u64) -> (Self, Landing<V, E>) {
+        let (tower, landing) = watch::channel(None);
+        (
+            Self {
+                id,
+                tower: Arc::new(tower),
+            },
+            landing,
+        )
+    }
+}
+
+/// Ends a task when it is dropped.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -34,15 +50,13 @@ where
     Fut: Future<Output = Result<V, E>> + Send + 'static,
 {
     let task = tokio::spawn(async move { load().await });
-    let abort = task.abort_handle();
+    // Given up in whatever way, the load ends with this future.
+    let _guard = AbortOnDrop(task.abort_handle());
     match tokio::time::timeout(limit, task).await {
         Ok(Ok(Ok(value))) => Ok(Arc::new(value)),
         Ok(Ok(Err(error))) => Err(LoadError::Failed(Arc::new(error))),
         Ok(Err(_)) => Err(LoadError::Panicked),
-        Err(_) => {
-            abort.abort();
-            Err(LoadError::TimedOut(limit))
-        }
+        Err(_) => Err(LoadError::TimedOut(limit)),
     }
 }
 

@@ -19,7 +19,7 @@ use quick_cache::Weighter;
 use serde::{Deserialize, Serialize};
 
 use crate::resilience::clock::{Clock, lock};
-use flight::{Flight, Landing};
+use flight::{Flight, Landing, Tower};
 
 /// How long values live and how much room they may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,7 @@ pub struct Cache<V, E> {
     flights: Mutex<HashMap<String, Flight<V, E>>>,
     next_flight: AtomicU64,
     protected: AtomicBool,
+    abandons: bool,
     counters: Counters,
     last: Mutex<Last>,
 }
@@ -207,9 +208,26 @@ where
             flights: Mutex::new(HashMap::new()),
             next_flight: AtomicU64::new(0),
             protected: AtomicBool::new(true),
+            abandons: false,
             counters: Counters::default(),
             last: Mutex::new(Last::default()),
         })
+    }
+
+    /// As [`Cache::new`], but a load ends when the last of its waiters has left: for loads that cost
+    /// something, where nobody wants an answer that nobody waits for.
+    pub fn abandoning(
+        name: &str,
+        settings: CacheSettings,
+        load_timeout: Duration,
+        clock: Arc<dyn Clock>,
+        weigh: fn(&V) -> u64,
+    ) -> Arc<Self> {
+        let mut cache = Self::new(name, settings, load_timeout, clock, weigh);
+        if let Some(cache) = Arc::get_mut(&mut cache) {
+            cache.abandons = true;
+        }
+        cache
     }
 
     /// The value of `key`: fresh, stale while a refresh runs, or loaded. Must run inside tokio.
@@ -237,7 +255,7 @@ where
             }
             return Ok((value, source));
         }
-        let (landing, started) = self.join_or_start(key, load);
+        let (landing, started) = self.join_or_start(key, false, load);
         let counter = if started {
             &self.counters.misses
         } else {
@@ -333,10 +351,15 @@ where
         {
             return;
         }
-        drop(self.join_or_start(key, load));
+        drop(self.join_or_start(key, true, load));
     }
 
-    fn join_or_start<F, Fut>(self: &Arc<Self>, key: &str, load: F) -> (Landing<V, E>, bool)
+    fn join_or_start<F, Fut>(
+        self: &Arc<Self>,
+        key: &str,
+        background: bool,
+        load: F,
+    ) -> (Landing<V, E>, bool)
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
@@ -345,22 +368,45 @@ where
         if self.protected.load(Relaxed)
             && let Some(flight) = flights.get(key)
         {
-            return (flight.landing.clone(), false);
+            return (flight.tower.subscribe(), false);
         }
         let id = self.next_flight.fetch_add(1, Relaxed);
-        let (flight, sender) = Flight::new(id);
-        let landing = flight.landing.clone();
+        let (flight, landing) = Flight::new(id);
+        let tower = Arc::clone(&flight.tower);
         flights.insert(key.to_owned(), flight);
         drop(flights);
         let (cache, key) = (Arc::clone(self), key.to_owned());
         tokio::spawn(async move {
             let began = cache.clock.now();
-            let result = flight::fly(load, cache.load_timeout).await;
+            let flying = flight::fly(load, cache.load_timeout);
+            tokio::pin!(flying);
+            let result = loop {
+                tokio::select! {
+                    result = &mut flying => break result,
+                    () = tower.closed(), if cache.abandons && !background => {
+                        if cache.give_up(&key, id, &tower) {
+                            return; // dropping the load ends it
+                        }
+                    }
+                }
+            };
             cache.land(&key, id, began, &result);
             // Nobody may be left to hear it; the value is stored all the same.
-            let _ = sender.send(Some(result));
+            tower.send_replace(Some(result));
         });
         (landing, true)
+    }
+
+    /// The last waiter left: forgets the flight, unless somebody has joined in the meantime.
+    fn give_up(&self, key: &str, id: u64, tower: &Tower<V, E>) -> bool {
+        let mut flights = lock(&self.flights);
+        if tower.receiver_count() > 0 {
+            return false;
+        }
+        if flights.get(key).is_some_and(|f| f.id == id) {
+            flights.remove(key);
+        }
+        true
     }
 
     /// Stores a flight's value, unless the key was invalidated or reloaded since it started.

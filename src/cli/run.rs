@@ -263,6 +263,8 @@ async fn once(
             }
         }
     };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(Failure::engine)?;
     let mut interrupted = false;
     let finished = handle.finished(&run);
     tokio::pin!(shown, finished);
@@ -270,7 +272,9 @@ async fn once(
         tokio::select! {
             result = &mut finished => break result,
             () = &mut shown => {}
-            _ = tokio::signal::ctrl_c(), if !interrupted => {
+            () = async {
+                tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
+            }, if !interrupted => {
                 interrupted = true;
                 let command = Command::CancelRun { run: run.clone() };
                 let _ = handle.send(Envelope { command, actor: "cli".into(), correlation: None }).await;

@@ -92,9 +92,16 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
         } else {
             String::new()
         };
+        let unfinished = status.running + status.queued;
+        let work = match status.engine {
+            "stopped" if unfinished > 0 => {
+                format!("{unfinished} unfinished, resumed by the next console")
+            }
+            _ => format!("{} running, {} queued", status.running, status.queued),
+        };
         let line = format!(
-            "{} · engine {} · {} running, {} queued · {last}{errors}",
-            status.workspace, status.engine, status.running, status.queued
+            "{} · engine {} · {work} · {last}{errors}",
+            status.workspace, status.engine
         );
         say(&line);
         if !args.line {

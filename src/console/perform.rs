@@ -94,7 +94,10 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::Freeze => {
             state.frozen = match state.frozen.take() {
                 Some(_) => None,
-                None => Some(std::sync::Arc::clone(&state.live)),
+                None => {
+                    state.frozen_ms = state.wall_ms;
+                    Some(std::sync::Arc::clone(&state.live))
+                }
             };
         }
         Action::Reload => return vec![Effect::Send(Command::Reload)],

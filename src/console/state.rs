@@ -200,6 +200,8 @@ pub struct State {
     pub live: Arc<Snapshot>,
     /// The picture held still.
     pub frozen: Option<Arc<Snapshot>>,
+    /// Wall time when it was held.
+    pub frozen_ms: i64,
     /// The screen.
     pub screen: Screen,
     /// Selection on each screen.
@@ -244,6 +246,7 @@ impl State {
         Self {
             live,
             frozen: None,
+            frozen_ms: 0,
             screen: Screen::Overview,
             selected: BTreeMap::new(),
             filters: BTreeMap::new(),
@@ -268,6 +271,15 @@ impl State {
     /// The picture that is shown.
     pub fn snapshot(&self) -> &Snapshot {
         self.frozen.as_deref().unwrap_or(&self.live)
+    }
+
+    /// The time that elapsed times count to: now, or when the picture was held still.
+    pub fn clock_ms(&self) -> i64 {
+        if self.frozen.is_some() {
+            self.frozen_ms
+        } else {
+            self.wall_ms
+        }
     }
 
     /// The selection on the screen, within what there is.
@@ -323,16 +335,10 @@ impl State {
             .collect()
     }
 
-    /// Log lines that pass the filter.
+    /// Log lines that pass the filter: words anywhere, and `level:`, `run:`, `agent:`, `corr:`.
     pub fn logs_shown(&self) -> Vec<&LogLine> {
         let filter = self.filter();
-        let passes = |line: &&LogLine| {
-            filter.is_empty()
-                || line.message.raw().to_lowercase().contains(&filter)
-                || line.fields.raw().to_lowercase().contains(&filter)
-                || line.level.to_lowercase() == filter
-                || line.run.as_ref().is_some_and(|r| r.contains(&filter))
-        };
+        let passes = |line: &&LogLine| filter.split_whitespace().all(|word| log_word(line, word));
         self.logs.iter().filter(passes).collect()
     }
 
@@ -375,6 +381,22 @@ impl State {
             Some(Scope::Run) => self.current_run().is_some(),
             Some(Scope::Resilience) => self.screen == Screen::Resilience,
             _ => true,
+        }
+    }
+}
+
+fn log_word(line: &LogLine, word: &str) -> bool {
+    let has = |text: &str, part: &str| text.to_lowercase().contains(part);
+    match word.split_once(':') {
+        Some(("level", level)) => has(&line.level, level),
+        Some(("run", id)) => line.run.as_deref().is_some_and(|r| has(r, id)),
+        Some(("agent", id)) => has(line.fields.raw(), &format!("agent={id}")),
+        Some(("corr", id)) => line.correlation.as_deref().is_some_and(|c| has(c, id)),
+        _ => {
+            has(line.message.raw(), word)
+                || has(line.fields.raw(), word)
+                || line.level.eq_ignore_ascii_case(word)
+                || line.run.as_deref().is_some_and(|r| has(r, word))
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct Core {
     pub workspace: ArcSwap<Workspace>,
     /// A broken edit is not in effect.
     pub kept_last_good: AtomicBool,
+    /// A broken edit of the settings is not in effect.
+    pub settings_broken: AtomicBool,
     /// The journal.
     pub journal: Journal,
     /// The state directory.

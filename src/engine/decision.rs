@@ -44,8 +44,14 @@ pub fn decide(
 ) -> Decision {
     let blocks = |s: &&Step| s.verdict == Some(Verdict::Block);
     let by = |id: &str| steps.iter().find(|s| s.agent_id == id);
-    if by("governance-review-agent").is_some_and(|s| blocks(&s)) {
-        return fired(1, Action::BlockPr, "Governance violations detected".into());
+    if let Some(governance) = by("governance-review-agent").filter(|s| blocks(s)) {
+        let worst = governance.findings.iter().max_by_key(|f| f.severity);
+        let place = worst.map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)));
+        return fired(
+            1,
+            Action::BlockPr,
+            format!("Governance violations detected{place}"),
+        );
     }
     let critical = |s: &Step| s.findings.iter().any(|f| f.severity == Severity::Critical);
     if let Some(security) = by("security-agent").filter(|s| blocks(s) || critical(s)) {
@@ -100,7 +106,8 @@ fn fired(rule: u8, action: Action, reason: String) -> Decision {
     }
 }
 
-fn at(finding: &Finding) -> String {
+/// ` at file:line`, for a reason.
+pub(super) fn at(finding: &Finding) -> String {
     match (&finding.file, finding.line) {
         (Some(file), Some(line)) => format!(" at {}:{line}", file.raw()),
         (Some(file), None) => format!(" in {}", file.raw()),

@@ -194,6 +194,7 @@ impl Handle {
             root,
             workspace: ArcSwap::from_pointee(workspace),
             kept_last_good: AtomicBool::new(false),
+            settings_broken: AtomicBool::new(false),
             journal,
             state,
             reports,

@@ -169,7 +169,6 @@ pub async fn take_in(
         }
     }
     tracing::info!(run = id, corr = correlation, event = %clean_line(&requested, 80), actor, "run taken in");
-    core.runs_rate.tick(core.clock.now());
     super::run::launch(core, &new, &plan, &input, false);
     core.tell(Event::RunQueued { run: id.clone() });
     Ok(Reply::Accepted {
@@ -238,7 +237,6 @@ pub async fn again(
         ..row.new
     };
     core.journal.intake(new.clone()).await.map_err(journal)?;
-    core.runs_rate.tick(core.clock.now());
     super::run::launch(core, &new, &plan, &input, false);
     core.tell(Event::RunQueued {
         run: new_id.clone(),

@@ -187,6 +187,12 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
             BreakerState::Closed | BreakerState::Disabled => {}
         }
     }
+    if core.settings_broken.load(Relaxed) {
+        reasons.push((
+            Health::Degraded,
+            "the edited settings are not in effect".into(),
+        ));
+    }
     if snapshot.workspace.kept_last_good {
         reasons.push((Health::Degraded, "a broken edit is not in effect".into()));
     } else if snapshot.workspace.errors > 0 {

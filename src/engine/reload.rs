@@ -37,6 +37,8 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     let first = workspace
         .problems
         .iter()
+        // A file that cannot be read is the cause; what follows from it comes after.
+        .filter(|p| !kept || p.line.is_some())
         .find(|p| p.severity == crate::workspace::Level::Error)
         .map(crate::workspace::Problem::line_text);
     core.workspace.store(Arc::new(workspace));
@@ -49,6 +51,7 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
             true,
             format!("workspace read again, with an error: {problem}"),
         ),
+        None if core.settings_broken.load(Relaxed) => {}
         None => core.alert(false, "workspace read again".into()),
     }
     core.tell(Event::WorkspaceReloaded { errors });
@@ -60,6 +63,7 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
     let Some(reread) = &core.reread else { return };
     match reread() {
         Ok(mut settings) => {
+            core.settings_broken.store(false, Relaxed);
             // What was switched by hand stays as it was switched.
             settings.flags = core.settings.load().flags;
             core.agents_cache.reconfigure(settings.cache.agents);
@@ -73,10 +77,13 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
             });
             core.settings.store(Arc::new(settings));
         }
-        Err(error) => core.alert(
-            true,
-            format!("settings not taken over: {}", clean_line(&error, 300)),
-        ),
+        Err(error) => {
+            core.settings_broken.store(true, Relaxed);
+            core.alert(
+                true,
+                format!("settings not taken over: {}", clean_line(&error, 300)),
+            );
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::core::Core;
 use super::ending::{conclude, write_report};
-use super::run::launch;
+use super::run::{launch, stand_by_rules, with_worst};
 use super::types::command::payload_title;
-use super::types::run::{Action, Decision, Evidence, Input, Plan, RunState};
+use super::types::run::{Action, Decision, Evidence, Input, Plan, RunState, StepStatus};
 use super::views::{first_view, put};
 use crate::journal::{JournalError, RunRow, RunStatus};
 use crate::text::Untrusted;
@@ -105,6 +105,10 @@ pub(super) async fn quarantine(
     for step in core.journal.steps(&row.new.id).await? {
         put(&mut view, &step);
     }
+    stand_by_rules(&mut view, &core.workspace.load(), input);
+    for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
+        step.status = StepStatus::Cancelled;
+    }
     let reason = format!(
         "the engine stopped {} times while it was active; it is set aside",
         row.starts
@@ -112,7 +116,7 @@ pub(super) async fn quarantine(
     core.alert(true, format!("run {}: {reason}", row.new.id));
     view.decision = Some(Decision {
         action: Action::ManualReview,
-        reason: Untrusted::new(reason),
+        reason: Untrusted::new(with_worst(&reason, &view)),
         rule: 6,
         automated: false,
     });

@@ -10,20 +10,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, LiveRun};
-use super::decision::{GATES, decide, evidence};
+use super::decision::{GATES, at, decide, evidence};
 use super::ending::conclude;
 use super::failpoint;
-use super::step::{StepContext, carry_out};
+use super::step::{StepContext, by_rules, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
-use super::types::run::{Action, Decision, Input, Plan, RunState, Step, StepStatus};
+use super::types::run::{Action, Decision, Input, Plan, RunResult, RunState, Step, StepStatus};
 use super::views::{first_view, put};
 use crate::journal::{JournalError, NewRun, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
-use crate::review::finding::Coverage;
+use crate::review::finding::{Coverage, Severity};
 use crate::review::packs;
 use crate::text::Untrusted;
+use crate::workspace::Workspace;
 use crate::workspace::events::Strategy;
 use crate::workspace::knowledge::Knowledge;
 
@@ -35,6 +36,7 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
         started_ms: Mutex::new(None),
         cancel: CancellationToken::new(),
     });
+    core.runs_rate.tick(core.clock.now());
     lock(&core.live).insert(new.id.clone(), Arc::clone(&live));
     let (task_core, id) = (Arc::clone(core), new.id.clone());
     core.tasks.spawn(async move {
@@ -91,6 +93,7 @@ async fn live_through(
         workspace: core.workspace.load_full(),
         knowledge: knowledge(core, live, id).await,
     });
+    stand_by_rules(&mut lock(&live.view), &context.workspace, &input);
     let finished: BTreeSet<&str> = done.iter().map(|s| s.agent_id.as_str()).collect();
     // An event may name an agent twice; it is one agent.
     let mut seen = BTreeSet::new();
@@ -126,7 +129,7 @@ async fn live_through(
     view.decision = Some(if cancelled {
         Decision {
             action: Action::ManualReview,
-            reason: Untrusted::new("the run was cancelled"),
+            reason: Untrusted::new(with_worst("the run was cancelled", &view)),
             rule: 6,
             automated: false,
         }
@@ -231,7 +234,10 @@ async fn carry_out_group(
     let mut tasks = JoinSet::new();
     let mut names = std::collections::HashMap::new();
     for agent in agents {
-        with_step(live, &agent, |s| s.status = StepStatus::Running);
+        with_step(live, &agent, |s| {
+            s.status = StepStatus::Running;
+            s.started_at = Some(core.clock.wall_ms());
+        });
         core.tell(Event::StepStarted {
             run: context.run.clone(),
             agent: agent.clone(),
@@ -270,6 +276,29 @@ async fn carry_out_group(
         names.remove(&id);
         keep_step(core, live, &context.run, &step).await?;
     }
+}
+
+/// Fills in what the rules say for every step that has not ended: a run that is cancelled, or set aside,
+/// must not look as if nothing had been found.
+pub(super) fn stand_by_rules(view: &mut RunResult, workspace: &Workspace, input: &Input) {
+    for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
+        if let Some(agent) = workspace.agent(&step.agent_id) {
+            let (findings, verdict) = by_rules(agent, input);
+            (step.findings, step.verdict) = (findings, Some(verdict));
+        }
+    }
+}
+
+/// A reason with the worst thing that was found, so that it is not lost on the way to a person.
+pub(super) fn with_worst(reason: &str, view: &RunResult) -> String {
+    let all = view.agents.iter().flat_map(|s| &s.findings);
+    let worst = all
+        .filter(|f| f.severity >= Severity::High)
+        .max_by_key(|f| f.severity);
+    worst.map_or_else(
+        || reason.to_owned(),
+        |f| format!("{reason}; the rules found {}{}", f.rule, at(f)),
+    )
 }
 
 async fn keep_step(

@@ -38,6 +38,18 @@ pub struct StepContext {
     pub knowledge: Arc<Knowledge>,
 }
 
+/// What an agent concludes from the rules alone: known at once, and kept whatever happens to the step.
+pub fn by_rules(agent: &Agent, input: &Input) -> (Vec<Finding>, Verdict) {
+    let findings: Vec<Finding> = input
+        .findings
+        .iter()
+        .filter(|f| agent.decides_by(f.pack()))
+        .cloned()
+        .collect();
+    let verdict = verdict::of_findings(&findings);
+    (findings, verdict)
+}
+
 /// Carries out one step. It never fails: what goes wrong is in the step.
 pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> Step {
     let began = core.clock.now();
@@ -52,15 +64,8 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
                 Some("unknown_agent: the event names it, but there is no such agent".into());
         }
         Some(agent) => {
-            step.findings = context
-                .input
-                .findings
-                .iter()
-                .filter(|f| agent.decides_by(f.pack()))
-                .cloned()
-                .collect();
-            let rules = verdict::of_findings(&step.findings);
-            step.verdict = Some(rules);
+            let (findings, rules) = by_rules(&agent, &context.input);
+            (step.findings, step.verdict) = (findings, Some(rules));
             if context.plan.offline || !context.plan.models_wanted {
                 step.status = StepStatus::Succeeded;
             } else if core.mode.offline {

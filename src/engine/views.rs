@@ -84,6 +84,7 @@ pub fn brief(
         created_ms: view.created_at,
         started_ms,
         finished_ms,
+        duration_ms: view.duration_ms,
     }
 }
 

@@ -171,7 +171,8 @@ impl ModelService {
             table: ArcSwap::from_pointee(Table { models, providers }),
             settings: ArcSwap::from_pointee(around.settings.clone()),
             policy: Arc::new(Policy::new(Arc::clone(&clock))),
-            responses: Cache::new(
+            // A cancelled run must not go on paying for an answer that nobody reads.
+            responses: Cache::abandoning(
                 "responses",
                 around.settings.cache.responses,
                 LONGEST,

@@ -189,7 +189,12 @@ impl Policy {
                     }
                 };
                 trace.push(entry);
-                last = failure;
+                // What an upstream said tells more than a refusal of ours that follows from it.
+                if !(matches!(last, Failure::Upstream(_))
+                    && matches!(failure, Failure::Rejected(_)))
+                {
+                    last = failure;
+                }
                 let now = self.clock.now();
                 if call.deadline.has_passed(now) {
                     return Outcome {

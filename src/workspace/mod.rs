@@ -206,6 +206,14 @@ impl Workspace {
             for agent in &old.agents {
                 if self.agent(&agent.id).is_none() {
                     self.agents.push(Arc::clone(agent));
+                    // It is in effect after all: what was said to be missing is not.
+                    let (named, listed) = (
+                        format!("agent {}, which is not there", agent.id),
+                        format!("{} is in the registry", agent.id),
+                    );
+                    self.problems.retain(|p| {
+                        !p.message.raw().contains(&named) && !p.message.raw().contains(&listed)
+                    });
                     kept = true;
                 }
             }

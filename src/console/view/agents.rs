@@ -33,8 +33,8 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         "{} {} {} {}",
         fit(theme, "agent", 26),
         fit(theme, "risk", 8),
-        fit(theme, "packs", 30),
-        if wide { contexts.as_str() } else { "" }
+        fit(theme, "packs", if wide { 30 } else { 16 }),
+        if wide { contexts.as_str() } else { "contexts" }
     );
     put(buffer, row(inner, 0), &head, theme.style(Role::Dim));
     let mut rows: Vec<(String, Role)> = Vec::new();
@@ -62,8 +62,16 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             "{} {} {} {}",
             fit(theme, &agent.id, 26),
             fit(theme, &crate::text::clean_line(risk, 8), 8),
-            fit(theme, &crate::text::clean_line(&packs, 60), 30),
-            if wide { matrix } else { String::new() }
+            fit(
+                theme,
+                &crate::text::clean_line(&packs, 60),
+                if wide { 30 } else { 16 }
+            ),
+            if wide {
+                matrix
+            } else {
+                crate::text::clean_line(&agent.contexts.allowed.join(" "), 60)
+            }
         );
         rows.push((text, Role::Text));
     }

@@ -13,7 +13,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let inner = panel(theme, "Caches", "c clear", area, buffer);
     let dash = theme.signs().1;
     let head = format!(
-        "{} {:>7} {:>8} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}",
+        "{}{:>8}{:>7}{:>7}{:>7}{:>7}{:>7}{:>6}{:>6}{:>8}",
         fit(theme, "cache", 10),
         "entries",
         "loaded",
@@ -31,7 +31,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let loaded = c.loaded_ms.map_or_else(|| dash.to_owned(), clock);
         let rate = c.hit_rate().map_or_else(|| dash.to_owned(), percent);
         let text = format!(
-            "{} {:>7} {:>8} {:>8} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}",
+            "{}{:>8}{:>7}{:>7}{:>7}{:>7}{:>7}{:>6}{:>6}{:>8}",
             fit(theme, &c.name, 10),
             count(c.entries),
             loaded,
@@ -60,7 +60,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             format!(", last error: {}", crate::text::clean_line(e, 80))
         });
         let detail = format!(
-            "           {fresh}, {} kB of {} MB, {} loading now, {} errors{last}{error}",
+            "  {fresh}, {} kB of {} MB, {} loading now, {} errors{last}{error}",
             c.bytes.div_ceil(1_000),
             c.max_bytes / 1_000_000,
             c.in_flight,
@@ -81,7 +81,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     put(
         buffer,
         row(inner, n + 1),
-        "Counters run since start. shared: joined a load that was already running, a stampede prevented.",
+        "Since start. shared: joined a running load, a stampede prevented.",
         theme.style(Role::Dim),
     );
 }

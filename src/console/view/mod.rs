@@ -110,7 +110,14 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     for (on, word) in [
         (snapshot.mode.read_only, "read-only"),
         (snapshot.mode.safe_mode, "safe mode"),
-        (state.frozen.is_some(), "FROZEN, space goes on"),
+        (
+            state.frozen.is_some(),
+            if area.width < 100 {
+                "FROZEN"
+            } else {
+                "FROZEN, space goes on"
+            },
+        ),
     ] {
         if on {
             left.push(Span::styled(

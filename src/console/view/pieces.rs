@@ -58,10 +58,20 @@ pub fn panel(theme: Theme, title: &str, note: &str, area: Rect, buffer: &mut Buf
     }
 }
 
-/// One line of text, cut at the area's width.
+/// One line of text; what does not fit is cut, and the cut is marked.
 pub fn put(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
-    if !area.is_empty() {
-        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+    if area.is_empty() {
+        return;
+    }
+    let width = usize::from(area.width);
+    if text.width() <= width {
+        buffer.set_stringn(area.x, area.y, text, width, style);
+    } else {
+        let theme = Theme {
+            color: true,
+            ascii: text.is_ascii(),
+        };
+        buffer.set_stringn(area.x, area.y, fit(theme, text, width), width, style);
     }
 }
 

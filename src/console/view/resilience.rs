@@ -51,11 +51,10 @@ pub fn breaker_spans(state: &State, b: &BreakerStats, width: usize) -> Vec<Span<
             b.failures_limit,
             dots(state, &b.recent)
         ),
-        BreakerState::Open => format!(
-            "next trial in {} s  {}",
-            b.retry_in_s.unwrap_or(0),
-            dots(state, &b.recent)
-        ),
+        BreakerState::Open => match b.retry_in_s.unwrap_or(0) {
+            0 => format!("trial at the next call  {}", dots(state, &b.recent)),
+            s => format!("next trial in {s} s  {}", dots(state, &b.recent)),
+        },
         BreakerState::HalfOpen => format!("trial {} of {}", b.trials, b.trials_limit),
         BreakerState::Isolated => b
             .transitions
@@ -108,15 +107,19 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let inner = panel(theme, "Circuit breakers", "b reset  i isolate", top, buffer);
     for (n, b) in snapshot.breakers.iter().enumerate() {
         let place = row(inner, n as u16);
-        let mut parts = breaker_spans(state, b, usize::from(inner.width).min(70));
+        let mut parts = breaker_spans(
+            state,
+            b,
+            usize::from(inner.width).saturating_sub(24).min(70),
+        );
         let more = format!(
-            "  window {} calls {} failed  ok {} failed {} rejected {} trips {}",
+            "  trips {} rejected {}  window {} calls {} failed  ok {} failed {}",
+            b.trips,
+            count(b.rejections),
             b.window_calls,
             b.window_failures,
             count(b.successes),
-            count(b.failures),
-            count(b.rejections),
-            b.trips
+            count(b.failures)
         );
         parts.push(Span::styled(more, theme.style(Role::Dim)));
         line(buffer, place, parts);

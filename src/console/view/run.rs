@@ -176,7 +176,7 @@ fn waterfall(state: &State, run: &RunResult, step: &Step, width: usize) -> Strin
     };
     let took = |s: &Step| {
         s.duration_ms.unwrap_or_else(|| {
-            (state.wall_ms - s.started_at.unwrap_or(state.wall_ms))
+            (state.clock_ms() - s.started_at.unwrap_or(state.clock_ms()))
                 .max(0)
                 .unsigned_abs()
         })

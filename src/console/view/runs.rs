@@ -73,12 +73,11 @@ fn spans(state: &State, run: &RunBrief, width: usize) -> Vec<Span<'static>> {
     let theme = state.theme;
     let (glyph, role) = theme.mark(mark_of(run.state, run.action));
     let event_width = if width >= 110 { 28 } else { 22 };
-    let took = match (run.started_ms, run.finished_ms) {
-        (Some(from), Some(to)) => Some(to - from),
-        (Some(from), None) => Some(state.wall_ms - from),
-        _ => None,
+    let took = match (run.duration_ms, run.started_ms, run.finished_ms) {
+        (Some(ms), ..) => seconds(ms),
+        (None, Some(from), None) => seconds((state.clock_ms() - from).max(0).unsigned_abs()),
+        _ => String::new(),
     };
-    let took = took.map_or_else(String::new, |ms| seconds(ms.max(0).unsigned_abs()));
     let title = run.title.as_ref().map_or_else(String::new, |t| t.line(12));
     let middle = match run.state {
         RunState::Running | RunState::Queued => progress(state, run, width),

@@ -290,7 +290,7 @@ pub struct RunResult {
     pub report: Option<String>,
     /// Taken in, wall time in milliseconds.
     pub created_at: i64,
-    /// Milliseconds from its first start.
+    /// Milliseconds of work since its last start.
     pub duration_ms: Option<u64>,
     /// Remarks: resumed, policy changed since, …
     #[serde(default)]

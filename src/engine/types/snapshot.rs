@@ -76,6 +76,8 @@ pub struct RunBrief {
     pub started_ms: Option<i64>,
     /// Ended.
     pub finished_ms: Option<i64>,
+    /// Milliseconds of work, once it has ended; time between a crash and the resume is not work.
+    pub duration_ms: Option<u64>,
 }
 
 /// Something that needs a look.
