@@ -293,6 +293,32 @@ fn keys_are_drawn_at_once_while_the_engine_is_idle() {
     session.ended(Duration::from_secs(5));
 }
 
+/// Ctrl-Z gives the shell its terminal, `fg` gives it back, raw again.
+#[test]
+fn ctrl_z_and_fg_come_back() {
+    let mut session = Session::start("/bin/sh", &["-i"], &[("PS1", "shell> ")]);
+    session.until("shell> ");
+    for round in 0..3 {
+        let command = if round == 0 {
+            env!("CARGO_BIN_EXE_bsm")
+        } else {
+            "fg"
+        };
+        session.send(&format!("{command}\n"));
+        session.until("No runs yet");
+        session.send("\x1a");
+        session.until("shell> ");
+    }
+    session.send("fg\n");
+    session.until("No runs yet");
+    session.send("3");
+    session.until("Recent transitions");
+    session.send("q");
+    session.until("shell> ");
+    session.send("exit\n");
+    session.ended(Duration::from_secs(5));
+}
+
 #[test]
 fn a_panic_restores_the_terminal_before_it_is_printed() {
     let me = std::env::current_exe().unwrap();

@@ -8,7 +8,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::message::{Effect, Message, Now};
@@ -121,6 +121,8 @@ impl<W: Write> App<W> {
         let mut term = signal(SignalKind::terminate())?;
         let mut hup = signal(SignalKind::hangup())?;
         let mut int = signal(SignalKind::interrupt())?;
+        let number = rustix::process::Signal::CONT.as_raw();
+        let mut continued = signal(SignalKind::from_raw(number))?;
         let mut dirty = true;
         let mut drawn_at = Instant::now()
             .checked_sub(Duration::from_secs(1))
@@ -143,6 +145,12 @@ impl<W: Write> App<W> {
                 _ = term.recv() => Some(Message::Gone),
                 _ = hup.recv() => Some(Message::Gone),
                 _ = int.recv() => Some(Message::Gone),
+                // Somebody else stopped us (kill -STOP) and the shell had the terminal meanwhile.
+                _ = continued.recv() => {
+                    self.back_again()?;
+                    dirty = true;
+                    None
+                }
                 () = sleep(pace) => None,
                 () = sleep(wake) => Some(Message::Tick),
             };
@@ -164,11 +172,10 @@ impl<W: Write> App<W> {
                 After::Quit => return Ok(()),
                 After::Suspend => {
                     lend(true);
-                    let back = self.suspend();
+                    let back = self.suspend(&mut continued).await;
                     lend(false);
                     back?;
-                    self.shown = None;
-                    self.state.size = crossterm::terminal::size()?;
+                    dirty = true;
                 }
             }
         }
@@ -273,11 +280,26 @@ impl<W: Write> App<W> {
     }
 
     /// Gives the terminal back and stops, as a shell expects of Ctrl-Z; goes on after `fg`.
-    fn suspend(&mut self) -> io::Result<()> {
+    async fn suspend(&mut self, continued: &mut Signal) -> io::Result<()> {
+        /// Where no shell does job control the stop is ignored, and nothing will continue us.
+        const IGNORED: Duration = Duration::from_millis(300);
         terminal::restore();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP)?;
-        // `fg` continues here.
-        terminal::take()
+        // The signal may reach another thread a moment later: to take the terminal now would be too
+        // early, the shell would set its own modes over ours. SIGCONT says that we are back.
+        tokio::select! {
+            _ = continued.recv() => {}
+            () = tokio::time::sleep(IGNORED) => {}
+        }
+        self.back_again()
+    }
+
+    /// Takes the terminal as it is after others had it, and draws all of it.
+    fn back_again(&mut self) -> io::Result<()> {
+        terminal::take()?;
+        self.shown = None;
+        self.state.size = crossterm::terminal::size()?;
+        Ok(())
     }
 }
 

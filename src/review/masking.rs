@@ -83,7 +83,13 @@ impl Joined {
 
 /// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
 /// whole among the added lines, in the new file, or in the old one.
-pub(super) fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -> Vec<String> {
+pub(super) fn redact_lines(
+    redactor: &Redactor,
+    path: &Untrusted,
+    hunk: &Hunk,
+    added: &Joined,
+    wanted: &[bool],
+) -> Vec<String> {
     // For each line, the byte ranges to hide and their mark (shown at the first of them).
     let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
     let views: [fn(Side) -> bool; 3] = [
@@ -97,12 +103,21 @@ pub(super) fn redact_lines(redactor: &Redactor, path: &Untrusted, hunk: &Hunk) -
         if (number == 1 && !has_context) || (number == 2 && !has_removed && !has_context) {
             continue; // the same text as a view already searched, or nothing
         }
-        let joined = Joined::of(hunk, view);
-        for index in key_body(hunk, &joined) {
+        let other;
+        let (joined, spans) = if number == 0 {
+            (
+                added,
+                redactor.spans_wanted(wanted, path.raw(), &added.text),
+            )
+        } else {
+            other = Joined::of(hunk, view);
+            (&other, redactor.spans(path.raw(), &other.text))
+        };
+        for index in key_body(hunk, joined) {
             let whole = hunk.lines[index].text.len();
             hidden[index].push((0, whole, "‹redacted secrets/key-body›".to_owned()));
         }
-        for (start, end, mark) in redactor.spans(path.raw(), &joined.text) {
+        for (start, end, mark) in spans {
             let mut mark = Some(mark);
             let first = joined.position(start);
             for position in first..joined.starts.len() {

@@ -62,8 +62,18 @@ impl Redactor {
 
     /// Byte ranges of all secrets in `text`, sorted and merged, each with the mark that replaces it.
     pub fn spans(&self, path: &str, text: &[u8]) -> Vec<(usize, usize, String)> {
+        self.spans_wanted(&self.rules.wanted(text), path, text)
+    }
+
+    /// As [`Redactor::spans`], where it is known which rules may hit.
+    pub fn spans_wanted(
+        &self,
+        wanted: &[bool],
+        path: &str,
+        text: &[u8],
+    ) -> Vec<(usize, usize, String)> {
         let mut spans: Vec<(usize, usize, String)> = Vec::new();
-        for hit in self.rules.find(path, text, true) {
+        for hit in self.rules.find_wanted(wanted, path, text, true) {
             let rule = &self.rules.rules()[hit.rule].id;
             spans.push((hit.start, hit.end, rule.clone()));
         }

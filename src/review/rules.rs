@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
@@ -149,6 +149,8 @@ impl RuleSet {
         keys.sort();
         match AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            // A few megabytes more, and twice as fast.
+            .kind(Some(AhoCorasickKind::DFA))
             .build(keys.iter().map(|(k, _)| k))
         {
             Ok(automaton) => {
@@ -204,6 +206,12 @@ impl RuleSet {
     /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
     /// `secrets_only` tries only rules whose match must be redacted.
     pub fn find(&self, path: &str, text: &[u8], secrets_only: bool) -> Vec<Hit> {
+        self.find_wanted(&self.wanted(text), path, text, secrets_only)
+    }
+
+    /// Which rules may hit in `text`, by their keywords. The one pass over all of the text; a caller that
+    /// looks for findings and for secrets makes it once.
+    pub fn wanted(&self, text: &[u8]) -> Vec<bool> {
         let mut wanted = vec![false; self.rules.len()];
         for index in &self.always {
             wanted[*index] = true;
@@ -215,6 +223,17 @@ impl RuleSet {
                 }
             }
         }
+        wanted
+    }
+
+    /// As [`RuleSet::find`], where it is known which rules may hit.
+    pub fn find_wanted(
+        &self,
+        wanted: &[bool],
+        path: &str,
+        text: &[u8],
+        secrets_only: bool,
+    ) -> Vec<Hit> {
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             if wanted[index] && (rule.secret || !secrets_only) && rule.applies_to(path) {

@@ -179,13 +179,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn match_rules(&mut self, path: &Untrusted, hunk: &Hunk, redacted: &[String]) {
-        let added = Joined::of(hunk, |s| s == Side::Added);
+    fn match_rules(
+        &mut self,
+        path: &Untrusted,
+        hunk: &Hunk,
+        redacted: &[String],
+        added: &Joined,
+        wanted: &[bool],
+    ) {
         if added.text.is_empty() {
             return;
         }
-        for hit in self.redactor.rules().find(path.raw(), &added.text, false) {
-            self.add_hit(path, hunk, redacted, &added, hit);
+        let rules = self.redactor.rules();
+        for hit in rules.find_wanted(wanted, path.raw(), &added.text, false) {
+            self.add_hit(path, hunk, redacted, added, hit);
         }
         // A secret may be whole only together with the lines around it: a key whose body is exchanged
         // between a BEGIN and an END that stay.
@@ -206,7 +213,7 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-        if let Some(index) = key_body(hunk, &added).first() {
+        if let Some(index) = key_body(hunk, added).first() {
             let place = Finding::about_file(KEY_BODY, Severity::Medium, path, KEY_BODY_WORDS);
             self.add(Finding {
                 line: Some(hunk.lines[*index].number),
@@ -334,8 +341,10 @@ impl Sink for Scanner<'_> {
         if timed_out {
             return; // not looked at, so not kept either: it might hold a secret
         }
-        let redacted = redact_lines(self.redactor, &path, hunk);
-        self.match_rules(&path, hunk, &redacted);
+        let added = Joined::of(hunk, |s| s == Side::Added);
+        let wanted = self.redactor.rules().wanted(&added.text);
+        let redacted = redact_lines(self.redactor, &path, hunk, &added, &wanted);
+        self.match_rules(&path, hunk, &redacted, &added, &wanted);
         let until = hunk.lines.len() - hunk.held_back;
         let mut text = String::new();
         if let Some(first) = hunk.lines.get(hunk.repeated).filter(|_| hunk.repeated == 0) {
