@@ -92,11 +92,36 @@ pub fn row(area: Rect, n: u16) -> Rect {
     }
 }
 
-/// A line of spans.
+/// A line of spans; what does not fit is cut, and the cut is marked.
 pub fn line(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>) {
     if !area.is_empty() {
+        let spans = cut(spans, usize::from(area.width));
         Line::from(spans).render(Rect { height: 1, ..area }, buffer);
     }
+}
+
+/// Spans that fit into `width` columns, the last one cut with a mark where they did not.
+pub fn cut(spans: Vec<Span<'_>>, width: usize) -> Vec<Span<'_>> {
+    if spans.iter().map(Span::width).sum::<usize>() <= width {
+        return spans;
+    }
+    let ascii = spans.iter().all(|s| s.content.is_ascii());
+    let theme = Theme { color: true, ascii };
+    // Room for the mark is kept from the start: the next span may be one wide character.
+    let mut room = width;
+    let mut out = Vec::with_capacity(spans.len());
+    for span in spans {
+        let wide = span.width();
+        if wide + theme.signs().2.width() <= room {
+            room -= wide;
+            out.push(span);
+        } else {
+            let text = fit(theme, &format!("{}  ", span.content), room);
+            out.push(Span::styled(text, span.style));
+            break;
+        }
+    }
+    out
 }
 
 /// A line with a left and a right part; the right one wins where both do not fit.
@@ -223,6 +248,28 @@ mod tests {
             for width in 0..20 {
                 assert_eq!(fit(T, text, width).width(), width, "{text} in {width}");
             }
+        }
+    }
+
+    #[test]
+    fn spans_are_cut_with_a_mark() {
+        let spans = || vec![Span::raw("abcdef"), Span::raw("ghi")];
+        let text = |width| {
+            cut(spans(), width)
+                .iter()
+                .map(|s| s.content.to_string())
+                .collect::<String>()
+        };
+        assert_eq!(
+            (text(9), text(8), text(5)),
+            ("abcdefghi".into(), "abcdef..".into(), "abc..".into())
+        );
+        for width in 0..12 {
+            assert!(
+                text(width).width() <= width.max(0) || width < 2,
+                "{width}: {}",
+                text(width)
+            );
         }
     }
 

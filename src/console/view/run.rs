@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
-use super::pieces::{fit, line, panel, put, row};
+use super::pieces::{cut, fit, line, panel, put, row};
 use super::runs::mark_of;
 use crate::console::format::{count, seconds, short_id};
 use crate::console::state::{OpenRun, State};
@@ -89,7 +89,14 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
             theme.style(role),
         )]
     };
-    line(buffer, row(area, 0), words);
+    // The reason may need two lines.
+    let place = Rect {
+        height: area.height.min(2),
+        ..area
+    };
+    Paragraph::new(Line::from(words))
+        .wrap(Wrap { trim: true })
+        .render(place, buffer);
     let c = &run.coverage;
     let (dot, dash, _) = theme.signs();
     let evidence = run.decision.as_ref().map_or(dash, |_| run.evidence.word());
@@ -104,7 +111,7 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
     for note in &run.notes {
         facts.push_str(&format!(" {dot} {}", crate::text::clean_line(note, 80)));
     }
-    put(buffer, row(area, 1), &facts, theme.style(Role::Dim));
+    put(buffer, row(area, 2), &facts, theme.style(Role::Dim));
 }
 
 fn step_spans(state: &State, run: &RunResult, step: &Step, width: usize) -> Vec<Span<'static>> {
@@ -238,7 +245,12 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
         )));
     }
     for (finding, agents) in all {
-        lines.extend(finding_lines(theme, finding, &agents));
+        lines.extend(finding_lines(
+            theme,
+            finding,
+            &agents,
+            usize::from(inner.width),
+        ));
     }
     let scroll = open
         .scroll
@@ -248,7 +260,13 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
         .render(inner, buffer);
 }
 
-fn finding_lines(theme: Theme, finding: &Finding, agents: &[&str]) -> Vec<Line<'static>> {
+fn finding_lines(
+    theme: Theme,
+    finding: &Finding,
+    agents: &[&str],
+    width: usize,
+) -> Vec<Line<'static>> {
+    let fitted = |spans: Vec<Span<'static>>| Line::from(cut(spans, width));
     let place = match (&finding.file, finding.line) {
         (Some(file), Some(line)) => format!("{}:{line}", file.line(120)),
         (Some(file), None) => file.line(120),
@@ -262,7 +280,7 @@ fn finding_lines(theme: Theme, finding: &Finding, agents: &[&str]) -> Vec<Line<'
         .iter()
         .map(|a| crate::text::clean_line(a, 30))
         .collect();
-    let mut out = vec![Line::from(vec![
+    let mut out = vec![fitted(vec![
         Span::styled(
             fit(theme, finding.severity.word(), 9),
             theme.style(severity_role(finding.severity)),
@@ -277,15 +295,15 @@ fn finding_lines(theme: Theme, finding: &Finding, agents: &[&str]) -> Vec<Line<'
             theme.style(Role::Dim),
         ),
     ])];
-    out.push(Line::from(Span::styled(
+    out.push(fitted(vec![Span::styled(
         format!("         {}", finding.message.line(300)),
         theme.style(Role::Text),
-    )));
+    )]));
     if let Some(excerpt) = &finding.excerpt {
-        out.push(Line::from(Span::styled(
+        out.push(fitted(vec![Span::styled(
             format!("         {}", excerpt.line(200)),
             theme.style(Role::Dim),
-        )));
+        )]));
     }
     out
 }
