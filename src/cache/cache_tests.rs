@@ -168,3 +168,73 @@ async fn a_load_that_nobody_waits_for_any_more_ends_where_it_is_asked_to() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(count.load(Relaxed), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_gets_of_stale_values_wait_for_nobody_and_refresh_once_a_key() {
+    const KEYS: usize = 1_000;
+    let (cache, loads) = (cache(), Arc::new(AtomicUsize::new(0)));
+    let load = |key: usize| {
+        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+        async move {
+            let slow = move || async move { load_after(&loads, 500).await };
+            cache.get(&format!("k{key}"), slow).await.unwrap().1
+        }
+    };
+    futures_util::future::join_all((0..KEYS).map(load)).await;
+    tokio::time::advance(Duration::from_millis(1_500)).await;
+    let before = tokio::time::Instant::now();
+    for _ in 0..100 {
+        for source in futures_util::future::join_all((0..KEYS).map(load)).await {
+            assert!(matches!(source, Source::Stale(_)));
+        }
+    }
+    assert_eq!(tokio::time::Instant::now(), before, "somebody waited");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(loads.load(Relaxed), 2 * KEYS);
+    let stats = cache.stats();
+    assert_eq!(
+        (stats.misses, stats.stale_served, stats.in_flight),
+        (KEYS as u64, 100 * KEYS as u64, 0)
+    );
+}
+
+/// Invalidation before, during and after a load, in every order of two loads: whoever asks after
+/// `invalidate` has returned never gets what was loaded from before it.
+#[tokio::test(start_paused = true)]
+async fn no_old_read_after_an_invalidation_in_any_order() {
+    for (first_ms, second_ms, invalidate_ms) in [
+        (50, 50, 10),
+        (50, 5, 10),
+        (5, 50, 10),
+        (5, 5, 10),
+        (50, 50, 60),
+        (20, 60, 30),
+    ] {
+        let cache = cache();
+        let truth = Arc::new(AtomicUsize::new(1));
+        let read = |delay: u64| {
+            let (cache, truth) = (Arc::clone(&cache), Arc::clone(&truth));
+            async move {
+                let load = move || async move {
+                    let seen = truth.load(Relaxed);
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
+                    Ok(seen)
+                };
+                *cache.get("k", load).await.unwrap().0
+            }
+        };
+        let early = tokio::spawn(read(first_ms));
+        tokio::time::sleep(Duration::from_millis(invalidate_ms)).await;
+        truth.store(2, Relaxed);
+        cache.invalidate("k");
+        for _ in 0..3 {
+            assert_eq!(
+                read(second_ms).await,
+                2,
+                "{first_ms} {second_ms} {invalidate_ms}"
+            );
+        }
+        early.await.unwrap();
+        assert_eq!(read(second_ms).await, 2);
+    }
+}

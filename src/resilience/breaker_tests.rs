@@ -153,6 +153,70 @@ fn isolated_stays_until_reset_and_disabled_lets_all_pass() {
     assert_eq!(state(&b, now), BreakerState::Closed);
 }
 
+#[test]
+fn a_million_late_results_change_no_state() {
+    let (b, now) = breaker();
+    let mut late: Vec<Permit> = (0..1_000).map(|_| b.admit(now).unwrap()).collect();
+    trip(&b, now);
+    let before = b.stats(now);
+    for round in 0..1_000 {
+        // The same thousand permits stand for a million: each is told once more through a copy of its
+        // number, which is all that a late result has.
+        for permit in &late {
+            lock(&b.core).record(
+                permit.generation,
+                permit.ticket,
+                Outcome::Failure,
+                "late",
+                now,
+            );
+        }
+        if round == 500 {
+            b.reset("test");
+        }
+    }
+    late.clear();
+    let after = b.stats(now);
+    assert_eq!(after.state, BreakerState::Closed);
+    assert_eq!(
+        (after.failures, after.generation),
+        (before.failures, before.generation + 1)
+    );
+}
+
+/// More racing callers than trials, from several threads, again and again: never more than allowed.
+#[test]
+fn racing_callers_never_start_more_trials_than_allowed() {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    let start = Instant::now();
+    let settings = BreakerSettings {
+        half_open_trials: 2,
+        ..BreakerSettings::default()
+    };
+    for round in 0..200u64 {
+        let b = Breaker::new("x", settings, start);
+        trip(&b, start);
+        let later = start + Duration::from_secs(2 + round % 5);
+        let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        if let Ok(permit) = b.admit(later) {
+                            most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+                            std::hint::spin_loop();
+                            inside.fetch_sub(1, SeqCst);
+                            drop(permit);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(most.load(SeqCst) <= 2);
+        assert_eq!(b.stats(later).trials, 0, "a trial leaked");
+    }
+}
+
 proptest! {
     /// Whatever happens in whatever order: never more trials than allowed, and never wedged.
     #[test]

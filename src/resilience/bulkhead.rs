@@ -384,4 +384,54 @@ mod tests {
         }
         assert_idle(&pool);
     }
+
+    // Seen failing with `Leave` removed: the queue fills with the dead and refuses the living.
+    #[tokio::test]
+    async fn a_million_cancelled_waits_leave_nothing_behind() {
+        use futures_util::FutureExt as _;
+        let pool = pool(1, 4);
+        let held = pool.acquire(Lane::Run, LONG).await.unwrap();
+        for i in 0..1_000_000u32 {
+            let lane = if i % 2 == 0 {
+                Lane::Run
+            } else {
+                Lane::Interactive
+            };
+            assert!(
+                pool.acquire(lane, LONG).now_or_never().is_none(),
+                "cancelled while it waits"
+            );
+        }
+        drop(held);
+        assert_idle(&pool);
+        assert_eq!(pool.stats().rejected, 0);
+    }
+
+    #[test]
+    fn ten_thousand_panicking_holders_give_their_places_back() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        let pool = pool(8, 20_000);
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..10_000)
+                .map(|_| {
+                    let pool = Arc::clone(&pool);
+                    tokio::spawn(async move {
+                        let _place = pool.acquire(Lane::Run, LONG).await.unwrap();
+                        tokio::task::yield_now().await;
+                        // As a panic, without ten thousand messages.
+                        std::panic::resume_unwind(Box::new(()));
+                    })
+                })
+                .collect();
+            for task in tasks {
+                assert!(task.await.unwrap_err().is_panic());
+            }
+        });
+        assert_idle(&pool);
+        assert_eq!(pool.stats().admitted, 10_000);
+    }
 }
