@@ -183,6 +183,45 @@ async fn a_model_never_makes_a_verdict_milder_and_never_sees_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_key_and_an_empty_account_are_told_once_and_never_retried() {
+    for (status, body, words) in [
+        (
+            401,
+            r#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#,
+            "openai refuses the key",
+        ),
+        (
+            429,
+            r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#,
+            "openai says that the account's quota is used up",
+        ),
+    ] {
+        let state = state_folder();
+        let up = upstream(move |_, _| Wire::Status(status, body)).await;
+        let mut start = Start::new(state.path()).upstream(&up.url);
+        start.settings.fallback.0 = false;
+        let handle = start.go().await;
+        let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+        assert_eq!(run.decision.unwrap().action, Action::ManualReview);
+        assert_eq!(up.calls.lock().unwrap().len(), 4, "one attempt an agent");
+        let mut snapshots = handle.snapshots();
+        let told = snapshots.wait_for(|s| s.alerts.iter().any(|a| a.text == words));
+        let snapshot = tokio::time::timeout(Duration::from_secs(5), told)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            snapshot.alerts.iter().filter(|a| a.text == words).count(),
+            1
+        );
+        assert!(
+            snapshot.breakers.iter().all(|b| b.failures == 0),
+            "it says nothing about health"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_to_review_a_default_event_and_a_missing_agent_end_with_a_person() {
     let state = state_folder();
     let handle = Start::new(state.path()).go().await;

@@ -150,12 +150,19 @@ impl Core {
 
     /// An alert: header, list, log, event.
     pub fn alert(&self, bad: bool, text: String) {
-        if bad {
-            tracing::warn!(alert = text);
-        } else {
-            tracing::info!(alert = text);
-        }
+        self.add_alert(bad, text, false);
+    }
+
+    /// A bad alert, unless the list already says it.
+    pub fn alert_once(&self, text: String) {
+        self.add_alert(true, text, true);
+    }
+
+    fn add_alert(&self, bad: bool, text: String, once: bool) {
         let mut alerts = lock(&self.alerts);
+        if once && alerts.iter().any(|a| a.text == text) {
+            return;
+        }
         alerts.push_front(Alert {
             at_ms: self.clock.wall_ms(),
             bad,
@@ -163,6 +170,11 @@ impl Core {
         });
         alerts.truncate(ALERTS);
         drop(alerts);
+        if bad {
+            tracing::warn!(alert = text);
+        } else {
+            tracing::info!(alert = text);
+        }
         self.tell(Event::Notice { bad, text });
     }
 

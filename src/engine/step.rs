@@ -138,6 +138,15 @@ async fn ask_model(
             "attempt failed"
         );
     }
+    for attempt in &step.trace {
+        // The key or its account is the problem: only the operator can mend that.
+        let what = match attempt.outcome.as_str() {
+            "http_401" | "http_403" => "refuses the key",
+            "quota" => "says that the account's quota is used up",
+            _ => continue,
+        };
+        core.alert_once(format!("{} {what}", attempt.upstream));
+    }
     match asked.result {
         Ok((answer, source)) => match verdict::parse(answer.text.raw()) {
             Ok(model) => {

@@ -94,17 +94,6 @@ impl ModelError {
         }
     }
 
-    /// True when the key or its account is the problem: the operator must act.
-    pub fn is_account_problem(&self) -> bool {
-        matches!(
-            self,
-            Self::Status {
-                status: 401 | 403,
-                ..
-            }
-        ) || self.is_quota()
-    }
-
     fn is_quota(&self) -> bool {
         let Self::Status {
             status: 429, code, ..

@@ -32,10 +32,4 @@ impl Deadline {
     pub fn has_passed(self, now: Instant) -> bool {
         now >= self.0
     }
-
-    /// The earlier of the two.
-    #[must_use]
-    pub fn or_sooner(self, other: Self) -> Self {
-        self.min(other)
-    }
 }
