@@ -40,6 +40,8 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
         .name("bsm-console".into())
         .spawn(move || console::run(operator, options))
         .map_err(|e| Failure::engine(format!("cannot start the console's thread: {e}")))?;
+    // The first frame is on its way; the first run need not wait for the rules.
+    setup::warm_rules();
     let result = thread.join();
     runtime.block_on(handle.stop(STOP));
     runtime.shutdown_timeout(Duration::from_millis(200));

@@ -126,13 +126,7 @@ impl Setup {
         let secrets = known_secrets(&self.workspace()?.models, &self.env);
         // Compiled on the log's own thread at its first line, so that the first frame need not wait.
         let redactor = OnceLock::new();
-        let make = move || {
-            Redactor::new(
-                packs::built_in(),
-                &secrets,
-                std::array::from_fn(|_| fastrand::u8(..)),
-            )
-        };
+        let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
         let settings: &LogSettings = &self.loaded.settings.logs;
         log_files::start(
             &self.state.logs(),

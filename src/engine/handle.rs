@@ -29,7 +29,6 @@ use crate::model::provider::{Surroundings, known_secrets};
 use crate::model::service::ModelService;
 use crate::model::simulator::{Simulator, SimulatorSettings};
 use crate::resilience::clock::{Clock, lock};
-use crate::review::packs;
 use crate::review::redact::Redactor;
 use crate::settings::Settings;
 use crate::settings::env::Env;
@@ -142,7 +141,7 @@ impl Handle {
             None
         };
         let secrets = known_secrets(&workspace.models, &env);
-        let redactor = Redactor::new(packs::built_in(), &secrets, salt);
+        let redactor = Redactor::built_in(&secrets, salt);
         let now = clock.now();
         let models = {
             let around = Surroundings {

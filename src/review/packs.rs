@@ -39,9 +39,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// All packs, compiled at the first use (the console draws its first frame before that).
-pub fn built_in() -> Arc<RuleSet> {
+pub fn built_in() -> &'static Arc<RuleSet> {
     static SET: OnceLock<Arc<RuleSet>> = OnceLock::new();
-    Arc::clone(SET.get_or_init(|| Arc::new(RuleSet::load(PACKS))))
+    SET.get_or_init(|| Arc::new(RuleSet::load(PACKS)))
 }
 
 /// A hash of the packs' text: a resumed run says so when the rules have changed since its intake.

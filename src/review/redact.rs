@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
+use super::packs;
 use super::rules::RuleSet;
 use crate::state::hex;
 
@@ -20,7 +21,8 @@ const SHORTEST_KNOWN: usize = 8;
 /// Finds and masks secrets.
 #[derive(Clone)]
 pub struct Redactor {
-    rules: Arc<RuleSet>,
+    /// `None`: the built-in packs, compiled when they are first needed.
+    rules: Option<Arc<RuleSet>>,
     known: Option<AhoCorasick>,
     salt: [u8; 32],
 }
@@ -38,18 +40,33 @@ impl Redactor {
         } else {
             AhoCorasick::new(&forms).ok()
         };
-        Self { rules, known, salt }
+        Self {
+            rules: Some(rules),
+            known,
+            salt,
+        }
+    }
+
+    /// A redactor over the built-in packs, which are not compiled before they are needed.
+    pub fn built_in(known: &[String], salt: [u8; 32]) -> Self {
+        Self {
+            rules: None,
+            ..Self::new(Arc::default(), known, salt)
+        }
     }
 
     /// The same rules and salt with other known values.
     #[must_use]
     pub fn with_known(&self, known: &[String]) -> Self {
-        Self::new(Arc::clone(&self.rules), known, self.salt)
+        Self {
+            rules: self.rules.clone(),
+            ..Self::new(Arc::default(), known, self.salt)
+        }
     }
 
     /// The rules it uses.
     pub fn rules(&self) -> &RuleSet {
-        &self.rules
+        self.rules.as_ref().unwrap_or_else(|| packs::built_in())
     }
 
     /// The salted fingerprint of a secret: 16 hex digits.
@@ -62,7 +79,7 @@ impl Redactor {
 
     /// Byte ranges of all secrets in `text`, sorted and merged, each with the mark that replaces it.
     pub fn spans(&self, path: &str, text: &[u8]) -> Vec<(usize, usize, String)> {
-        self.spans_wanted(&self.rules.wanted(text), path, text)
+        self.spans_wanted(&self.rules().wanted(text), path, text)
     }
 
     /// As [`Redactor::spans`], where it is known which rules may hit.
@@ -73,8 +90,8 @@ impl Redactor {
         text: &[u8],
     ) -> Vec<(usize, usize, String)> {
         let mut spans: Vec<(usize, usize, String)> = Vec::new();
-        for hit in self.rules.find_wanted(wanted, path, text, true) {
-            let rule = &self.rules.rules()[hit.rule].id;
+        for hit in self.rules().find_wanted(wanted, path, text, true) {
+            let rule = &self.rules().rules()[hit.rule].id;
             spans.push((hit.start, hit.end, rule.clone()));
         }
         if let Some(known) = &self.known {
@@ -161,15 +178,10 @@ fn forms(value: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packs;
     use super::*;
 
     fn redactor() -> Redactor {
-        Redactor::new(
-            packs::built_in(),
-            &["hunter2-hunter2/+".to_owned()],
-            [7; 32],
-        )
+        Redactor::built_in(&["hunter2-hunter2/+".to_owned()], [7; 32])
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::{packs, rules::RuleSet};
 use super::*;
 
 fn redactor() -> Redactor {
-    Redactor::new(packs::built_in(), &[], [1; 32])
+    Redactor::built_in(&[], [1; 32])
 }
 
 fn scan(diff: &str) -> Scanned {
