@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{
-    self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event,
+    self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+    Event, KeyEventKind,
 };
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -18,6 +19,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use tokio::sync::mpsc;
 
+use super::action::{Action, of_key};
 use super::message::Message;
 use crate::resilience::clock::lock;
 
@@ -95,7 +97,8 @@ struct GateState {
 }
 
 /// How long the reader waits for input before it looks whether it should rest.
-const READ_WAIT: Duration = Duration::from_millis(200);
+/// Each look costs most of a millisecond, so it looks rarely; at Ctrl-Z it rests by itself.
+const READ_WAIT: Duration = Duration::from_secs(1);
 
 impl Reader {
     /// Starts reading.
@@ -117,7 +120,7 @@ impl Reader {
         state.paused = paused;
         self.gate.changed.notify_all();
         while paused && !state.resting {
-            let waited = self.gate.changed.wait_timeout(state, READ_WAIT * 5);
+            let waited = self.gate.changed.wait_timeout(state, READ_WAIT * 2);
             let (next, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
             state = next;
             if timeout.timed_out() {
@@ -151,11 +154,20 @@ fn read(gate: &Gate, sender: &mpsc::Sender<Message>) {
             // The end of the input, or an error on it: the terminal is gone.
             Err(_) => Message::Gone,
         };
+        if suspends(&message) {
+            // The terminal is about to be lent: not one byte more is read until it is back.
+            lock(&gate.state).paused = true;
+        }
         let gone = matches!(message, Message::Gone);
         if sender.blocking_send(message).is_err() || gone {
             return;
         }
     }
+}
+
+/// True for the key that hands the terminal to the shell.
+fn suspends(message: &Message) -> bool {
+    matches!(message, Message::Key(key) if of_key(*key) == Some(Action::Suspend) && key.kind != KeyEventKind::Release)
 }
 
 fn of_terminal(event: Event) -> Option<Message> {
