@@ -269,13 +269,25 @@ pub(super) fn cancel(state: &mut State, now: Now) -> Vec<Effect> {
     );
     let body = "Steps at work stop; those that ended are kept. The decision will be manual_review."
         .to_owned();
-    state.overlays.push(Overlay::Choice(Choice {
-        title: "Cancel the run".into(),
-        body,
-        items: vec![item],
-        selected: 0,
-    }));
+    ask(state, "Cancel the run", body, vec![item], 0);
     Vec::new()
+}
+
+/// Asks before it acts: what will be done, in words, and to what.
+fn ask(
+    state: &mut State,
+    title: &str,
+    body: String,
+    items: Vec<(String, Command)>,
+    selected: usize,
+) {
+    let title = title.to_owned();
+    state.overlays.push(Overlay::Choice(Choice {
+        title,
+        body,
+        items,
+        selected,
+    }));
 }
 
 pub(super) fn clear_cache(state: &mut State) {
@@ -301,27 +313,16 @@ pub(super) fn clear_cache(state: &mut State) {
         items.len() - 1
     };
     let body = "What is forgotten is loaded again when it is next asked for.".to_owned();
-    state.overlays.push(Overlay::Choice(Choice {
-        title: "Clear a cache".into(),
-        body,
-        items,
-        selected,
-    }));
+    ask(state, "Clear a cache", body, items, selected);
 }
 
 pub(super) fn reset_breaker(state: &mut State) {
     let breakers = &state.live.breakers;
-    let words = |s: BreakerState| {
-        serde_json::to_value(s)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
     let mut items: Vec<_> = breakers
         .iter()
         .map(|b| {
             (
-                format!("{}, {}", b.name, words(b.state)),
+                format!("{}, {}", b.name, b.state.word()),
                 Command::ResetBreaker {
                     breaker: Some(b.name.clone()),
                 },
@@ -343,12 +344,7 @@ pub(super) fn reset_breaker(state: &mut State) {
     };
     let body = "Calls pass again at once. If the provider is still down, the breaker opens again."
         .to_owned();
-    state.overlays.push(Overlay::Choice(Choice {
-        title: "Reset a breaker".into(),
-        body,
-        items,
-        selected,
-    }));
+    ask(state, "Reset a breaker", body, items, selected);
 }
 
 pub(super) fn isolate_breaker(state: &mut State) {
@@ -367,10 +363,5 @@ pub(super) fn isolate_breaker(state: &mut State) {
     let body =
         "Every call to it is refused, and the next model is asked, until somebody resets it."
             .to_owned();
-    state.overlays.push(Overlay::Choice(Choice {
-        title: "Isolate a provider".into(),
-        body,
-        items: vec![item],
-        selected: 0,
-    }));
+    ask(state, "Isolate a provider", body, vec![item], 0);
 }

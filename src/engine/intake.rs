@@ -37,17 +37,8 @@ pub async fn take_in(
     actor: &str,
     correlation: &str,
 ) -> Result<Reply, Refused> {
-    let waiting = lock(&core.live).len() as u32;
+    refuse_when_full(core)?;
     let settings = core.settings.load_full();
-    if waiting
-        >= settings
-            .engine
-            .queue
-            .saturating_add(settings.engine.max_concurrent_runs)
-    {
-        core.counters.refused.fetch_add(1, Relaxed);
-        return Err(Refused::Busy { waiting });
-    }
     let mut trigger = trigger;
     if let Some(path) = trigger.payload_file.take() {
         trigger.payload = read_payload(&path)?;
@@ -214,16 +205,7 @@ pub async fn again(
     plan.offline |= core.mode.offline;
     plan.simulated = core.mode.simulated;
     plan.models_wanted = !plan.offline && !core.models.ready().is_empty();
-    let (waiting, settings) = (lock(&core.live).len() as u32, core.settings.load());
-    if waiting
-        >= settings
-            .engine
-            .queue
-            .saturating_add(settings.engine.max_concurrent_runs)
-    {
-        core.counters.refused.fetch_add(1, Relaxed);
-        return Err(Refused::Busy { waiting });
-    }
+    refuse_when_full(core)?;
     let now_ms = core.clock.wall_ms();
     let new_id = format!("job_{now_ms}_{}", random());
     let new = NewRun {
@@ -246,6 +228,17 @@ pub async fn again(
         correlation: correlation.to_owned(),
         defaulted: false,
     })
+}
+
+/// The queue is bounded: what does not fit into it is refused before any work is done for it.
+fn refuse_when_full(core: &Core) -> Result<(), Refused> {
+    let waiting = lock(&core.live).len() as u32;
+    let engine = &core.settings.load().engine;
+    if waiting < engine.queue.saturating_add(engine.max_concurrent_runs) {
+        return Ok(());
+    }
+    core.counters.refused.fetch_add(1, Relaxed);
+    Err(Refused::Busy { waiting })
 }
 
 /// The commit that the payload is about.

@@ -82,10 +82,7 @@ fn tell_transitions(core: &Core) {
     });
     for (name, transition) in transitions {
         let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
-        let word = serde_json::to_value(transition.to)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default();
+        let word = transition.to.word();
         core.alert(bad, format!("{name} {word}: {}", transition.cause));
         core.tell(Event::Breaker { name, transition });
     }

@@ -89,15 +89,7 @@ pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> EventTabl
     let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else {
         return built_in::events();
     };
-    if table.version != 1 {
-        let message = format!("version {} is not known", table.version);
-        problems.push(Problem::error(
-            FILE,
-            locate::key(&text, "version"),
-            message,
-            "Write `version: 1`.",
-        ));
-    }
+    super::expect_version_1(table.version, FILE, &text, problems);
     for (name, rule) in &mut table.events {
         if rule.agents.is_empty() {
             let message = format!(

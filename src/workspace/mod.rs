@@ -300,6 +300,15 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
     }
 }
 
+/// A table of another version than ours may mean something else by the same words.
+pub(crate) fn expect_version_1(version: u32, file: &str, text: &str, problems: &mut Vec<Problem>) {
+    if version != 1 {
+        let message = format!("version {version} is not known");
+        let place = locate::key(text, "version");
+        problems.push(Problem::error(file, place, message, "Write `version: 1`."));
+    }
+}
+
 /// Brackets open at once in a file that people write.
 const DEEPEST: i32 = 100;
 

@@ -207,15 +207,7 @@ pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTabl
     let Some((mut table, text)) = super::read::<ModelTable>(root, FILE, help, problems) else {
         return built_in::models();
     };
-    if table.version != 1 {
-        let message = format!("version {} is not known", table.version);
-        problems.push(Problem::error(
-            FILE,
-            locate::key(&text, "version"),
-            message,
-            "Write `version: 1`.",
-        ));
-    }
+    super::expect_version_1(table.version, FILE, &text, problems);
     let built_in = built_in::models();
     if trust == Trust::Trusted {
         table.from_workspace = true;

@@ -22,13 +22,13 @@ pub fn weight(state: BreakerState) -> u8 {
 }
 
 fn words(state: BreakerState) -> (Mark, &'static str) {
-    match state {
-        BreakerState::Closed => (Mark::Live, "closed"),
-        BreakerState::Open => (Mark::Failed, "open"),
-        BreakerState::HalfOpen => (Mark::Half, "half-open"),
-        BreakerState::Isolated => (Mark::Off, "isolated"),
-        BreakerState::Disabled => (Mark::Off, "disabled"),
-    }
+    let mark = match state {
+        BreakerState::Closed => Mark::Live,
+        BreakerState::Open => Mark::Failed,
+        BreakerState::HalfOpen => Mark::Half,
+        BreakerState::Isolated | BreakerState::Disabled => Mark::Off,
+    };
+    (mark, state.word())
 }
 
 /// One breaker in a line.
