@@ -525,6 +525,38 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
         .await
         .unwrap();
     settled(|s| s.reasons.is_empty()).await;
+    for send in [
+        Command::IsolateBreaker {
+            breaker: "openai".into(),
+        },
+        Command::CloseBreaker {
+            breaker: "openai".into(),
+        },
+        Command::SetFlag {
+            flag: "rateLimiter".into(),
+            on: false,
+        },
+        Command::SetFlag {
+            flag: "bulkhead".into(),
+            on: false,
+        },
+        Command::SetFlag {
+            flag: "retry".into(),
+            on: false,
+        },
+    ] {
+        command(&handle, send).await.unwrap();
+    }
+    settled(|s| {
+        let closed = |b: &bsm::resilience::breaker::BreakerStats| {
+            b.transitions
+                .last()
+                .is_some_and(|t| t.cause == "closed by test")
+        };
+        s.breakers.iter().any(closed)
+            && !(s.flags.rate_limiter || s.flags.bulkhead || s.flags.retry)
+    })
+    .await;
     command(
         &handle,
         Command::ResizePool {
@@ -553,6 +585,9 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
         Command::ResetBreaker {
             breaker: Some("nosuch".into()),
         },
+        Command::CloseBreaker {
+            breaker: "nosuch".into(),
+        },
         Command::ResizePool {
             pool: "openai".into(),
             limit: 0,
@@ -571,7 +606,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
         assert!(command(&handle, bad.clone()).await.is_err(), "{bad:?}");
     }
     let audit = std::fs::read_to_string(state.path().join("audit.jsonl")).unwrap();
-    assert_eq!(audit.lines().count(), 13, "{audit}");
+    assert_eq!(audit.lines().count(), 19, "{audit}");
     assert!(
         audit
             .lines()

@@ -6,19 +6,33 @@ use std::sync::atomic::AtomicUsize;
 
 type Numbers = Arc<Cache<usize, String>>;
 
-fn cache() -> Numbers {
-    let settings = CacheSettings {
-        ttl_ms: 1_000,
-        stale_ms: 5_000,
-        max_bytes: 1 << 20,
-    };
-    Cache::new(
-        "numbers",
+const SETTINGS: CacheSettings = CacheSettings {
+    ttl_ms: 1_000,
+    jitter_percent: 0,
+    stale_ms: 5_000,
+    stale_if_error_ms: 5_000,
+    negative_ms: 0,
+    max_bytes: 1 << 20,
+};
+
+fn spec(settings: CacheSettings) -> Spec<usize, String> {
+    Spec {
+        name: "numbers",
         settings,
-        Duration::from_secs(30),
-        Arc::new(SystemClock),
-        |_| 8,
-    )
+        load_timeout: Duration::from_secs(30),
+        weigh: |_| 8,
+        abandons: false,
+        keeps: |_| true,
+        is_negative: |error| error == "nothing",
+    }
+}
+
+fn with(settings: CacheSettings) -> Numbers {
+    Cache::new(spec(settings), Arc::new(SystemClock))
+}
+
+fn cache() -> Numbers {
+    with(SETTINGS)
 }
 
 async fn load_after(count: &Arc<AtomicUsize>, delay_ms: u64) -> Result<usize, String> {
@@ -36,7 +50,7 @@ fn get(
         cache
             .get(
                 "k",
-                move || async move { load_after(&count, delay_ms).await },
+                move |_| async move { load_after(&count, delay_ms).await },
             )
             .await
     }
@@ -85,14 +99,14 @@ async fn a_failing_refresh_keeps_serving_stale_until_its_hard_end() {
     get(&cache, &count, 0).await.unwrap();
     for _ in 0..4 {
         tokio::time::advance(Duration::from_millis(1_200)).await;
-        let result = cache.get("k", || async { Err("down".to_owned()) }).await;
+        let result = cache.get("k", |_| async { Err("down".to_owned()) }).await;
         assert!(matches!(result, Ok((_, Source::Stale(_)))));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::time::advance(Duration::from_millis(1_600)).await;
     assert!(
         cache
-            .get("k", || async { Err("down".to_owned()) })
+            .get("k", |_| async { Err("down".to_owned()) })
             .await
             .is_err()
     );
@@ -117,12 +131,14 @@ async fn a_load_in_flight_never_undoes_an_invalidation() {
 #[tokio::test(start_paused = true)]
 async fn panics_and_hangs_are_contained() {
     let cache = cache();
-    let panicked = cache.get("k", || async { panic!("loader") }).await;
+    let panicked = cache.get("k", |_| async { panic!("loader") }).await;
     assert!(matches!(panicked, Err(LoadError::Panicked)));
-    let hung = cache.get("k", std::future::pending).await;
+    let hung = cache.get("k", |_| std::future::pending()).await;
     assert!(matches!(hung, Err(LoadError::TimedOut(_))));
-    assert!(cache.get("k", || async { Ok(0) }).await.is_ok()); // falsy values hit too
-    assert!(matches!(cache.get("k", || async { Ok(9) }).await, Ok((v, Source::Hit(_))) if *v == 0));
+    assert!(cache.get("k", |_| async { Ok(0) }).await.is_ok()); // falsy values hit too
+    assert!(
+        matches!(cache.get("k", |_| async { Ok(9) }).await, Ok((v, Source::Hit(_))) if *v == 0)
+    );
     assert_eq!(cache.stats().errors, 2);
 }
 
@@ -141,14 +157,11 @@ async fn clear_counts_and_the_statistics_add_up() {
 // Seen failing with `abandons` left false: the load runs to its end for nobody.
 #[tokio::test(start_paused = true)]
 async fn a_load_that_nobody_waits_for_any_more_ends_where_it_is_asked_to() {
-    let settings = CacheSettings {
-        ttl_ms: 1_000,
-        stale_ms: 5_000,
-        max_bytes: 1 << 20,
+    let spec = Spec {
+        abandons: true,
+        ..spec(SETTINGS)
     };
-    let clock = Arc::new(SystemClock);
-    let cache: Numbers =
-        Cache::abandoning("numbers", settings, Duration::from_secs(30), clock, |_| 8);
+    let cache: Numbers = Cache::new(spec, Arc::new(SystemClock));
     let count = Arc::new(AtomicUsize::new(0));
     let (first, second) = (
         tokio::spawn(get(&cache, &count, 100)),
@@ -176,7 +189,7 @@ async fn a_hundred_thousand_gets_of_stale_values_wait_for_nobody_and_refresh_onc
     let load = |key: usize| {
         let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
         async move {
-            let slow = move || async move { load_after(&loads, 500).await };
+            let slow = move |_| async move { load_after(&loads, 500).await };
             cache.get(&format!("k{key}"), slow).await.unwrap().1
         }
     };
@@ -215,7 +228,7 @@ async fn no_old_read_after_an_invalidation_in_any_order() {
         let read = |delay: u64| {
             let (cache, truth) = (Arc::clone(&cache), Arc::clone(&truth));
             async move {
-                let load = move || async move {
+                let load = move |_| async move {
                     let seen = truth.load(Relaxed);
                     tokio::time::sleep(Duration::from_millis(delay)).await;
                     Ok(seen)
@@ -237,4 +250,277 @@ async fn no_old_read_after_an_invalidation_in_any_order() {
         early.await.unwrap();
         assert_eq!(read(second_ms).await, 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_the_stale_time_it_loads_first_and_serves_the_old_value_only_in_need() {
+    let cache = with(CacheSettings {
+        stale_ms: 1_000,
+        stale_if_error_ms: 60_000,
+        ..SETTINGS
+    });
+    let count = Arc::new(AtomicUsize::new(0));
+    get(&cache, &count, 0).await.unwrap();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let told = Arc::new(Mutex::new(None));
+    let hear = Arc::clone(&told);
+    let failing = move |loading: Loading| async move {
+        *lock(&hear) = Some(loading);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        Err("down".to_owned())
+    };
+    let (value, source) = cache.get("k", failing).await.unwrap();
+    assert!(
+        matches!(source, Source::StaleOnError(age) if age.as_secs() == 10),
+        "{source:?}"
+    );
+    assert_eq!(
+        (*value, *lock(&told)),
+        (
+            1,
+            Some(Loading {
+                stale_at_hand: true,
+                background: false
+            })
+        )
+    );
+    // It rests after the failure: the next one is served at once, without a load.
+    let (_, source) = cache
+        .get("k", |_| async { Err("not asked".to_owned()) })
+        .await
+        .unwrap();
+    assert!(matches!(source, Source::Stale(_)));
+    assert_eq!((cache.stats().errors, cache.stats().stale_on_error), (1, 1));
+    tokio::time::advance(Duration::from_millis(1_001)).await;
+    assert!(matches!(get(&cache, &count, 5).await.unwrap(), (v, Source::Loaded) if *v == 2));
+    // And past its hard end nothing saves it.
+    tokio::time::advance(Duration::from_secs(62)).await;
+    assert!(
+        cache
+            .get("k", |_| async { Err("down".to_owned()) })
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_loads_fail_rests_longer_each_time_and_others_do_not() {
+    let cache = with(CacheSettings {
+        stale_ms: 3_600_000,
+        ..SETTINGS
+    });
+    let count = Arc::new(AtomicUsize::new(0));
+    get(&cache, &count, 0).await.unwrap();
+    cache.get("other", |_| async { Ok(7) }).await.unwrap();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    for _ in 0..60_000 / 250 {
+        let tries = Arc::clone(&tries);
+        let load = move |_| async move {
+            tries.fetch_add(1, Relaxed);
+            Err("down".to_owned())
+        };
+        cache.get("k", load).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let tries = tries.load(Relaxed);
+    assert!(
+        (5..=7).contains(&tries),
+        "1 + 2 + 4 + 8 + 16 + 30 seconds: {tries}"
+    );
+    cache.get("other", |_| async { Ok(8) }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(*cache.peek("other").unwrap().0, 8);
+}
+
+// Seen failing with a success that does not end the rest: the second failure then rests longer.
+#[tokio::test(start_paused = true)]
+async fn a_success_ends_the_rest() {
+    let cache = with(CacheSettings {
+        stale_ms: 3_600_000,
+        ..SETTINGS
+    });
+    let count = Arc::new(AtomicUsize::new(0));
+    get(&cache, &count, 0).await.unwrap();
+    for round in 0..3 {
+        tokio::time::advance(Duration::from_millis(1_001)).await;
+        cache
+            .get("k", |_| async { Err("down".to_owned()) })
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(1_002)).await;
+        get(&cache, &count, 0).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(
+            count.load(Relaxed),
+            2 + round,
+            "it rested longer than a second"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_word_that_there_is_nothing_is_kept_for_its_time() {
+    let cache = with(CacheSettings {
+        negative_ms: 2_000,
+        ..SETTINGS
+    });
+    let count = Arc::new(AtomicUsize::new(0));
+    get(&cache, &count, 0).await.unwrap();
+    tokio::time::advance(Duration::from_millis(1_500)).await;
+    let nothing = || cache.get("k", |_| async { Err("nothing".to_owned()) });
+    assert!(nothing().await.is_ok(), "stale, while it is looked up");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for _ in 0..5 {
+        assert!(
+            get(&cache, &count, 0).await.is_err(),
+            "it is gone, and nobody asks again"
+        );
+    }
+    assert_eq!((cache.stats().negative_hits, cache.stats().loads), (5, 1));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(*get(&cache, &count, 0).await.unwrap().0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_are_forgotten_by_tag_on_their_way_too() {
+    let cache = cache();
+    let load = |key: &'static str, tag: &'static str, ms: u64| {
+        let cache = Arc::clone(&cache);
+        tokio::spawn(async move {
+            let load = move |_| async move {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Ok(1)
+            };
+            cache.get_tagged(key, &[tag, "all"], load).await.unwrap();
+        })
+    };
+    load("a", "openai", 0).await.unwrap();
+    load("b", "perplexity", 0).await.unwrap();
+    let flying = load("c", "openai", 50);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(cache.invalidate_tag("openai"), 1);
+    flying.await.unwrap();
+    assert!(cache.peek("a").is_none() && cache.peek("c").is_none());
+    assert!(cache.peek("b").is_some());
+    assert_eq!(cache.invalidate_tag("all"), 1);
+    assert_eq!(cache.invalidate_tag("unknown"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_loaded_together_does_not_expire_together() {
+    let cache = with(CacheSettings {
+        jitter_percent: 50,
+        ..SETTINGS
+    });
+    for i in 0..200 {
+        cache
+            .get(&format!("k{i}"), |_| async { Ok(0) })
+            .await
+            .unwrap();
+    }
+    let fresh = || {
+        (0..200)
+            .filter(|i| matches!(cache.peek(&format!("k{i}")), Some((_, Source::Hit(_)))))
+            .count()
+    };
+    tokio::time::advance(Duration::from_millis(499)).await;
+    assert_eq!(fresh(), 200);
+    tokio::time::advance(Duration::from_millis(251)).await;
+    assert!((60..140).contains(&fresh()), "{}", fresh());
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(fresh(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_and_lives_change_while_running_and_evictions_are_counted() {
+    let cache = with(CacheSettings {
+        max_bytes: 1 << 20,
+        ..SETTINGS
+    });
+    for i in 0..1_000 {
+        cache
+            .get(&format!("key-{i:04}"), |_| async { Ok(0) })
+            .await
+            .unwrap();
+    }
+    assert_eq!((cache.stats().entries, cache.stats().evictions), (1_000, 0));
+    cache.reconfigure(CacheSettings {
+        max_bytes: 4_096,
+        ttl_ms: 60_000,
+        ..SETTINGS
+    });
+    let stats = cache.stats();
+    assert!(stats.bytes <= 4_096 && stats.entries < 300, "{stats:?}");
+    assert_eq!(stats.entries + stats.evictions, 1_000);
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let held = (0..1_000)
+        .filter_map(|i| cache.peek(&format!("key-{i:04}")))
+        .collect::<Vec<_>>();
+    assert_eq!(held.len() as u64, stats.entries);
+    assert!(
+        held.iter()
+            .all(|(_, source)| matches!(source, Source::Hit(_))),
+        "the longer life holds for what is there"
+    );
+}
+
+/// A value that is not to be kept is handed over and no more.
+#[tokio::test(start_paused = true)]
+async fn a_value_not_to_be_kept_is_not() {
+    let spec = Spec {
+        keeps: |value| *value != 1,
+        ..spec(SETTINGS)
+    };
+    let cache: Numbers = Cache::new(spec, Arc::new(SystemClock));
+    let count = Arc::new(AtomicUsize::new(0));
+    assert_eq!(*get(&cache, &count, 0).await.unwrap().0, 1);
+    assert!(cache.peek("k").is_none());
+    assert_eq!(*get(&cache, &count, 0).await.unwrap().0, 2);
+    assert!(cache.peek("k").is_some());
+}
+
+/// Landing, invalidating and reading, under thousands of schedules. Seen failing with the store outside
+/// the lock of `land`, and with `invalidate` removing the value before the flight.
+#[test]
+fn interleaved_landings_and_invalidations_never_bring_an_old_value_back() {
+    crate::resilience::interleave::explore(5_000, || {
+        let cache = cache();
+        let truth = Arc::new(AtomicUsize::new(1));
+        let loader = |by_tag: bool| {
+            let (cache, truth) = (Arc::clone(&cache), Arc::clone(&truth));
+            shuttle::thread::spawn(move || {
+                let (id, _tower, _landing) = lock(&cache.sky).start("k", tags(&["t"]));
+                let _ = by_tag;
+                let seen = truth.load(Relaxed);
+                shuttle::thread::yield_now();
+                count(&cache.running);
+                cache.land("k", id, SystemClock.now(), &Ok(Arc::new(seen)));
+            })
+        };
+        let loaders = [loader(false), loader(true)];
+        let invalidator = {
+            let (cache, truth) = (Arc::clone(&cache), Arc::clone(&truth));
+            shuttle::thread::spawn(move || {
+                truth.store(2, Relaxed);
+                cache.invalidate("k");
+                let seen = cache.peek("k");
+                assert!(
+                    seen.is_none_or(|(value, _)| *value == 2),
+                    "an old read after invalidate returned"
+                );
+                truth.store(3, Relaxed);
+                cache.invalidate_tag("t");
+                let seen = cache.peek("k");
+                assert!(
+                    seen.is_none_or(|(value, _)| *value == 3),
+                    "an old read after invalidate_tag returned"
+                );
+            })
+        };
+        for thread in loaders.into_iter().chain([invalidator]) {
+            thread.join().unwrap();
+        }
+        assert!(cache.peek("k").is_none_or(|(value, _)| *value == 3));
+    });
 }

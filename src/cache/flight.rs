@@ -1,58 +1,141 @@
-//! One load, many waiters: the load runs in its own task, so no caller's fate is another's.
+//! Loads on their way: one for each key, many waiters, and rest for keys whose loads keep failing.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::LoadError;
+use super::entry::{Tags, has};
 
 /// What every waiter of a flight holds.
 pub(super) type Landing<V, E> = watch::Receiver<Option<Result<Arc<V>, LoadError<E>>>>;
 pub(super) type Tower<V, E> = watch::Sender<Option<Result<Arc<V>, LoadError<E>>>>;
+
+/// Rest after a failed load of a key that is held: a second, doubling with each failure.
+const REST: Duration = Duration::from_secs(1);
+const REST_MOST: Duration = Duration::from_secs(30);
+/// Keys at rest; beyond it those whose rest is over are forgotten.
+const RESTING_MOST: usize = 1_024;
 
 /// A load on its way; its number tells it from a later one for the same key. It holds the sending end, so
 /// that the receivers are the waiters and nobody else.
 pub(super) struct Flight<V, E> {
     pub(super) id: u64,
     pub(super) tower: Arc<Tower<V, E>>,
+    tags: Tags,
 }
 
-impl<V, E> Flight<V, E> {
-    pub(super) fn new(id: u64) -> (Self, Landing<V, E>) {
-        let (tower, landing) = watch::channel(None);
-        (
-            Self {
-                id,
-                tower: Arc::new(tower),
-            },
-            landing,
-        )
+struct Rest {
+    until: Instant,
+    failures: u32,
+}
+
+/// All flights, under one lock. Storing, invalidating and joining all take it: that is what makes an
+/// invalidation final.
+pub(super) struct Sky<V, E> {
+    flights: HashMap<String, Flight<V, E>>,
+    resting: HashMap<String, Rest>,
+    next: u64,
+}
+
+impl<V, E> Sky<V, E> {
+    pub(super) fn new() -> Self {
+        Self {
+            flights: HashMap::new(),
+            resting: HashMap::new(),
+            next: 0,
+        }
     }
-}
 
-/// Ends a task when it is dropped.
-struct AbortOnDrop(tokio::task::AbortHandle);
+    /// The running load of `key`.
+    pub(super) fn join(&self, key: &str) -> Option<Landing<V, E>> {
+        self.flights.get(key).map(|f| f.tower.subscribe())
+    }
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+    /// A new flight. One that is already on its way loses the key: it lands for its waiters only.
+    pub(super) fn start(
+        &mut self,
+        key: &str,
+        tags: Tags,
+    ) -> (u64, Arc<Tower<V, E>>, Landing<V, E>) {
+        let (tower, landing) = watch::channel(None);
+        let tower = Arc::new(tower);
+        self.next += 1;
+        let flight = Flight {
+            id: self.next,
+            tower: Arc::clone(&tower),
+            tags,
+        };
+        self.flights.insert(key.to_owned(), flight);
+        (self.next, tower, landing)
+    }
+
+    /// Takes the flight off the board; `None` when the key was invalidated or loaded anew meanwhile.
+    pub(super) fn take(&mut self, key: &str, id: u64) -> Option<Tags> {
+        if self.flights.get(key).is_some_and(|f| f.id == id) {
+            self.flights.remove(key).map(|f| f.tags)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn forget(&mut self, key: &str) {
+        self.flights.remove(key);
+        self.resting.remove(key);
+    }
+
+    pub(super) fn forget_tag(&mut self, tag: &str) {
+        self.flights.retain(|_, f| !has(&f.tags, tag));
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        self.flights.clear();
+        self.resting.clear();
+    }
+
+    /// True while a key is left alone after a failed load.
+    pub(super) fn rests(&self, key: &str, now: Instant) -> bool {
+        self.resting.get(key).is_some_and(|r| now < r.until)
+    }
+
+    pub(super) fn failed(&mut self, key: &str, now: Instant) {
+        if self.resting.len() >= RESTING_MOST {
+            self.resting.retain(|_, r| now < r.until);
+        }
+        if self.resting.len() >= RESTING_MOST {
+            return; // the refresh limit of the upstream's own layers still holds
+        }
+        let rest = self.resting.entry(key.to_owned()).or_insert(Rest {
+            until: now,
+            failures: 0,
+        });
+        let wait = REST
+            .saturating_mul(1 << rest.failures.min(10))
+            .min(REST_MOST);
+        rest.failures += 1;
+        rest.until = now + wait;
+    }
+
+    pub(super) fn succeeded(&mut self, key: &str) {
+        if !self.resting.is_empty() {
+            self.resting.remove(key);
+        }
     }
 }
 
 /// Runs a load, containing panics and hangs.
-pub(super) async fn fly<V, E, F, Fut>(load: F, limit: Duration) -> Result<Arc<V>, LoadError<E>>
+pub(super) async fn fly<V, E, Fut>(load: Fut, limit: Duration) -> Result<Arc<V>, LoadError<E>>
 where
-    V: Send + Sync + 'static,
-    E: Send + Sync + 'static,
-    F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = Result<V, E>> + Send + 'static,
+    Fut: Future<Output = Result<V, E>>,
 {
-    let task = tokio::spawn(async move { load().await });
-    // Given up in whatever way, the load ends with this future.
-    let _guard = AbortOnDrop(task.abort_handle());
-    match tokio::time::timeout(limit, task).await {
+    // What a panic leaves half done is the loader's own; the cache is touched by nothing in here.
+    let contained = AssertUnwindSafe(load).catch_unwind();
+    match tokio::time::timeout(limit, contained).await {
         Ok(Ok(Ok(value))) => Ok(Arc::new(value)),
         Ok(Ok(Err(error))) => Err(LoadError::Failed(Arc::new(error))),
         Ok(Err(_)) => Err(LoadError::Panicked),

@@ -4,143 +4,40 @@
 //! invalidation, or know no staleness. Here a load runs in a task of its own, so a cancelled caller
 //! harms nobody; storing and invalidating take the same lock and compare the flight's number, so a
 //! load that was superseded is handed to those who waited for it and never stored; a value past its
-//! TTL is served, marked, while one refresh runs; past its stale time it is gone. Storage and eviction
-//! are quick_cache's.
+//! TTL is served, marked, while one load runs; past its stale time only where that load fails; and
+//! then it is gone. Storage and eviction are quick_cache's.
 
+mod entry;
 mod flight;
+mod types;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use quick_cache::Weighter;
-use serde::{Deserialize, Serialize};
-
+pub use self::types::{CacheSettings, CacheStats, LoadError, Loading, Source};
 use crate::resilience::clock::{Clock, lock};
-use flight::{Flight, Landing, Tower};
+use entry::{ByWeight, Entry, Evictions, Found, Held, Lives, Tags, has, tags};
+use flight::{Landing, Sky, Tower};
 
-/// How long values live and how much room they may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct CacheSettings {
-    /// Fresh for this long, milliseconds. Zero switches the cache off.
-    pub ttl_ms: u64,
-    /// Served stale (marked, while a refresh runs or fails) for this much longer, milliseconds.
-    pub stale_ms: u64,
-    /// Room for values, bytes.
-    pub max_bytes: u64,
-}
-
-impl Default for CacheSettings {
-    fn default() -> Self {
-        Self {
-            ttl_ms: 300_000,
-            stale_ms: 3_600_000,
-            max_bytes: 16 << 20,
-        }
-    }
-}
-
-/// A cache's section of the snapshot. Counters run since start:
-/// `gets = hits + stale_served + waits_shared + misses`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CacheStats {
-    /// The cache's name.
-    pub name: String,
-    /// Values held.
-    pub entries: u64,
-    /// Bytes held, by the cache's own weights.
-    pub bytes: u64,
-    /// Room in bytes.
-    pub max_bytes: u64,
-    /// Settings: fresh for this long, milliseconds.
-    pub ttl_ms: u64,
-    /// When the youngest value was loaded, wall time in milliseconds (an age would change every second).
-    pub loaded_ms: Option<i64>,
-    /// True when the youngest value is still fresh.
-    pub valid: bool,
-    /// Answered fresh from the cache.
-    pub hits: u64,
-    /// Started a load.
-    pub misses: u64,
-    /// Joined a load that was already running (stampedes prevented).
-    pub stampede_prevented: u64,
-    /// Answered with a marked stale value.
-    pub stale_served: u64,
-    /// Loads finished well.
-    pub loads: u64,
-    /// Loads that failed, panicked or timed out.
-    pub errors: u64,
-    /// Loads running now.
-    pub in_flight: u64,
-    /// How long the last good load took, milliseconds.
-    pub last_load_ms: Option<u64>,
-    /// What the last failed load said.
-    pub last_error: Option<String>,
-}
-
-impl CacheStats {
-    /// Share of gets answered without a load of their own, 0 to 1; `None` before the first get.
-    pub fn hit_rate(&self) -> Option<f64> {
-        let served = self.hits + self.stale_served + self.stampede_prevented;
-        let gets = served + self.misses;
-        (gets > 0).then(|| served as f64 / gets as f64)
-    }
-}
-
-/// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// Fresh from the cache, this old.
-    Hit(Duration),
-    /// Past its TTL, this old; a refresh is running or failed recently.
-    Stale(Duration),
-    /// Loaded by another caller's flight.
-    Shared,
-    /// Loaded for this caller.
-    Loaded,
-}
-
-/// Why a load gave no value.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError<E> {
-    /// The loader's own error, shared by all who waited.
-    #[error("{0}")]
-    Failed(Arc<E>),
-    /// The loader panicked; the cache is unharmed.
-    #[error("the load panicked")]
-    Panicked,
-    /// The loader took longer than its limit.
-    #[error("the load took longer than {0:?}")]
-    TimedOut(Duration),
-}
-
-impl<E> Clone for LoadError<E> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Failed(e) => Self::Failed(Arc::clone(e)),
-            Self::Panicked => Self::Panicked,
-            Self::TimedOut(d) => Self::TimedOut(*d),
-        }
-    }
-}
-
-struct Entry<V> {
-    value: Arc<V>,
-    at: Instant,
-    weight: u64,
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl<V> Weighter<String, Arc<Entry<V>>> for ByWeight {
-    fn weight(&self, key: &String, entry: &Arc<Entry<V>>) -> u64 {
-        key.len() as u64 + entry.weight.max(1)
-    }
+/// What a cache is made from.
+pub struct Spec<V, E> {
+    /// Its name.
+    pub name: &'static str,
+    /// How long values live and how much room they may take.
+    pub settings: CacheSettings,
+    /// A load that takes longer is given up.
+    pub load_timeout: Duration,
+    /// A value's bytes.
+    pub weigh: fn(&V) -> u64,
+    /// A load ends when the last of its waiters has left: for loads that cost something, where nobody
+    /// wants an answer that nobody waits for.
+    pub abandons: bool,
+    /// False for a value that is handed to those who wait for it and not kept.
+    pub keeps: fn(&V) -> bool,
+    /// True for an error that says "there is no such thing", which is an answer too and may be kept.
+    pub is_negative: fn(&E) -> bool,
 }
 
 #[derive(Default)]
@@ -149,9 +46,17 @@ struct Counters {
     misses: AtomicU64,
     shared: AtomicU64,
     stale: AtomicU64,
+    on_error: AtomicU64,
+    negative: AtomicU64,
+    refreshes: AtomicU64,
     loads: AtomicU64,
     errors: AtomicU64,
+    abandoned: AtomicU64,
     last_load_ms: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
 }
 
 #[derive(Default)]
@@ -159,78 +64,70 @@ struct Last {
     loaded_at: Option<Instant>,
     loaded_ms: Option<i64>,
     error: Option<String>,
-    failed_at: Option<Instant>,
 }
+
+type Store<V, E> = quick_cache::sync::Cache<
+    String,
+    Entry<V, E>,
+    ByWeight,
+    quick_cache::DefaultHashBuilder,
+    Evictions,
+>;
 
 /// A cache of `V` by string keys; `E` is its loaders' error.
 pub struct Cache<V, E> {
-    name: String,
+    spec: Spec<V, E>,
     clock: Arc<dyn Clock>,
-    weigh: fn(&V) -> u64,
-    load_timeout: Duration,
-    settings: Mutex<CacheSettings>,
-    store: quick_cache::sync::Cache<String, Arc<Entry<V>>, ByWeight>,
-    flights: Mutex<HashMap<String, Flight<V, E>>>,
-    next_flight: AtomicU64,
+    lives: Lives,
+    store: Store<V, E>,
+    evictions: Evictions,
+    sky: Mutex<Sky<V, E>>,
     protected: AtomicBool,
-    abandons: bool,
+    /// Loads running, those that lost their key too.
+    running: AtomicU64,
     counters: Counters,
     last: Mutex<Last>,
 }
 
-/// After a failed refresh, a stale key is not tried again for this long.
-const REFRESH_BACKOFF: Duration = Duration::from_secs(1);
+/// How a get goes on after it has looked.
+enum Way<V, E> {
+    /// Wait for this landing; true: it is this caller's own flight.
+    Wait(Landing<V, E>, bool),
+    /// A failed load was too short a while ago.
+    Rests,
+}
 
 impl<V, E> Cache<V, E>
 where
     V: Send + Sync + 'static,
     E: std::fmt::Display + Send + Sync + 'static,
 {
-    /// An empty cache. `weigh` gives a value's bytes; a load longer than `load_timeout` is given up.
-    pub fn new(
-        name: &str,
-        settings: CacheSettings,
-        load_timeout: Duration,
-        clock: Arc<dyn Clock>,
-        weigh: fn(&V) -> u64,
-    ) -> Arc<Self> {
+    /// An empty cache.
+    pub fn new(spec: Spec<V, E>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let evictions = Evictions::default();
+        let lives = Lives::default();
+        lives.set(&spec.settings);
         Arc::new(Self {
-            name: name.to_owned(),
-            clock,
-            weigh,
-            load_timeout,
-            settings: Mutex::new(settings),
-            store: quick_cache::sync::Cache::with_weighter(
+            store: Store::with(
                 1_024,
-                settings.max_bytes.max(1),
+                spec.settings.max_bytes.max(1),
                 ByWeight,
+                quick_cache::DefaultHashBuilder::default(),
+                evictions.clone(),
             ),
-            flights: Mutex::new(HashMap::new()),
-            next_flight: AtomicU64::new(0),
+            evictions,
+            lives,
+            spec,
+            clock,
+            sky: Mutex::new(Sky::new()),
             protected: AtomicBool::new(true),
-            abandons: false,
+            running: AtomicU64::new(0),
             counters: Counters::default(),
             last: Mutex::new(Last::default()),
         })
     }
 
-    /// As [`Cache::new`], but a load ends when the last of its waiters has left: for loads that cost
-    /// something, where nobody wants an answer that nobody waits for.
-    pub fn abandoning(
-        name: &str,
-        settings: CacheSettings,
-        load_timeout: Duration,
-        clock: Arc<dyn Clock>,
-        weigh: fn(&V) -> u64,
-    ) -> Arc<Self> {
-        let mut cache = Self::new(name, settings, load_timeout, clock, weigh);
-        if let Some(cache) = Arc::get_mut(&mut cache) {
-            cache.abandons = true;
-        }
-        cache
-    }
-
-    /// The value of `key`: fresh, stale while a refresh runs, or loaded. Must run inside tokio.
+    /// The value of `key`: fresh, stale while a load runs, or loaded. Must run inside tokio.
     ///
     /// # Errors
     /// When nothing is held and the load fails, panics or takes too long.
@@ -240,69 +137,128 @@ where
         load: F,
     ) -> Result<(Arc<V>, Source), LoadError<E>>
     where
-        F: FnOnce() -> Fut + Send + 'static,
+        F: FnOnce(Loading) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some((value, source)) = self.peek(key) {
-            match source {
-                Source::Stale(_) => {
-                    self.counters.stale.fetch_add(1, Relaxed);
-                    self.refresh(key, load);
-                }
-                _ => {
-                    self.counters.hits.fetch_add(1, Relaxed);
-                }
-            }
-            return Ok((value, source));
-        }
-        let (landing, started) = self.join_or_start(key, false, load);
-        let counter = if started {
-            &self.counters.misses
-        } else {
-            &self.counters.shared
-        };
-        counter.fetch_add(1, Relaxed);
-        let source = if started {
-            Source::Loaded
-        } else {
-            Source::Shared
-        };
-        flight::wait(landing).await.map(|value| (value, source))
+        self.get_tagged(key, &[], load).await
     }
 
-    /// The value of `key` if it is held, fresh or stale, without counting or loading.
-    pub fn peek(&self, key: &str) -> Option<(Arc<V>, Source)> {
-        let entry = self.store.get(key)?;
-        let settings = *lock(&self.settings);
-        let age = self.clock.now().saturating_duration_since(entry.at);
-        let ttl = Duration::from_millis(settings.ttl_ms);
-        if age < ttl {
-            return Some((Arc::clone(&entry.value), Source::Hit(age)));
+    /// As [`Cache::get`]; what is loaded can also be forgotten by any of its `names`.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub async fn get_tagged<F, Fut>(
+        self: &Arc<Self>,
+        key: &str,
+        names: &[&str],
+        load: F,
+    ) -> Result<(Arc<V>, Source), LoadError<E>>
+    where
+        F: FnOnce(Loading) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let old = match self.look(key) {
+            Found::Fresh(value, age) => {
+                count(&self.counters.hits);
+                return Ok((value, Source::Hit(age)));
+            }
+            Found::Stale(value, age) => {
+                count(&self.counters.stale);
+                self.depart(key, names, true, true, load);
+                return Ok((value, Source::Stale(age)));
+            }
+            Found::Nothing(error) => {
+                count(&self.counters.negative);
+                return Err(LoadError::Failed(error));
+            }
+            Found::InNeed(value, age) => Some((value, age)),
+            Found::Gone => None,
+        };
+        match self.depart(key, names, false, old.is_some(), load) {
+            Way::Wait(landing, own) => {
+                let (counter, source) = if own {
+                    (&self.counters.misses, Source::Loaded)
+                } else {
+                    (&self.counters.shared, Source::Shared)
+                };
+                count(counter);
+                match (flight::wait(landing).await, old) {
+                    (Ok(value), _) => Ok((value, source)),
+                    (Err(_), Some((value, age))) if !self.is_nothing(key) => {
+                        count(&self.counters.on_error);
+                        Ok((value, Source::StaleOnError(age)))
+                    }
+                    (Err(error), _) => Err(error),
+                }
+            }
+            Way::Rests => {
+                count(&self.counters.stale);
+                old.map(|(value, age)| (value, Source::Stale(age)))
+                    .ok_or(LoadError::Panicked) // only what is held rests
+            }
         }
-        let usable = settings.ttl_ms > 0 && age < ttl + Duration::from_millis(settings.stale_ms);
-        usable.then(|| (Arc::clone(&entry.value), Source::Stale(age)))
+    }
+
+    /// The value of `key` if it is held and may be served at once, without counting or loading.
+    pub fn peek(&self, key: &str) -> Option<(Arc<V>, Source)> {
+        match self.look(key) {
+            Found::Fresh(value, age) => Some((value, Source::Hit(age))),
+            Found::Stale(value, age) => Some((value, Source::Stale(age))),
+            Found::InNeed(..) | Found::Nothing(_) | Found::Gone => None,
+        }
+    }
+
+    fn look(&self, key: &str) -> Found<V, E> {
+        match self.store.get(key) {
+            Some(entry) => self.lives.judge(entry, self.clock.now()),
+            None => Found::Gone,
+        }
+    }
+
+    /// The loader's latest word is that there is no such thing.
+    fn is_nothing(&self, key: &str) -> bool {
+        matches!(self.store.get(key), Some(entry) if matches!(entry.held, Held::Nothing(_)))
     }
 
     /// Forgets one key. A load in flight will not bring the old value back.
     pub fn invalidate(&self, key: &str) {
-        let mut flights = lock(&self.flights);
-        flights.remove(key);
+        let mut sky = lock(&self.sky);
+        sky.forget(key);
         self.store.remove(key);
+    }
+
+    /// Forgets every value that was loaded under `tag`, those on their way too; returns how many were held.
+    pub fn invalidate_tag(&self, tag: &str) -> u64 {
+        let mut sky = lock(&self.sky);
+        sky.forget_tag(tag);
+        let forgotten = AtomicU64::new(0);
+        self.store.retain(|_, entry| {
+            let gone = has(&entry.tags, tag);
+            forgotten.fetch_add(u64::from(gone), Relaxed);
+            !gone
+        });
+        forgotten.into_inner()
     }
 
     /// Forgets everything; returns how many values were held.
     pub fn clear(&self) -> u64 {
-        let mut flights = lock(&self.flights);
-        flights.clear();
-        let held = self.store.len() as u64;
-        self.store.clear();
+        let held = {
+            let mut sky = lock(&self.sky);
+            sky.forget_all();
+            let held = self.store.len() as u64;
+            self.store.clear();
+            held
+        };
         *lock(&self.last) = Last::default();
         held
     }
 
-    /// Changes TTL and stale time while running (room is fixed at start).
+    /// Changes lives and room while running; what is held is judged anew.
     pub fn reconfigure(&self, settings: CacheSettings) {
-        *lock(&self.settings) = settings;
+        self.lives.set(&settings);
+        if self.store.capacity() != settings.max_bytes.max(1) {
+            self.store.set_capacity(settings.max_bytes.max(1));
+        }
     }
 
     /// Switches stampede protection: off, every caller loads for itself.
@@ -312,78 +268,80 @@ where
 
     /// Its section of the snapshot.
     pub fn stats(&self) -> CacheStats {
-        let settings = *lock(&self.settings);
-        // Never both locks at once: a landing takes them in the other order.
-        let in_flight = lock(&self.flights).len() as u64;
         let last = lock(&self.last);
         let age = last
             .loaded_at
             .map(|at| self.clock.now().saturating_duration_since(at));
-        let loads = self.counters.loads.load(Relaxed);
+        let ttl = self.lives.ttl();
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        let counters = &self.counters;
         CacheStats {
-            name: self.name.clone(),
+            name: self.spec.name.to_owned(),
             entries: self.store.len() as u64,
             bytes: self.store.weight(),
             max_bytes: self.store.capacity(),
-            ttl_ms: settings.ttl_ms,
+            ttl_ms: ttl.as_millis() as u64,
             loaded_ms: last.loaded_ms,
-            valid: age.is_some_and(|a| a < Duration::from_millis(settings.ttl_ms)),
-            hits: self.counters.hits.load(Relaxed),
-            misses: self.counters.misses.load(Relaxed),
-            stampede_prevented: self.counters.shared.load(Relaxed),
-            stale_served: self.counters.stale.load(Relaxed),
-            loads,
-            errors: self.counters.errors.load(Relaxed),
-            in_flight,
-            last_load_ms: (loads > 0).then(|| self.counters.last_load_ms.load(Relaxed)),
+            valid: age.is_some_and(|a| a < ttl),
+            hits: of(&counters.hits),
+            misses: of(&counters.misses),
+            stampede_prevented: of(&counters.shared),
+            stale_served: of(&counters.stale),
+            stale_on_error: of(&counters.on_error),
+            negative_hits: of(&counters.negative),
+            refreshes: of(&counters.refreshes),
+            loads: of(&counters.loads),
+            errors: of(&counters.errors),
+            abandoned: of(&counters.abandoned),
+            evictions: of(&self.evictions.0),
+            in_flight: of(&self.running),
+            last_load_ms: (of(&counters.loads) > 0).then(|| of(&counters.last_load_ms)),
             last_error: last.error.clone(),
         }
     }
 
-    fn refresh<F, Fut>(self: &Arc<Self>, key: &str, load: F)
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-    {
-        let failed_at = lock(&self.last).failed_at;
-        if failed_at
-            .is_some_and(|at| self.clock.now().saturating_duration_since(at) < REFRESH_BACKOFF)
-        {
-            return;
-        }
-        drop(self.join_or_start(key, true, load));
-    }
-
-    fn join_or_start<F, Fut>(
+    /// Joins the flight of `key` or starts one, unless the key is held and rests after a failure.
+    fn depart<F, Fut>(
         self: &Arc<Self>,
         key: &str,
+        names: &[&str],
         background: bool,
+        stale_at_hand: bool,
         load: F,
-    ) -> (Landing<V, E>, bool)
+    ) -> Way<V, E>
     where
-        F: FnOnce() -> Fut + Send + 'static,
+        F: FnOnce(Loading) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let mut flights = lock(&self.flights);
-        if self.protected.load(Relaxed)
-            && let Some(flight) = flights.get(key)
-        {
-            return (flight.tower.subscribe(), false);
+        let (id, tower, landing) = {
+            let mut sky = lock(&self.sky);
+            if self.protected.load(Relaxed)
+                && let Some(landing) = sky.join(key)
+            {
+                return Way::Wait(landing, false);
+            }
+            if stale_at_hand && sky.rests(key, self.clock.now()) {
+                return Way::Rests;
+            }
+            sky.start(key, tags(names))
+        };
+        count(&self.running);
+        if background {
+            count(&self.counters.refreshes);
         }
-        let id = self.next_flight.fetch_add(1, Relaxed);
-        let (flight, landing) = Flight::new(id);
-        let tower = Arc::clone(&flight.tower);
-        flights.insert(key.to_owned(), flight);
-        drop(flights);
         let (cache, key) = (Arc::clone(self), key.to_owned());
         tokio::spawn(async move {
             let began = cache.clock.now();
-            let flying = flight::fly(load, cache.load_timeout);
+            let loading = Loading {
+                stale_at_hand,
+                background,
+            };
+            let flying = flight::fly(async move { load(loading).await }, cache.spec.load_timeout);
             tokio::pin!(flying);
             let result = loop {
                 tokio::select! {
                     result = &mut flying => break result,
-                    () = tower.closed(), if cache.abandons && !background => {
+                    () = tower.closed(), if cache.spec.abandons && !background => {
                         if cache.give_up(&key, id, &tower) {
                             return; // dropping the load ends it
                         }
@@ -394,58 +352,99 @@ where
             // Nobody may be left to hear it; the value is stored all the same.
             tower.send_replace(Some(result));
         });
-        (landing, true)
+        Way::Wait(landing, true)
     }
 
     /// The last waiter left: forgets the flight, unless somebody has joined in the meantime.
     fn give_up(&self, key: &str, id: u64, tower: &Tower<V, E>) -> bool {
-        let mut flights = lock(&self.flights);
+        let mut sky = lock(&self.sky);
         if tower.receiver_count() > 0 {
             return false;
         }
-        if flights.get(key).is_some_and(|f| f.id == id) {
-            flights.remove(key);
-        }
+        sky.take(key, id);
+        count(&self.counters.abandoned);
+        self.running.fetch_sub(1, Relaxed);
         true
     }
 
     /// Stores a flight's value, unless the key was invalidated or reloaded since it started.
     fn land(&self, key: &str, id: u64, began: Instant, result: &Result<Arc<V>, LoadError<E>>) {
         let now = self.clock.now();
-        let mut flights = lock(&self.flights);
-        let current = flights.get(key).is_some_and(|f| f.id == id);
-        if current {
-            flights.remove(key);
-        }
+        let stored = {
+            let mut sky = lock(&self.sky);
+            let current = sky.take(key, id);
+            match (current, result) {
+                (Some(_), Ok(value)) if !(self.spec.keeps)(value) => false,
+                (Some(tags), Ok(value)) => {
+                    sky.succeeded(key);
+                    self.keep(key, Held::Good(Arc::clone(value)), tags, now);
+                    true
+                }
+                (Some(tags), Err(LoadError::Failed(error)))
+                    if self.lives.keeps_nothing() && (self.spec.is_negative)(error) =>
+                {
+                    sky.succeeded(key);
+                    self.keep(key, Held::Nothing(Arc::clone(error)), tags, now);
+                    false
+                }
+                (Some(_), Err(_)) => {
+                    if self.store.contains_key(key) {
+                        sky.failed(key, now);
+                    }
+                    false
+                }
+                (None, _) => false,
+            }
+        };
+        self.note(result, stored, began, now);
+    }
+
+    fn keep(&self, key: &str, held: Held<V, E>, tags: Tags, now: Instant) {
+        #[cfg(test)]
+        crate::resilience::interleave::point();
+        let entry = Entry {
+            weight: match &held {
+                Held::Good(value) => (self.spec.weigh)(value),
+                Held::Nothing(_) => 64,
+            },
+            held,
+            at: now,
+            share: self.lives.share(),
+            tags,
+        };
+        self.store.insert(key.to_owned(), entry);
+    }
+
+    fn note(
+        &self,
+        result: &Result<Arc<V>, LoadError<E>>,
+        stored: bool,
+        began: Instant,
+        now: Instant,
+    ) {
+        self.running.fetch_sub(1, Relaxed);
         let mut last = lock(&self.last);
         match result {
-            Ok(value) => {
-                self.counters.loads.fetch_add(1, Relaxed);
-                self.counters
-                    .last_load_ms
-                    .store((now - began).as_millis() as u64, Relaxed);
+            Ok(_) => {
+                count(&self.counters.loads);
+                let took = now.saturating_duration_since(began).as_millis() as u64;
+                self.counters.last_load_ms.store(took, Relaxed);
                 last.error = None;
-                last.failed_at = None;
-                if current {
+                if stored {
                     last.loaded_at = Some(now);
                     last.loaded_ms = Some(self.clock.wall_ms());
-                    let entry = Entry {
-                        weight: (self.weigh)(value),
-                        value: Arc::clone(value),
-                        at: now,
-                    };
-                    self.store.insert(key.to_owned(), Arc::new(entry));
                 }
             }
             Err(error) => {
-                self.counters.errors.fetch_add(1, Relaxed);
+                count(&self.counters.errors);
                 last.error = Some(crate::text::clean_line(&error.to_string(), 200));
-                last.failed_at = Some(now);
             }
         }
     }
 }
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 #[path = "cache_tests.rs"]
 mod tests;

@@ -51,6 +51,14 @@ pub enum Action {
     ResetBreaker,
     /// Isolate a breaker.
     IsolateBreaker,
+    /// Close a breaker.
+    CloseBreaker,
+    /// Change a pool's size.
+    ResizePool,
+    /// Switch a layer or a feature on or off.
+    SwitchFlag,
+    /// Change what is logged.
+    LogLevel,
     /// Hold the picture still.
     Freeze,
     /// Read the workspace again.
@@ -184,6 +192,10 @@ pub const ACTIONS: &[Row] = &[
     row(Action::ClearCache, "clear-cache", "clear a cache", "c", Danger::Confirm, Scope::Everywhere),
     row(Action::ResetBreaker, "reset-breaker", "reset a breaker", "b", Danger::Confirm, Scope::Everywhere),
     row(Action::IsolateBreaker, "isolate-breaker", "isolate the selected provider", "i", Danger::Confirm, Scope::Resilience),
+    row(Action::CloseBreaker, "close-breaker", "close the selected breaker", "B", Danger::Confirm, Scope::Resilience),
+    row(Action::ResizePool, "resize-pool", "resize a pool", "p", Danger::Confirm, Scope::Everywhere),
+    row(Action::SwitchFlag, "switch", "switch a layer on or off", "F", Danger::Confirm, Scope::Everywhere),
+    row(Action::LogLevel, "log-level", "change what is logged", "L", Danger::Changes, Scope::Everywhere),
     row(Action::Filter, "filter", "filter the list", "/", Danger::None, Scope::Everywhere),
     row(Action::Freeze, "freeze", "hold the picture still", "space", Danger::None, Scope::Everywhere),
     row(Action::Palette, "commands", "all commands", ":", Danger::None, Scope::Everywhere),

@@ -56,6 +56,14 @@ pub fn clock(wall_ms: i64) -> String {
         .to_string()
 }
 
+/// Wall time to the second.
+pub fn clock_seconds(wall_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::system())
+        .strftime("%H:%M:%S")
+        .to_string()
+}
+
 /// The end of an id: `…k3f9qa`.
 pub fn short_id(id: &str) -> &str {
     id.rsplit('_').next().unwrap_or(id)

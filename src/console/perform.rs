@@ -91,6 +91,10 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::ClearCache => clear_cache(state),
         Action::ResetBreaker => reset_breaker(state),
         Action::IsolateBreaker => isolate_breaker(state),
+        Action::CloseBreaker => close_breaker(state),
+        Action::ResizePool => resize_pool(state),
+        Action::SwitchFlag => switch_flag(state),
+        Action::LogLevel => log_level(state),
         Action::Freeze => {
             state.frozen = match state.frozen.take() {
                 Some(_) => None,
@@ -345,6 +349,95 @@ pub(super) fn reset_breaker(state: &mut State) {
     let body = "Calls pass again at once. If the provider is still down, the breaker opens again."
         .to_owned();
     ask(state, "Reset a breaker", body, items, selected);
+}
+
+fn close_breaker(state: &mut State) {
+    let Some(b) = state.live.breakers.get(state.selection()) else {
+        return;
+    };
+    let item = (
+        format!("close {}", b.name),
+        Command::CloseBreaker {
+            breaker: b.name.clone(),
+        },
+    );
+    let body = format!(
+        "Calls pass again, and nothing is forgotten: {} failures in a row still count, the next one may open it again, for longer.",
+        b.failures_in_row
+    );
+    ask(state, "Close a breaker", body, vec![item], 0);
+}
+
+/// Sizes around the present one, so that no number has to be typed.
+fn resize_pool(state: &mut State) {
+    let pools = &state.live.pools;
+    let chosen = match state.screen {
+        Screen::Resilience => state.selection().saturating_sub(state.live.breakers.len()),
+        _ => 0,
+    };
+    let Some(pool) = pools.get(chosen) else {
+        return;
+    };
+    let now = pool.limit;
+    let mut sizes = vec![1, now / 2, now.saturating_sub(1), now + 1, now * 2, now * 4];
+    sizes.retain(|s| *s > 0 && *s != now);
+    sizes.sort_unstable();
+    sizes.dedup();
+    let selected = sizes.iter().position(|s| *s > now).unwrap_or(0);
+    let items = sizes
+        .into_iter()
+        .map(|limit| {
+            let debt = pool.in_use.saturating_sub(limit);
+            let note = match (limit > now, debt) {
+                (true, _) => format!("{} waiting", pool.queued.min(limit - now)),
+                (false, 0) => "at once".to_owned(),
+                (false, debt) => format!("as {debt} calls return"),
+            };
+            let pool = pool.name.clone();
+            let label = format!("{pool}: {now} to {limit} calls at once ({note})");
+            (label, Command::ResizePool { pool, limit })
+        })
+        .collect();
+    let body = format!(
+        "{} of {now} in use, {} waiting. A reload of the settings brings the set size back.",
+        pool.in_use, pool.queued
+    );
+    ask(state, "Resize a pool", body, items, selected);
+}
+
+/// Every switch with what it is now, and what it would become.
+fn switch_flag(state: &mut State) {
+    let flags = serde_json::to_value(state.live.flags).unwrap_or_default();
+    let items = flags
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(flag, on)| {
+            let on = on.as_bool()?;
+            let word = |on: bool| if on { "on" } else { "off" };
+            let label = format!("{flag}: {} to {}", word(on), word(!on));
+            let flag = flag.clone();
+            Some((label, Command::SetFlag { flag, on: !on }))
+        })
+        .collect();
+    let body = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew."
+        .to_owned();
+    ask(state, "Switch a layer", body, items, 0);
+}
+
+fn log_level(state: &mut State) {
+    let items = ["error", "warn", "info", "debug", "trace"]
+        .map(|level| {
+            (
+                level.to_owned(),
+                Command::SetLogLevel {
+                    level: level.into(),
+                },
+            )
+        })
+        .to_vec();
+    let body = "From now on, until the engine starts anew.".to_owned();
+    ask(state, "What is logged", body, items, 2);
 }
 
 pub(super) fn isolate_breaker(state: &mut State) {

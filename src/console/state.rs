@@ -296,7 +296,7 @@ impl State {
     pub fn rows(&self) -> usize {
         match self.screen {
             Screen::Overview | Screen::Runs => self.runs().len(),
-            Screen::Resilience => self.snapshot().breakers.len(),
+            Screen::Resilience => self.snapshot().breakers.len() + self.snapshot().pools.len(),
             Screen::Caches => self.snapshot().caches.len(),
             Screen::Agents => self.agents_shown().len() + self.problems.len(),
             Screen::Logs => self.logs_shown().len(),

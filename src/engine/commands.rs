@@ -8,6 +8,7 @@ use super::handle::Handle;
 use super::intake;
 use super::reload::reload;
 use super::types::command::{Command, Refused, Reply};
+use crate::model::provider::Live;
 use crate::text::clean_line;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ impl Handle {
         if core.stopping.is_cancelled() {
             return Err(Refused::Stopping);
         }
+        let now = core.clock.now();
         let done = |what: String| Ok(Reply::Done { what });
         match command {
             Command::Trigger(trigger) => intake::take_in(core, trigger, actor, correlation).await,
@@ -47,33 +49,28 @@ impl Handle {
                 .clear_cache(cache.as_deref())
                 .map(|what| Reply::Done { what }),
             Command::ResetBreaker { breaker } => {
-                let mut reset = Vec::new();
-                core.models.for_each(|name, live| {
-                    if breaker.as_deref().is_none_or(|b| b == name) {
-                        live.guards.breaker.reset(&format!("reset by {actor}"));
-                        reset.push(name.to_owned());
-                    }
-                });
-                core.dirty.notify_one();
-                match breaker {
-                    Some(name) if reset.is_empty() => Err(Refused::not_found("breaker", &name)),
-                    _ => done(format!("reset: {}", reset.join(", "))),
-                }
+                let reset = core.breakers(breaker.as_deref(), |live| {
+                    live.guards.breaker.reset(&format!("reset by {actor}"), now);
+                })?;
+                done(format!("reset: {}", reset.join(", ")))
+            }
+            Command::CloseBreaker { breaker } => {
+                core.breakers(Some(&breaker), |live| {
+                    live.guards
+                        .breaker
+                        .close(&format!("closed by {actor}"), now);
+                })?;
+                done(format!(
+                    "{breaker} is closed; the next failure may open it again"
+                ))
             }
             Command::IsolateBreaker { breaker } => {
-                let mut found = false;
-                core.models.for_each(|name, live| {
-                    if name == breaker {
-                        live.guards.breaker.isolate(&format!("isolated by {actor}"));
-                        found = true;
-                    }
-                });
-                core.dirty.notify_one();
-                if found {
-                    done(format!("{breaker} is isolated until it is reset"))
-                } else {
-                    Err(Refused::not_found("breaker", &breaker))
-                }
+                core.breakers(Some(&breaker), |live| {
+                    live.guards
+                        .breaker
+                        .isolate(&format!("isolated by {actor}"), now);
+                })?;
+                done(format!("{breaker} is isolated until it is reset"))
             }
             Command::ResizePool { pool, limit } => {
                 if limit == 0 {
@@ -81,7 +78,7 @@ impl Handle {
                 }
                 let mut found = false;
                 core.models.for_each(|_, live| {
-                    if live.guards.pool.name() == pool {
+                    if **live.guards.pool.name() == *pool {
                         live.guards
                             .pool
                             .resize(crate::resilience::bulkhead::PoolSettings {
@@ -122,10 +119,28 @@ impl Handle {
 }
 
 impl Core {
+    /// Does something to one provider's breaker, or to all; the names of those it was done to.
+    fn breakers(&self, name: Option<&str>, act: impl Fn(&Live)) -> Result<Vec<String>, Refused> {
+        let mut done = Vec::new();
+        self.models.for_each(|provider, live| {
+            if name.is_none_or(|n| n == provider) {
+                act(live);
+                done.push(provider.to_owned());
+            }
+        });
+        self.dirty.notify_one();
+        match name {
+            Some(name) if done.is_empty() => Err(Refused::not_found("breaker", name)),
+            _ => Ok(done),
+        }
+    }
+
     pub(super) fn apply_flags(&self) {
         let flags = self.settings.load().flags;
-        self.models
-            .for_each(|_, live| live.guards.breaker.set_enabled(flags.circuit_breaker));
+        let now = self.clock.now();
+        self.models.for_each(|_, live| {
+            live.guards.breaker.set_enabled(flags.circuit_breaker, now);
+        });
         self.models
             .set_cache_protected(flags.cache_stampede_protection);
         self.agents_cache
@@ -142,6 +157,9 @@ impl Core {
             "asyncFileIo" => settings.flags.async_file_io = on,
             "circuitBreaker" => settings.flags.circuit_breaker = on,
             "cacheStampedeProtection" => settings.flags.cache_stampede_protection = on,
+            "rateLimiter" => settings.flags.rate_limiter = on,
+            "bulkhead" => settings.flags.bulkhead = on,
+            "retry" => settings.flags.retry = on,
             other => return Err(Refused::not_found("flag", other)),
         }
         self.settings.store(Arc::new(settings));

@@ -22,7 +22,7 @@ use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
 use super::{picture, reload, resume, views};
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
 use crate::model::provider::{Surroundings, known_secrets};
@@ -40,6 +40,8 @@ use crate::telemetry::rate::Rate;
 use crate::telemetry::resources::Resources;
 use crate::text::clean_line;
 use crate::workspace::Workspace;
+use crate::workspace::knowledge::Knowledge;
+use crate::workspace::registry::Registry;
 use crate::workspace::trust::TrustStore;
 
 /// Why an engine cannot start.
@@ -93,6 +95,19 @@ pub struct Handle {
 
 /// Longest time to load a workspace's files.
 const LOAD: Duration = Duration::from_secs(10);
+
+/// A cache of what is read from the workspace's files.
+fn files<V>(name: &'static str, settings: CacheSettings, weigh: fn(&V) -> u64) -> Spec<V, String> {
+    Spec {
+        name,
+        settings,
+        load_timeout: LOAD,
+        weigh,
+        abandons: false,
+        keeps: |_| true,
+        is_negative: |_| false,
+    }
+}
 
 impl Handle {
     /// Starts an engine. Must run inside tokio.
@@ -171,22 +186,23 @@ impl Handle {
         let core = Arc::new(Core {
             slots: Arc::new(Semaphore::new(settings.engine.max_concurrent_runs as usize)),
             agents_cache: Cache::new(
-                "agents",
-                cache.agents,
-                LOAD,
+                files("agents", cache.agents, |w: &Workspace| {
+                    4_096 * w.agents.len() as u64
+                }),
                 Arc::clone(&clock),
-                |w: &Workspace| 4_096 * w.agents.len() as u64,
             ),
             knowledge_cache: Cache::new(
-                "knowledge",
-                cache.knowledge,
-                LOAD,
+                files("knowledge", cache.knowledge, |k: &Knowledge| {
+                    k.documents.iter().map(|d| d.text.raw().len() as u64).sum()
+                }),
                 Arc::clone(&clock),
-                |k| k.documents.iter().map(|d| d.text.raw().len() as u64).sum(),
             ),
-            registry_cache: Cache::new("registry", cache.registry, LOAD, Arc::clone(&clock), |r| {
-                1_024 * r.as_ref().map_or(1, |r| r.agents.len() as u64)
-            }),
+            registry_cache: Cache::new(
+                files("registry", cache.registry, |r: &Option<Registry>| {
+                    1_024 * r.as_ref().map_or(1, |r| r.agents.len() as u64)
+                }),
+                Arc::clone(&clock),
+            ),
             settings: ArcSwap::from_pointee(settings),
             env,
             mode,

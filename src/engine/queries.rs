@@ -5,6 +5,7 @@ use super::handle::Handle;
 use super::reload::load_workspace;
 use super::types::query::{Answer, Query, QueryError};
 use super::views;
+use crate::cache::Loading;
 use crate::journal::JournalError;
 use crate::resilience::clock::lock;
 use crate::telemetry::log_read;
@@ -101,7 +102,7 @@ impl Handle {
 /// The registry through its cache, for listings.
 pub async fn cached_registry(core: &Arc<Core>) -> Result<Arc<Option<registry::Registry>>, String> {
     let root = core.root.clone();
-    let load = move || async move {
+    let load = move |_: Loading| async move {
         let read = move || match root {
             None => Ok(crate::workspace::built_in::workspace().registry),
             Some(root) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crate::cache::Loading;
 use crate::model::provider::known_secrets;
 use crate::text::clean_line;
 use crate::workspace::Workspace;
@@ -70,7 +71,8 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
             core.knowledge_cache.reconfigure(settings.cache.knowledge);
             core.registry_cache.reconfigure(settings.cache.registry);
             core.models.for_each(|_, live| {
-                live.guards.breaker.reconfigure(settings.breaker);
+                let now = core.clock.now();
+                live.guards.breaker.reconfigure(settings.breaker, now);
                 live.guards
                     .pool
                     .resize(settings.pool(live.guards.pool.name()));
@@ -89,7 +91,7 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
 
 pub(super) async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {
     let root = core.root.clone();
-    let load = move || async move {
+    let load = move |_: Loading| async move {
         let read = move || {
             Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string())
         };

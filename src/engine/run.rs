@@ -197,7 +197,7 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
 async fn knowledge(core: &Arc<Core>, live: &LiveRun, run: &str) -> Arc<Knowledge> {
     let root = core.root.clone();
     let redactor = core.redactor.load_full();
-    let load = move || async move {
+    let load = move |_| async move {
         tokio::task::spawn_blocking(move || {
             let mut knowledge = crate::workspace::knowledge::load(root.as_deref())?;
             for document in &mut knowledge.documents {

@@ -133,14 +133,14 @@ async fn ask_model(
             run = context.run,
             corr = context.correlation,
             agent = agent.id,
-            upstream = attempt.upstream,
-            outcome = attempt.outcome,
+            upstream = &*attempt.upstream,
+            outcome = &*attempt.outcome,
             "attempt failed"
         );
     }
     for attempt in &step.trace {
         // The key or its account is the problem: only the operator can mend that.
-        let what = match attempt.outcome.as_str() {
+        let what = match &*attempt.outcome {
             "http_401" | "http_403" => "refuses the key",
             "quota" => "says that the account's quota is used up",
             _ => continue,
@@ -177,7 +177,7 @@ async fn ask_model(
 fn described(source: Source) -> (Option<String>, bool) {
     let (word, stale) = match source {
         Source::Hit(_) => ("cache", false),
-        Source::Stale(_) => ("stale", true),
+        Source::Stale(_) | Source::StaleOnError(_) => ("stale", true),
         Source::Shared => ("shared", false),
         Source::Loaded => ("loaded", false),
     };

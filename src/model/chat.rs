@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::error::{ModelError, retry_after};
+use super::error::{ModelError, Wish, wish};
 use super::provider::Endpoint;
 use super::{Answer, Request, Tokens, estimate_tokens, http};
 use crate::text::{Untrusted, clean_line};
@@ -76,7 +76,7 @@ pub(super) async fn ask(endpoint: &Endpoint, request: &Request) -> Result<Answer
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned)
     };
-    let wait = retry_after(header, jiff::Timestamp::now());
+    let wish = wish(header, jiff::Timestamp::now());
     let request_id = header("x-request-id").map(|id| clean_line(&id, 80));
     let bytes = http::body(name, response).await?;
     if status != 200 {
@@ -84,7 +84,7 @@ pub(super) async fn ask(endpoint: &Endpoint, request: &Request) -> Result<Answer
             name,
             status,
             &String::from_utf8_lossy(&bytes),
-            wait,
+            wish,
         ));
     }
     let mut answer = read(name, request, &bytes)?;
@@ -105,7 +105,7 @@ pub(super) fn read(provider: &str, request: &Request, bytes: &[u8]) -> Result<An
             provider,
             500,
             &String::from_utf8_lossy(bytes),
-            None,
+            Wish::default(),
         ));
     }
     let choice = completion

@@ -1,9 +1,19 @@
 //! What can go wrong with a call, and what each case means to the layers. One table, in code.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::resilience::policy::{Classify, Meaning};
 use crate::text::clean_line;
+
+/// What an answer's headers ask of whoever might ask again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Quiet for this long.
+    pub retry_after: Option<Duration>,
+    /// `x-should-retry`: the provider's own word on whether it is any use.
+    pub should_retry: Option<bool>,
+}
 
 /// A call that gave no usable answer. Messages are cut and harmless; they hold no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +29,8 @@ pub enum ModelError {
         code: String,
         /// What it said.
         message: String,
-        /// How long it wants quiet.
-        retry_after: Option<Duration>,
+        /// What its headers ask for.
+        wish: Wish,
     },
     /// The connection could not be made or broke.
     #[error("no connection to {provider}: {message}")]
@@ -63,12 +73,7 @@ fn detail(message: &str) -> String {
 impl ModelError {
     /// An error answer, read leniently: `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or a page of
     /// HTML from a proxy.
-    pub fn from_answer(
-        provider: &str,
-        status: u16,
-        body: &str,
-        retry_after: Option<Duration>,
-    ) -> Self {
+    pub fn from_answer(provider: &str, status: u16, body: &str, wish: Wish) -> Self {
         let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         let error = &json["error"];
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
@@ -90,7 +95,7 @@ impl ModelError {
             status,
             code: clean_line(&code, 60),
             message: clean_line(message.trim(), 200),
-            retry_after,
+            wish,
         }
     }
 
@@ -106,73 +111,78 @@ impl ModelError {
             || code.contains("credit_balance")
     }
 
+    /// The same question gets the same refusal: the request itself is what is wrong with it.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 400 | 422) && !self.is_context(),
+            Self::Refused(_) => true,
+            _ => false,
+        }
+    }
+
     fn is_context(&self) -> bool {
         matches!(self, Self::Status { status: 400, code, .. } if code.contains("context_length"))
     }
 }
 
+/// One row of the table: retry here, fall back, counts in the breaker.
+fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
+    Meaning {
+        retry,
+        fall_back,
+        counts,
+        answered: false,
+        retry_after: None,
+        pause: false,
+    }
+}
+
 impl Classify for ModelError {
     fn meaning(&self) -> Meaning {
-        let meaning = |retry, fall_back, counts| Meaning {
-            retry,
-            fall_back,
-            counts,
-            retry_after: None,
-            pause: false,
+        let Self::Status { status, wish, .. } = self else {
+            return match self {
+                Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => {
+                    row(true, true, true)
+                }
+                _ => Meaning {
+                    answered: true,
+                    ..row(false, false, false)
+                },
+            };
         };
-        match self {
-            Self::Status { status: 429, .. } if self.is_quota() => meaning(false, true, false),
-            Self::Status {
-                status: 429,
-                retry_after,
-                ..
-            } => Meaning {
-                retry_after: *retry_after,
+        let meaning = match *status {
+            429 if self.is_quota() => return row(false, true, false),
+            429 => Meaning {
                 pause: true,
-                ..meaning(true, true, false)
+                ..row(true, true, false)
             },
-            Self::Status {
-                status: 408,
-                retry_after,
-                ..
-            } => Meaning {
-                retry_after: *retry_after,
-                ..meaning(true, true, true)
-            },
-            Self::Status { status: 409, .. } => meaning(true, true, false),
-            Self::Status {
-                status: 401 | 403 | 404,
-                ..
-            } => meaning(false, true, false),
-            Self::Status { status: 400, .. } if self.is_context() => meaning(false, true, false),
-            Self::Status {
-                status,
-                retry_after,
-                ..
-            } if *status >= 500 => Meaning {
-                retry_after: *retry_after,
-                ..meaning(true, true, true)
-            },
+            408 => row(true, true, true),
+            409 => row(true, true, false),
+            401 | 403 | 404 => row(false, true, false),
+            400 if self.is_context() => row(false, true, false),
+            500.. => row(true, true, true),
             // 3xx: redirects are not followed with a key; other 4xx: asking again changes nothing.
-            Self::Status { .. } => meaning(false, false, false),
-            Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => {
-                meaning(true, true, true)
-            }
-            Self::CutOff(_) | Self::Refused(_) | Self::NoVerdict(_) => meaning(false, false, false),
+            _ => row(false, false, false),
+        };
+        // Where asking again is of no use by our own table, no header makes it so.
+        Meaning {
+            retry: meaning.retry && wish.should_retry.unwrap_or(true),
+            retry_after: wish.retry_after.filter(|_| meaning.retry),
+            ..meaning
         }
     }
 
-    fn class(&self) -> String {
-        match self {
-            Self::Status { .. } if self.is_quota() => "quota".into(),
-            Self::Status { status, .. } => format!("http_{status}"),
-            Self::Connect { .. } => "connect".into(),
-            Self::Timeout(_) => "timeout".into(),
-            Self::Malformed { .. } => "malformed".into(),
-            Self::CutOff(_) => "cut_off".into(),
-            Self::Refused(_) => "refused".into(),
-            Self::NoVerdict(_) => "no_verdict".into(),
-        }
+    fn class(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Status { .. } if self.is_quota() => "quota",
+            Self::Status { status, .. } => return Cow::Owned(format!("http_{status}")),
+            Self::Connect { .. } => "connect",
+            Self::Timeout(_) => "timeout",
+            Self::Malformed { .. } => "malformed",
+            Self::CutOff(_) => "cut_off",
+            Self::Refused(_) => "refused",
+            Self::NoVerdict(_) => "no_verdict",
+        })
     }
 
     fn attempt_timeout(after: Duration) -> Self {
@@ -180,15 +190,19 @@ impl Classify for ModelError {
     }
 }
 
-/// How long the provider wants quiet: `retry-after-ms`, then seconds (float), then an HTTP date.
-/// `x-should-retry: false` is the provider's word that it is no use: treated as a very long wait.
-pub fn retry_after(
-    header: impl Fn(&str) -> Option<String>,
-    now: jiff::Timestamp,
-) -> Option<Duration> {
-    if header("x-should-retry").as_deref() == Some("false") {
-        return Some(Duration::from_secs(86_400));
+/// What the headers ask for: `x-should-retry`, and `retry-after-ms`, seconds (float) or an HTTP date.
+pub fn wish(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Wish {
+    Wish {
+        should_retry: match header("x-should-retry").as_deref() {
+            Some("false") => Some(false),
+            Some("true") => Some(true),
+            _ => None,
+        },
+        retry_after: retry_after(header, now),
     }
+}
+
+fn retry_after(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Option<Duration> {
     if let Some(ms) = header("retry-after-ms").and_then(|v| v.trim().parse::<f64>().ok()) {
         return seconds(ms / 1_000.0);
     }
@@ -214,7 +228,7 @@ mod tests {
             "openai",
             status,
             &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#),
-            None,
+            Wish::default(),
         )
     }
 
@@ -260,7 +274,8 @@ mod tests {
 
     #[test]
     fn every_form_of_error_body_and_of_retry_after() {
-        let message = |body: &str| ModelError::from_answer("p", 500, body, None).to_string();
+        let message =
+            |body: &str| ModelError::from_answer("p", 500, body, Wish::default()).to_string();
         assert!(message(r#"{"error":"plain"}"#).ends_with(": plain"));
         assert!(message(r#"{"detail":"why"}"#).ends_with(": why"));
         assert!(message("<html>\x1b[31mbad gateway</html>").contains("␛[31mbad gateway"));
@@ -283,9 +298,13 @@ mod tests {
         );
         assert_eq!(after("retry-after", "soon"), None);
         assert_eq!(after("retry-after", "-1"), None);
+        let no_use = wish(|h| (h == "x-should-retry").then(|| "false".into()), now);
+        assert_eq!(no_use.should_retry, Some(false));
+        let error = ModelError::from_answer("p", 503, "", no_use);
+        let meaning = error.meaning();
         assert_eq!(
-            after("x-should-retry", "false"),
-            Some(Duration::from_secs(86_400))
+            (meaning.retry, meaning.fall_back, meaning.counts),
+            (false, true, true)
         );
     }
 }

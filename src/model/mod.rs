@@ -60,3 +60,6 @@ pub struct Answer {
 pub fn estimate_tokens(text: &str) -> u32 {
     u32::try_from(text.chars().count().div_ceil(4)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod order_tests;

@@ -131,7 +131,6 @@ pub fn build(
     old: &BTreeMap<String, Live>,
     around: &Surroundings<'_>,
 ) -> BTreeMap<String, Live> {
-    let now = around.clock.now();
     let mut all: BTreeMap<String, Live> = BTreeMap::new();
     for (name, provider) in &table.providers {
         let pool_name = provider.pool.clone().unwrap_or_else(|| name.clone());
@@ -143,16 +142,17 @@ pub fn build(
         let shared = all
             .values()
             .chain(old.values())
-            .find(|l| l.guards.pool.name() == pool_name)
+            .find(|l| **l.guards.pool.name() == *pool_name)
             .map(|l| Arc::clone(&l.guards.pool));
-        let pool = shared.unwrap_or_else(|| Bulkhead::new(&pool_name, pool_settings));
+        let pool = shared
+            .unwrap_or_else(|| Bulkhead::new(&pool_name, pool_settings, Arc::clone(around.clock)));
         let guards = match old.get(name) {
             Some(live) => Guards {
                 pool,
                 ..live.guards.clone()
             },
             None => Guards {
-                breaker: Breaker::new(name, around.settings.breaker, now),
+                breaker: Breaker::new(name, around.settings.breaker, around.clock.as_ref()),
                 pool,
                 limiter: Limiter::new(name, provider.limits, Arc::clone(around.clock)),
             },

@@ -4,7 +4,7 @@
 //! breaker, limit, pool, timeout. A flight runs in its own task: a caller that leaves harms nobody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::ModelError;
 use super::provider::{Endpoint, Live, ProviderStats, Surroundings, build};
 use super::{Answer, Request, estimate_tokens};
-use crate::cache::{Cache, CacheStats, LoadError, Source};
+use crate::cache::{Cache, CacheSettings, CacheStats, LoadError, Loading, Source, Spec};
 use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
@@ -83,7 +83,7 @@ impl AskError {
         match self {
             Self::NoCandidate(_) => "no_candidate".into(),
             Self::Rejected(rejection) => rejection.reason.words().into(),
-            Self::Model(error) => error.class(),
+            Self::Model(error) => error.class().into_owned(),
             Self::Broken(_) => "broken".into(),
         }
     }
@@ -157,6 +157,35 @@ pub struct ModelService {
     rebuilding: Mutex<()>,
 }
 
+/// The response cache. A cancelled run must not go on paying for an answer that nobody reads; an answer
+/// of another model is not the answer of the one that was asked; and what a model refuses for good it
+/// refuses again.
+fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
+    Spec {
+        name: "responses",
+        settings,
+        load_timeout: LONGEST,
+        weigh: |held| held.answer.text.raw().len() as u64 + 256,
+        abandons: true,
+        keeps: |held| !held.fell_back,
+        is_negative: |failed| matches!(&failed.error, AskError::Model(e) if e.is_final()),
+    }
+}
+
+/// The call as a load makes it: in the background it is less urgent, and with an old answer at hand it
+/// asks one model only.
+fn on_behalf(call: Call, loading: Loading) -> Call {
+    Call {
+        lane: if loading.background {
+            Lane::Refresh
+        } else {
+            call.lane
+        },
+        stale_at_hand: loading.stale_at_hand,
+        ..call
+    }
+}
+
 /// The longest load of an answer, all attempts and fallbacks together.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -166,18 +195,13 @@ impl ModelService {
         let clock = Arc::clone(around.clock);
         let now = clock.now();
         let providers = build(&models, &BTreeMap::new(), around);
-        let weigh = |held: &Held| held.answer.text.raw().len() as u64 + 256;
         Self {
             table: ArcSwap::from_pointee(Table { models, providers }),
             settings: ArcSwap::from_pointee(around.settings.clone()),
             policy: Arc::new(Policy::new(Arc::clone(&clock))),
-            // A cancelled run must not go on paying for an answer that nobody reads.
-            responses: Cache::abandoning(
-                "responses",
-                around.settings.cache.responses,
-                LONGEST,
+            responses: Cache::new(
+                responses(around.settings.cache.responses),
                 Arc::clone(&clock),
-                weigh,
             ),
             meters: Arc::new(CallMeters {
                 call: Latency::new(now),
@@ -196,6 +220,7 @@ impl ModelService {
     pub fn rebuild(&self, models: Arc<ModelTable>, around: &Surroundings<'_>) {
         let _one_at_a_time = lock(&self.rebuilding);
         let providers = build(&models, &self.table.load().providers, around);
+        self.responses.reconfigure(around.settings.cache.responses);
         self.settings.store(Arc::new(around.settings.clone()));
         self.table.store(Arc::new(Table { models, providers }));
     }
@@ -266,36 +291,59 @@ impl ModelService {
             };
         };
         let key = cache_key(&ask, first);
+        let settings = self.settings.load();
         let call = Call {
             deadline: ask.deadline,
             lane: ask.lane,
-            retry: self.settings.load().retry,
+            retry: settings.retry,
+            layers: settings.flags.layers(),
+            stale_at_hand: false,
         };
         let (policy, meters, clock) = (
             Arc::clone(&self.policy),
             Arc::clone(&self.meters),
             Arc::clone(&self.clock),
         );
+        let ran = Arc::new(AtomicBool::new(false));
+        let names = [
+            format!("provider:{}", first.what.endpoint.name),
+            format!("model:{}", first.what.name),
+        ];
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mine = Arc::clone(&ran);
         let loaded = self
             .responses
-            .get(&key, move || {
-                load(policy, meters, clock, call, targets, ask)
+            .get_tagged(&key, &names, move |loading| {
+                mine.store(true, Relaxed);
+                load(
+                    policy,
+                    meters,
+                    clock,
+                    on_behalf(call, loading),
+                    targets,
+                    ask,
+                )
             })
             .await;
+        // Attempts of somebody else's flight, or of an earlier one, are not this question's.
+        let mine = |trace: &[Attempt]| {
+            if ran.load(Relaxed) {
+                trace.to_vec()
+            } else {
+                Vec::new()
+            }
+        };
         let (result, trace) = match loaded {
             Ok((held, source)) => {
-                if held.fell_back {
-                    // An answer of another model is not the answer of this one.
-                    self.responses.invalidate(&key);
-                }
-                let trace = if source == Source::Loaded {
-                    held.trace.clone()
+                let loaded = source == Source::Loaded;
+                let trace = if loaded {
+                    mine(&held.trace)
                 } else {
                     Vec::new()
                 };
                 (Ok((Arc::clone(&held.answer), source)), trace)
             }
-            Err(LoadError::Failed(failed)) => (Err(failed.error.clone()), failed.trace.clone()),
+            Err(LoadError::Failed(failed)) => (Err(failed.error.clone()), mine(&failed.trace)),
             Err(other) => (Err(AskError::Broken(other.to_string())), Vec::new()),
         };
         let now = self.clock.now();

@@ -6,17 +6,35 @@
 //! that is told the time, and where it must wait a thin async shell around it.
 
 pub mod breaker;
-mod breaker_types;
 pub mod bulkhead;
 pub mod clock;
 pub mod deadline;
+#[cfg(test)]
+pub(crate) mod interleave;
 pub mod limiter;
+pub mod patience;
 pub mod policy;
 pub mod retry;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// Why one layer refuses a call and for how long: what the cores answer, without a name to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Time until it is worth asking again, where that is known.
+    pub retry_in: Option<Duration>,
+}
+
+impl Refusal {
+    /// With the name of the layer that refused.
+    pub fn by(self, layer: &str) -> Rejection {
+        Rejection::new(layer, self.reason, self.retry_in)
+    }
+}
 
 /// A refusal made here, before anything was sent upstream: never counted against the upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -61,8 +79,6 @@ pub enum Reason {
     PoolFull,
     /// A place in the pool did not come free in time.
     PoolWaitTimeout,
-    /// The pool was closed.
-    PoolClosed,
     /// The local rate limit is used up.
     RateLimited,
     /// The time for the whole call ran out.
@@ -70,6 +86,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The reason for machines, as in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::BreakerTrialsTaken => "breaker_trials_taken",
+            Self::BreakerIsolated => "breaker_isolated",
+            Self::PoolFull => "pool_full",
+            Self::PoolWaitTimeout => "pool_wait_timeout",
+            Self::RateLimited => "rate_limited",
+            Self::DeadlineExceeded => "deadline_exceeded",
+        }
+    }
+
     /// The reason in words.
     pub fn words(self) -> &'static str {
         match self {
@@ -78,7 +107,6 @@ impl Reason {
             Self::BreakerIsolated => "isolated by an operator",
             Self::PoolFull => "pool and queue full",
             Self::PoolWaitTimeout => "no free place in the pool in time",
-            Self::PoolClosed => "pool closed",
             Self::RateLimited => "rate limit reached",
             Self::DeadlineExceeded => "deadline exceeded",
         }

@@ -4,21 +4,23 @@
 //! disagrees. Ours, outermost first: deadline → targets in order (fallback) → retry → for each attempt:
 //! breaker admits → rate limit → bulkhead (and the breaker is asked again after a wait) → attempt
 //! timeout → the upstream. A refusal made here never counts against the upstream and is never
-//! retried at the same target. Whoever calls owns the cache in front.
+//! retried at the same target. Whoever calls owns the cache in front. `docs/resilience.md` has the
+//! whole table of what each outcome does to each layer.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::breaker::Breaker;
-use super::bulkhead::{Bulkhead, Lane};
+use super::breaker::{self, Breaker};
+use super::bulkhead::{self, Bulkhead, Lane};
 use super::clock::Clock;
 use super::deadline::Deadline;
-use super::limiter::Limiter;
+use super::limiter::{Limiter, Reservation};
 use super::retry::{RetryBudget, RetrySettings};
-use super::{Reason, Rejection};
+use super::{Reason, Refusal, Rejection};
 
 /// What an upstream's error means to each layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,11 @@ pub struct Meaning {
     pub fall_back: bool,
     /// Speaks against the upstream's health.
     pub counts: bool,
+    /// The upstream did its work, but the answer is of no use: it is well, and its tokens are used.
+    pub answered: bool,
     /// The upstream asked for this much quiet.
     pub retry_after: Option<Duration>,
-    /// The upstream said that its quota is used up for now: pause the limiter.
+    /// The upstream said that it is too much for now: pause the limiter, shrink the pool.
     pub pause: bool,
 }
 
@@ -40,7 +44,7 @@ pub trait Classify {
     /// Its meaning to the layers.
     fn meaning(&self) -> Meaning;
     /// A short name for counters and logs (`http_503`, `timeout`).
-    fn class(&self) -> String;
+    fn class(&self) -> Cow<'static, str>;
     /// The attempt's own time ran out.
     fn attempt_timeout(after: Duration) -> Self;
 }
@@ -68,24 +72,34 @@ pub struct Target<M> {
     pub what: M,
 }
 
-/// How one attempt, or one refusal, went.
+/// How one attempt, or one refusal, went: what each layer did and how long it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The upstream's name.
-    pub upstream: String,
+    pub upstream: Arc<str>,
     /// Index of the target in the chain.
     pub target: usize,
     /// `ok`, an error's class, or a refusal's reason.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// True when it was sent.
     pub sent: bool,
     /// Milliseconds from the call's start to this attempt's.
     pub started_ms: u64,
-    /// Microseconds spent waiting for limiter and pool.
-    pub waited_us: u64,
+    /// Microseconds of backoff before it.
+    #[serde(default)]
+    pub backoff_us: u64,
+    /// Microseconds spent waiting for the rate limit.
+    #[serde(default)]
+    pub limiter_us: u64,
+    /// Microseconds spent waiting for a place in the pool.
+    #[serde(default)]
+    pub pool_us: u64,
     /// Microseconds inside the upstream.
     pub upstream_us: u64,
+    /// Milliseconds until the refusing layer is worth asking again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
 }
 
 /// How a call ended, and everything that happened on the way.
@@ -113,6 +127,28 @@ pub struct Policy {
     budget: RetryBudget,
 }
 
+/// Layers that can be switched off while running. The breaker has its own switch
+/// ([`Breaker::set_enabled`]), because it must also show that it is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    /// Rate limits are kept.
+    pub limiter: bool,
+    /// Pools are kept.
+    pub pool: bool,
+    /// More than one attempt is made.
+    pub retry: bool,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self {
+            limiter: true,
+            pool: true,
+            retry: true,
+        }
+    }
+}
+
 /// What one call brings along.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
@@ -122,6 +158,10 @@ pub struct Call {
     pub lane: Lane,
     /// The retry loop's settings at this moment.
     pub retry: RetrySettings,
+    /// Layers that are on at this moment.
+    pub layers: Layers,
+    /// The caller has an old answer that is better than another target's: the first target alone is asked.
+    pub stale_at_hand: bool,
 }
 
 impl Policy {
@@ -150,26 +190,34 @@ impl Policy {
         Fut: Future<Output = Result<(T, u32), E>>,
     {
         let started = self.clock.now();
-        let mut trace = Vec::new();
+        let mut trace = Vec::with_capacity(1);
         let mut last = Failure::NoTarget;
         self.budget.call(&call.retry, started);
         for (index, target) in targets.iter().enumerate() {
-            let mut attempt = 0;
+            if index > 0 && call.stale_at_hand {
+                break;
+            }
+            let (mut attempt, mut began, mut backoff) =
+                (0, self.first(index, started), Duration::ZERO);
             loop {
                 attempt += 1;
                 let mut entry = Attempt {
-                    upstream: target.guards.breaker.name().to_owned(),
+                    upstream: Arc::clone(target.guards.breaker.name()),
                     target: index,
-                    outcome: String::new(),
+                    outcome: Cow::Borrowed("ok"),
                     sent: false,
-                    started_ms: millis(self.clock.now() - started),
-                    waited_us: 0,
+                    started_ms: millis(began - started),
+                    backoff_us: micros(backoff),
+                    limiter_us: 0,
+                    pool_us: 0,
                     upstream_us: 0,
+                    retry_in_ms: None,
                 };
-                let result = self.attempt(call, target, &mut entry, &mut send).await;
+                let result = self
+                    .attempt(call, target, began, &mut entry, &mut send)
+                    .await;
                 let (failure, meaning) = match result {
                     Ok(answer) => {
-                        entry.outcome = "ok".into();
                         trace.push(entry);
                         return Outcome {
                             result: Ok((answer, index)),
@@ -183,7 +231,8 @@ impl Policy {
                     }
                     Err(other) => {
                         if let Failure::Rejected(rejection) = &other {
-                            entry.outcome = serde_name(rejection.reason);
+                            entry.outcome = Cow::Borrowed(rejection.reason.code());
+                            entry.retry_in_ms = rejection.retry_in_ms;
                         }
                         (other, LOCAL)
                     }
@@ -197,42 +246,58 @@ impl Policy {
                 }
                 let now = self.clock.now();
                 if call.deadline.has_passed(now) {
-                    return Outcome {
-                        result: Err(last),
-                        trace,
-                    };
+                    return failed(last, trace);
                 }
-                let wait = call
-                    .retry
-                    .wait(attempt, meaning.retry_after, fastrand::f64());
-                let worth_it = meaning.retry
-                    && attempt < call.retry.attempts.max(1)
-                    && wait <= Duration::from_millis(call.retry.cap_ms)
-                    && wait < call.deadline.remaining(now)
-                    && target.guards.breaker.check(now).is_ok();
-                if worth_it && self.budget.retry(&call.retry, now) {
+                if let Some(wait) = self.again(call, attempt, meaning, &target.guards, now) {
                     tokio::time::sleep(wait).await;
+                    began = self.clock.now();
+                    backoff = began - now;
                     continue;
                 }
                 if !meaning.fall_back {
-                    return Outcome {
-                        result: Err(last),
-                        trace,
-                    };
+                    return failed(last, trace);
                 }
                 break;
             }
         }
-        Outcome {
-            result: Err(last),
-            trace,
+        failed(last, trace)
+    }
+
+    /// The first target's attempt begins with the call; a fallback's, when its turn comes.
+    fn first(&self, index: usize, started: Instant) -> Instant {
+        if index == 0 {
+            started
+        } else {
+            self.clock.now()
         }
+    }
+
+    /// The wait before another attempt at the same target, if one is worth it and the budget allows it.
+    fn again(
+        &self,
+        call: Call,
+        attempt: u32,
+        meaning: Meaning,
+        guards: &Guards,
+        now: Instant,
+    ) -> Option<Duration> {
+        if !meaning.retry || !call.layers.retry || attempt >= call.retry.attempts.max(1) {
+            return None;
+        }
+        let wait = call
+            .retry
+            .wait(attempt, meaning.retry_after, fastrand::f64());
+        let worth_it = wait <= Duration::from_millis(call.retry.cap_ms)
+            && wait < call.deadline.remaining(now)
+            && guards.breaker.check(now).is_ok();
+        (worth_it && self.budget.retry(&call.retry, now)).then_some(wait)
     }
 
     async fn attempt<T, E, M, F, Fut>(
         &self,
         call: Call,
         target: &Target<M>,
+        began: Instant,
         entry: &mut Attempt,
         send: &mut F,
     ) -> Result<T, Failure<E>>
@@ -242,80 +307,158 @@ impl Policy {
         Fut: Future<Output = Result<(T, u32), E>>,
     {
         let guards = &target.guards;
-        let began = self.clock.now();
-        if call.deadline.has_passed(began) {
-            let layer = guards.breaker.name();
-            return Err(Failure::Rejected(Rejection::new(
-                layer,
-                Reason::DeadlineExceeded,
-                None,
-            )));
-        }
-        let mut permit = guards.breaker.admit(began).map_err(Failure::Rejected)?;
-        let reservation = guards
-            .limiter
-            .reserve(target.tokens, call.deadline)
+        let refused = |layer: &str, refusal: Refusal| Failure::Rejected(refusal.by(layer));
+        in_time(call.deadline, began).map_err(|r| refused(guards.breaker.name(), r))?;
+        let permit = guards
+            .breaker
+            .admit(began)
+            .map_err(|r| refused(guards.breaker.name(), r))?;
+        let mut reservation = self
+            .reserve(call, target, began, entry)
             .await
-            .map_err(Failure::Rejected)?;
-        let place = guards
-            .pool
-            .acquire(call.lane, call.deadline.remaining(self.clock.now()))
+            .map_err(|r| refused(guards.limiter.name(), r))?;
+        let place = self
+            .place(call, guards, began, entry)
             .await
-            .map_err(Failure::Rejected)?;
-        let sent = self.clock.now();
-        entry.waited_us = micros(sent - began);
-        if sent > began {
-            // It may have opened while we waited; the old permit must not let us through.
-            drop(permit);
-            permit = guards.breaker.admit(sent).map_err(Failure::Rejected)?;
-        }
+            .map_err(|r| refused(guards.pool.name(), r))?;
+        let (permit, sent) = if entry.limiter_us + entry.pool_us > 0 {
+            // It may have opened while we waited; a permit of before must not let us through.
+            let now = self.clock.now();
+            let renewed = in_time(call.deadline, now).and_then(|()| permit.renew(now));
+            (renewed.map_err(|r| refused(guards.breaker.name(), r))?, now)
+        } else {
+            (permit, began)
+        };
         let limit = call.deadline.clip(sent, target.attempt_timeout);
         entry.sent = true;
+        if let Some(reservation) = &mut reservation {
+            reservation.sent();
+        }
         let result = tokio::time::timeout(limit, send(&target.what)).await;
         let now = self.clock.now();
         entry.upstream_us = micros(now - sent);
-        drop(place);
-        let error = match result {
+        match result {
             Ok(Ok((answer, tokens))) => {
                 permit.success(now);
-                reservation.settle(tokens);
-                return Ok(answer);
+                if let Some(reservation) = reservation {
+                    reservation.settle(tokens);
+                }
+                if let Some(place) = place {
+                    place.well();
+                }
+                Ok(answer)
             }
-            Ok(Err(error)) => error,
-            Err(_) => E::attempt_timeout(limit),
-        };
-        reservation.settle_unused();
-        let meaning = error.meaning();
-        if meaning.counts {
-            permit.failure(&error.class(), now);
+            Ok(Err(error)) => Err(learn(error, guards, call.layers, permit, reservation, now)),
+            Err(_) => {
+                let error = E::attempt_timeout(limit);
+                Err(learn(error, guards, call.layers, permit, reservation, now))
+            }
         }
-        if meaning.pause {
-            guards.limiter.pause(
-                meaning
-                    .retry_after
-                    .unwrap_or(Duration::from_secs(1))
-                    .min(Duration::from_secs(300)),
-            );
+    }
+
+    async fn reserve<'t, M>(
+        &self,
+        call: Call,
+        target: &'t Target<M>,
+        began: Instant,
+        entry: &mut Attempt,
+    ) -> Result<Option<Reservation<'t>>, Refusal> {
+        if !call.layers.limiter {
+            return Ok(None);
         }
-        Err(Failure::Upstream(error))
+        let limiter = &target.guards.limiter;
+        if let Some(reservation) = limiter.try_reserve(target.tokens, began) {
+            return Ok(Some(reservation));
+        }
+        let reserved = limiter.reserve(target.tokens, call.deadline, began).await;
+        entry.limiter_us = micros(self.clock.now() - began).max(1);
+        reserved.map(Some)
+    }
+
+    async fn place(
+        &self,
+        call: Call,
+        guards: &Guards,
+        began: Instant,
+        entry: &mut Attempt,
+    ) -> Result<Option<bulkhead::Permit>, Refusal> {
+        if !call.layers.pool {
+            return Ok(None);
+        }
+        if let Some(place) = guards.pool.try_acquire() {
+            return Ok(Some(place));
+        }
+        let before = began + Duration::from_micros(entry.limiter_us);
+        let left = call.deadline.remaining(before);
+        let place = guards.pool.acquire(call.lane, left).await;
+        entry.pool_us = micros(self.clock.now() - before).max(1);
+        place.map(Some)
     }
 }
+
+fn failed<T, E>(last: Failure<E>, trace: Vec<Attempt>) -> Outcome<T, E> {
+    Outcome {
+        result: Err(last),
+        trace,
+    }
+}
+
+fn in_time(deadline: Deadline, now: Instant) -> Result<(), Refusal> {
+    if deadline.has_passed(now) {
+        return Err(Refusal {
+            reason: Reason::DeadlineExceeded,
+            retry_in: None,
+        });
+    }
+    Ok(())
+}
+
+/// Tells each layer what the upstream's error means to it.
+fn learn<E: Classify>(
+    error: E,
+    guards: &Guards,
+    layers: Layers,
+    permit: breaker::Permit<'_>,
+    reservation: Option<Reservation<'_>>,
+    now: Instant,
+) -> Failure<E> {
+    let meaning = error.meaning();
+    if let Some(reservation) = reservation
+        && meaning.answered
+    {
+        reservation.settle_all();
+    }
+    if meaning.answered {
+        permit.success(now);
+    } else if meaning.counts {
+        permit.failure(&error.class(), meaning.retry_after, now);
+    }
+    if meaning.pause {
+        if layers.limiter {
+            let wait = meaning.retry_after.unwrap_or(PAUSE);
+            guards.limiter.pause(wait.min(PAUSE_MOST));
+        }
+        if layers.pool {
+            guards.pool.shrink();
+        }
+    }
+    Failure::Upstream(error)
+}
+
+/// Quiet after a 429 that does not say how long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest quiet that an upstream may ask for.
+const PAUSE_MOST: Duration = Duration::from_secs(300);
 
 /// A local refusal: not retried here, never counted, the next target may be asked.
 const LOCAL: Meaning = Meaning {
     retry: false,
     fall_back: true,
     counts: false,
+    answered: false,
     retry_after: None,
     pause: false,
 };
-
-fn serde_name(reason: Reason) -> String {
-    serde_json::to_value(reason)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
 
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)

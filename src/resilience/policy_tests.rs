@@ -1,11 +1,12 @@
-//! The order matrix: what each outcome does to each layer, in one table and one test.
+//! The stack's promises. What each outcome does to each layer is a table of its own:
+//! `model/order_tests.rs`.
 
 use super::super::breaker::{BreakerSettings, BreakerState};
 use super::super::bulkhead::PoolSettings;
 use super::super::clock::SystemClock;
 use super::super::limiter::RateSettings;
 use super::*;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 #[derive(Debug, Clone, Copy)]
 struct Fault {
@@ -17,8 +18,8 @@ impl Classify for Fault {
     fn meaning(&self) -> Meaning {
         self.meaning
     }
-    fn class(&self) -> String {
-        self.name.into()
+    fn class(&self) -> Cow<'static, str> {
+        Cow::Borrowed(self.name)
     }
     fn attempt_timeout(_: Duration) -> Self {
         Fault {
@@ -36,8 +37,8 @@ impl Classify for Fault {
 fn guards(name: &str) -> Guards {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Guards {
-        breaker: Breaker::new(name, BreakerSettings::default(), clock.now()),
-        pool: Bulkhead::new(name, PoolSettings::default()),
+        breaker: Breaker::new(name, BreakerSettings::default(), clock.as_ref()),
+        pool: Bulkhead::new(name, PoolSettings::default(), Arc::clone(&clock)),
         limiter: Limiter::new(
             name,
             RateSettings {
@@ -64,6 +65,8 @@ fn call() -> Call {
         deadline: Deadline::after(SystemClock.now(), Duration::from_secs(60)),
         lane: Lane::Run,
         retry: RetrySettings::default(),
+        layers: Layers::default(),
+        stale_at_hand: false,
     }
 }
 
@@ -73,6 +76,7 @@ const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -
             retry,
             fall_back,
             counts,
+            answered: false,
             retry_after: None,
             pause: false,
         },
@@ -81,68 +85,10 @@ const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_matrix() {
-    // (outcome of the first target, attempts there, asked the second, counted failures)
-    let table = [
-        (fault("http_500", true, true, true), 3, true, 3),
-        (fault("http_408", true, true, true), 3, true, 3),
-        (fault("http_409", true, true, false), 3, true, 0),
-        (fault("http_400", false, false, false), 1, false, 0),
-        (fault("http_401", false, true, false), 1, true, 0),
-        (fault("quota", false, true, false), 1, true, 0),
-    ];
-    for (fault, attempts, asked_second, counted) in table {
-        let policy = Policy::new(Arc::new(SystemClock));
-        let targets = [target("a"), target("b")];
-        let asked = RefCell::new(Vec::new());
-        let outcome = policy
-            .run(call(), &targets, |what| {
-                asked.borrow_mut().push(*what);
-                let failing = *what == "a";
-                async move { if failing { Err(fault) } else { Ok(((), 7)) } }
-            })
-            .await;
-        let name = fault.name;
-        let now = SystemClock.now();
-        assert_eq!(
-            asked.borrow().iter().filter(|w| **w == "a").count(),
-            attempts,
-            "{name}: attempts"
-        );
-        assert_eq!(
-            asked.borrow().contains(&"b"),
-            asked_second,
-            "{name}: fallback"
-        );
-        assert_eq!(
-            targets[0].guards.breaker.stats(now).failures,
-            counted,
-            "{name}: counted"
-        );
-        assert_eq!(
-            targets[0].guards.limiter.stats().tokens_left,
-            Some(100_000),
-            "{name}: refunded"
-        );
-        assert_eq!(
-            targets[0].guards.pool.stats().in_use,
-            0,
-            "{name}: place given back"
-        );
-        assert_eq!(outcome.result.is_ok(), asked_second, "{name}: result");
-        assert_eq!(
-            outcome.trace.len(),
-            attempts + usize::from(asked_second),
-            "{name}: trace"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn local_refusals_are_neither_counted_nor_retried_but_fall_back() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a"), target("b")];
-    targets[0].guards.breaker.isolate("test");
+    targets[0].guards.breaker.isolate("test", SystemClock.now());
     let outcome = policy
         .run(call(), &targets, |_| async { Ok::<_, Fault>(((), 0)) })
         .await;
@@ -188,6 +134,7 @@ async fn retry_after_beyond_the_deadline_falls_back_at_once() {
             retry: true,
             fall_back: true,
             counts: false,
+            answered: false,
             retry_after: Some(Duration::from_secs(90)),
             pause: true,
         },
@@ -205,26 +152,240 @@ async fn retry_after_beyond_the_deadline_falls_back_at_once() {
     assert_eq!(targets[0].guards.limiter.stats().paused_s, Some(90));
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_outage_stays_within_the_retry_budget_over_the_whole_chain() {
+const DOWN: Fault = fault("http_503", true, true, true);
+
+/// Primary and fallback both down for 200 seconds and more, ten calls a second: calls, attempts, windows of
+/// the retry budget.
+async fn outage(targets: &[Target<&'static str>; 2]) -> (u32, u32, u32) {
+    const CALLS: u32 = 2_000;
+    let start = SystemClock.now();
     let policy = Policy::new(Arc::new(SystemClock));
-    let sent = Cell::new(0u32);
-    for _ in 0..200 {
-        let targets = [target("a"), target("b")]; // fresh breakers: the budget alone must hold
-        let call = Call {
-            retry: RetrySettings {
-                budget_window_ms: 3_600_000,
-                ..RetrySettings::default()
-            },
-            ..call()
-        };
+    let sent = Cell::new(0);
+    for _ in 0..CALLS {
         let _ = policy
-            .run::<(), Fault, _, _, _>(call, &targets, |_| {
+            .run::<(), Fault, _, _, _>(call(), targets, |_| {
                 sent.set(sent.get() + 1);
-                async { Err(fault("http_503", true, true, true)) }
+                async { Err(DOWN) }
             })
             .await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // 200 calls × 2 targets, and at most a fifth of the calls more (the floor is inside that).
-    assert!(sent.get() <= 400 + 40, "{}", sent.get());
+    let window = u128::from(RetrySettings::default().budget_window_ms);
+    let windows = (SystemClock.now() - start).as_millis().div_ceil(window);
+    (CALLS, sent.get(), windows as u32)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_whole_chain_costs_at_most_a_fifth_more_and_the_floor() {
+    let (calls, sent, _) = outage(&[target("a"), target("b")]).await;
+    let floor = RetrySettings::default().budget_floor;
+    assert!(
+        sent <= calls * 12 / 10 + floor,
+        "{sent} attempts for {calls} calls"
+    );
+    assert!(
+        sent < calls / 2,
+        "the breakers keep most of it away: {sent}"
+    );
+}
+
+// Seen failing with a budget for each target instead of one for all.
+#[tokio::test(start_paused = true)]
+async fn without_breakers_the_budget_alone_keeps_each_upstream_within_that() {
+    let targets = [target("a"), target("b")];
+    for target in &targets {
+        target.guards.breaker.set_enabled(false, SystemClock.now());
+    }
+    let (calls, sent, windows) = outage(&targets).await;
+    // The budget's floor counts for each of its windows.
+    let floors = (windows + 1) * RetrySettings::default().budget_floor;
+    let retries = sent - 2 * calls;
+    assert!(
+        retries <= (calls / 5).max(floors),
+        "{retries} retries for {calls} calls"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_layer_can_be_switched_off_while_running() {
+    let policy = Policy::new(Arc::new(SystemClock));
+    let targets = [target("a")];
+    let guards = &targets[0].guards;
+    guards.limiter.pause(Duration::from_secs(3_600));
+    let held: Vec<_> = std::iter::from_fn(|| guards.pool.try_acquire()).collect();
+    guards.breaker.isolate("test", SystemClock.now());
+    let ask = async |layers| {
+        let call = Call {
+            layers,
+            deadline: Deadline::after(SystemClock.now(), Duration::from_secs(1)),
+            ..call()
+        };
+        let outcome = policy
+            .run(call, &targets, |_| async { Ok::<_, Fault>(((), 0)) })
+            .await;
+        outcome.trace.last().unwrap().outcome.to_string()
+    };
+    let all = Layers::default();
+    assert_eq!(ask(all).await, "breaker_isolated");
+    guards.breaker.set_enabled(false, SystemClock.now());
+    assert_eq!(ask(all).await, "rate_limited");
+    let no_limiter = Layers {
+        limiter: false,
+        ..all
+    };
+    assert_eq!(ask(no_limiter).await, "pool_wait_timeout");
+    assert_eq!(
+        ask(Layers {
+            pool: false,
+            ..no_limiter
+        })
+        .await,
+        "ok"
+    );
+    drop(held);
+    let sent = Cell::new(0);
+    let call = Call {
+        layers: Layers {
+            retry: false,
+            ..no_limiter
+        },
+        ..call()
+    };
+    let _ = policy
+        .run::<(), Fault, _, _, _>(call, &targets, |_| {
+            sent.set(sent.get() + 1);
+            async { Err(DOWN) }
+        })
+        .await;
+    assert_eq!(sent.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trace_says_which_layer_took_how_long() {
+    let policy = Policy::new(Arc::new(SystemClock));
+    let targets = [target("a")];
+    let guards = &targets[0].guards;
+    guards.limiter.pause(Duration::from_millis(300));
+    let mut held: Vec<_> = std::iter::from_fn(|| guards.pool.try_acquire()).collect();
+    let place = held.pop();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        drop(place);
+    });
+    let first = Cell::new(true);
+    let outcome = policy
+        .run(call(), &targets, |_| {
+            let fails = first.replace(false);
+            async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if fails { Err(DOWN) } else { Ok(((), 0)) }
+            }
+        })
+        .await;
+    let [failed, well] = &outcome.trace[..] else {
+        panic!("two attempts")
+    };
+    let whole_ms = |us: u64| us / 1_000;
+    assert_eq!(
+        (
+            whole_ms(failed.limiter_us),
+            whole_ms(failed.pool_us),
+            whole_ms(failed.upstream_us)
+        ),
+        (300, 400, 50)
+    );
+    assert_eq!((&*failed.outcome, failed.backoff_us), ("http_503", 0));
+    assert_eq!((&*well.outcome, whole_ms(well.upstream_us)), ("ok", 50));
+    assert_eq!(well.started_ms, 750 + whole_ms(well.backoff_us));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_may_have_opened_while_a_call_waited_for_its_place() {
+    let policy = Policy::new(Arc::new(SystemClock));
+    let targets = [target("a")];
+    let guards = &targets[0].guards;
+    let held: Vec<_> = std::iter::from_fn(|| guards.pool.try_acquire()).collect();
+    let breaker = Arc::clone(&guards.breaker);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        breaker.isolate("test", SystemClock.now());
+        drop(held);
+    });
+    let outcome = policy
+        .run(call(), &targets, |_| async { Ok::<_, Fault>(((), 0)) })
+        .await;
+    assert_eq!(
+        (outcome.trace[0].sent, &*outcome.trace[0].outcome),
+        (false, "breaker_isolated")
+    );
+    assert_eq!(
+        (guards.limiter.stats().reserved, guards.pool.stats().in_use),
+        (0, 0)
+    );
+}
+
+/// Seen failing with a permit, a place or a reservation forgotten (`std::mem::forget`) in `attempt`.
+#[tokio::test(start_paused = true)]
+async fn a_million_calls_cancelled_and_many_panicking_or_timed_out_leak_nothing() {
+    use futures_util::FutureExt as _;
+    let policy = Policy::new(Arc::new(SystemClock));
+    let targets = [target("a")];
+    let guards = &targets[0].guards;
+    // Half-open, with one trial: a leaked one would refuse everything after it.
+    for _ in 0..5 {
+        guards
+            .breaker
+            .admit(SystemClock.now())
+            .unwrap()
+            .failure("x", None, SystemClock.now());
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let call = Call {
+        deadline: Deadline::after(SystemClock.now(), Duration::from_secs(86_400 * 365)),
+        ..call()
+    };
+    for _ in 0..1_000_000 {
+        let never = |_: &&str| std::future::pending::<Result<((), u32), Fault>>();
+        assert!(policy.run(call, &targets, never).now_or_never().is_none());
+    }
+    for _ in 0..10_000 {
+        let panics = |_: &&str| async { std::panic::resume_unwind(Box::new(())) };
+        let gone =
+            std::panic::AssertUnwindSafe(policy.run::<(), Fault, _, _, _>(call, &targets, panics));
+        assert!(gone.catch_unwind().await.is_err());
+    }
+    let stats = guards.breaker.stats(SystemClock.now());
+    assert_eq!((stats.state, stats.trials), (BreakerState::HalfOpen, 0));
+    assert_eq!(
+        (guards.pool.stats().in_use, guards.pool.stats().queued),
+        (0, 0)
+    );
+    let limiter = guards.limiter.stats();
+    assert_eq!(
+        (limiter.reserved, limiter.waiting, limiter.admitted),
+        (0, 0, 1_010_000)
+    );
+    for _ in 0..100 {
+        let outcome = policy
+            .run(
+                Call {
+                    layers: Layers {
+                        retry: false,
+                        ..Layers::default()
+                    },
+                    ..call
+                },
+                &targets,
+                |_| std::future::pending::<Result<((), u32), Fault>>(),
+            )
+            .await;
+        assert!(matches!(
+            outcome.result,
+            Err(Failure::Upstream(_) | Failure::Rejected(_))
+        ));
+    }
+    assert_eq!(
+        (guards.pool.stats().in_use, guards.limiter.stats().reserved),
+        (0, 0)
+    );
 }

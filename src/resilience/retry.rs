@@ -61,6 +61,8 @@ impl RetrySettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetStats {
+    /// Length of the window, seconds.
+    pub window_s: u64,
     /// Calls in the window.
     pub calls: u32,
     /// Retries in the window.
@@ -123,6 +125,7 @@ impl RetryBudget {
         let mut window = lock(&self.window);
         window.slide(settings, now);
         BudgetStats {
+            window_s: settings.budget_window_ms / 1_000,
             calls: window.calls.iter().sum(),
             retries: window.retries.iter().sum(),
             left: window.left(settings),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
 use crate::resilience::bulkhead::PoolSettings;
+use crate::resilience::policy::Layers;
 use crate::resilience::retry::RetrySettings;
 use crate::telemetry::log_files::LogSettings;
 
@@ -99,7 +100,10 @@ impl Default for Caches {
             agents: minutes(5),
             knowledge: minutes(10),
             registry: minutes(15),
-            responses: minutes(10),
+            responses: CacheSettings {
+                negative_ms: 60_000,
+                ..minutes(10)
+            },
         }
     }
 }
@@ -153,6 +157,23 @@ pub struct Flags {
     pub circuit_breaker: bool,
     /// One load for all who ask.
     pub cache_stampede_protection: bool,
+    /// Rate limits towards providers are kept.
+    pub rate_limiter: bool,
+    /// Pools are kept.
+    pub bulkhead: bool,
+    /// A failed call is made again.
+    pub retry: bool,
+}
+
+impl Flags {
+    /// The layers that a call goes through.
+    pub fn layers(self) -> Layers {
+        Layers {
+            limiter: self.rate_limiter,
+            pool: self.bulkhead,
+            retry: self.retry,
+        }
+    }
 }
 
 impl Default for Flags {
@@ -161,6 +182,9 @@ impl Default for Flags {
             async_file_io: true,
             circuit_breaker: true,
             cache_stampede_protection: true,
+            rate_limiter: true,
+            bulkhead: true,
+            retry: true,
         }
     }
 }
@@ -319,6 +343,35 @@ impl Settings {
             1_000,
         )?;
         share("breaker.failureRate", self.breaker.failure_rate)?;
+        share("breaker.slowRate", self.breaker.slow_rate)?;
+        share("breaker.openJitter", self.breaker.open_jitter)?;
+        least(
+            "breaker.trialSuccesses",
+            u64::from(self.breaker.trial_successes),
+            1,
+        )?;
+        least(
+            "breaker.windowCalls",
+            u64::from(self.breaker.window_calls),
+            1,
+        )?;
+        most(
+            "breaker.windowCalls",
+            u64::from(self.breaker.window_calls),
+            10_000,
+        )?;
+        for (name, cache) in [
+            ("agents", &self.cache.agents),
+            ("knowledge", &self.cache.knowledge),
+            ("registry", &self.cache.registry),
+            ("responses", &self.cache.responses),
+        ] {
+            most(
+                &format!("cache.{name}.jitterPercent"),
+                u64::from(cache.jitter_percent),
+                100,
+            )?;
+        }
         share("retry.budgetRatio", self.retry.budget_ratio)?;
         share("targets.errorRate", self.targets.error_rate)?;
         share("targets.cacheHitRate", self.targets.cache_hit_rate)?;

@@ -124,6 +124,24 @@ pub fn cut(spans: Vec<Span<'_>>, width: usize) -> Vec<Span<'_>> {
     out
 }
 
+/// A line of facts, the most important first; one that does not fit is left out whole, and so are those
+/// after it. Nothing is cut in half.
+pub fn facts(buffer: &mut Buffer, area: Rect, parts: Vec<Span<'_>>) {
+    let mut room = usize::from(area.width);
+    let mut fitting = Vec::with_capacity(parts.len());
+    for part in parts {
+        let wide = part.width();
+        // Blanks at an end take no room that anybody sees.
+        let needed = part.content.trim_end().width();
+        if needed > room {
+            break;
+        }
+        room = room.saturating_sub(wide);
+        fitting.push(part);
+    }
+    line(buffer, area, fitting);
+}
+
 /// A line with a left and a right part; the right one wins where both do not fit.
 pub fn spans(buffer: &mut Buffer, area: Rect, left: Vec<Span<'_>>, right: Vec<Span<'_>>) {
     if area.is_empty() {

@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, fit, line, panel, put, row};
-use crate::console::format::count;
+use super::pieces::{bar, facts, fit, line, panel, put, row};
+use crate::console::format::{clock_seconds, count, seconds};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
 use crate::resilience::breaker::{BreakerState, BreakerStats};
@@ -96,103 +96,187 @@ fn dots(state: &State, recent: &str) -> String {
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let snapshot = state.snapshot();
-    let theme = state.theme;
-    let rows = snapshot.breakers.len() as u16;
-    let [top, middle, low] = Layout::vertical([
-        Constraint::Length(rows + 2),
-        Constraint::Length(snapshot.pools.len() as u16 + 3),
-        Constraint::Min(0),
+    let rows = |n: usize| Constraint::Length(n as u16 + 2);
+    let [top, middle, limits, low] = Layout::vertical([
+        rows(snapshot.breakers.len()),
+        rows(snapshot.pools.len()),
+        rows(snapshot.limiters.len() + 1),
+        Constraint::Min(3),
     ])
     .areas(area);
-    let inner = panel(theme, "Circuit breakers", "b reset  i isolate", top, buffer);
-    for (n, b) in snapshot.breakers.iter().enumerate() {
+    breakers(state, top, buffer);
+    pools(state, middle, buffer);
+    rate_limits(state, limits, buffer);
+    transitions(state, low, buffer);
+}
+
+fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let keys = "b reset  B close  i isolate";
+    let inner = panel(theme, "Circuit breakers", keys, area, buffer);
+    for (n, b) in state.snapshot().breakers.iter().enumerate() {
         let place = row(inner, n as u16);
-        let mut parts = breaker_spans(
-            state,
-            b,
-            usize::from(inner.width).saturating_sub(24).min(70),
-        );
-        let more = format!(
-            "  trips {} rejected {}  window {} calls {} failed  ok {} failed {}",
+        let dim = |text: String| Span::styled(text, theme.style(Role::Dim));
+        let wide = usize::from(inner.width).saturating_sub(24).min(64);
+        let mut parts = breaker_spans(state, b, wide);
+        parts.push(dim(format!(
+            "  window {} calls {} failed{}",
+            count(b.window_calls.into()),
+            count(b.window_failures.into()),
+            if b.window_slow > 0 {
+                format!(" {} slow", b.window_slow)
+            } else {
+                String::new()
+            }
+        )));
+        parts.push(dim(format!(
+            "  trips {} rejected {}",
             b.trips,
-            count(b.rejections),
-            b.window_calls,
-            b.window_failures,
+            count(b.rejections)
+        )));
+        parts.push(dim(format!(
+            "  ok {} failed {} late {}",
             count(b.successes),
-            count(b.failures)
-        );
-        parts.push(Span::styled(more, theme.style(Role::Dim)));
-        line(buffer, place, parts);
+            count(b.failures),
+            count(b.late)
+        )));
+        if b.open_for_ms > 0 {
+            parts.push(dim(format!("  last open {}", seconds(b.open_for_ms))));
+        }
+        facts(buffer, place, parts);
         if n == state.selection() {
             buffer.set_style(place, theme.style(Role::Selected));
         }
     }
-    let inner = panel(theme, "Pools and limits", "in use / limit", middle, buffer);
+}
+
+fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
+    let (theme, snapshot) = (state.theme, state.snapshot());
+    let inner = panel(theme, "Pools", "in use / allowed   p resize", area, buffer);
     for (n, p) in snapshot.pools.iter().enumerate() {
-        let share = f64::from(p.in_use) / f64::from(p.limit.max(1));
-        let limiter = snapshot.limiters.iter().find(|l| l.name == p.name);
-        let limits = limiter.map_or_else(String::new, |l| {
-            match (l.paused_s, l.requests_left, l.tokens_left) {
-                (Some(s), ..) => format!("  the provider wants quiet for {s} s"),
-                (None, None, None) => "  no rate limit set".into(),
-                (None, r, t) => format!(
-                    "  left: {} requests {} tokens",
-                    r.map_or_else(|| "-".into(), |r| r.to_string()),
-                    t.map_or_else(|| "-".into(), |t| t.to_string())
-                ),
-            }
-        });
-        let text = format!(
-            "{} {:>3}/{:<3} {} queue {}/{}  admitted {}  rejected {}  gave up {}{limits}",
-            fit(theme, &p.name, 11),
-            p.in_use,
-            p.limit,
-            bar(theme, share, 10),
-            p.queued,
-            p.queue_limit,
-            count(p.admitted),
-            p.rejected,
-            p.timed_out
-        );
-        put(
-            buffer,
-            row(inner, n as u16),
-            &text,
-            theme.style(if p.queued > 0 { Role::Warn } else { Role::Text }),
-        );
-    }
-    let b = snapshot.retry_budget;
-    let text = format!(
-        "retry budget: {} retries for {} calls in the last 10 s, {} left, {} refused since start",
-        b.retries, b.calls, b.left, b.refused
-    );
-    put(
-        buffer,
-        row(inner, snapshot.pools.len() as u16),
-        &text,
-        theme.style(Role::Dim),
-    );
-    let inner = panel(theme, "Recent transitions", "", low, buffer);
-    let mut n = 0;
-    for b in &snapshot.breakers {
-        for t in b.transitions.iter().rev().take(4) {
-            let (_, word) = words(t.to);
-            let text = format!(
-                "{} {} {}",
-                fit(theme, &b.name, 11),
-                fit(theme, word, 10),
-                crate::text::clean_line(&t.cause, 120)
-            );
-            put(buffer, row(inner, n), &text, theme.style(Role::Text));
-            n += 1;
+        let place = row(inner, n as u16);
+        let share = f64::from(p.in_use) / f64::from(p.allowed.max(1));
+        let pressed = p.queued > 0 || p.allowed < p.limit;
+        let style = theme.style(if pressed { Role::Warn } else { Role::Text });
+        let text = |text: String| Span::styled(text, style);
+        let mut parts = vec![
+            text(format!("{} ", fit(theme, &p.name, 11))),
+            text(format!("{:>3}/{:<3} ", p.in_use, p.allowed)),
+            text(format!("{} ", bar(theme, share, 10))),
+            text(format!("queue {}/{}  ", p.queued, p.queue_limit)),
+        ];
+        if p.queued > 0 {
+            let lanes = p.lanes;
+            parts.push(text(format!(
+                "interactive {} run {} refresh {}  ",
+                lanes.interactive, lanes.run, lanes.refresh
+            )));
+        }
+        if p.allowed < p.limit {
+            parts.push(text(format!("pressed: {} set  ", p.limit)));
+        }
+        if p.debt > 0 {
+            parts.push(text(format!("{} too many, as they return  ", p.debt)));
+        }
+        let dim = |text: String| Span::styled(text, theme.style(Role::Dim));
+        parts.push(dim(format!("admitted {}  ", count(p.admitted))));
+        parts.push(dim(format!(
+            "waited {}  rejected {}  gave up {}  ",
+            count(p.waited),
+            count(p.rejected),
+            count(p.timed_out)
+        )));
+        parts.push(dim(format!("shrunk {}", count(p.shrunk))));
+        facts(buffer, place, parts);
+        if snapshot.breakers.len() + n == state.selection() {
+            buffer.set_style(place, theme.style(Role::Selected));
         }
     }
-    if n == 0 {
-        put(
-            buffer,
-            row(inner, 0),
-            "none since start",
-            theme.style(Role::Dim),
+}
+
+fn rate_limits(state: &State, area: Rect, buffer: &mut Buffer) {
+    let (theme, snapshot) = (state.theme, state.snapshot());
+    let inner = panel(theme, "Rate limits and retries", "a minute", area, buffer);
+    for (n, l) in snapshot.limiters.iter().enumerate() {
+        let quiet = l.paused_s.is_some() || l.waiting > 0;
+        let style = theme.style(if quiet { Role::Warn } else { Role::Text });
+        let mut parts = vec![Span::styled(format!("{} ", fit(theme, &l.name, 11)), style)];
+        if let Some(s) = l.paused_s {
+            parts.push(Span::styled(
+                format!("the provider wants quiet for {s} s  "),
+                style,
+            ));
+        }
+        let quota = |name: &str, left: Option<i64>, of: Option<u32>| match (left, of) {
+            (Some(left), Some(of)) => format!("{name} {left} of {of} left  "),
+            _ => format!("{name}: no limit set  "),
+        };
+        let set = l.settings;
+        let text = quota(
+            "requests",
+            l.requests_left.map(i64::from),
+            set.requests_per_minute,
         );
+        parts.push(Span::styled(text, style));
+        let text = quota("tokens", l.tokens_left, set.tokens_per_minute);
+        parts.push(Span::styled(text, style));
+        let dim = theme.style(Role::Dim);
+        let text = format!(
+            "out {} calls {} tokens  ",
+            l.reserved,
+            count(l.reserved_tokens)
+        );
+        parts.push(Span::styled(text, dim));
+        let text = format!(
+            "waiting {}  delayed {}  rejected {}",
+            l.waiting,
+            count(l.delayed),
+            count(l.rejected)
+        );
+        parts.push(Span::styled(text, dim));
+        facts(buffer, row(inner, n as u16), parts);
+    }
+    let b = snapshot.retry_budget;
+    let dim = theme.style(Role::Dim);
+    let parts = vec![
+        Span::styled(format!("{} ", fit(theme, "retries", 11)), dim),
+        Span::styled(
+            format!("{} for {} calls in {} s  ", b.retries, b.calls, b.window_s),
+            dim,
+        ),
+        Span::styled(format!("{} left  ", b.left), dim),
+        Span::styled(format!("refused {}", count(b.refused)), dim),
+    ];
+    facts(buffer, row(inner, snapshot.limiters.len() as u16), parts);
+}
+
+fn transitions(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let inner = panel(theme, "Recent transitions", "newest first", area, buffer);
+    let mut all: Vec<_> = state
+        .snapshot()
+        .breakers
+        .iter()
+        .flat_map(|b| b.transitions.iter().map(move |t| (&b.name, t)))
+        .collect();
+    all.sort_by_key(|(_, t)| std::cmp::Reverse((t.at_ms, t.generation)));
+    for (n, (name, t)) in all.iter().enumerate() {
+        let (mark, word) = words(t.to);
+        let (glyph, role) = theme.mark(mark);
+        let parts = vec![
+            Span::styled(
+                format!("{} ", clock_seconds(t.at_ms)),
+                theme.style(Role::Dim),
+            ),
+            Span::styled(format!("{glyph} "), theme.style(role)),
+            Span::raw(format!("{} ", fit(theme, name, 11))),
+            Span::raw(format!("{} ", fit(theme, word, 10))),
+            Span::raw(crate::text::clean_line(&t.cause, 120)),
+        ];
+        line(buffer, row(inner, n as u16), parts);
+    }
+    if all.is_empty() {
+        let dim = theme.style(Role::Dim);
+        put(buffer, row(inner, 0), "none since start", dim);
     }
 }

@@ -132,7 +132,12 @@ pub enum Command {
         /// The provider.
         breaker: Option<String>,
     },
-    /// Refuse every call to a provider until its breaker is reset.
+    /// Close a breaker but keep what it knows: one more failure opens it again, for longer.
+    CloseBreaker {
+        /// The provider.
+        breaker: String,
+    },
+    /// Refuse every call to a provider until its breaker is reset or closed.
     IsolateBreaker {
         /// The provider.
         breaker: String,
@@ -146,7 +151,7 @@ pub enum Command {
     },
     /// Switch a feature flag.
     SetFlag {
-        /// asyncFileIo, circuitBreaker, cacheStampedeProtection.
+        /// asyncFileIo, circuitBreaker, cacheStampedeProtection, rateLimiter, bulkhead, retry.
         flag: String,
         /// On or off.
         on: bool,
@@ -169,6 +174,7 @@ impl Command {
             Self::RunAgain { .. } => "run_again",
             Self::ClearCache { .. } => "clear_cache",
             Self::ResetBreaker { .. } => "reset_breaker",
+            Self::CloseBreaker { .. } => "close_breaker",
             Self::IsolateBreaker { .. } => "isolate_breaker",
             Self::ResizePool { .. } => "resize_pool",
             Self::SetFlag { .. } => "set_flag",
@@ -185,7 +191,7 @@ impl Command {
             Self::ClearCache { cache: name } | Self::ResetBreaker { breaker: name } => {
                 name.clone().unwrap_or_else(|| "all".into())
             }
-            Self::IsolateBreaker { breaker } => breaker.clone(),
+            Self::CloseBreaker { breaker } | Self::IsolateBreaker { breaker } => breaker.clone(),
             Self::ResizePool { pool, limit } => format!("{pool} to {limit}"),
             Self::SetFlag { flag, on } => format!("{flag} {}", if *on { "on" } else { "off" }),
             Self::Reload => "workspace".into(),

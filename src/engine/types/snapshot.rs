@@ -231,11 +231,7 @@ impl Snapshot {
 
     /// Share of gets answered by all caches together; `None` below 20 gets.
     pub fn hit_rate(&self) -> Option<f64> {
-        let served: u64 = self
-            .caches
-            .iter()
-            .map(|c| c.hits + c.stale_served + c.stampede_prevented)
-            .sum();
+        let served: u64 = self.caches.iter().map(CacheStats::served).sum();
         let gets = served + self.caches.iter().map(|c| c.misses).sum::<u64>();
         (gets >= crate::telemetry::latency::ENOUGH).then(|| served as f64 / gets as f64)
     }

@@ -1,0 +1,255 @@
+//! The limiter's ledger: two buckets of whole units, what is reserved, who waits. It never waits.
+//!
+//! Why whole numbers: a level is kept in tokens times microseconds of a minute, so that nothing is
+//! rounded away and what was issued is always what was settled, outstanding and refunded.
+
+use std::time::{Duration, Instant};
+
+use super::super::{Reason, Refusal};
+use super::{RateSettings, RateStats};
+
+const MINUTE: i64 = 60_000_000;
+/// What a quota of nothing answers.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    rate: Option<u32>,
+    level: i64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn full(rate: Option<u32>, now: Instant) -> Self {
+        Self {
+            rate,
+            level: i64::from(rate.unwrap_or(0)) * MINUTE,
+            at: now,
+        }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let Some(rate) = self.rate else { return };
+        let elapsed = now.saturating_duration_since(self.at);
+        let rate = i64::from(rate);
+        if elapsed.is_zero() {
+            self.level = self.level.min(rate * MINUTE);
+            return;
+        }
+        let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
+        let micros = seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(i64::from(elapsed.subsec_micros()));
+        // A bucket is full after a minute, so what saturates here is cut below anyway.
+        self.level = self
+            .level
+            .saturating_add(micros.saturating_mul(rate))
+            .min(rate * MINUTE);
+        // What is less than a microsecond counts the next time.
+        let rest = Duration::from_nanos(u64::from(elapsed.subsec_nanos() % 1_000));
+        self.at = now.checked_sub(rest).unwrap_or(now);
+    }
+
+    /// True when `want` can be taken; a wish above the capacity is granted from a full bucket.
+    fn has(&self, want: i64) -> bool {
+        self.rate
+            .is_none_or(|rate| rate > 0 && self.level >= want.min(i64::from(rate)) * MINUTE)
+    }
+
+    /// How long until `want` is there.
+    fn wait(&self, want: i64) -> Duration {
+        let Some(rate) = self.rate else {
+            return Duration::ZERO;
+        };
+        if rate == 0 {
+            return NEVER;
+        }
+        let missing = want.saturating_mul(MINUTE).saturating_sub(self.level);
+        let micros = (missing.max(0) as u64).div_ceil(u64::from(rate));
+        Duration::from_micros(micros).min(NEVER)
+    }
+
+    fn add(&mut self, units: i64) {
+        if self.rate.is_some() {
+            self.level = self.level.saturating_add(units * MINUTE);
+        }
+    }
+
+    /// A new quota; what was used of the old one stays used, but blocks for two minutes at most.
+    fn change(&mut self, rate: Option<u32>, now: Instant) {
+        if self.rate == rate {
+            return;
+        }
+        self.refill(now);
+        let used = self
+            .rate
+            .map_or(0, |old| i64::from(old) * MINUTE - self.level);
+        *self = Self::full(rate, now);
+        if let Some(rate) = rate {
+            self.level = (self.level - used).max(-i64::from(rate) * MINUTE);
+        }
+    }
+
+    fn left(&mut self, now: Instant) -> Option<i64> {
+        self.refill(now);
+        self.rate.map(|_| self.level.div_euclid(MINUTE))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    requests: Bucket,
+    tokens: Bucket,
+    paused_until: Option<Instant>,
+    waiting: u32,
+    waiting_tokens: u64,
+    reserved: u32,
+    reserved_tokens: u64,
+    admitted: u64,
+    delayed: u64,
+    rejected: u64,
+}
+
+impl Core {
+    pub(super) fn new(settings: RateSettings, now: Instant) -> Self {
+        Self {
+            requests: Bucket::full(settings.requests_per_minute, now),
+            tokens: Bucket::full(settings.tokens_per_minute, now),
+            paused_until: None,
+            waiting: 0,
+            waiting_tokens: 0,
+            reserved: 0,
+            reserved_tokens: 0,
+            admitted: 0,
+            delayed: 0,
+            rejected: 0,
+        }
+    }
+
+    fn paused(&mut self, now: Instant) -> Duration {
+        let left = self
+            .paused_until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if left.is_zero() {
+            self.paused_until = None;
+        }
+        left
+    }
+
+    /// Takes one request and `tokens`, or says how long that is not possible.
+    pub(super) fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Duration> {
+        let paused = self.paused(now);
+        self.requests.refill(now);
+        self.tokens.refill(now);
+        let want = i64::from(tokens);
+        if !paused.is_zero() || !self.requests.has(1) || !self.tokens.has(want) {
+            return Err(self.wait(tokens, now));
+        }
+        self.requests.add(-1);
+        self.tokens.add(-want);
+        self.admitted += 1;
+        self.reserved += 1;
+        self.reserved_tokens += u64::from(tokens);
+        Ok(())
+    }
+
+    /// How long until `tokens` can be taken by whoever is first in line; never zero.
+    pub(super) fn wait(&mut self, tokens: u32, now: Instant) -> Duration {
+        self.requests.refill(now);
+        self.tokens.refill(now);
+        let capacity = self.tokens.rate.map_or(i64::MAX, i64::from);
+        self.paused(now)
+            .max(self.requests.wait(1))
+            .max(self.tokens.wait(i64::from(tokens).min(capacity)))
+            .max(Duration::from_nanos(1))
+    }
+
+    /// As [`Core::take`], for somebody who has not waited: those who wait go first.
+    pub(super) fn take_first(&mut self, tokens: u32, now: Instant) -> bool {
+        self.waiting == 0 && self.take(tokens, now).is_ok()
+    }
+
+    /// A place in the line, unless what is before it and its own wish cannot be had within `left`.
+    pub(super) fn line_up(
+        &mut self,
+        tokens: u32,
+        left: Duration,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.requests.refill(now);
+        self.tokens.refill(now);
+        // One wish above the capacity is granted from a full bucket; a line waits for all before it.
+        let capacity = self.tokens.rate.map_or(i64::MAX, i64::from);
+        let ahead = i64::try_from(self.waiting_tokens).unwrap_or(i64::MAX / 2);
+        let wait = self
+            .paused(now)
+            .max(self.requests.wait(i64::from(self.waiting) + 1))
+            .max(self.tokens.wait(ahead + i64::from(tokens).min(capacity)));
+        if wait > left {
+            return Err(self.refuse(wait));
+        }
+        self.waiting += 1;
+        self.waiting_tokens += u64::from(tokens);
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, tokens: u32) {
+        self.waiting -= 1;
+        self.waiting_tokens -= u64::from(tokens);
+    }
+
+    pub(super) fn refuse(&mut self, wait: Duration) -> Refusal {
+        self.rejected += 1;
+        Refusal {
+            reason: Reason::RateLimited,
+            retry_in: Some(wait),
+        }
+    }
+
+    pub(super) fn delayed(&mut self) {
+        self.delayed += 1;
+    }
+
+    /// A call is over and used `actual` tokens.
+    pub(super) fn settle(&mut self, tokens: u32, actual: u32) {
+        self.reserved -= 1;
+        self.reserved_tokens -= u64::from(tokens);
+        self.tokens.add(i64::from(tokens) - i64::from(actual));
+    }
+
+    /// A call was never made.
+    pub(super) fn refund(&mut self, tokens: u32) {
+        self.settle(tokens, 0);
+        self.admitted -= 1;
+        self.requests.add(1);
+    }
+
+    pub(super) fn pause(&mut self, until: Instant) {
+        self.paused_until = Some(self.paused_until.map_or(until, |old| old.max(until)));
+    }
+
+    pub(super) fn reconfigure(&mut self, settings: RateSettings, now: Instant) {
+        self.requests.change(settings.requests_per_minute, now);
+        self.tokens.change(settings.tokens_per_minute, now);
+    }
+
+    pub(super) fn stats(&mut self, name: &str, now: Instant) -> RateStats {
+        let paused = self.paused(now);
+        RateStats {
+            name: name.to_owned(),
+            settings: RateSettings {
+                requests_per_minute: self.requests.rate,
+                tokens_per_minute: self.tokens.rate,
+            },
+            requests_left: self.requests.left(now).map(|l| l.max(0) as u32),
+            tokens_left: self.tokens.left(now),
+            paused_s: (!paused.is_zero()).then(|| paused.as_millis().div_ceil(1_000) as u64),
+            reserved: self.reserved,
+            reserved_tokens: self.reserved_tokens,
+            waiting: self.waiting,
+            admitted: self.admitted,
+            delayed: self.delayed,
+            rejected: self.rejected,
+        }
+    }
+}
