@@ -54,15 +54,7 @@ fn main() {
     );
     for (width, height) in [(80, 24), (120, 40), (200, 50)] {
         for screen in ['1', '2', '3'] {
-            let mut state = State::new(
-                Arc::clone(&snapshot),
-                Theme {
-                    color: true,
-                    ascii: false,
-                },
-                false,
-                0,
-            );
+            let mut state = State::new(Arc::clone(&snapshot), Theme::default(), false, 0);
             state.size = (width, height);
             let now = || Now {
                 at: Instant::now(),

@@ -76,7 +76,7 @@ fn layers_allocate_nothing_and_a_whole_call_once() {
         0
     );
     assert_eq!(
-        allocations(|| guards.limiter.try_reserve(1, now).unwrap().settle(1)),
+        allocations(|| guards.limiter.try_reserve(1, now).unwrap().settle(1, now)),
         0
     );
 

@@ -12,7 +12,7 @@ use bsm::console::app::App;
 use bsm::console::message::{Effect, Message, Now};
 use bsm::console::state::State;
 use bsm::console::terminal::Frames;
-use bsm::console::theme::Theme;
+use bsm::console::theme::{Palette, Theme};
 use bsm::console::update::update;
 use bsm::console::{Options, view};
 use bsm::engine::Operator;
@@ -29,10 +29,12 @@ use support::*;
 const UNICODE: Theme = Theme {
     color: true,
     ascii: false,
+    palette: Palette::Terminal,
 };
 const ASCII: Theme = Theme {
     color: false,
     ascii: true,
+    palette: Palette::Terminal,
 };
 /// 2026-11-21 14:02 UTC.
 const WALL: i64 = 1_795_269_720_000;
@@ -144,7 +146,9 @@ fn busy() -> Arc<Snapshot> {
 }
 
 fn state(theme: Theme) -> State {
-    State::new(busy(), theme, false, WALL)
+    let mut state = State::new(busy(), theme, false, WALL);
+    state.zone = bsm::console::format::Zone::Utc;
+    state
 }
 
 fn now() -> Now {
@@ -291,7 +295,7 @@ fn the_documents_show_the_real_screen_and_keys() {
     };
     let mut s = state(UNICODE);
     s.wall_ms = WALL;
-    let clock = bsm::console::format::clock(WALL);
+    let clock = s.zone.clock(WALL);
     let screen = drawn(&s, 100, 30)
         .replace(&clock, "14:02")
         .replace(" \u{202e}", "");
@@ -464,6 +468,9 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
             let options = Options {
                 theme: UNICODE,
                 fps: 120,
+                keys: bsm::console::keymap::Keymap::default(),
+                zone: bsm::console::format::Zone::Utc,
+                exports: std::env::temp_dir(),
             };
             let mut app = App::new(
                 operator,

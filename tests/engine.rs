@@ -507,6 +507,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
         &handle,
         Command::ClearCache {
             cache: Some("responses".into()),
+            tag: None,
         },
     )
     .await
@@ -581,6 +582,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
     for bad in [
         Command::ClearCache {
             cache: Some("nosuch".into()),
+            tag: None,
         },
         Command::ResetBreaker {
             breaker: Some("nosuch".into()),
@@ -672,4 +674,154 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
         !s.workspace.kept_last_good && s.workspace.errors == 0
     })
     .await;
+}
+
+/// The provider is down: the breaker opens, and every question that an operator has about it is answered
+/// from what happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_can_be_followed_from_the_breaker_to_the_calls_and_says_why() {
+    use bsm::engine::types::why::About;
+    let up = upstream(|_, _| Wire::Status(503, "{}")).await;
+    let state = state_folder();
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    assert_eq!(run.decision.unwrap().action, Action::ManualReview);
+    let calls = |failed| {
+        let query = Query::Calls {
+            provider: Some("openai".into()),
+            run: Some(run.run_id.clone()),
+            failed,
+            limit: 100,
+        };
+        let handle = &handle;
+        async move {
+            match handle.query(query).await.unwrap() {
+                Answer::Calls { calls } => calls,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let all = calls(false).await;
+    let sent = all.iter().filter(|c| c.sent).count();
+    assert_eq!(
+        sent,
+        up.calls.lock().unwrap().len(),
+        "every attempt is there"
+    );
+    assert!(
+        all.iter()
+            .filter(|c| c.sent)
+            .all(|c| c.outcome == "http_503")
+    );
+    assert!(
+        all.iter()
+            .all(|c| c.correlation == run.correlation_id && !c.agent.is_empty())
+    );
+    assert!(
+        all.windows(2).all(|w| w[0].at_ms >= w[1].at_ms),
+        "newest first"
+    );
+    assert_eq!(calls(true).await.len(), all.len());
+    let why = |about: About| {
+        let handle = &handle;
+        async move { handle.query(Query::Why { about }).await }
+    };
+    let name = || "openai".to_owned();
+    let Answer::Why { why: told } = why(About::Provider { name: name() }).await.unwrap() else {
+        panic!("no answer");
+    };
+    let text = told.note();
+    for part in [
+        "openai open for",
+        "It opened because of 5 failures in a row, last: http_503.",
+        &format!("{sent} × http_503"),
+        "Next trial in",
+        "reset-breaker: try now instead of waiting",
+        "docs/runbooks/breaker-open.md",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in:\n{text}");
+    }
+    // What is red is what the header's question is about.
+    let Answer::Why { why: health } = why(About::Health).await.unwrap() else {
+        panic!("no answer");
+    };
+    assert_eq!(
+        health.title.split(" for ").next(),
+        told.title.split(" for ").next()
+    );
+    let Answer::Why { why: of_run } = why(About::Run {
+        id: run.run_id.clone(),
+    })
+    .await
+    .unwrap() else {
+        panic!("no answer");
+    };
+    assert!(of_run.note().contains("Rule 6:"), "{}", of_run.note());
+    for about in [
+        About::Pool { name: name() },
+        About::Cache {
+            name: "responses".into(),
+        },
+        About::Latency,
+    ] {
+        assert!(why(about.clone()).await.is_ok(), "{about:?}");
+    }
+    for nothing in [
+        About::Provider {
+            name: "nosuch".into(),
+        },
+        About::Pool {
+            name: "nosuch".into(),
+        },
+        About::Cache {
+            name: "nosuch".into(),
+        },
+        About::Run {
+            id: "nosuch".into(),
+        },
+    ] {
+        assert!(why(nothing.clone()).await.is_err(), "{nothing:?}");
+    }
+}
+
+/// Every page that an answer names is there, and says what to look at and what to do.
+#[tokio::test]
+async fn every_runbook_that_is_named_exists() {
+    let source = include_str!("../src/engine/why.rs");
+    let pages: Vec<&str> = source
+        .split("runbook(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(pages.len() >= 6, "{pages:?}");
+    for page in pages {
+        let path = format!("{}/docs/runbooks/{page}.md", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        for part in ["## What it means", "## Look", "## Do"] {
+            assert!(text.contains(part), "{path} has no '{part}'");
+        }
+    }
+}
+
+/// A layer that is switched off is off for the next call, not from the next reload on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switched_off_retry_sends_each_call_once() {
+    let up = upstream(|_, _| Wire::Status(503, "{}")).await;
+    let state = state_folder();
+    let mut start = Start::new(state.path()).upstream(&up.url);
+    start.settings.flags.circuit_breaker = false;
+    start.settings.fallback.0 = false;
+    let handle = start.go().await;
+    let attempts = async |diff: &str| {
+        let run = finish(&handle, trigger("pull_request.opened", diff)).await;
+        run.agents.iter().map(|a| a.attempts).collect::<Vec<_>>()
+    };
+    assert!(attempts(DOCS).await.iter().any(|a| *a > 1));
+    let off = Command::SetFlag {
+        flag: "retry".into(),
+        on: false,
+    };
+    command(&handle, off).await.unwrap();
+    let other = DOCS.replace("8080", "9090");
+    assert_eq!(attempts(&other).await, [1, 1, 1, 1]);
 }

@@ -400,3 +400,67 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert_eq!(session.ended(Duration::from_secs(5)), 0);
     assert!(session.output().is_ascii(), "TERM=dumb gets ASCII");
 }
+
+/// A provider that answers every call with 503, until the test is over.
+fn outage() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 65_536];
+                while let Ok(n) = stream.read(&mut buffer) {
+                    if n == 0 {
+                        return;
+                    }
+                    // The body may come in pieces; only the piece with the end of the request is answered.
+                    if buffer[..n].ends_with(b"}") {
+                        let answer =
+                            b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
+                        if stream.write_all(answer).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+/// From the overview to the log line of a failing call, in four keys.
+#[test]
+fn an_outage_is_followed_to_its_log_line_in_four_keys() {
+    let url = outage();
+    let mut s = Session::console(&[
+        ("OPENAI_BASE_URL", url.as_str()),
+        ("OPENAI_API_KEY", "test-key-0123456789"),
+        ("BSM_RETRY_BASE_MS", "1"),
+    ]);
+    s.until("No runs yet");
+    s.send("r");
+    s.until("governance-review-agent, code-review-agent");
+    s.send("\r");
+    s.until("rule 4:");
+    s.send("1");
+    s.until("openai open");
+    s.send("w");
+    s.until("5 failures in a row, last: http_503");
+    s.until("docs/runbooks/breaker-open.md");
+    s.send("w");
+    // The four keys: resilience (the open breaker is selected), its calls, the run, its log lines.
+    s.send("3");
+    s.until("Recent transitions");
+    s.send("\r");
+    s.until("Calls to openai");
+    s.until("http_503");
+    s.send("\r");
+    s.until("correlation");
+    s.send("l");
+    s.until("attempt failed");
+    s.until("outcome=http_503");
+    s.send("q");
+    assert_eq!(s.ended(Duration::from_secs(3)), 0);
+    s.assert_clean();
+}

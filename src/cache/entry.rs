@@ -142,14 +142,14 @@ impl<V, E> Weighter<String, Entry<V, E>> for ByWeight {
     }
 }
 
-/// Counts what had to make room.
-#[derive(Clone, Default)]
-pub(super) struct Evictions(pub(super) Arc<AtomicU64>);
+/// Tells each insertion how many values had to make room for it; a value replaced is among them.
+#[derive(Clone)]
+pub(super) struct MakingRoom;
 
-impl<V, E> Lifecycle<String, Entry<V, E>> for Evictions {
-    type RequestState = ();
+impl<V, E> Lifecycle<String, Entry<V, E>> for MakingRoom {
+    type RequestState = u64;
 
-    fn on_evict(&self, (): &mut (), _: String, _: Entry<V, E>) {
-        self.0.fetch_add(1, Relaxed);
+    fn on_evict(&self, gone: &mut u64, _: String, _: Entry<V, E>) {
+        *gone += 1;
     }
 }

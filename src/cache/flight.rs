@@ -39,6 +39,9 @@ struct Rest {
 /// invalidation final.
 pub(super) struct Sky<V, E> {
     flights: HashMap<String, Flight<V, E>>,
+    /// Loads that nobody can join (stampede protection is off), by number: they too may store, unless
+    /// their key is forgotten meanwhile.
+    loose: HashMap<u64, (String, Tags)>,
     resting: HashMap<String, Rest>,
     next: u64,
 }
@@ -47,6 +50,7 @@ impl<V, E> Sky<V, E> {
     pub(super) fn new() -> Self {
         Self {
             flights: HashMap::new(),
+            loose: HashMap::new(),
             resting: HashMap::new(),
             next: 0,
         }
@@ -57,26 +61,34 @@ impl<V, E> Sky<V, E> {
         self.flights.get(key).map(|f| f.tower.subscribe())
     }
 
-    /// A new flight. One that is already on its way loses the key: it lands for its waiters only.
+    /// A new flight; others may join it unless it is `loose`.
     pub(super) fn start(
         &mut self,
         key: &str,
         tags: Tags,
+        loose: bool,
     ) -> (u64, Arc<Tower<V, E>>, Landing<V, E>) {
         let (tower, landing) = watch::channel(None);
         let tower = Arc::new(tower);
         self.next += 1;
-        let flight = Flight {
-            id: self.next,
-            tower: Arc::clone(&tower),
-            tags,
-        };
-        self.flights.insert(key.to_owned(), flight);
+        if loose {
+            self.loose.insert(self.next, (key.to_owned(), tags));
+        } else {
+            let flight = Flight {
+                id: self.next,
+                tower: Arc::clone(&tower),
+                tags,
+            };
+            self.flights.insert(key.to_owned(), flight);
+        }
         (self.next, tower, landing)
     }
 
-    /// Takes the flight off the board; `None` when the key was invalidated or loaded anew meanwhile.
+    /// Takes the flight off the board; `None` when its key was forgotten meanwhile.
     pub(super) fn take(&mut self, key: &str, id: u64) -> Option<Tags> {
+        if let Some((_, tags)) = self.loose.remove(&id) {
+            return Some(tags);
+        }
         if self.flights.get(key).is_some_and(|f| f.id == id) {
             self.flights.remove(key).map(|f| f.tags)
         } else {
@@ -86,15 +98,18 @@ impl<V, E> Sky<V, E> {
 
     pub(super) fn forget(&mut self, key: &str) {
         self.flights.remove(key);
+        self.loose.retain(|_, (k, _)| k != key);
         self.resting.remove(key);
     }
 
     pub(super) fn forget_tag(&mut self, tag: &str) {
         self.flights.retain(|_, f| !has(&f.tags, tag));
+        self.loose.retain(|_, (_, tags)| !has(tags, tag));
     }
 
     pub(super) fn forget_all(&mut self) {
         self.flights.clear();
+        self.loose.clear();
         self.resting.clear();
     }
 
@@ -143,7 +158,7 @@ where
     }
 }
 
-/// Waits for a flight to land.
+/// Waits for a flight to land. The task's own guard says so if it dies before.
 pub(super) async fn wait<V, E>(mut landing: Landing<V, E>) -> Result<Arc<V>, LoadError<E>> {
     match landing.wait_for(Option::is_some).await {
         Ok(result) => match &*result {

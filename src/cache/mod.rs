@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use self::types::{CacheSettings, CacheStats, LoadError, Loading, Source};
 use crate::resilience::clock::{Clock, lock};
-use entry::{ByWeight, Entry, Evictions, Found, Held, Lives, Tags, has, tags};
+use entry::{ByWeight, Entry, Found, Held, Lives, MakingRoom, Tags, has, tags};
 use flight::{Landing, Sky, Tower};
 
 /// What a cache is made from.
@@ -52,6 +52,7 @@ struct Counters {
     loads: AtomicU64,
     errors: AtomicU64,
     abandoned: AtomicU64,
+    evictions: AtomicU64,
     last_load_ms: AtomicU64,
 }
 
@@ -71,7 +72,7 @@ type Store<V, E> = quick_cache::sync::Cache<
     Entry<V, E>,
     ByWeight,
     quick_cache::DefaultHashBuilder,
-    Evictions,
+    MakingRoom,
 >;
 
 /// A cache of `V` by string keys; `E` is its loaders' error.
@@ -80,7 +81,6 @@ pub struct Cache<V, E> {
     clock: Arc<dyn Clock>,
     lives: Lives,
     store: Store<V, E>,
-    evictions: Evictions,
     sky: Mutex<Sky<V, E>>,
     protected: AtomicBool,
     /// Loads running, those that lost their key too.
@@ -89,12 +89,53 @@ pub struct Cache<V, E> {
     last: Mutex<Last>,
 }
 
+/// One shard: of several, each would have a part of the room, and a value larger than that part no place.
+fn room(bytes: u64) -> quick_cache::Options {
+    let mut options = quick_cache::OptionsBuilder::new();
+    options
+        .shards(1)
+        .estimated_items_capacity(1_024)
+        .weight_capacity(bytes.max(1));
+    // Both capacities are given, which is all that it asks for.
+    options.build().unwrap_or_else(|_| unreachable!())
+}
+
 /// How a get goes on after it has looked.
 enum Way<V, E> {
+    /// Another's flight has landed since it looked.
+    Landed(Found<V, E>),
     /// Wait for this landing; true: it is this caller's own flight.
     Wait(Landing<V, E>, bool),
-    /// A failed load was too short a while ago.
-    Rests,
+    /// A failed load was too short a while ago: the old value, and its age.
+    Rests(Arc<V>, Duration),
+}
+
+/// A load's task. Whatever ends it, its waiters hear of it and the board is left clean.
+struct Aboard<V, E>
+where
+    V: Send + Sync + 'static,
+    E: std::fmt::Display + Send + Sync + 'static,
+{
+    cache: Arc<Cache<V, E>>,
+    key: String,
+    id: u64,
+    tower: Arc<Tower<V, E>>,
+    landed: bool,
+}
+
+impl<V, E> Drop for Aboard<V, E>
+where
+    V: Send + Sync + 'static,
+    E: std::fmt::Display + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if !self.landed {
+            lock(&self.cache.sky).take(&self.key, self.id);
+            self.cache.running.fetch_sub(1, Relaxed);
+            count(&self.cache.counters.errors);
+            self.tower.send_replace(Some(Err(LoadError::Panicked)));
+        }
+    }
 }
 
 impl<V, E> Cache<V, E>
@@ -104,18 +145,15 @@ where
 {
     /// An empty cache.
     pub fn new(spec: Spec<V, E>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let evictions = Evictions::default();
         let lives = Lives::default();
         lives.set(&spec.settings);
         Arc::new(Self {
-            store: Store::with(
-                1_024,
-                spec.settings.max_bytes.max(1),
+            store: Store::with_options(
+                room(spec.settings.max_bytes),
                 ByWeight,
                 quick_cache::DefaultHashBuilder::default(),
-                evictions.clone(),
+                MakingRoom,
             ),
-            evictions,
             lives,
             spec,
             clock,
@@ -157,24 +195,17 @@ where
         F: FnOnce(Loading) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let old = match self.look(key) {
-            Found::Fresh(value, age) => {
-                count(&self.counters.hits);
-                return Ok((value, Source::Hit(age)));
+        let in_need = match self.at_once(self.look(key)) {
+            Ok(Some((value, source))) => {
+                if matches!(source, Source::Stale(_)) {
+                    drop(self.depart(key, names, true, true, load));
+                }
+                return Ok((value, source));
             }
-            Found::Stale(value, age) => {
-                count(&self.counters.stale);
-                self.depart(key, names, true, true, load);
-                return Ok((value, Source::Stale(age)));
-            }
-            Found::Nothing(error) => {
-                count(&self.counters.negative);
-                return Err(LoadError::Failed(error));
-            }
-            Found::InNeed(value, age) => Some((value, age)),
-            Found::Gone => None,
+            Ok(None) => matches!(self.look(key), Found::InNeed(..)),
+            Err(error) => return Err(error),
         };
-        match self.depart(key, names, false, old.is_some(), load) {
+        match self.depart(key, names, false, in_need, load) {
             Way::Wait(landing, own) => {
                 let (counter, source) = if own {
                     (&self.counters.misses, Source::Loaded)
@@ -182,20 +213,64 @@ where
                     (&self.counters.shared, Source::Shared)
                 };
                 count(counter);
-                match (flight::wait(landing).await, old) {
-                    (Ok(value), _) => Ok((value, source)),
-                    (Err(_), Some((value, age))) if !self.is_nothing(key) => {
-                        count(&self.counters.on_error);
-                        Ok((value, Source::StaleOnError(age)))
-                    }
-                    (Err(error), _) => Err(error),
+                match flight::wait(landing).await {
+                    Ok(value) => Ok((value, source)),
+                    Err(error) => self.in_need(key, error),
                 }
             }
-            Way::Rests => {
+            Way::Landed(found) => match self.at_once(found)? {
+                Some(answer) => Ok(answer),
+                None => Err(LoadError::Panicked), // only what can be served lands here
+            },
+            Way::Rests(value, age) => {
                 count(&self.counters.stale);
-                old.map(|(value, age)| (value, Source::Stale(age)))
-                    .ok_or(LoadError::Panicked) // only what is held rests
+                Ok((value, Source::Stale(age)))
             }
+        }
+    }
+
+    /// What can be answered without a load, counted.
+    fn at_once(&self, found: Found<V, E>) -> Result<Option<(Arc<V>, Source)>, LoadError<E>> {
+        match found {
+            Found::Fresh(value, age) => {
+                count(&self.counters.hits);
+                Ok(Some((value, Source::Hit(age))))
+            }
+            Found::Stale(value, age) => {
+                count(&self.counters.stale);
+                Ok(Some((value, Source::Stale(age))))
+            }
+            Found::Nothing(error) => {
+                count(&self.counters.negative);
+                Err(LoadError::Failed(error))
+            }
+            Found::InNeed(..) | Found::Gone => Ok(None),
+        }
+    }
+
+    /// After a failed load: the old value, if it may still be served and the error is not the answer.
+    fn in_need(&self, key: &str, error: LoadError<E>) -> Result<(Arc<V>, Source), LoadError<E>> {
+        if matches!(&error, LoadError::Failed(e) if (self.spec.is_negative)(e)) {
+            return Err(error);
+        }
+        match self.look(key) {
+            // Its own flight had lost the key; a later one has landed well.
+            Found::Fresh(value, _) => Ok((value, Source::Shared)),
+            Found::Stale(value, age) | Found::InNeed(value, age) => {
+                count(&self.counters.on_error);
+                Ok((value, Source::StaleOnError(age)))
+            }
+            Found::Nothing(_) | Found::Gone => Err(error),
+        }
+    }
+
+    /// The value of `key` and its age, however old, while it may be served at all. Counts nothing.
+    pub fn held(&self, key: &str) -> Option<(Arc<V>, Duration)> {
+        match self.look(key) {
+            Found::Fresh(value, age) | Found::Stale(value, age) | Found::InNeed(value, age) => {
+                Some((value, age))
+            }
+            Found::Nothing(_) | Found::Gone => None,
         }
     }
 
@@ -213,11 +288,6 @@ where
             Some(entry) => self.lives.judge(entry, self.clock.now()),
             None => Found::Gone,
         }
-    }
-
-    /// The loader's latest word is that there is no such thing.
-    fn is_nothing(&self, key: &str) -> bool {
-        matches!(self.store.get(key), Some(entry) if matches!(entry.held, Held::Nothing(_)))
     }
 
     /// Forgets one key. A load in flight will not bring the old value back.
@@ -257,7 +327,10 @@ where
     pub fn reconfigure(&self, settings: CacheSettings) {
         self.lives.set(&settings);
         if self.store.capacity() != settings.max_bytes.max(1) {
+            let before = self.store.len();
             self.store.set_capacity(settings.max_bytes.max(1));
+            let gone = before.saturating_sub(self.store.len()) as u64;
+            self.counters.evictions.fetch_add(gone, Relaxed);
         }
     }
 
@@ -293,7 +366,7 @@ where
             loads: of(&counters.loads),
             errors: of(&counters.errors),
             abandoned: of(&counters.abandoned),
-            evictions: of(&self.evictions.0),
+            evictions: of(&counters.evictions),
             in_flight: of(&self.running),
             last_load_ms: (of(&counters.loads) > 0).then(|| of(&counters.last_load_ms)),
             last_error: last.error.clone(),
@@ -315,22 +388,43 @@ where
     {
         let (id, tower, landing) = {
             let mut sky = lock(&self.sky);
-            if self.protected.load(Relaxed)
-                && let Some(landing) = sky.join(key)
-            {
+            let protected = self.protected.load(Relaxed);
+            if protected && let Some(landing) = sky.join(key) {
                 return Way::Wait(landing, false);
             }
-            if stale_at_hand && sky.rests(key, self.clock.now()) {
-                return Way::Rests;
+            // A flight may have landed since the caller looked; landing takes this same lock.
+            match self.look(key) {
+                found @ (Found::Fresh(..) | Found::Nothing(_)) if protected => {
+                    return Way::Landed(found);
+                }
+                found @ Found::Stale(..) if protected && !background => return Way::Landed(found),
+                Found::Stale(value, age) | Found::InNeed(value, age)
+                    if sky.rests(key, self.clock.now()) =>
+                {
+                    return Way::Rests(value, age);
+                }
+                _ => {}
             }
-            sky.start(key, tags(names))
+            sky.start(key, tags(names), !protected)
         };
         count(&self.running);
         if background {
             count(&self.counters.refreshes);
         }
-        let (cache, key) = (Arc::clone(self), key.to_owned());
+        let aboard = Aboard {
+            cache: Arc::clone(self),
+            key: key.to_owned(),
+            id,
+            tower,
+            landed: false,
+        };
         tokio::spawn(async move {
+            let mut aboard = aboard;
+            let (cache, key, tower) = (
+                Arc::clone(&aboard.cache),
+                aboard.key.clone(),
+                Arc::clone(&aboard.tower),
+            );
             let began = cache.clock.now();
             let loading = Loading {
                 stale_at_hand,
@@ -343,12 +437,14 @@ where
                     result = &mut flying => break result,
                     () = tower.closed(), if cache.spec.abandons && !background => {
                         if cache.give_up(&key, id, &tower) {
+                            aboard.landed = true;
                             return; // dropping the load ends it
                         }
                     }
                 }
             };
             cache.land(&key, id, began, &result);
+            aboard.landed = true;
             // Nobody may be left to hear it; the value is stored all the same.
             tower.send_replace(Some(result));
         });
@@ -377,8 +473,7 @@ where
                 (Some(_), Ok(value)) if !(self.spec.keeps)(value) => false,
                 (Some(tags), Ok(value)) => {
                     sky.succeeded(key);
-                    self.keep(key, Held::Good(Arc::clone(value)), tags, now);
-                    true
+                    self.keep(key, Held::Good(Arc::clone(value)), tags, now)
                 }
                 (Some(tags), Err(LoadError::Failed(error)))
                     if self.lives.keeps_nothing() && (self.spec.is_negative)(error) =>
@@ -399,7 +494,8 @@ where
         self.note(result, stored, began, now);
     }
 
-    fn keep(&self, key: &str, held: Held<V, E>, tags: Tags, now: Instant) {
+    /// Stores; true when it is there afterwards.
+    fn keep(&self, key: &str, held: Held<V, E>, tags: Tags, now: Instant) -> bool {
         #[cfg(test)]
         crate::resilience::interleave::point();
         let entry = Entry {
@@ -412,7 +508,15 @@ where
             share: self.lives.share(),
             tags,
         };
-        self.store.insert(key.to_owned(), entry);
+        // A value that replaces its older self makes it leave, but not for want of room.
+        let replaces = u64::from(self.store.contains_key(key));
+        let mut gone = 0;
+        self.store
+            .insert_with_lifecycle(key.to_owned(), entry, &mut gone);
+        self.counters
+            .evictions
+            .fetch_add(gone.saturating_sub(replaces), Relaxed);
+        self.store.contains_key(key)
     }
 
     fn note(

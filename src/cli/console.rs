@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::setup::{self, Setup};
 use super::{Color, Failure, Global};
-use crate::console::{self, Options, theme::Theme};
+use crate::console::format::Zone;
+use crate::console::keymap::Keymap;
+use crate::console::theme::{Palette, Theme};
+use crate::console::{self, Options};
 use crate::engine::{Handle, Operator};
 use crate::state::{Holder, StateError};
 
@@ -19,7 +22,7 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
         return Err(Failure::usage("the console needs a terminal", help));
     }
     let setup = Setup::read(global)?;
-    let options = options(global, &setup);
+    let options = options(global, &setup)?;
     let log = Arc::new(setup.start_log()?);
     let _lock = setup.state.lock(Holder::Resident).map_err(|error| match error {
         StateError::Locked { .. } => Failure::engine(error).with_help("Leave the other one first, or look from outside with bsm status, bsm runs, bsm logs."),
@@ -54,7 +57,7 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
     }
 }
 
-fn options(global: &Global, setup: &Setup) -> Options {
+fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
     let variable = |name: &str| setup.env.get(name);
     let dumb = variable("TERM").is_none_or(|t| t == "dumb");
     let color = match global.color {
@@ -69,7 +72,7 @@ fn options(global: &Global, setup: &Setup) -> Options {
         .unwrap_or_default()
         .to_lowercase();
     let utf8 = locale.contains("utf-8") || locale.contains("utf8");
-    let settings = setup.loaded.settings.console;
+    let settings = &setup.loaded.settings.console;
     // Our theme decides about colour; crossterm's own NO_COLOR handling would erase bold and reverse.
     crossterm::style::force_color_output(true);
     let over_ssh = variable("SSH_CONNECTION").is_some();
@@ -78,11 +81,29 @@ fn options(global: &Global, setup: &Setup) -> Options {
         0 => 30,
         fps => fps,
     };
-    Options {
+    let palette = Palette::of(&settings.theme).ok_or_else(|| {
+        let names: Vec<&str> = Palette::ALL.iter().map(|p| p.word()).collect();
+        let shown = crate::text::clean_line(&settings.theme, 40);
+        let place = setup.place("theme");
+        let what = format!("{place}'{shown}' is no theme");
+        Failure::usage(what, &format!("Use one of {}.", names.join(", ")))
+    })?;
+    let keys = Keymap::with(&settings.keys).map_err(|(name, reason)| {
+        let place = setup.place(&name);
+        Failure::usage(
+            format!("{place}{reason}"),
+            "Choose another key, or leave it out.",
+        )
+    })?;
+    Ok(Options {
         theme: Theme {
             color,
             ascii: settings.ascii || dumb || !utf8,
+            palette,
         },
         fps,
-    }
+        keys,
+        zone: if settings.utc { Zone::Utc } else { Zone::Local },
+        exports: setup.state.path().join("exports"),
+    })
 }

@@ -31,6 +31,8 @@ pub struct Setup {
     pub loaded: Loaded,
     /// The state directory; not yet created.
     pub state: StateDir,
+    /// The settings' files as read, the strongest first: for messages that name a place.
+    files: Vec<(String, String)>,
     global: Global,
 }
 
@@ -102,13 +104,33 @@ impl Setup {
         )
         .map_err(wrong)?;
         let state = StateDir::for_workspace(root.as_deref()).map_err(Failure::engine)?;
+        let files = [("bsm.yaml".to_owned(), own), (user_name, user)]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?.clone())))
+            .collect();
         Ok(Self {
             root,
             env,
             loaded,
             state,
+            files,
             global: global.clone(),
         })
+    }
+
+    /// `file:line:column: ` of a key in the settings' files; empty where it came from elsewhere.
+    pub fn place(&self, key: &str) -> String {
+        for (name, text) in &self.files {
+            for (n, line) in text.lines().enumerate() {
+                let found = line.trim_start().trim_start_matches(['"', '\'']);
+                let rest = found.strip_prefix(key).unwrap_or_default();
+                if rest.trim_start_matches(['"', '\'']).starts_with(':') {
+                    let column = line.len() - line.trim_start().len() + 1;
+                    return format!("{name}:{}:{column}: ", n + 1);
+                }
+            }
+        }
+        String::new()
     }
 
     /// Loads the workspace.

@@ -59,6 +59,18 @@ pub enum Action {
     SwitchFlag,
     /// Change what is logged.
     LogLevel,
+    /// Why is it so?
+    Why,
+    /// Copy what is shown or selected.
+    Copy,
+    /// Take it out into a file.
+    Export,
+    /// Local time or UTC.
+    Utc,
+    /// The next palette.
+    Theme,
+    /// Alerts so far.
+    Alerts,
     /// Hold the picture still.
     Freeze,
     /// Read the workspace again.
@@ -196,6 +208,12 @@ pub const ACTIONS: &[Row] = &[
     row(Action::ResizePool, "resize-pool", "resize a pool", "p", Danger::Confirm, Scope::Everywhere),
     row(Action::SwitchFlag, "switch", "switch a layer on or off", "F", Danger::Confirm, Scope::Everywhere),
     row(Action::LogLevel, "log-level", "change what is logged", "L", Danger::Changes, Scope::Everywhere),
+    row(Action::Why, "why", "why is it so?", "w", Danger::None, Scope::Everywhere),
+    row(Action::Copy, "copy", "copy it", "y", Danger::None, Scope::Everywhere),
+    row(Action::Export, "export", "take it out into a file", "e", Danger::None, Scope::Everywhere),
+    row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
+    row(Action::Utc, "utc", "local time or UTC", "U", Danger::None, Scope::Everywhere),
+    row(Action::Theme, "theme", "the next palette", "T", Danger::None, Scope::Everywhere),
     row(Action::Filter, "filter", "filter the list", "/", Danger::None, Scope::Everywhere),
     row(Action::Freeze, "freeze", "hold the picture still", "space", Danger::None, Scope::Everywhere),
     row(Action::Palette, "commands", "all commands", ":", Danger::None, Scope::Everywhere),
@@ -263,21 +281,6 @@ pub const ACTIONS: &[Row] = &[
 /// The row of an action.
 pub fn row_of(action: Action) -> Option<&'static Row> {
     ACTIONS.iter().find(|r| r.action == action)
-}
-
-/// The action of a key press; arrows and Ctrl-C are second keys.
-pub fn of_key(key: KeyEvent) -> Option<Action> {
-    match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
-        (KeyCode::Down, _) => return Some(Action::Down),
-        (KeyCode::Up, _) => return Some(Action::Up),
-        (KeyCode::Home, _) => return Some(Action::Top),
-        (KeyCode::End, _) => return Some(Action::Bottom),
-        (KeyCode::Backspace, _) => return Some(Action::Back),
-        (KeyCode::Char('c'), true) => return Some(Action::Quit),
-        _ => {}
-    }
-    let name = key_name(key)?;
-    ACTIONS.iter().find(|r| r.key == name).map(|r| r.action)
 }
 
 /// A key press in the table's words.

@@ -1,6 +1,7 @@
 //! The loop: messages in, at most one frame out, effects away.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::export;
+use super::format::Zone;
+use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
 use super::state::State;
 use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
@@ -22,12 +26,18 @@ use crate::engine::types::command::Envelope;
 use crate::engine::types::query::Query;
 
 /// How the console looks and how often it draws.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Colours and marks.
     pub theme: Theme,
     /// Frames a second, at most.
     pub fps: u32,
+    /// Which key does what.
+    pub keys: Keymap,
+    /// Whose time is shown.
+    pub zone: Zone,
+    /// Where exports go.
+    pub exports: PathBuf,
 }
 
 /// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
@@ -50,7 +60,7 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
     terminal::watch_for_hangup(move || {
         let _ = gone.blocking_send(Message::Gone);
     });
-    let reader = Reader::start(sender.clone())?;
+    let reader = Reader::start(sender.clone(), options.keys.clone())?;
     let lend: LendTerminal = Box::new(move |lent| reader.pause(lent));
     let result = runtime.block_on(async {
         let mut app = App::new(
@@ -101,6 +111,8 @@ impl<W: Write> App<W> {
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
         state.size = size;
+        state.keys = options.keys.clone();
+        state.zone = options.zone;
         Ok(Self {
             operator,
             options,
@@ -247,6 +259,23 @@ impl<W: Write> App<W> {
                         let _ = sender.send(Message::Answered(query, answer)).await;
                     });
                 }
+                Effect::Copy(text) => {
+                    let told = self.copy(&text);
+                    let sender = self.sender.clone();
+                    tokio::spawn(async move { sender.send(Message::Exported(told)).await });
+                }
+                Effect::Export(form) => {
+                    let text = export::render(&self.state, form);
+                    let (folder, sender) = (self.options.exports.clone(), self.sender.clone());
+                    tokio::task::spawn_blocking(move || {
+                        let written = export::write(&folder, form, &text, now().wall_ms);
+                        let told = match written {
+                            Ok(path) => Ok(format!("written to {}", path.display())),
+                            Err(e) => Err(format!("cannot write into {}: {e}", folder.display())),
+                        };
+                        let _ = sender.blocking_send(Message::Exported(told));
+                    });
+                }
                 Effect::Redraw => {
                     self.shown = None;
                 }
@@ -255,6 +284,22 @@ impl<W: Write> App<W> {
             }
         }
         after
+    }
+
+    /// Asks the terminal to take a text; whether it did, nobody can know.
+    fn copy(&mut self, text: &str) -> Result<String, String> {
+        let sent = self
+            .frames
+            .writer()
+            .write_all(&export::clipboard(text))
+            .and_then(|()| self.frames.commit());
+        match sent {
+            Ok(()) => Ok(format!(
+                "sent to the terminal's clipboard: {} characters",
+                text.chars().count()
+            )),
+            Err(e) => Err(format!("the terminal took nothing: {e}")),
+        }
     }
 
     fn draw(&mut self) -> io::Result<()> {

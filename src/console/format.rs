@@ -48,20 +48,40 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// Wall time as the operator's local hour and minute.
-pub fn clock(wall_ms: i64) -> String {
-    let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
-    at.to_zoned(jiff::tz::TimeZone::system())
-        .strftime("%H:%M")
-        .to_string()
+/// Whose time is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// The operator's.
+    #[default]
+    Local,
+    /// Everybody's.
+    Utc,
 }
 
-/// Wall time to the second.
-pub fn clock_seconds(wall_ms: i64) -> String {
-    let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
-    at.to_zoned(jiff::tz::TimeZone::system())
-        .strftime("%H:%M:%S")
-        .to_string()
+impl Zone {
+    fn of(self, wall_ms: i64) -> jiff::Zoned {
+        let zone = match self {
+            Self::Local => jiff::tz::TimeZone::system(),
+            Self::Utc => jiff::tz::TimeZone::UTC,
+        };
+        let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
+        at.to_zoned(zone)
+    }
+
+    /// Wall time as hour and minute.
+    pub fn clock(self, wall_ms: i64) -> String {
+        self.of(wall_ms).strftime("%H:%M").to_string()
+    }
+
+    /// Wall time to the second.
+    pub fn clock_seconds(self, wall_ms: i64) -> String {
+        self.of(wall_ms).strftime("%H:%M:%S").to_string()
+    }
+
+    /// Its short name at that time: `UTC`, `CEST`.
+    pub fn name(self, wall_ms: i64) -> String {
+        crate::text::clean_line(&self.of(wall_ms).strftime("%Z").to_string(), 6)
+    }
 }
 
 /// The end of an id: `…k3f9qa`.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crossterm::event::KeyEvent;
 
+use super::export::Form;
 use crate::engine::types::command::{Command, Refused, Reply};
 use crate::engine::types::event::Event;
 use crate::engine::types::query::{Answer, Query, QueryError};
@@ -29,6 +30,8 @@ pub enum Message {
     Replied(Command, Result<Reply, Refused>),
     /// A query was answered.
     Answered(Query, Result<Answer, QueryError>),
+    /// Something was taken out of the console, or could not be.
+    Exported(Result<String, String>),
     /// Time has passed.
     Tick,
     /// The terminal is gone, or a signal asked to stop.
@@ -42,6 +45,10 @@ pub enum Effect {
     Send(Command),
     /// Ask the engine.
     Query(Query),
+    /// Ask the terminal to take a text into its clipboard.
+    Copy(String),
+    /// Write what is shown into a file.
+    Export(Form),
     /// Hand the terminal back to the shell for a while.
     Suspend,
     /// Forget what is on the screen and draw all of it.

@@ -1,18 +1,46 @@
 //! Keys while something lies over the screen: help, palette, filter, choices, the form.
 
-use super::action::{ACTIONS, Action, Row, of_key};
+use super::action::{ACTIONS, Action, Row};
 use super::message::{Effect, Now};
 use super::perform::act;
-use super::state::{Choice, State, SubjectKind, TriggerForm};
+use super::state::{Choice, Chosen, State, SubjectKind, TriggerForm};
 use crate::engine::types::command::Command;
+use crate::engine::types::why::Why;
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-pub(super) fn on_help_key(scroll: &mut u16, key: KeyEvent) -> (bool, Vec<Effect>) {
-    match of_key(key) {
+/// Scrolls; copies it as a note; one of the keys that help closes it and does that.
+pub(super) fn on_why_key(
+    state: &mut State,
+    why: Option<&Why>,
+    scroll: &mut u16,
+    action: Option<Action>,
+    now: Now,
+) -> (bool, Vec<Effect>) {
+    match action {
+        Some(Action::Down) => *scroll = scroll.saturating_add(1).min(100),
+        Some(Action::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Action::Back | Action::Why | Action::Quit) => return (false, Vec::new()),
+        Some(Action::Copy) => {
+            let note = why.map(Why::note);
+            return (true, note.map(Effect::Copy).into_iter().collect());
+        }
+        Some(action) => {
+            let name = super::action::row_of(action).map_or("", |r| r.name);
+            if why.is_some_and(|w| w.helps.iter().any(|h| h.action == name)) {
+                return (false, act(state, action, now));
+            }
+        }
+        None => {}
+    }
+    (true, Vec::new())
+}
+
+pub(super) fn on_help_key(scroll: &mut u16, action: Option<Action>) -> (bool, Vec<Effect>) {
+    match action {
         Some(Action::Down) => *scroll = scroll.saturating_add(1).min(ACTIONS.len() as u16),
         Some(Action::Up) => *scroll = scroll.saturating_sub(1),
         Some(Action::PageDown) => *scroll = scroll.saturating_add(10).min(ACTIONS.len() as u16),
@@ -97,11 +125,19 @@ pub(super) fn on_filter_key(
     (true, Vec::new())
 }
 
-pub(super) fn on_choice_key(choice: &mut Choice, key: KeyEvent) -> (bool, Vec<Effect>) {
-    match (key.code, of_key(key)) {
+pub(super) fn on_choice_key(
+    choice: &mut Choice,
+    key: KeyEvent,
+    action: Option<Action>,
+) -> (bool, Vec<Effect>) {
+    match (key.code, action) {
         (KeyCode::Enter | KeyCode::Char('y'), _) => {
-            let command = choice.items.get(choice.selected).map(|(_, c)| c.clone());
-            (false, command.map(Effect::Send).into_iter().collect())
+            let chosen = choice.items.get(choice.selected).map(|(_, c)| c.clone());
+            let effect = chosen.map(|c| match c {
+                Chosen::Send(command) => Effect::Send(command),
+                Chosen::Export(form) => Effect::Export(form),
+            });
+            (false, effect.into_iter().collect())
         }
         (KeyCode::Esc | KeyCode::Char('n' | 'q'), _) => (false, Vec::new()),
         (_, Some(Action::Down)) => {

@@ -1,8 +1,12 @@
 //! What each action does to the state, and what it asks of the engine.
 
 use super::action::{Action, Danger, Screen, row_of};
+use super::export::Form;
+use super::format::Zone;
 use super::message::{Effect, Now};
-use super::state::{Choice, OpenRun, Overlay, State, TriggerForm};
+use super::preview;
+use super::state::{Choice, Chosen, OpenCalls, OpenRun, Overlay, State, TriggerForm};
+use super::theme::Palette;
 use super::update::{LOG_LINES, toast};
 use crate::engine::types::command::Command;
 use crate::engine::types::query::Query;
@@ -83,6 +87,12 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::Report => return report(state),
         Action::RunLogs => {
             let run = state.current_run();
+            if state.open.is_none() && state.calls.is_some() {
+                let calls = state.calls_shown();
+                state.seek = calls.get(state.calls_selection()).map(|c| c.agent.clone());
+            }
+            state.filters.remove(&Screen::Logs);
+            state.calls = None;
             state.open = None;
             state.logs_of = run;
             state.screen = Screen::Logs;
@@ -104,6 +114,48 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
                 }
             };
         }
+        Action::Why => {
+            let about = state.subject();
+            state.overlays.push(Overlay::Why {
+                about: about.clone(),
+                why: None,
+                scroll: 0,
+            });
+            return vec![Effect::Query(Query::Why { about })];
+        }
+        Action::Copy => return copy(state),
+        Action::Export => {
+            let items = Form::ALL
+                .map(|(form, words)| (words.to_owned(), Chosen::Export(form)))
+                .to_vec();
+            let body = "Into a file that only you can read; its path is shown.".to_owned();
+            ask(state, "Take it out", body, items, 0);
+        }
+        Action::Alerts => {
+            state.open = None;
+            state.calls = None;
+            state.logs_of = None;
+            state.screen = Screen::Logs;
+            state.filters.insert(Screen::Logs, "alert".into());
+            return vec![logs_query(state)];
+        }
+        Action::Utc => {
+            state.zone = match state.zone {
+                Zone::Local => Zone::Utc,
+                Zone::Utc => Zone::Local,
+            };
+        }
+        Action::Theme => {
+            let all = Palette::ALL;
+            let at = all.iter().position(|p| *p == state.theme.palette);
+            state.theme.palette = all[(at.unwrap_or(0) + 1) % all.len()];
+            toast(
+                state,
+                format!("theme: {}", state.theme.palette.word()),
+                false,
+                now,
+            );
+        }
         Action::Reload => return vec![Effect::Send(Command::Reload)],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Redraw => return vec![Effect::Redraw],
@@ -123,8 +175,16 @@ pub(super) fn logs_query(state: &State) -> Effect {
 
 pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     state.open = None;
+    state.calls = None;
     if screen == Screen::Logs && state.screen != Screen::Logs {
         state.logs_of = None;
+        // What `alerts` asked for is not what somebody asks for who comes by the number.
+        if state.filters.get(&screen).is_some_and(|f| f == "alert") {
+            state.filters.remove(&screen);
+        }
+    }
+    if screen == Screen::Resilience && state.screen != screen {
+        worst_first(state);
     }
     state.screen = screen;
     match screen {
@@ -134,7 +194,74 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     }
 }
 
+/// What is wrong is selected: an open breaker, else a pool where somebody waits.
+fn worst_first(state: &mut State) {
+    let s = &state.live;
+    let breaker = s
+        .breakers
+        .iter()
+        .position(|b| matches!(b.state, BreakerState::Open | BreakerState::HalfOpen));
+    let pool = || s.pools.iter().position(|p| p.queued > 0);
+    let failing = || s.breakers.iter().position(|b| b.window_failures > 0);
+    let ready = || {
+        let asked = |name: &str| s.providers.iter().any(|p| p.name == name && p.ready);
+        s.breakers.iter().position(|b| asked(&b.name))
+    };
+    let at = breaker
+        .or_else(|| pool().map(|p| s.breakers.len() + p))
+        .or_else(failing)
+        .or_else(ready);
+    if let Some(at) = at {
+        state.selected.insert(Screen::Resilience, at);
+    }
+}
+
+/// What is shown or selected, as text for the clipboard.
+fn copy(state: &State) -> Vec<Effect> {
+    let text = match &state.open {
+        Some(open) if open.showing_report => open.report.clone(),
+        Some(open) => Some(open.id.clone()),
+        None => {
+            let at = if state.calls.is_some() {
+                state.calls_selection()
+            } else {
+                state.selection()
+            };
+            // The head is the table's first row.
+            state.table().get(at + 1).map(|row| row.join("  "))
+        }
+    };
+    text.map(Effect::Copy).into_iter().collect()
+}
+
+/// The calls to the selected provider, or through the selected pool.
+fn open_calls(state: &mut State) -> Vec<Effect> {
+    use crate::engine::types::why::About;
+    let (About::Provider { name } | About::Pool { name }) = state.subject() else {
+        return Vec::new();
+    };
+    state.calls = Some(OpenCalls {
+        provider: name.clone(),
+        list: None,
+        selected: 0,
+    });
+    vec![Effect::Query(Query::Calls {
+        provider: Some(name),
+        run: None,
+        failed: false,
+        limit: 500,
+    })]
+}
+
 pub(super) fn travel(state: &mut State, action: Action) {
+    if state.open.is_none() && state.calls.is_some() {
+        let last = state.calls_shown().len().saturating_sub(1);
+        let next = moved(state.calls_selection(), last, action);
+        if let Some(calls) = &mut state.calls {
+            calls.selected = next;
+        }
+        return;
+    }
     if let Some(open) = &mut state.open {
         open.scroll = match action {
             Action::Down => open.scroll.saturating_add(1),
@@ -147,6 +274,10 @@ pub(super) fn travel(state: &mut State, action: Action) {
         return;
     }
     let (at, last) = (state.selection(), state.rows().saturating_sub(1));
+    state.selected.insert(state.screen, moved(at, last, action));
+}
+
+fn moved(at: usize, last: usize, action: Action) -> usize {
     let next = match action {
         Action::Down => at + 1,
         Action::Up => at.saturating_sub(1),
@@ -155,11 +286,17 @@ pub(super) fn travel(state: &mut State, action: Action) {
         Action::Top => 0,
         _ => last,
     };
-    state.selected.insert(state.screen, next.min(last));
+    next.min(last)
 }
 
 pub(super) fn open(state: &mut State) -> Vec<Effect> {
+    if state.calls.is_some() && state.open.is_none() {
+        return state
+            .current_run()
+            .map_or_else(Vec::new, |run| open_run(state, run));
+    }
     match state.screen {
+        Screen::Resilience => open_calls(state),
         Screen::Overview | Screen::Runs => match (state.open.is_some(), state.current_run()) {
             (true, _) => report(state),
             (false, Some(run)) => open_run(state, run),
@@ -220,7 +357,8 @@ pub(super) fn back(state: &mut State) {
         } else {
             state.open = None;
         }
-    } else if state.filters.remove(&state.screen).is_none() {
+    } else if state.filters.remove(&state.screen).is_some() {
+    } else if state.calls.take().is_none() {
         state.frozen = None;
     }
 }
@@ -269,7 +407,7 @@ pub(super) fn cancel(state: &mut State, now: Now) -> Vec<Effect> {
     }
     let item = (
         format!("cancel {}", super::format::short_id(&run)),
-        Command::CancelRun { run },
+        Chosen::Send(Command::CancelRun { run }),
     );
     let body = "Steps at work stop; those that ended are kept. The decision will be manual_review."
         .to_owned();
@@ -282,7 +420,7 @@ fn ask(
     state: &mut State,
     title: &str,
     body: String,
-    items: Vec<(String, Command)>,
+    items: Vec<(String, Chosen)>,
     selected: usize,
 ) {
     let title = title.to_owned();
@@ -295,22 +433,17 @@ fn ask(
 }
 
 pub(super) fn clear_cache(state: &mut State) {
-    let caches = &state.live.caches;
-    let total: u64 = caches.iter().map(|c| c.entries).sum();
-    let all = (
-        format!("all of them, {total} entries"),
-        Command::ClearCache { cache: None },
-    );
-    let one = caches.iter().map(|c| {
-        (
-            format!("{}, {} entries", c.name, c.entries),
-            Command::ClearCache {
-                cache: Some(c.name.clone()),
-            },
-        )
-    });
-    let mut items: Vec<_> = one.collect();
-    items.push(all);
+    let live = &state.live;
+    let item = |cache: Option<&str>| {
+        let cache_name = cache.map(str::to_owned);
+        let command = Command::ClearCache {
+            cache: cache_name,
+            tag: None,
+        };
+        (preview::clearing(live, cache), Chosen::Send(command))
+    };
+    let mut items: Vec<_> = live.caches.iter().map(|c| item(Some(&c.name))).collect();
+    items.push(item(None));
     let selected = if state.screen == Screen::Caches {
         state.selection()
     } else {
@@ -322,27 +455,21 @@ pub(super) fn clear_cache(state: &mut State) {
 
 pub(super) fn reset_breaker(state: &mut State) {
     let breakers = &state.live.breakers;
+    let item = |label: String, breaker: Option<String>| {
+        let command = Command::ResetBreaker { breaker };
+        (label, Chosen::Send(command))
+    };
     let mut items: Vec<_> = breakers
         .iter()
-        .map(|b| {
-            (
-                format!("{}, {}", b.name, b.state.word()),
-                Command::ResetBreaker {
-                    breaker: Some(b.name.clone()),
-                },
-            )
-        })
+        .map(|b| item(preview::resetting(b), Some(b.name.clone())))
         .collect();
-    items.push((
-        "all of them".into(),
-        Command::ResetBreaker { breaker: None },
-    ));
+    items.push(item("all of them".into(), None));
     let worst = breakers
         .iter()
         .position(|b| b.state != BreakerState::Closed)
         .unwrap_or(items.len() - 1);
     let selected = if state.screen == Screen::Resilience {
-        state.selection()
+        state.selection().min(items.len() - 1)
     } else {
         worst
     };
@@ -357,9 +484,9 @@ fn close_breaker(state: &mut State) {
     };
     let item = (
         format!("close {}", b.name),
-        Command::CloseBreaker {
+        Chosen::Send(Command::CloseBreaker {
             breaker: b.name.clone(),
-        },
+        }),
     );
     let body = format!(
         "Calls pass again, and nothing is forgotten: {} failures in a row still count, the next one may open it again, for longer.",
@@ -395,7 +522,7 @@ fn resize_pool(state: &mut State) {
             };
             let pool = pool.name.clone();
             let label = format!("{pool}: {now} to {limit} calls at once ({note})");
-            (label, Command::ResizePool { pool, limit })
+            (label, Chosen::Send(Command::ResizePool { pool, limit }))
         })
         .collect();
     let body = format!(
@@ -417,7 +544,7 @@ fn switch_flag(state: &mut State) {
             let word = |on: bool| if on { "on" } else { "off" };
             let label = format!("{flag}: {} to {}", word(on), word(!on));
             let flag = flag.clone();
-            Some((label, Command::SetFlag { flag, on: !on }))
+            Some((label, Chosen::Send(Command::SetFlag { flag, on: !on })))
         })
         .collect();
     let body = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew."
@@ -428,12 +555,10 @@ fn switch_flag(state: &mut State) {
 fn log_level(state: &mut State) {
     let items = ["error", "warn", "info", "debug", "trace"]
         .map(|level| {
-            (
-                level.to_owned(),
-                Command::SetLogLevel {
-                    level: level.into(),
-                },
-            )
+            let command = Command::SetLogLevel {
+                level: level.into(),
+            };
+            (level.to_owned(), Chosen::Send(command))
         })
         .to_vec();
     let body = "From now on, until the engine starts anew.".to_owned();
@@ -451,7 +576,7 @@ pub(super) fn isolate_breaker(state: &mut State) {
     };
     let item = (
         format!("isolate {name}"),
-        Command::IsolateBreaker { breaker: name },
+        Chosen::Send(Command::IsolateBreaker { breaker: name }),
     );
     let body =
         "Every call to it is refused, and the next model is asked, until somebody resets it."

@@ -8,10 +8,17 @@ use std::time::Instant;
 use tui_input::Input;
 
 use super::action::{Action, Screen};
+use super::export::Form;
+use super::filter::{Filter, Row};
+use super::format::Zone;
+use super::keymap::Keymap;
+use super::preview::FollowUp;
 use super::theme::Theme;
+use crate::engine::types::call::CallView;
 use crate::engine::types::command::{Command, Subject, Trigger};
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
+use crate::engine::types::why::{About, Why};
 use crate::telemetry::log_read::LogLine;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
@@ -41,6 +48,17 @@ pub struct OpenRun {
     pub showing_report: bool,
     /// First line shown.
     pub scroll: u16,
+}
+
+/// The calls to a provider, opened.
+#[derive(Debug, Clone)]
+pub struct OpenCalls {
+    /// The provider.
+    pub provider: String,
+    /// As last read, newest first.
+    pub list: Option<Vec<CallView>>,
+    /// The selected one.
+    pub selected: usize,
 }
 
 /// What a run may look at, in the form.
@@ -149,6 +167,15 @@ impl TriggerForm {
     }
 }
 
+/// What a choice leads to.
+#[derive(Debug, Clone)]
+pub enum Chosen {
+    /// A command to the engine.
+    Send(Command),
+    /// Something taken out of the console.
+    Export(Form),
+}
+
 /// A choice of commands.
 #[derive(Debug, Clone)]
 pub struct Choice {
@@ -157,7 +184,7 @@ pub struct Choice {
     /// What it will do, in words.
     pub body: String,
     /// The choices.
-    pub items: Vec<(String, Command)>,
+    pub items: Vec<(String, Chosen)>,
     /// The selected one.
     pub selected: usize,
 }
@@ -186,6 +213,15 @@ pub enum Overlay {
         /// What is typed.
         input: Input,
     },
+    /// Why something is as it is.
+    Why {
+        /// What was asked about.
+        about: About,
+        /// The answer, once it is there.
+        why: Option<Box<Why>>,
+        /// First line shown.
+        scroll: u16,
+    },
     /// Leave although runs are active?
     Quit {
         /// How many.
@@ -194,7 +230,7 @@ pub enum Overlay {
 }
 
 /// Everything.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// The newest picture.
     pub live: Arc<Snapshot>,
@@ -210,6 +246,8 @@ pub struct State {
     pub filters: BTreeMap<Screen, String>,
     /// The run that is open.
     pub open: Option<OpenRun>,
+    /// The calls that are open.
+    pub calls: Option<OpenCalls>,
     /// Topmost last.
     pub overlays: Vec<Overlay>,
     /// Newest last.
@@ -224,10 +262,18 @@ pub struct State {
     pub logs: Vec<LogLine>,
     /// Only this run's log lines.
     pub logs_of: Option<String>,
+    /// The agent whose failed attempt is looked for when log lines come.
+    pub seek: Option<String>,
+    /// Commands whose consequence is looked at again.
+    pub follow_ups: Vec<FollowUp>,
     /// Columns and rows.
     pub size: (u16, u16),
     /// Colours and marks.
     pub theme: Theme,
+    /// Which key does what.
+    pub keys: Keymap,
+    /// Whose time is shown.
+    pub zone: Zone,
     /// Wall time, milliseconds.
     pub wall_ms: i64,
     /// Bytes a second written to the terminal, over the last seconds.
@@ -251,6 +297,7 @@ impl State {
             selected: BTreeMap::new(),
             filters: BTreeMap::new(),
             open: None,
+            calls: None,
             overlays: Vec::new(),
             toasts: Vec::new(),
             agents: Vec::new(),
@@ -258,6 +305,10 @@ impl State {
             problems: Vec::new(),
             logs: Vec::new(),
             logs_of: None,
+            seek: None,
+            follow_ups: Vec::new(),
+            keys: Keymap::default(),
+            zone: Zone::default(),
             size: (80, 24),
             theme,
             wall_ms,
@@ -303,43 +354,244 @@ impl State {
         }
     }
 
-    /// The filter on the screen, lower case.
-    pub fn filter(&self) -> String {
+    /// The filter on the screen.
+    pub fn filter(&self) -> Filter {
         self.filters
             .get(&self.screen)
-            .map(|f| f.to_lowercase())
+            .map(|f| Filter::read(f))
             .unwrap_or_default()
     }
 
     /// Runs that pass the filter, newest first.
     pub fn runs(&self) -> Vec<&RunBrief> {
         let filter = self.filter();
-        let passes = |run: &&RunBrief| {
-            filter.is_empty()
-                || run.id.contains(&filter)
-                || run.event.raw().to_lowercase().contains(&filter)
-                || run.action.is_some_and(|a| a.word().contains(&filter))
-                || run.steps.iter().any(|s| s.agent.contains(&filter))
-        };
-        self.snapshot().runs.iter().filter(passes).collect()
+        let all = self.snapshot().runs.iter();
+        all.filter(|run| filter.passes(*run)).collect()
     }
 
     /// Agents that pass the filter.
     pub fn agents_shown(&self) -> Vec<&Agent> {
         let filter = self.filter();
-        self.agents
-            .iter()
-            .filter(|a| {
-                filter.is_empty() || a.id.contains(&filter) || a.risk.level.contains(&filter)
-            })
-            .collect()
+        self.agents.iter().filter(|a| filter.passes(a)).collect()
     }
 
-    /// Log lines that pass the filter: words anywhere, and `level:`, `run:`, `agent:`, `corr:`.
+    /// Log lines that pass the filter.
     pub fn logs_shown(&self) -> Vec<&LogLine> {
         let filter = self.filter();
-        let passes = |line: &&LogLine| filter.split_whitespace().all(|word| log_word(line, word));
-        self.logs.iter().filter(passes).collect()
+        self.logs.iter().filter(|l| filter.passes(*l)).collect()
+    }
+
+    /// Calls that pass the filter, newest first.
+    pub fn calls_shown(&self) -> Vec<&CallView> {
+        let filter = self.filter();
+        let list = self.calls.iter().filter_map(|c| c.list.as_ref());
+        list.flatten().filter(|c| filter.passes(*c)).collect()
+    }
+
+    /// The selected call, within what there is.
+    pub fn calls_selection(&self) -> usize {
+        let most = self.calls_shown().len().saturating_sub(1);
+        self.calls.as_ref().map_or(0, |c| c.selected.min(most))
+    }
+
+    /// The list on the screen as a table, its head first.
+    pub fn table(&self) -> Vec<Vec<String>> {
+        let words = |row: &[&str]| row.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        if self.calls.is_some() && self.open.is_none() {
+            let mut table = vec![words(&[
+                "atMs",
+                "provider",
+                "model",
+                "outcome",
+                "sent",
+                "upstreamMs",
+                "waitedMs",
+                "run",
+                "agent",
+                "correlation",
+            ])];
+            table.extend(self.calls_shown().iter().map(|c| {
+                vec![
+                    c.at_ms.to_string(),
+                    c.provider.clone(),
+                    c.model.clone(),
+                    c.outcome.clone(),
+                    c.sent.to_string(),
+                    c.upstream_ms.to_string(),
+                    c.waited_ms.to_string(),
+                    c.run.clone(),
+                    c.agent.clone(),
+                    c.correlation.clone(),
+                ]
+            }));
+            return table;
+        }
+        let s = self.snapshot();
+        match self.screen {
+            Screen::Overview | Screen::Runs => {
+                let mut table = vec![words(&[
+                    "run",
+                    "event",
+                    "title",
+                    "state",
+                    "action",
+                    "durationMs",
+                    "reason",
+                ])];
+                table.extend(self.runs().iter().map(|r| {
+                    vec![
+                        r.id.clone(),
+                        r.event.raw().to_owned(),
+                        r.title
+                            .as_ref()
+                            .map_or_else(String::new, |t| t.raw().to_owned()),
+                        r.field("state").concat(),
+                        r.action.map_or("", |a| a.word()).to_owned(),
+                        r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
+                        r.reason
+                            .as_ref()
+                            .map_or_else(String::new, |t| t.raw().to_owned()),
+                    ]
+                }));
+                table
+            }
+            Screen::Resilience => {
+                let mut table = vec![words(&[
+                    "breaker",
+                    "state",
+                    "sinceMs",
+                    "successes",
+                    "failures",
+                    "rejections",
+                    "trips",
+                    "lastError",
+                ])];
+                table.extend(s.breakers.iter().map(|b| {
+                    vec![
+                        b.name.clone(),
+                        b.state.word().to_owned(),
+                        b.since_ms.to_string(),
+                        b.successes.to_string(),
+                        b.failures.to_string(),
+                        b.rejections.to_string(),
+                        b.trips.to_string(),
+                        b.last_error.clone().unwrap_or_default(),
+                    ]
+                }));
+                table
+            }
+            Screen::Caches => {
+                let mut table = vec![words(&[
+                    "cache",
+                    "entries",
+                    "hits",
+                    "misses",
+                    "shared",
+                    "stale",
+                    "loads",
+                    "errors",
+                    "evictions",
+                ])];
+                table.extend(s.caches.iter().map(|c| {
+                    let counts = [
+                        c.entries,
+                        c.hits,
+                        c.misses,
+                        c.stampede_prevented,
+                        c.stale_served,
+                        c.loads,
+                        c.errors,
+                        c.evictions,
+                    ];
+                    std::iter::once(c.name.clone())
+                        .chain(counts.iter().map(u64::to_string))
+                        .collect()
+                }));
+                table
+            }
+            Screen::Agents => {
+                let mut table = vec![words(&["agent", "risk"])];
+                let rows = self.agents_shown();
+                table.extend(
+                    rows.iter()
+                        .map(|a| vec![a.id.clone(), a.risk.level.clone()]),
+                );
+                table
+            }
+            Screen::Logs => {
+                let mut table = vec![words(&[
+                    "at",
+                    "level",
+                    "run",
+                    "correlation",
+                    "message",
+                    "fields",
+                ])];
+                table.extend(self.logs_shown().iter().map(|l| {
+                    vec![
+                        l.at.clone(),
+                        l.level.clone(),
+                        l.run.clone().unwrap_or_default(),
+                        l.correlation.clone().unwrap_or_default(),
+                        l.message.raw().to_owned(),
+                        l.fields.raw().to_owned(),
+                    ]
+                }));
+                table
+            }
+        }
+    }
+
+    /// What `w` asks about here: the selected thing, or what is red.
+    pub fn subject(&self) -> About {
+        use crate::engine::types::snapshot::Health;
+        if let Some(open) = &self.open {
+            return About::Run {
+                id: open.id.clone(),
+            };
+        }
+        if let Some(calls) = &self.calls {
+            let name = calls.provider.clone();
+            return About::Provider { name };
+        }
+        let s = self.snapshot();
+        match self.screen {
+            Screen::Resilience => {
+                let at = self.selection();
+                match (
+                    s.breakers.get(at),
+                    s.pools.get(at.saturating_sub(s.breakers.len())),
+                ) {
+                    (Some(b), _) => About::Provider {
+                        name: b.name.clone(),
+                    },
+                    (None, Some(p)) => About::Pool {
+                        name: p.name.clone(),
+                    },
+                    (None, None) => About::Health,
+                }
+            }
+            Screen::Caches => {
+                s.caches
+                    .get(self.selection())
+                    .map_or(About::Health, |c| About::Cache {
+                        name: c.name.clone(),
+                    })
+            }
+            Screen::Overview if s.health != Health::Healthy => About::Health,
+            Screen::Overview
+                if s.added_latency
+                    .p99_us
+                    .is_some_and(|us| us as f64 / 1_000.0 > s.targets.p99_ms) =>
+            {
+                About::Latency
+            }
+            Screen::Overview | Screen::Runs => {
+                let run = self.runs().get(self.selection()).map(|r| r.id.clone());
+                run.map_or(About::Health, |id| About::Run { id })
+            }
+            Screen::Agents | Screen::Logs => About::Health,
+        }
     }
 
     /// The id of the run that an action is about: the open one, else the selected one.
@@ -347,9 +599,17 @@ impl State {
         if let Some(open) = &self.open {
             return Some(open.id.clone());
         }
+        if self.calls.is_some() {
+            let calls = self.calls_shown();
+            return calls.get(self.calls_selection()).map(|c| c.run.clone());
+        }
         match self.screen {
             Screen::Overview | Screen::Runs => {
                 self.runs().get(self.selection()).map(|r| r.id.clone())
+            }
+            Screen::Logs => {
+                let lines = self.logs_shown();
+                lines.get(self.selection()).and_then(|l| l.run.clone())
             }
             _ => None,
         }
@@ -381,22 +641,6 @@ impl State {
             Some(Scope::Run) => self.current_run().is_some(),
             Some(Scope::Resilience) => self.screen == Screen::Resilience,
             _ => true,
-        }
-    }
-}
-
-fn log_word(line: &LogLine, word: &str) -> bool {
-    let has = |text: &str, part: &str| text.to_lowercase().contains(part);
-    match word.split_once(':') {
-        Some(("level", level)) => has(&line.level, level),
-        Some(("run", id)) => line.run.as_deref().is_some_and(|r| has(r, id)),
-        Some(("agent", id)) => has(line.fields.raw(), &format!("agent={id}")),
-        Some(("corr", id)) => line.correlation.as_deref().is_some_and(|c| has(c, id)),
-        _ => {
-            has(line.message.raw(), word)
-                || has(line.fields.raw(), word)
-                || line.level.eq_ignore_ascii_case(word)
-                || line.run.as_deref().is_some_and(|r| has(r, word))
         }
     }
 }

@@ -19,7 +19,8 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use tokio::sync::mpsc;
 
-use super::action::{Action, of_key};
+use super::action::Action;
+use super::keymap::Keymap;
 use super::message::Message;
 use crate::resilience::clock::lock;
 
@@ -105,12 +106,12 @@ impl Reader {
     ///
     /// # Errors
     /// When the thread cannot be made.
-    pub fn start(sender: mpsc::Sender<Message>) -> io::Result<Self> {
+    pub fn start(sender: mpsc::Sender<Message>, keys: Keymap) -> io::Result<Self> {
         let gate = Arc::new(Gate::default());
         let its = Arc::clone(&gate);
         std::thread::Builder::new()
             .name("bsm-keys".into())
-            .spawn(move || read(&its, &sender))?;
+            .spawn(move || read(&its, &sender, &keys))?;
         Ok(Self { gate })
     }
 
@@ -130,7 +131,7 @@ impl Reader {
     }
 }
 
-fn read(gate: &Gate, sender: &mpsc::Sender<Message>) {
+fn read(gate: &Gate, sender: &mpsc::Sender<Message>, keys: &Keymap) {
     loop {
         let mut state = lock(&gate.state);
         while state.paused {
@@ -154,7 +155,7 @@ fn read(gate: &Gate, sender: &mpsc::Sender<Message>) {
             // The end of the input, or an error on it: the terminal is gone.
             Err(_) => Message::Gone,
         };
-        if suspends(&message) {
+        if suspends(&message, keys) {
             // The terminal is about to be lent: not one byte more is read until it is back.
             lock(&gate.state).paused = true;
         }
@@ -166,8 +167,8 @@ fn read(gate: &Gate, sender: &mpsc::Sender<Message>) {
 }
 
 /// True for the key that hands the terminal to the shell.
-fn suspends(message: &Message) -> bool {
-    matches!(message, Message::Key(key) if of_key(*key) == Some(Action::Suspend) && key.kind != KeyEventKind::Release)
+fn suspends(message: &Message, keys: &Keymap) -> bool {
+    matches!(message, Message::Key(key) if keys.action(*key) == Some(Action::Suspend) && key.kind != KeyEventKind::Release)
 }
 
 fn of_terminal(event: Event) -> Option<Message> {

@@ -28,6 +28,70 @@ pub enum Role {
     Border,
 }
 
+/// Which colours stand for the roles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Palette {
+    /// The terminal's own sixteen.
+    #[default]
+    Terminal,
+    /// For a light background, where yellow cannot be read.
+    Light,
+    /// Bright, and nothing dimmed.
+    HighContrast,
+    /// Blue, yellow and vermilion: pairs that colour-blind eyes tell apart.
+    ColorBlind,
+    /// None.
+    Mono,
+}
+
+impl Palette {
+    /// All of them in order.
+    pub const ALL: [Self; 5] = [
+        Self::Terminal,
+        Self::Light,
+        Self::HighContrast,
+        Self::ColorBlind,
+        Self::Mono,
+    ];
+
+    /// Its name, as in the settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Light => "light",
+            Self::HighContrast => "high-contrast",
+            Self::ColorBlind => "color-blind",
+            Self::Mono => "mono",
+        }
+    }
+
+    /// The palette of a name.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.word() == word)
+    }
+
+    /// Good, warn, bad, key.
+    fn colors(self) -> [Color; 4] {
+        match self {
+            Self::Terminal | Self::Mono => [Color::Green, Color::Yellow, Color::Red, Color::Cyan],
+            Self::Light => [Color::Green, Color::Magenta, Color::Red, Color::Blue],
+            Self::HighContrast => [
+                Color::LightGreen,
+                Color::LightYellow,
+                Color::LightRed,
+                Color::LightCyan,
+            ],
+            Self::ColorBlind => [
+                Color::Indexed(33),
+                Color::Indexed(220),
+                Color::Indexed(202),
+                Color::Indexed(33),
+            ],
+        }
+    }
+}
+
 /// Colours and marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -35,6 +99,18 @@ pub struct Theme {
     pub color: bool,
     /// Only ASCII.
     pub ascii: bool,
+    /// Which colours.
+    pub palette: Palette,
+}
+
+impl Default for Theme {
+    fn default() -> Self {
+        Self {
+            color: true,
+            ascii: false,
+            palette: Palette::default(),
+        }
+    }
 }
 
 /// The marks; each has an ASCII form.
@@ -62,17 +138,24 @@ impl Theme {
     /// The style of a role.
     pub fn style(self, role: Role) -> Style {
         let plain = Style::default();
-        let colored = |color: Color| if self.color { plain.fg(color) } else { plain };
+        let on = self.color && self.palette != Palette::Mono;
+        let [good, warn, bad, key] = self.palette.colors();
+        let colored = |color: Color| if on { plain.fg(color) } else { plain };
+        let dim = if self.palette == Palette::HighContrast {
+            plain
+        } else {
+            plain.add_modifier(Modifier::DIM)
+        };
         match role {
             Role::Text => plain,
-            Role::Dim => plain.add_modifier(Modifier::DIM),
+            Role::Dim => dim,
             Role::Title => plain.add_modifier(Modifier::BOLD),
-            Role::Good => colored(Color::Green),
-            Role::Warn => colored(Color::Yellow).add_modifier(Modifier::BOLD),
-            Role::Bad => colored(Color::Red).add_modifier(Modifier::BOLD),
+            Role::Good => colored(good),
+            Role::Warn => colored(warn).add_modifier(Modifier::BOLD),
+            Role::Bad => colored(bad).add_modifier(Modifier::BOLD),
             Role::Selected => plain.add_modifier(Modifier::REVERSED),
-            Role::Key => colored(Color::Cyan).add_modifier(Modifier::BOLD),
-            Role::Border => plain.add_modifier(Modifier::DIM),
+            Role::Key => colored(key).add_modifier(Modifier::BOLD),
+            Role::Border => dim,
         }
     }
 

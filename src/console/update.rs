@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tui_input::Input;
 
-use super::action::{Action, Screen, of_key};
+use super::action::{Action, Screen};
 use super::message::{Effect, Message, Now};
-use super::overlay_keys::{on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key};
+use super::overlay_keys::{
+    on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_why_key,
+};
 use super::perform::{act, open_run, usual_event};
+use super::preview::FollowUp;
 use super::state::{Overlay, State, Toast};
 use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::event::Event;
@@ -22,6 +25,7 @@ pub(super) const LOG_LINES: usize = 1_000;
 pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
     state.wall_ms = now.wall_ms;
     state.toasts.retain(|t| t.until > now.at);
+    look_again(state, now);
     match message {
         Message::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Message::Key(key) => on_key(state, key, now),
@@ -50,6 +54,11 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::Exported(result) => {
+            let bad = result.is_err();
+            toast(state, result.unwrap_or_else(|e| e), bad, now);
+            Vec::new()
+        }
         Message::Tick => Vec::new(),
         Message::Gone => vec![Effect::Quit],
     }
@@ -65,6 +74,19 @@ pub(super) fn toast(state: &mut State, text: impl Into<String>, bad: bool, now: 
     });
     if state.toasts.len() > MOST {
         state.toasts.remove(0);
+    }
+}
+
+/// What became of commands whose time has come.
+fn look_again(state: &mut State, now: Now) {
+    let (due, later) = std::mem::take(&mut state.follow_ups)
+        .into_iter()
+        .partition::<Vec<_>, _>(|f| f.at <= now.at);
+    state.follow_ups = later;
+    for follow_up in due {
+        if let Some((text, bad)) = follow_up.told(&state.live) {
+            toast(state, text, bad, now);
+        }
     }
 }
 
@@ -110,6 +132,9 @@ fn on_reply(
             open_run(state, run)
         }
         Ok(Reply::Done { what }) => {
+            if let Some(follow_up) = FollowUp::of(command, &state.live, now) {
+                state.follow_ups.push(follow_up);
+            }
             toast(state, what, false, now);
             Vec::new()
         }
@@ -141,8 +166,38 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
         }
         (Query::Logs { .. }, Answer::Logs { lines }) => {
             state.logs = lines;
-            let last = state.logs_shown().len().saturating_sub(1);
-            state.selected.insert(Screen::Logs, last);
+            let shown = state.logs_shown();
+            // Come from a call: its own line, else the newest.
+            let sought = state.seek.as_ref().and_then(|agent| {
+                let of = |fields: &str| fields.contains(&format!("agent={agent}"));
+                shown
+                    .iter()
+                    .position(|l| l.message.raw() == "attempt failed" && of(l.fields.raw()))
+            });
+            let at = sought.unwrap_or(shown.len().saturating_sub(1));
+            state.selected.insert(Screen::Logs, at);
+            state.seek = None;
+        }
+        (Query::Calls { .. }, Answer::Calls { calls }) => {
+            if let Some(open) = &mut state.calls {
+                // What failed is what is looked for.
+                let failed = calls.iter().position(|c| c.failed() && c.sent);
+                open.selected = failed.unwrap_or(0);
+                open.list = Some(calls);
+            }
+        }
+        (Query::Why { about }, Answer::Why { why }) => {
+            for overlay in &mut state.overlays {
+                if let Overlay::Why {
+                    about: asked,
+                    why: shown,
+                    ..
+                } = overlay
+                    && asked == about
+                {
+                    *shown = Some(why.clone());
+                }
+            }
         }
         (
             Query::Workspace,
@@ -192,20 +247,25 @@ fn input_of(overlay: &mut Overlay) -> Option<&mut Input> {
 }
 
 fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
-    if of_key(key) == Some(Action::Quit) && key.code == KeyCode::Char('c') {
+    let action = state.keys.action(key);
+    if action == Some(Action::Quit)
+        && key.code == KeyCode::Char('c')
+        && key.modifiers.contains(KeyModifiers::CONTROL)
+    {
         return vec![Effect::Quit]; // Ctrl-C always leaves
     }
-    if let Some(action @ (Action::Suspend | Action::Redraw)) = of_key(key) {
+    if let Some(action @ (Action::Suspend | Action::Redraw)) = action {
         return act(state, action, now);
     }
     let Some(mut overlay) = state.overlays.pop() else {
-        return of_key(key).map_or_else(Vec::new, |action| act(state, action, now));
+        return action.map_or_else(Vec::new, |action| act(state, action, now));
     };
     let (keep, effects) = match &mut overlay {
-        Overlay::Help { scroll } => on_help_key(scroll, key),
+        Overlay::Help { scroll } => on_help_key(scroll, action),
+        Overlay::Why { why, scroll, .. } => on_why_key(state, why.as_deref(), scroll, action, now),
         Overlay::Palette { input, selected } => on_palette_key(state, input, selected, key, now),
         Overlay::Trigger(form) => on_form_key(form, key),
-        Overlay::Choice(choice) => on_choice_key(choice, key),
+        Overlay::Choice(choice) => on_choice_key(choice, key, action),
         Overlay::Filter { input } => on_filter_key(state, input, key),
         Overlay::Quit { .. } => match key.code {
             KeyCode::Char('y' | 'q') | KeyCode::Enter => (false, vec![Effect::Quit]),
@@ -228,12 +288,17 @@ pub fn next_wake(state: &State, now: Now) -> Option<Duration> {
         .iter()
         .map(|t: &Toast| t.until.saturating_duration_since(now.at))
         .min();
+    let again = state
+        .follow_ups
+        .iter()
+        .map(|f| f.at.saturating_duration_since(now.at))
+        .min();
     let second = state.animates().then_some(Duration::from_secs(1));
     // The header's clock.
     let minute = Some(Duration::from_millis(
         60_000 - now.wall_ms.rem_euclid(60_000).unsigned_abs(),
     ));
-    [toast, second, minute]
+    [toast, again, second, minute]
         .into_iter()
         .flatten()
         .min()

@@ -45,7 +45,15 @@ impl Handle {
                 core.dirty.notify_one();
                 done(format!("{run} is being cancelled"))
             }
-            Command::ClearCache { cache } => core
+            Command::ClearCache { tag: Some(tag), .. } => {
+                let gone = core.models.clear_tag(&tag);
+                core.dirty.notify_one();
+                done(format!(
+                    "answers of {} forgotten: {gone}",
+                    clean_line(&tag, 80)
+                ))
+            }
+            Command::ClearCache { cache, tag: None } => core
                 .clear_cache(cache.as_deref())
                 .map(|what| Reply::Done { what }),
             Command::ResetBreaker { breaker } => {
@@ -141,8 +149,7 @@ impl Core {
         self.models.for_each(|_, live| {
             live.guards.breaker.set_enabled(flags.circuit_breaker, now);
         });
-        self.models
-            .set_cache_protected(flags.cache_stampede_protection);
+        self.models.set_flags(flags);
         self.agents_cache
             .set_protected(flags.cache_stampede_protection);
         self.knowledge_cache

@@ -102,6 +102,8 @@ pub struct Core {
     pub knowledge_cache: Arc<Cache<Knowledge, String>>,
     /// The registry.
     pub registry_cache: Arc<Cache<Option<Registry>, String>>,
+    /// The newest attempts at providers.
+    pub calls: Arc<super::calls::Calls>,
     /// Takes secrets out.
     pub redactor: ArcSwap<Redactor>,
     /// The audit trail.

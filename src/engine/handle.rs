@@ -182,6 +182,9 @@ impl Handle {
             },
         });
         let (events, _) = broadcast::channel(4_096);
+        let calls = Arc::new(super::calls::Calls::default());
+        let seen = Arc::clone(&calls);
+        models.observe(Box::new(move |attempts| seen.add(attempts)));
         let cache = settings.cache;
         let core = Arc::new(Core {
             slots: Arc::new(Semaphore::new(settings.engine.max_concurrent_runs as usize)),
@@ -203,6 +206,7 @@ impl Handle {
                 }),
                 Arc::clone(&clock),
             ),
+            calls,
             settings: ArcSwap::from_pointee(settings),
             env,
             mode,
@@ -312,6 +316,13 @@ impl Handle {
     #[doc(hidden)]
     pub fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+}
+
+impl Handle {
+    /// The newest picture.
+    pub(super) fn newest(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
     }
 }
 

@@ -6,6 +6,7 @@
 //! them. Faces know the trait [`Operator`] and nothing else.
 
 pub mod audit;
+pub mod calls;
 mod commands;
 pub mod core;
 pub mod decision;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod step;
 pub mod types;
 pub mod views;
+pub mod why;
 
 use std::sync::Arc;
 

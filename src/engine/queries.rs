@@ -3,8 +3,10 @@
 use super::core::Core;
 use super::handle::Handle;
 use super::reload::load_workspace;
+use super::types::call::CallView;
 use super::types::query::{Answer, Query, QueryError};
-use super::views;
+use super::types::why::About;
+use super::{picture, views, why};
 use crate::cache::Loading;
 use crate::journal::JournalError;
 use crate::resilience::clock::lock;
@@ -78,6 +80,40 @@ impl Handle {
                     .map_err(|e| unavailable(e.to_string()))?
                     .map_err(|e| unavailable(e.to_string()))?;
                 Ok(Answer::Logs { lines })
+            }
+            Query::Calls {
+                provider,
+                run,
+                failed,
+                limit,
+            } => {
+                let wanted = |c: &CallView| {
+                    provider.as_ref().is_none_or(|p| *p == c.provider)
+                        && run.as_ref().is_none_or(|r| *r == c.run)
+                        && (!failed || c.failed())
+                };
+                let calls = core.calls.newest(limit.min(2_000) as usize, wanted);
+                Ok(Answer::Calls { calls })
+            }
+            Query::Why { about } => {
+                let run = match &about {
+                    About::Run { id } => Some(id.clone()),
+                    _ => None,
+                };
+                let run = match run {
+                    None => None,
+                    Some(id) => match Box::pin(self.answer(Query::Run { id })).await? {
+                        Answer::Run { run } => Some(run),
+                        _ => None,
+                    },
+                };
+                // As it is now, not as it was last shown.
+                let snapshot = picture::assemble(core, self.newest().resources);
+                let calls = core.calls.newest(2_000, |_| true);
+                let now_ms = core.clock.wall_ms();
+                let why = why::explain(&about, &snapshot, &calls, run.as_deref(), now_ms)
+                    .ok_or_else(|| not_found("subject", &format!("{about:?}")))?;
+                Ok(Answer::Why { why: Box::new(why) })
             }
             Query::Workspace => {
                 let workspace = core.workspace.load_full();

@@ -70,12 +70,15 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
             core.agents_cache.reconfigure(settings.cache.agents);
             core.knowledge_cache.reconfigure(settings.cache.knowledge);
             core.registry_cache.reconfigure(settings.cache.registry);
+            let old = core.settings.load();
             core.models.for_each(|_, live| {
                 let now = core.clock.now();
                 live.guards.breaker.reconfigure(settings.breaker, now);
-                live.guards
-                    .pool
-                    .resize(settings.pool(live.guards.pool.name()));
+                // A pool that an operator has resized keeps that size until its own setting changes.
+                let name = live.guards.pool.name();
+                if settings.pool(name) != old.pool(name) {
+                    live.guards.pool.resize(settings.pool(name));
+                }
             });
             core.settings.store(Arc::new(settings));
         }

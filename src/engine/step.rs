@@ -7,7 +7,7 @@ use super::core::Core;
 use super::prompt;
 use super::types::run::{Input, Plan, Step, StepStatus};
 use crate::cache::Source;
-use crate::model::service::{Ask, AskError};
+use crate::model::service::{Ask, AskError, Origin};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
@@ -119,6 +119,11 @@ async fn ask_model(
             Duration::from_millis(context.plan.step_timeout_ms),
         ),
         lane: Lane::Run,
+        origin: Origin {
+            run: context.run.clone(),
+            agent: agent.id.clone(),
+            correlation: context.correlation.clone(),
+        },
         validate: |answer| {
             verdict::parse(answer.text.raw())
                 .map(drop)

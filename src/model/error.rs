@@ -25,7 +25,7 @@ pub enum ModelError {
         provider: String,
         /// HTTP status.
         status: u16,
-        /// `error.code` or `error.type`, where there is one.
+        /// `error.code` and `error.type`, where they are.
         code: String,
         /// What it said.
         message: String,
@@ -77,9 +77,12 @@ impl ModelError {
         let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         let error = &json["error"];
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let code = text(&error["code"])
-            .or_else(|| text(&error["type"]))
-            .unwrap_or_default();
+        // Either may tell what it is; some proxies put the status into the code.
+        let code = [&error["code"], &error["type"]]
+            .into_iter()
+            .filter_map(text)
+            .collect::<Vec<_>>()
+            .join(" ");
         let message = text(&error["message"])
             .or_else(|| text(error))
             .or_else(|| text(&json["detail"]));
@@ -247,6 +250,17 @@ mod tests {
             (status(409, ""), true, true, false),
             (status(429, "rate_limit_exceeded"), true, true, false),
             (status(429, "insufficient_quota"), false, true, false),
+            (
+                ModelError::from_answer(
+                    "p",
+                    429,
+                    r#"{"error":{"type":"insufficient_quota","code":"429"}}"#,
+                    Wish::default(),
+                ),
+                false,
+                true,
+                false,
+            ),
             (status(500, ""), true, true, true),
             (status(529, ""), true, true, true),
             (ModelError::Timeout(Duration::ZERO), true, true, true),

@@ -16,8 +16,8 @@ use crate::resilience::policy::{Call, Failure, Guards, Layers, Policy, Target};
 use crate::resilience::retry::RetrySettings;
 
 const TOKENS: u32 = 100;
-const MINUTE: u32 = 60_000;
-/// Longer than any wait here; what came back to the bucket in that time is taken off again.
+const MINUTE: u32 = 600;
+/// Longer than any wait here. Ten tokens come back each second, so what a call had used is never full again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
@@ -26,6 +26,8 @@ enum Case {
     Answer(ModelError),
     /// It does not answer in time.
     Hangs,
+    /// It does not answer, and the caller's own time is shorter than an attempt's.
+    HangsPastDeadline,
     /// It does not answer, and the caller goes away.
     CallerLeaves,
     /// One of our own layers refuses before anything is sent.
@@ -92,6 +94,7 @@ fn cases() -> Vec<(&'static str, Case)> {
             Case::Answer(ModelError::Refused(String::new())),
         ),
         ("our attempt timeout", Case::Hangs),
+        ("deadline passes during it", Case::HangsPastDeadline),
         ("cancelled by the caller", Case::CallerLeaves),
         ("breaker open", Case::BreakerOpen),
         ("breaker isolated", Case::Isolated),
@@ -125,10 +128,10 @@ fn target(name: &'static str) -> Target<&'static str> {
 }
 
 fn call(case: &Case, stale_at_hand: bool) -> Call {
-    let left = if matches!(case, Case::DeadlinePassed) {
-        Duration::ZERO
-    } else {
-        PATIENCE
+    let left = match case {
+        Case::DeadlinePassed => Duration::ZERO,
+        Case::HangsPastDeadline => Duration::from_secs(1),
+        _ => PATIENCE,
     };
     Call {
         deadline: Deadline::after(SystemClock.now(), left),
@@ -161,7 +164,7 @@ fn prepare(case: &Case, guards: &Guards) -> Vec<crate::resilience::bulkhead::Per
             .limiter
             .try_reserve(TOKENS, now)
             .unwrap()
-            .settle(3 * MINUTE),
+            .settle(3 * MINUTE, now),
         Case::PoolFull => return (0..4).map(|_| guards.pool.try_acquire().unwrap()).collect(),
         _ => {}
     }
@@ -172,7 +175,7 @@ async fn answer(case: &Case, what: &str) -> Result<(u64, u32), ModelError> {
     match case {
         _ if what == "b" => Ok((2, 7)),
         Case::Answer(error) => Err(error.clone()),
-        Case::Hangs | Case::CallerLeaves => std::future::pending().await,
+        Case::Hangs | Case::HangsPastDeadline | Case::CallerLeaves => std::future::pending().await,
         _ => Ok((1, 7)),
     }
 }

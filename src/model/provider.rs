@@ -12,7 +12,7 @@ use url::Url;
 use super::error::ModelError;
 use super::{Answer, Request, chat, http};
 use crate::resilience::breaker::Breaker;
-use crate::resilience::bulkhead::Bulkhead;
+use crate::resilience::bulkhead::{Bulkhead, PoolSettings};
 use crate::resilience::clock::Clock;
 use crate::resilience::limiter::Limiter;
 use crate::resilience::policy::Guards;
@@ -144,6 +144,14 @@ pub fn build(
             .chain(old.values())
             .find(|l| **l.guards.pool.name() == *pool_name)
             .map(|l| Arc::clone(&l.guards.pool));
+        if let (Some(pool), Some(queue)) = (&shared, provider.queue)
+            && pool.settings().queue != queue
+        {
+            pool.resize(PoolSettings {
+                queue,
+                ..pool.settings()
+            });
+        }
         let pool = shared
             .unwrap_or_else(|| Bulkhead::new(&pool_name, pool_settings, Arc::clone(around.clock)));
         let guards = match old.get(name) {

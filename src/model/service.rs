@@ -4,9 +4,9 @@
 //! breaker, limit, pool, timeout. A flight runs in its own task: a caller that leaves harms nobody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
@@ -15,14 +15,14 @@ use super::error::ModelError;
 use super::provider::{Endpoint, Live, ProviderStats, Surroundings, build};
 use super::{Answer, Request, estimate_tokens};
 use crate::cache::{Cache, CacheSettings, CacheStats, LoadError, Loading, Source, Spec};
-use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::{
     Attempt, Call, Classify as _, Failure, Policy, Target, upstream_time,
 };
-use crate::settings::Settings;
+use crate::resilience::{Reason, Rejection};
+use crate::settings::{Flags, Settings};
 use crate::state::hex;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
@@ -47,6 +47,8 @@ pub struct Ask {
     pub deadline: Deadline,
     /// How urgent.
     pub lane: Lane,
+    /// For whom.
+    pub origin: Origin,
     /// Says whether a complete answer is what was asked for; only such answers are cached.
     pub validate: fn(&Answer) -> Result<(), String>,
 }
@@ -113,7 +115,6 @@ pub struct Asked {
 /// An answer as the cache keeps it.
 struct Held {
     answer: Arc<Answer>,
-    trace: Vec<Attempt>,
     fell_back: bool,
 }
 
@@ -122,13 +123,43 @@ struct Held {
 #[error("{}", self.error.class())]
 struct NotHeld {
     error: AskError,
-    trace: Vec<Attempt>,
+    /// Index of the target that said so; 0: the model that was asked for.
+    target: usize,
+    /// It says little about another caller's chances: it ran in the background or out of its own time.
+    partial: bool,
 }
 
 struct Table {
     models: Arc<ModelTable>,
     providers: BTreeMap<String, Live>,
 }
+
+/// For whom a question is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The run.
+    pub run: String,
+    /// The agent.
+    pub agent: String,
+    /// The correlation id.
+    pub correlation: String,
+}
+
+/// Attempts as they become known, those of background refreshes too.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    /// For whom.
+    pub origin: &'a Origin,
+    /// When the first began, wall time in milliseconds.
+    pub at_ms: i64,
+    /// The targets in order.
+    pub models: &'a [String],
+    /// The attempts.
+    pub trace: &'a [Attempt],
+}
+
+/// Somebody who wants to see every attempt.
+pub type Observer = Box<dyn Fn(&Observed<'_>) + Send + Sync>;
 
 /// What calls took and did.
 pub struct CallMeters {
@@ -144,6 +175,7 @@ pub struct CallMeters {
     pub tokens: AtomicU64,
     /// Money spent, millionths of a dollar.
     pub cost_micro_usd: AtomicU64,
+    observer: std::sync::OnceLock<Observer>,
 }
 
 /// The service.
@@ -168,23 +200,32 @@ fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
         weigh: |held| held.answer.text.raw().len() as u64 + 256,
         abandons: true,
         keeps: |held| !held.fell_back,
-        is_negative: |failed| matches!(&failed.error, AskError::Model(e) if e.is_final()),
+        is_negative: |failed| {
+            failed.target == 0 && matches!(&failed.error, AskError::Model(e) if e.is_final())
+        },
     }
 }
 
-/// The call as a load makes it: in the background it is less urgent, and with an old answer at hand it
-/// asks one model only.
-fn on_behalf(call: Call, loading: Loading) -> Call {
+/// The call as a load makes it: in the background it is less urgent and has its own time, and with an old
+/// answer at hand it asks one model only.
+fn on_behalf(call: Call, loading: Loading, now: Instant) -> Call {
+    let (lane, deadline) = if loading.background {
+        (Lane::Refresh, Deadline::after(now, REFRESH))
+    } else {
+        (call.lane, call.deadline)
+    };
     Call {
-        lane: if loading.background {
-            Lane::Refresh
-        } else {
-            call.lane
-        },
+        lane,
+        deadline,
         stale_at_hand: loading.stale_at_hand,
         ..call
     }
 }
+
+/// A refresh's own time: nobody waits for it, but it must not hold a place for ever.
+const REFRESH: Duration = Duration::from_secs(120);
+/// A follower whose leader ran out of its own time asks again, this often at most.
+const ASKED_AGAIN: u32 = 2;
 
 /// The longest load of an answer, all attempts and fallbacks together.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -210,6 +251,7 @@ impl ModelService {
                 failed: AtomicU64::new(0),
                 tokens: AtomicU64::new(0),
                 cost_micro_usd: AtomicU64::new(0),
+                observer: std::sync::OnceLock::new(),
             }),
             clock,
             rebuilding: Mutex::new(()),
@@ -268,14 +310,29 @@ impl ModelService {
         self.responses.stats()
     }
 
+    /// Feature flags as they are now.
+    pub fn set_flags(&self, flags: Flags) {
+        let mut settings = (**self.settings.load()).clone();
+        settings.flags = flags;
+        self.settings.store(Arc::new(settings));
+        self.responses
+            .set_protected(flags.cache_stampede_protection);
+    }
+
+    /// Shows `observer` every attempt from now on; the first one that asks is shown them.
+    pub fn observe(&self, observer: Observer) {
+        // A second observer would have nothing to see: there is one engine.
+        let _ = self.meters.observer.set(observer);
+    }
+
+    /// Forgets the answers of one provider or model (`provider:NAME`, `model:NAME`); returns how many.
+    pub fn clear_tag(&self, tag: &str) -> u64 {
+        self.responses.invalidate_tag(tag)
+    }
+
     /// Forgets all cached answers; returns how many.
     pub fn clear_cache(&self) -> u64 {
         self.responses.clear()
-    }
-
-    /// Switches stampede protection.
-    pub fn set_cache_protected(&self, protected: bool) {
-        self.responses.set_protected(protected);
     }
 
     /// Asks the candidates in order until one answers.
@@ -299,68 +356,72 @@ impl ModelService {
             layers: settings.flags.layers(),
             stale_at_hand: false,
         };
-        let (policy, meters, clock) = (
-            Arc::clone(&self.policy),
-            Arc::clone(&self.meters),
-            Arc::clone(&self.clock),
-        );
-        let ran = Arc::new(AtomicBool::new(false));
         let names = [
             format!("provider:{}", first.what.endpoint.name),
             format!("model:{}", first.what.name),
         ];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mine = Arc::clone(&ran);
-        let loaded = self
-            .responses
-            .get_tagged(&key, &names, move |loading| {
-                mine.store(true, Relaxed);
-                load(
-                    policy,
-                    meters,
-                    clock,
-                    on_behalf(call, loading),
-                    targets,
-                    ask,
-                )
-            })
-            .await;
-        // Attempts of somebody else's flight, or of an earlier one, are not this question's.
-        let mine = |trace: &[Attempt]| {
-            if ran.load(Relaxed) {
-                trace.to_vec()
-            } else {
-                Vec::new()
-            }
-        };
-        let (result, trace) = match loaded {
-            Ok((held, source)) => {
-                let loaded = source == Source::Loaded;
-                let trace = if loaded {
-                    mine(&held.trace)
-                } else {
-                    Vec::new()
+        let mine = Arc::new(Mutex::new(None));
+        let deadline = ask.deadline;
+        let shared = Arc::new((targets, ask));
+        let mut asked = 0;
+        let result = loop {
+            asked += 1;
+            let (policy, meters, clock) = (
+                Arc::clone(&self.policy),
+                Arc::clone(&self.meters),
+                Arc::clone(&self.clock),
+            );
+            let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
+            let load = move |loading: Loading| async move {
+                let call = on_behalf(call, loading, clock.now());
+                let (result, trace) = load(policy, meters, clock, call, &shared.0, &shared.1).await;
+                // Of a refresh nobody waits for the trace.
+                if !loading.background {
+                    *lock(&mine_too) = Some(trace);
+                }
+                result
+            };
+            let left = deadline.remaining(self.clock.now());
+            let got = self.responses.get_tagged(&key, &names, load);
+            let Ok(loaded) = tokio::time::timeout(left, got).await else {
+                // Another's flight is still on its way and this caller's time is over.
+                break match self.responses.held(&key) {
+                    Some((held, age)) => Ok((held, Source::StaleOnError(age))),
+                    None => Err(AskError::Rejected(Rejection::new(
+                        "deadline",
+                        Reason::DeadlineExceeded,
+                        None,
+                    ))),
                 };
-                (Ok((Arc::clone(&held.answer), source)), trace)
+            };
+            match loaded {
+                Ok(found) => break Ok(found),
+                Err(LoadError::Failed(failed)) => {
+                    let another = failed.partial && lock(&mine).is_none();
+                    if another && asked <= ASKED_AGAIN && !deadline.has_passed(self.clock.now()) {
+                        continue;
+                    }
+                    break Err(failed.error.clone());
+                }
+                Err(other) => break Err(AskError::Broken(other.to_string())),
             }
-            Err(LoadError::Failed(failed)) => (Err(failed.error.clone()), mine(&failed.trace)),
-            Err(other) => (Err(AskError::Broken(other.to_string())), Vec::new()),
         };
         let now = self.clock.now();
-        let total = now - began;
-        // A follower waited for somebody else's provider; that time is not ours to report.
-        let shared = matches!(result, Ok((_, Source::Shared)));
-        let added = if shared {
-            Duration::ZERO
-        } else {
-            total.saturating_sub(upstream_time(&trace))
+        let ran = lock(&mine).take();
+        let hit = matches!(result, Ok((_, Source::Hit(_) | Source::Stale(_))));
+        let added = match &ran {
+            Some(trace) => (now - began).saturating_sub(upstream_time(trace)),
+            // A follower waited for somebody else's provider; that time is not ours to report.
+            None if !hit => Duration::ZERO,
+            None => now - began,
         };
-        if !shared {
+        if ran.is_some() || hit {
             self.meters.added.record(added, now);
         }
         Asked {
-            result,
-            trace,
+            result: result.map(|(held, source)| (Arc::clone(&held.answer), source)),
+            trace: ran.unwrap_or_default(),
             skips,
             added,
         }
@@ -432,17 +493,18 @@ struct Choice {
     model: Model,
 }
 
-/// One load: the whole chain of candidates.
+/// One load: the whole chain of candidates. The trace is told whatever comes of it.
 async fn load(
     policy: Arc<Policy>,
     meters: Arc<CallMeters>,
     clock: Arc<dyn Clock>,
     call: Call,
-    targets: Vec<Target<Choice>>,
-    ask: Ask,
-) -> Result<Held, NotHeld> {
+    targets: &[Target<Choice>],
+    ask: &Ask,
+) -> (Result<Held, NotHeld>, Vec<Attempt>) {
+    let at_ms = clock.wall_ms();
     let outcome = policy
-        .run(call, &targets, |choice: &Choice| {
+        .run(call, targets, |choice: &Choice| {
             let request = Request {
                 model: choice.name.clone(),
                 system: ask.system.clone(),
@@ -466,7 +528,8 @@ async fn load(
                     + prices.per_request;
                 // An answer that is no verdict says nothing against its provider's health.
                 let checked = validate(&answer).err();
-                let used = u32::try_from(tokens.prompt + tokens.completion).unwrap_or(u32::MAX);
+                let used = tokens.prompt.saturating_add(tokens.completion);
+                let used = u32::try_from(used).unwrap_or(u32::MAX);
                 Ok::<_, ModelError>(((answer, checked), used))
             }
         })
@@ -482,39 +545,48 @@ async fn load(
         }
     }
     let trace = outcome.trace;
-    match outcome.result {
+    if let Some(observer) = meters.observer.get() {
+        let models: Vec<String> = targets.iter().map(|t| t.what.name.clone()).collect();
+        observer(&Observed {
+            origin: &ask.origin,
+            at_ms,
+            models: &models,
+            trace: &trace,
+        });
+    }
+    let not_held = |error: AskError, target: usize| NotHeld {
+        partial: call.stale_at_hand
+            || matches!(&error, AskError::Rejected(r) if r.reason == Reason::DeadlineExceeded),
+        error,
+        target,
+    };
+    let last = trace.iter().rev().find(|a| a.sent).map_or(0, |a| a.target);
+    let result = match outcome.result {
         Ok(((answer, checked), index)) => {
-            meters
+            let tokens = answer
                 .tokens
-                .fetch_add(answer.tokens.prompt + answer.tokens.completion, Relaxed);
+                .prompt
+                .saturating_add(answer.tokens.completion);
+            meters.tokens.fetch_add(tokens, Relaxed);
             meters
                 .cost_micro_usd
                 .fetch_add((answer.cost_usd * 1e6) as u64, Relaxed);
             match checked {
                 None => Ok(Held {
                     answer: Arc::new(answer),
-                    trace,
                     fell_back: index > 0,
                 }),
-                Some(reason) => Err(NotHeld {
-                    error: AskError::Model(ModelError::NoVerdict(reason)),
-                    trace,
-                }),
+                Some(reason) => Err(not_held(
+                    AskError::Model(ModelError::NoVerdict(reason)),
+                    index,
+                )),
             }
         }
-        Err(Failure::Upstream(error)) => Err(NotHeld {
-            error: AskError::Model(error),
-            trace,
-        }),
-        Err(Failure::Rejected(rejection)) => Err(NotHeld {
-            error: AskError::Rejected(rejection),
-            trace,
-        }),
-        Err(Failure::NoTarget) => Err(NotHeld {
-            error: AskError::NoCandidate(Vec::new()),
-            trace,
-        }),
-    }
+        Err(Failure::Upstream(error)) => Err(not_held(AskError::Model(error), last)),
+        Err(Failure::Rejected(rejection)) => Err(not_held(AskError::Rejected(rejection), last)),
+        Err(Failure::NoTarget) => Err(not_held(AskError::NoCandidate(Vec::new()), 0)),
+    };
+    (result, trace)
 }
 
 /// Tenant, address, model, parameters and prompt.

@@ -44,6 +44,11 @@ pub struct Paced<S, H> {
     last_content: Option<Instant>,
 }
 
+/// `by` after `at`, or in thirty years where the clock does not reach that far.
+fn later(at: Instant, by: Duration) -> Instant {
+    Instant::from_std(Deadline::after(at.into_std(), by).at())
+}
+
 impl<S: Stream + Unpin, H> Paced<S, H> {
     /// Starts the clocks. Must run inside tokio.
     pub fn new(stream: S, held: H, patience: Patience) -> Self {
@@ -63,10 +68,10 @@ impl<S: Stream + Unpin, H> Paced<S, H> {
         let (stream, _) = self.stream.as_mut()?;
         let (until, cut) = match self.last_content {
             None => (
-                self.began + self.patience.first,
+                later(self.began, self.patience.first),
                 Cut::First(self.patience.first),
             ),
-            Some(at) => (at + self.patience.idle, Cut::Idle(self.patience.idle)),
+            Some(at) => (later(at, self.patience.idle), Cut::Idle(self.patience.idle)),
         };
         let end = Instant::from_std(self.patience.deadline.at());
         let (until, cut) = if end < until {

@@ -2,8 +2,8 @@
 //!
 //! Why one place: their order decides what is counted, retried and refunded, and the literature
 //! disagrees. Ours, outermost first: deadline → targets in order (fallback) → retry → for each attempt:
-//! breaker admits → rate limit → bulkhead (and the breaker is asked again after a wait) → attempt
-//! timeout → the upstream. A refusal made here never counts against the upstream and is never
+//! breaker admits → rate limit → bulkhead (where one must wait, its permit goes back and the breaker is
+//! asked again afterwards) → attempt timeout → the upstream. A refusal made here never counts against the upstream and is never
 //! retried at the same target. Whoever calls owns the cache in front. `docs/resilience.md` has the
 //! whole table of what each outcome does to each layer.
 
@@ -308,28 +308,36 @@ impl Policy {
     {
         let guards = &target.guards;
         let refused = |layer: &str, refusal: Refusal| Failure::Rejected(refusal.by(layer));
-        in_time(call.deadline, began).map_err(|r| refused(guards.breaker.name(), r))?;
-        let permit = guards
-            .breaker
-            .admit(began)
-            .map_err(|r| refused(guards.breaker.name(), r))?;
-        let mut reservation = self
-            .reserve(call, target, began, entry)
-            .await
-            .map_err(|r| refused(guards.limiter.name(), r))?;
-        let place = self
-            .place(call, guards, began, entry)
-            .await
-            .map_err(|r| refused(guards.pool.name(), r))?;
-        let (permit, sent) = if entry.limiter_us + entry.pool_us > 0 {
-            // It may have opened while we waited; a permit of before must not let us through.
-            let now = self.clock.now();
-            let renewed = in_time(call.deadline, now).and_then(|()| permit.renew(now));
-            (renewed.map_err(|r| refused(guards.breaker.name(), r))?, now)
-        } else {
-            (permit, began)
+        let by_breaker = |r: Refusal| refused(guards.breaker.name(), r);
+        in_time(call.deadline, began).map_err(by_breaker)?;
+        let mut permit = Some(guards.breaker.admit(began).map_err(by_breaker)?);
+        let (mut reservation, mut place) = self.at_once(call, target, began);
+        if reservation.is_none() && call.layers.limiter || place.is_none() && call.layers.pool {
+            // A trial is not spent on waiting here: it goes back, and the breaker is asked again.
+            permit = None;
+            if reservation.is_none() {
+                reservation = self
+                    .reserve(call, target, began, entry)
+                    .await
+                    .map_err(|r| refused(guards.limiter.name(), r))?;
+            }
+            if place.is_none() {
+                place = self
+                    .place(call, guards, began, entry)
+                    .await
+                    .map_err(|r| refused(guards.pool.name(), r))?;
+            }
+        }
+        let (mut permit, sent) = match permit {
+            Some(permit) => (permit, began),
+            None => {
+                let now = self.clock.now();
+                let asked = in_time(call.deadline, now).and_then(|()| guards.breaker.admit(now));
+                (asked.map_err(by_breaker)?, now)
+            }
         };
         let limit = call.deadline.clip(sent, target.attempt_timeout);
+        permit.sending(limit, sent);
         entry.sent = true;
         if let Some(reservation) = &mut reservation {
             reservation.sent();
@@ -341,7 +349,7 @@ impl Policy {
             Ok(Ok((answer, tokens))) => {
                 permit.success(now);
                 if let Some(reservation) = reservation {
-                    reservation.settle(tokens);
+                    reservation.settle(tokens, now);
                 }
                 if let Some(place) = place {
                     place.well();
@@ -349,11 +357,37 @@ impl Policy {
                 Ok(answer)
             }
             Ok(Err(error)) => Err(learn(error, guards, call.layers, permit, reservation, now)),
+            // The caller's time was shorter than an attempt's: that says nothing about the upstream.
+            Err(_) if limit < target.attempt_timeout => Err(by_breaker(Refusal {
+                reason: Reason::DeadlineExceeded,
+                retry_in: None,
+            })),
             Err(_) => {
                 let error = E::attempt_timeout(limit);
                 Err(learn(error, guards, call.layers, permit, reservation, now))
             }
         }
+    }
+
+    /// Tokens and a place, as far as they can be had without waiting. Nobody takes a place ahead of its
+    /// tokens: it would stand empty.
+    fn at_once<'t, M>(
+        &self,
+        call: Call,
+        target: &'t Target<M>,
+        now: Instant,
+    ) -> (Option<Reservation<'t>>, Option<bulkhead::Permit>) {
+        let guards = &target.guards;
+        let reservation = call
+            .layers
+            .limiter
+            .then(|| guards.limiter.try_reserve(target.tokens, now))
+            .flatten();
+        let waits = call.layers.limiter && reservation.is_none();
+        let place = (call.layers.pool && !waits)
+            .then(|| guards.pool.try_acquire())
+            .flatten();
+        (reservation, place)
     }
 
     async fn reserve<'t, M>(
@@ -367,11 +401,8 @@ impl Policy {
             return Ok(None);
         }
         let limiter = &target.guards.limiter;
-        if let Some(reservation) = limiter.try_reserve(target.tokens, began) {
-            return Ok(Some(reservation));
-        }
         let reserved = limiter.reserve(target.tokens, call.deadline, began).await;
-        entry.limiter_us = micros(self.clock.now() - began).max(1);
+        entry.limiter_us = micros(self.clock.now() - began);
         reserved.map(Some)
     }
 
@@ -385,13 +416,10 @@ impl Policy {
         if !call.layers.pool {
             return Ok(None);
         }
-        if let Some(place) = guards.pool.try_acquire() {
-            return Ok(Some(place));
-        }
         let before = began + Duration::from_micros(entry.limiter_us);
         let left = call.deadline.remaining(before);
         let place = guards.pool.acquire(call.lane, left).await;
-        entry.pool_us = micros(self.clock.now() - before).max(1);
+        entry.pool_us = micros(self.clock.now() - before);
         place.map(Some)
     }
 }
@@ -426,7 +454,7 @@ fn learn<E: Classify>(
     if let Some(reservation) = reservation
         && meaning.answered
     {
-        reservation.settle_all();
+        reservation.settle_all(now);
     }
     if meaning.answered {
         permit.success(now);

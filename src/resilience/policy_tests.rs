@@ -227,7 +227,7 @@ async fn each_layer_can_be_switched_off_while_running() {
     };
     let all = Layers::default();
     assert_eq!(ask(all).await, "breaker_isolated");
-    guards.breaker.set_enabled(false, SystemClock.now());
+    guards.breaker.reset("test", SystemClock.now());
     assert_eq!(ask(all).await, "rate_limited");
     let no_limiter = Layers {
         limiter: false,

@@ -137,14 +137,31 @@ impl Default for Targets {
 }
 
 /// How the console looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[derive(Default)]
 pub struct ConsoleSettings {
     /// Frames a second at most; 0: 30, or 10 over SSH.
     pub fps: u32,
     /// Only ASCII characters.
     pub ascii: bool,
+    /// terminal, light, high-contrast, color-blind or mono.
+    pub theme: String,
+    /// Show times in UTC.
+    pub utc: bool,
+    /// Keys of your own: the action's name → its key.
+    pub keys: BTreeMap<String, String>,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self {
+            fps: 0,
+            ascii: false,
+            theme: "terminal".into(),
+            utc: false,
+            keys: BTreeMap::new(),
+        }
+    }
 }
 
 /// Switches that can be changed while running.
@@ -345,6 +362,14 @@ impl Settings {
         share("breaker.failureRate", self.breaker.failure_rate)?;
         share("breaker.slowRate", self.breaker.slow_rate)?;
         share("breaker.openJitter", self.breaker.open_jitter)?;
+        least("breaker.trialDeadlineMs", self.breaker.trial_deadline_ms, 1)?;
+        least("breaker.openMs", self.breaker.open_ms, 1)?;
+        least(
+            "breaker.minimumCalls",
+            u64::from(self.breaker.minimum_calls),
+            1,
+        )?;
+        least("retry.budgetWindowMs", self.retry.budget_window_ms, 1_000)?;
         least(
             "breaker.trialSuccesses",
             u64::from(self.breaker.trial_successes),

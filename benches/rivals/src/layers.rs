@@ -218,7 +218,7 @@ pub fn limiter() {
                 let now = SystemClock.now();
                 for _ in 0..n {
                     if let Some(reservation) = settled.try_reserve(1, black_box(now)) {
-                        reservation.settle(1);
+                        reservation.settle(1, now);
                     }
                 }
             }),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::pieces::{fit, panel, put, row};
-use crate::console::format::{clock, count, percent, seconds};
+use crate::console::format::{count, percent, seconds};
 use crate::console::state::State;
 use crate::console::theme::Role;
 
@@ -28,7 +28,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     put(buffer, row(inner, 0), &head, theme.style(Role::Dim));
     let mut n = 1;
     for (index, c) in state.snapshot().caches.iter().enumerate() {
-        let loaded = c.loaded_ms.map_or_else(|| dash.to_owned(), clock);
+        let loaded = c
+            .loaded_ms
+            .map_or_else(|| dash.to_owned(), |ms| state.zone.clock(ms));
         let rate = c.hit_rate().map_or_else(|| dash.to_owned(), percent);
         let text = format!(
             "{}{:>8}{:>7}{:>7}{:>7}{:>7}{:>7}{:>6}{:>6}{:>8}",
@@ -60,11 +62,14 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             format!(", last error: {}", crate::text::clean_line(e, 80))
         });
         let detail = format!(
-            "  {fresh}, {} kB of {} MB, {} loading now, {} errors{last}{error}",
+            "  {fresh}, {} kB of {} MB, {} loading now, {} errors, {} old in need, {} known to be nothing, {} evicted{last}{error}",
             c.bytes.div_ceil(1_000),
             c.max_bytes / 1_000_000,
             c.in_flight,
-            c.errors
+            c.errors,
+            c.stale_on_error,
+            c.negative_hits,
+            c.evictions
         );
         put(
             buffer,

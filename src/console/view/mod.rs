@@ -2,6 +2,7 @@
 
 mod agents;
 mod caches;
+mod calls;
 mod logs;
 mod overlay;
 mod overview;
@@ -9,6 +10,7 @@ mod pieces;
 mod resilience;
 mod run;
 mod runs;
+mod why;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -16,7 +18,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 
 use super::action::{Action, Screen, row_of};
-use super::format::clock;
 use super::state::State;
 use super::theme::{Mark, Role};
 use crate::engine::types::snapshot::Health;
@@ -45,6 +46,11 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_header(state, header, buffer);
     draw_tabs(state, tabs, buffer);
     match (&state.open, state.screen) {
+        _ if state.open.is_none() && state.calls.is_some() => {
+            if let Some(open) = &state.calls {
+                calls::draw(state, open, body, buffer);
+            }
+        }
         (Some(open), _) => run::draw(state, open, body, buffer),
         (None, Screen::Overview) => overview::draw(state, body, buffer),
         (None, Screen::Runs) => runs::draw(state, body, buffer),
@@ -145,7 +151,11 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         format!("{} running {} queued ", counts.running, counts.queued),
         live,
     ));
-    right.push(Span::raw(format!("{} ", clock(state.wall_ms))));
+    right.push(Span::raw(format!(
+        "{} {} ",
+        state.zone.clock(state.wall_ms),
+        state.zone.name(state.wall_ms)
+    )));
     spans(buffer, area, left, right);
 }
 
@@ -184,16 +194,25 @@ fn draw_tabs(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
     let actions: &[Action] = match (&state.open, state.screen) {
+        (None, _) if state.calls.is_some() => &[
+            Action::Open,
+            Action::RunLogs,
+            Action::Filter,
+            Action::Copy,
+            Action::Back,
+        ],
         (Some(_), _) => &[
             Action::Report,
             Action::RunLogs,
             Action::RunAgain,
+            Action::Why,
             Action::Cancel,
             Action::Back,
         ],
         (None, Screen::Overview) => &[
             Action::Trigger,
             Action::Open,
+            Action::Why,
             Action::ClearCache,
             Action::ResetBreaker,
             Action::Filter,
@@ -206,13 +225,22 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
             Action::Cancel,
             Action::Filter,
         ],
-        (None, Screen::Resilience) => &[Action::ResetBreaker, Action::IsolateBreaker],
-        (None, Screen::Caches) => &[Action::ClearCache],
+        (None, Screen::Resilience) => &[
+            Action::Open,
+            Action::Why,
+            Action::ResetBreaker,
+            Action::IsolateBreaker,
+            Action::ResizePool,
+        ],
+        (None, Screen::Caches) => &[Action::Why, Action::ClearCache],
         (None, Screen::Agents) => &[Action::Filter, Action::Reload],
         (None, Screen::Logs) => &[Action::Filter, Action::Open],
     };
     let hint = |action: &Action| {
-        row_of(*action).map(|row| key_hint(state.theme, row.key, short_title(*action, row.title)))
+        row_of(*action).map(|row| {
+            let key = state.keys.key_of(*action);
+            key_hint(state.theme, key, short_title(*action, row.title))
+        })
     };
     let right_room: usize = if area.width < 100 { 18 } else { 20 };
     let mut room = usize::from(area.width).saturating_sub(right_room);
@@ -247,6 +275,9 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::ResetBreaker => "reset breaker",
         Action::IsolateBreaker => "isolate",
         Action::Filter => "filter",
+        Action::Why => "why",
+        Action::Copy => "copy",
+        Action::ResizePool => "resize",
         Action::Reload => "reload",
         Action::Palette => "commands",
         _ => title,

@@ -20,12 +20,15 @@ pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
         Overlay::Trigger(form) => trigger(state, form, area, buffer),
         Overlay::Choice(choice) => choose(state, choice, area, buffer),
         Overlay::Filter { input } => filter(state, input, area, buffer),
+        Overlay::Why { why, scroll, .. } => {
+            super::why::draw(state, why.as_deref(), *scroll, area, buffer);
+        }
         Overlay::Quit { active } => quit(state, *active, area, buffer),
     }
 }
 
 /// A box in the middle, as large as wanted and possible, with nothing shining through.
-fn window(
+pub(super) fn window(
     state: &State,
     title: &str,
     note: &str,
@@ -58,7 +61,10 @@ fn help(state: &State, scroll: u16, area: Rect, buffer: &mut Buffer) {
         .iter()
         .map(|r| {
             Line::from(vec![
-                Span::styled(fit(theme, r.key, 10), theme.style(Role::Key)),
+                Span::styled(
+                    fit(theme, state.keys.key_of(r.action), 10),
+                    theme.style(Role::Key),
+                ),
                 Span::raw(fit(theme, r.title, 34)),
                 Span::styled(r.name, theme.style(Role::Dim)),
             ])
@@ -101,7 +107,10 @@ fn palette(state: &State, input: &Input, selected: usize, area: Rect, buffer: &m
             place,
             vec![
                 Span::raw(fit(theme, hit.title, 36)),
-                Span::styled(hit.key, theme.style(Role::Key)),
+                Span::styled(
+                    state.keys.key_of(hit.action).to_owned(),
+                    theme.style(Role::Key),
+                ),
             ],
         );
         if n == selected {
@@ -271,7 +280,7 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
         state,
         &choice.title,
         "Enter does it  Esc back",
-        (64, height),
+        (76, height),
         area,
         buffer,
     );

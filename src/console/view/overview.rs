@@ -13,7 +13,7 @@ use ratatui::text::Span;
 
 use super::pieces::{bar, columns, fit, line, mark, panel, put, row};
 use super::{resilience, runs};
-use crate::console::format::{clock, count, micros, percent, uptime};
+use crate::console::format::{count, micros, percent, uptime};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
 
@@ -439,7 +439,7 @@ fn alerts(state: &State, area: Rect, buffer: &mut Buffer) {
         put(
             buffer,
             row(inner, n as u16),
-            &format!("{} {}", clock(alert.at_ms), alert.text),
+            &format!("{} {}", state.zone.clock(alert.at_ms), alert.text),
             theme.style(role),
         );
     }

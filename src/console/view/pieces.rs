@@ -68,8 +68,8 @@ pub fn put(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
         buffer.set_stringn(area.x, area.y, text, width, style);
     } else {
         let theme = Theme {
-            color: true,
             ascii: text.is_ascii(),
+            ..Theme::default()
         };
         buffer.set_stringn(area.x, area.y, fit(theme, text, width), width, style);
     }
@@ -106,7 +106,10 @@ pub fn cut(spans: Vec<Span<'_>>, width: usize) -> Vec<Span<'_>> {
         return spans;
     }
     let ascii = spans.iter().all(|s| s.content.is_ascii());
-    let theme = Theme { color: true, ascii };
+    let theme = Theme {
+        ascii,
+        ..Theme::default()
+    };
     // Room for the mark is kept from the start: the next span may be one wide character.
     let mut room = width;
     let mut out = Vec::with_capacity(spans.len());
@@ -176,7 +179,7 @@ pub fn mark(theme: Theme, mark: Mark) -> Vec<Span<'static>> {
 }
 
 /// `key title `, the key bright.
-pub fn key_hint(theme: Theme, key: &'static str, title: &'static str) -> Vec<Span<'static>> {
+pub fn key_hint(theme: Theme, key: &str, title: &'static str) -> Vec<Span<'static>> {
     let key = if key == "enter" {
         "Enter"
     } else if key == "esc" {
@@ -251,6 +254,7 @@ mod tests {
     const T: Theme = Theme {
         color: true,
         ascii: false,
+        palette: crate::console::theme::Palette::Terminal,
     };
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
 use super::pieces::{bar, facts, fit, line, panel, put, row};
-use crate::console::format::{clock_seconds, count, seconds};
+use crate::console::format::{count, seconds};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
 use crate::resilience::breaker::{BreakerState, BreakerStats};
@@ -265,7 +265,7 @@ fn transitions(state: &State, area: Rect, buffer: &mut Buffer) {
         let (glyph, role) = theme.mark(mark);
         let parts = vec![
             Span::styled(
-                format!("{} ", clock_seconds(t.at_ms)),
+                format!("{} ", state.zone.clock_seconds(t.at_ms)),
                 theme.style(Role::Dim),
             ),
             Span::styled(format!("{glyph} "), theme.style(role)),

@@ -126,6 +126,9 @@ pub enum Command {
     ClearCache {
         /// agents, knowledge, registry, responses.
         cache: Option<String>,
+        /// Only the answers of a provider or a model: `provider:NAME`, `model:NAME`.
+        #[serde(default)]
+        tag: Option<String>,
     },
     /// Close a breaker and forget its window; `None`: all of them.
     ResetBreaker {
@@ -188,7 +191,8 @@ impl Command {
         match self {
             Self::Trigger(t) => t.event.clone(),
             Self::CancelRun { run } | Self::RunAgain { run } => run.clone(),
-            Self::ClearCache { cache: name } | Self::ResetBreaker { breaker: name } => {
+            Self::ClearCache { tag: Some(tag), .. } => tag.clone(),
+            Self::ClearCache { cache: name, .. } | Self::ResetBreaker { breaker: name } => {
                 name.clone().unwrap_or_else(|| "all".into())
             }
             Self::CloseBreaker { breaker } | Self::IsolateBreaker { breaker } => breaker.clone(),

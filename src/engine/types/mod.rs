@@ -1,8 +1,10 @@
 //! What crosses the seam: commands in, snapshots and events out, answers to queries. All serde, all
 //! versioned, so that a face may stand in another process.
 
+pub mod call;
 pub mod command;
 pub mod event;
 pub mod query;
 pub mod run;
 pub mod snapshot;
+pub mod why;

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::call::CallView;
 use super::run::RunResult;
 use super::snapshot::RunBrief;
+use super::why::{About, Why};
 use crate::telemetry::log_read::{LogFilter, LogLine};
 use crate::text::Untrusted;
 use crate::workspace::Problem;
@@ -36,6 +38,22 @@ pub enum Query {
     },
     /// Agents, events, problems.
     Workspace,
+    /// The newest attempts at providers.
+    Calls {
+        /// Only this provider's.
+        provider: Option<String>,
+        /// Only this run's.
+        run: Option<String>,
+        /// Only those that were not answered.
+        failed: bool,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Why something is as it is.
+    Why {
+        /// What.
+        about: About,
+    },
 }
 
 /// Its answer.
@@ -70,6 +88,16 @@ pub enum Answer {
         events: Vec<(String, EventRule)>,
         /// What is wrong.
         problems: Vec<Problem>,
+    },
+    /// Newest first.
+    Calls {
+        /// The attempts.
+        calls: Vec<CallView>,
+    },
+    /// The reasons.
+    Why {
+        /// All of it.
+        why: Box<Why>,
     },
 }
 

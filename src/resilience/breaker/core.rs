@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::{Reason, Refusal};
-use super::types::{BreakerSettings, BreakerState, BreakerStats, Transition};
-use super::window::Window;
+use super::types::{BreakerSettings, BreakerState, BreakerStats, Transition, WindowKind};
+use super::window::{MOST_CALLS, Window};
 
 /// Transitions kept for the picture, and for whoever asks for the new ones.
 const TRANSITIONS: usize = 8;
@@ -22,7 +22,7 @@ pub(super) enum State {
         until: Instant,
     },
     HalfOpen {
-        /// Ticket and deadline of each trial in flight, oldest first.
+        /// Ticket and deadline of each trial in flight.
         trials: VecDeque<(u64, Instant)>,
         good: u32,
     },
@@ -57,6 +57,7 @@ pub(super) struct Result<'a> {
 pub(super) struct Core {
     settings: BreakerSettings,
     slow: Duration,
+    enabled: bool,
     state: State,
     generation: u64,
     next_ticket: u64,
@@ -86,6 +87,7 @@ impl Core {
             slow: slow(&settings),
             window: Window::new(&settings, now),
             settings,
+            enabled: true,
             state: State::Closed,
             generation: 0,
             next_ticket: 0,
@@ -107,22 +109,24 @@ impl Core {
         }
     }
 
-    /// Generation and ticket of a call that may go out.
-    pub(super) fn admit(&mut self, now: Instant) -> std::result::Result<(u64, u64), Refusal> {
+    /// Generation, ticket, and whether it is a trial, of a call that may go out.
+    pub(super) fn admit(&mut self, now: Instant) -> std::result::Result<(u64, u64, bool), Refusal> {
         if !matches!(self.state, State::Closed) {
             self.settle(now);
             if let Some(refusal) = self.refusal(now) {
                 self.rejections += 1;
                 return Err(refusal);
             }
-            self.begin_trial(now);
+            let trial = self.begin_trial(now);
+            self.next_ticket += 1;
+            return Ok((self.generation, self.next_ticket, trial));
         }
         self.next_ticket += 1;
-        Ok((self.generation, self.next_ticket))
+        Ok((self.generation, self.next_ticket, false))
     }
 
-    /// Reserves the place of the trial that [`Core::admit`] is about to hand out.
-    fn begin_trial(&mut self, now: Instant) {
+    /// Reserves the place of the trial that [`Core::admit`] is about to hand out, if it is one.
+    fn begin_trial(&mut self, now: Instant) -> bool {
         if matches!(self.state, State::Open { .. }) {
             let trials = VecDeque::new();
             self.enter(
@@ -131,36 +135,35 @@ impl Core {
                 now,
             );
         }
-        let deadline = self.trial_deadline(now);
+        let deadline = self.trial_deadline(now, Duration::ZERO);
         if let State::HalfOpen { trials, .. } = &mut self.state {
             trials.push_back((self.next_ticket + 1, deadline));
+            return true;
         }
+        false
     }
 
-    fn trial_deadline(&self, now: Instant) -> Instant {
-        now + Duration::from_millis(self.settings.trial_deadline_ms.min(86_400_000))
+    fn trial_deadline(&self, now: Instant, limit: Duration) -> Instant {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let own = Duration::from_millis(self.settings.trial_deadline_ms);
+        now + own.max(limit).min(DAY)
     }
 
-    /// True when a permit is still of this generation; a trial's deadline then begins anew.
-    pub(super) fn renew(&mut self, generation: u64, ticket: u64, now: Instant) -> bool {
-        self.settle(now);
-        if generation != self.generation {
-            return false;
-        }
-        let deadline = self.trial_deadline(now);
-        if let State::HalfOpen { trials, .. } = &mut self.state
-            && let Some(at) = trials.iter().position(|(t, _)| *t == ticket)
+    /// A trial goes out now and may take as long as `limit`: its deadline is never shorter than that.
+    pub(super) fn sending(&mut self, generation: u64, ticket: u64, limit: Duration, now: Instant) {
+        let deadline = self.trial_deadline(now, limit);
+        if generation == self.generation
+            && let State::HalfOpen { trials, .. } = &mut self.state
+            && let Some(trial) = trials.iter_mut().find(|(t, _)| *t == ticket)
         {
-            trials.remove(at);
-            trials.push_back((ticket, deadline));
+            trial.1 = deadline;
         }
-        true
     }
 
     /// Expires trials that never came back: they count as failed.
     pub(super) fn settle(&mut self, now: Instant) {
         if let State::HalfOpen { trials, .. } = &self.state
-            && trials.front().is_some_and(|(_, deadline)| now >= *deadline)
+            && trials.iter().any(|(_, deadline)| now >= *deadline)
         {
             self.open(now, None, "a trial did not come back in time");
         }
@@ -176,8 +179,9 @@ impl Core {
                 if trials.len() >= self.settings.half_open_trials.max(1) as usize =>
             {
                 let wait = trials
-                    .front()
-                    .map(|(_, deadline)| deadline.saturating_duration_since(now));
+                    .iter()
+                    .map(|(_, deadline)| deadline.saturating_duration_since(now))
+                    .min();
                 refuse(Reason::BreakerTrialsTaken, wait)
             }
             State::Isolated => refuse(Reason::BreakerIsolated, None),
@@ -237,7 +241,7 @@ impl Core {
     #[cold]
     fn judge(&mut self, result: Result<'_>, slow: bool, now: Instant) {
         let totals = self.window.totals(now);
-        let enough = totals.calls >= self.settings.minimum_calls.max(1);
+        let enough = totals.calls >= self.minimum_calls();
         let over =
             |part: u32, rate: f64| enough && f64::from(part) >= rate * f64::from(totals.calls);
         let last = result.failure.unwrap_or("slow");
@@ -255,6 +259,15 @@ impl Core {
         self.open(now, result.retry_after, &cause);
     }
 
+    /// Never more than a count window can hold: it would never open.
+    fn minimum_calls(&self) -> u32 {
+        let held = match self.settings.window {
+            WindowKind::Time => u32::MAX,
+            WindowKind::Count => self.settings.window_calls.clamp(1, MOST_CALLS),
+        };
+        self.settings.minimum_calls.clamp(1, held)
+    }
+
     pub(super) fn give_back(&mut self, generation: u64, ticket: u64) {
         if generation == self.generation
             && let State::HalfOpen { trials, .. } = &mut self.state
@@ -269,7 +282,12 @@ impl Core {
             .open_ms
             .saturating_mul(1 << self.opened_in_row.min(20));
         let capped = doubled.min(settings.open_max_ms.max(settings.open_ms));
-        let share = 1.0 - settings.open_jitter.clamp(0.0, 1.0) * fastrand::f64();
+        let jitter = if settings.open_jitter.is_nan() {
+            0.0
+        } else {
+            settings.open_jitter.clamp(0.0, 1.0)
+        };
+        let share = 1.0 - jitter * fastrand::f64();
         let ours = Duration::from_millis(capped.min(86_400_000)).mul_f64(share);
         let theirs = retry_after.unwrap_or_default().min(RETRY_AFTER_MOST);
         self.open_for = ours.max(theirs);
@@ -309,14 +327,17 @@ impl Core {
         self.in_row = 0;
         self.opened_in_row = 0;
         self.last_error = None;
-        if !matches!(self.state, State::Closed | State::Disabled) {
-            self.enter(State::Closed, cause, now);
-        }
+        self.close(cause, now);
     }
 
     pub(super) fn close(&mut self, cause: &str, now: Instant) {
         if !matches!(self.state, State::Closed | State::Disabled) {
-            self.enter(State::Closed, cause, now);
+            let state = if self.enabled {
+                State::Closed
+            } else {
+                State::Disabled
+            };
+            self.enter(state, cause, now);
         }
     }
 
@@ -326,10 +347,14 @@ impl Core {
         }
     }
 
+    /// What somebody isolated stays isolated.
     pub(super) fn set_enabled(&mut self, enabled: bool, now: Instant) {
-        match (enabled, matches!(self.state, State::Disabled)) {
-            (false, false) => self.enter(State::Disabled, "switched off", now),
-            (true, true) => {
+        self.enabled = enabled;
+        match (enabled, &self.state) {
+            (false, State::Closed | State::Open { .. } | State::HalfOpen { .. }) => {
+                self.enter(State::Disabled, "switched off", now);
+            }
+            (true, State::Disabled) => {
                 self.window.clear();
                 self.in_row = 0;
                 self.enter(State::Closed, "switched on", now);

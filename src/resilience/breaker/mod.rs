@@ -34,6 +34,7 @@ pub struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
     ticket: u64,
+    trial: bool,
     since: Instant,
     told: bool,
 }
@@ -58,11 +59,12 @@ impl Breaker {
     /// [`super::Reason::BreakerOpen`], [`super::Reason::BreakerTrialsTaken`] (both with the time to the
     /// next trial) or [`super::Reason::BreakerIsolated`].
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Refusal> {
-        let (generation, ticket) = lock(&self.core).admit(now)?;
+        let (generation, ticket, trial) = lock(&self.core).admit(now)?;
         Ok(Permit {
             breaker: self,
             generation,
             ticket,
+            trial,
             since: now,
             told: false,
         })
@@ -83,7 +85,8 @@ impl Breaker {
         lock(&self.core).reset(cause, now);
     }
 
-    /// Closes it but forgets nothing: the next failure may open it again, for longer than before.
+    /// Closes it but forgets nothing: failures in a row and the window still count, so that the next failure
+    /// may open it again, for longer than before.
     pub fn close(&self, cause: &str, now: Instant) {
         lock(&self.core).close(cause, now);
     }
@@ -114,7 +117,7 @@ impl Breaker {
     }
 }
 
-impl<'a> Permit<'a> {
+impl Permit<'_> {
     /// The upstream answered.
     pub fn success(mut self, now: Instant) {
         self.tell(None, None, now);
@@ -126,18 +129,12 @@ impl<'a> Permit<'a> {
         self.tell(Some(class), retry_after, now);
     }
 
-    /// Asks again after a wait elsewhere: a permit of an earlier generation lets nobody through. The
-    /// call's time counts from here.
-    ///
-    /// # Errors
-    /// As [`Breaker::admit`].
-    pub fn renew(mut self, now: Instant) -> Result<Permit<'a>, Refusal> {
-        let still = lock(&self.breaker.core).renew(self.generation, self.ticket, now);
-        if still {
-            self.since = now;
-            return Ok(self);
+    /// The call goes out at `now` and may take as long as `limit`. A trial is not given up before that.
+    pub fn sending(&mut self, limit: Duration, now: Instant) {
+        self.since = now;
+        if self.trial {
+            lock(&self.breaker.core).sending(self.generation, self.ticket, limit, now);
         }
-        self.breaker.admit(now)
     }
 
     fn tell(&mut self, failure: Option<&str>, retry_after: Option<Duration>, now: Instant) {

@@ -37,6 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// Everything in milliseconds since the start.
 struct Naive {
     settings: BreakerSettings,
+    enabled: bool,
     state: BreakerState,
     generation: u64,
     until: u64,
@@ -58,6 +59,17 @@ impl Naive {
         self.good = 0;
     }
 
+    fn close(&mut self) {
+        if !matches!(self.state, BreakerState::Closed | BreakerState::Disabled) {
+            let on = self.enabled;
+            self.go(if on {
+                BreakerState::Closed
+            } else {
+                BreakerState::Disabled
+            });
+        }
+    }
+
     fn open(&mut self, now: u64, wish: Option<u64>) {
         let ours = (self.settings.open_ms << self.opened.min(20)).min(self.settings.open_max_ms);
         self.opened += 1;
@@ -68,6 +80,13 @@ impl Naive {
     fn expire(&mut self, now: u64) {
         if self.trials.iter().any(|(_, deadline)| now >= *deadline) {
             self.open(now, None);
+        }
+    }
+
+    fn minimum(&self) -> u32 {
+        match self.settings.window {
+            WindowKind::Time => self.settings.minimum_calls,
+            WindowKind::Count => self.settings.minimum_calls.min(self.settings.window_calls),
         }
     }
 
@@ -148,8 +167,7 @@ impl Naive {
                 self.in_row = if failed { self.in_row + 1 } else { 0 };
                 let (calls, failures, slows) = self.in_window(now);
                 let over = |part: u32, rate: f64| {
-                    calls >= self.settings.minimum_calls
-                        && f64::from(part) >= rate * f64::from(calls)
+                    calls >= self.minimum() && f64::from(part) >= rate * f64::from(calls)
                 };
                 if failed
                     && (self.in_row >= self.settings.failures
@@ -180,6 +198,7 @@ fn check(settings: BreakerSettings, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let real = Breaker::new("x", settings, &Fixed(start));
     let mut naive = Naive {
         settings,
+        enabled: true,
         state: BreakerState::Closed,
         generation: 0,
         until: 0,
@@ -226,15 +245,11 @@ fn check(settings: BreakerSettings, ops: Vec<Op>) -> Result<(), TestCaseError> {
             Op::Reset => {
                 naive.window.clear();
                 (naive.in_row, naive.opened) = (0, 0);
-                if !matches!(naive.state, BreakerState::Closed | BreakerState::Disabled) {
-                    naive.go(BreakerState::Closed);
-                }
+                naive.close();
                 real.reset("test", now);
             }
             Op::Close => {
-                if !matches!(naive.state, BreakerState::Closed | BreakerState::Disabled) {
-                    naive.go(BreakerState::Closed);
-                }
+                naive.close();
                 real.close("test", now);
             }
             Op::Isolate => {
@@ -244,8 +259,11 @@ fn check(settings: BreakerSettings, ops: Vec<Op>) -> Result<(), TestCaseError> {
                 real.isolate("test", now);
             }
             Op::Enable(on) => {
+                naive.enabled = on;
                 match (on, naive.state == BreakerState::Disabled) {
-                    (false, false) => naive.go(BreakerState::Disabled),
+                    (false, false) if naive.state != BreakerState::Isolated => {
+                        naive.go(BreakerState::Disabled);
+                    }
                     (true, true) => {
                         naive.window.clear();
                         naive.in_row = 0;

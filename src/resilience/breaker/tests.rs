@@ -330,22 +330,51 @@ fn closed_by_hand_it_forgets_nothing_and_reset_forgets_all() {
     assert_eq!(state(&b, now), BreakerState::Closed);
 }
 
+/// Seen failing (never closed again) with the trial's own deadline alone.
 #[test]
-fn a_permit_is_asked_again_after_a_wait_elsewhere() {
+fn a_trial_gets_the_time_that_its_call_may_take() {
     let (b, now) = breaker();
-    let waited = b.admit(now).unwrap();
-    let held = waited.renew(now).unwrap();
     trip(&b, now);
-    assert_eq!(held.renew(now).unwrap_err().reason, Reason::BreakerOpen);
-    // A trial that waited before it was sent gets its whole time from there.
     let later = now + Duration::from_secs(2);
-    let trial = b.admit(later).unwrap();
-    let sent = later + Duration::from_secs(50);
-    let trial = trial.renew(sent).unwrap();
-    let done = sent + Duration::from_secs(50);
+    let mut trial = b.admit(later).unwrap();
+    trial.sending(Duration::from_secs(300), later);
+    let done = later + Duration::from_secs(200);
     assert_eq!(state(&b, done), BreakerState::HalfOpen);
     trial.success(done);
     assert_eq!(state(&b, done), BreakerState::Closed);
+}
+
+#[test]
+fn what_is_isolated_stays_so_whatever_the_flag_does() {
+    let (b, now) = breaker();
+    b.set_enabled(false, now);
+    b.isolate("by ana", now);
+    b.set_enabled(false, now); // any reload says so again
+    assert_eq!(state(&b, now), BreakerState::Isolated);
+    b.set_enabled(true, now);
+    assert_eq!(state(&b, now), BreakerState::Isolated);
+    b.set_enabled(false, now);
+    b.reset("by ana", now);
+    assert_eq!(
+        state(&b, now),
+        BreakerState::Disabled,
+        "the flag is still off"
+    );
+}
+
+#[test]
+fn a_count_window_smaller_than_the_minimum_still_opens() {
+    let (b, now) = made(BreakerSettings {
+        window: WindowKind::Count,
+        window_calls: 4,
+        failures: 100,
+        open_jitter: f64::NAN,
+        ..BreakerSettings::default()
+    });
+    for _ in 0..4 {
+        b.admit(now).unwrap().failure("x", None, now);
+    }
+    assert_eq!(state(&b, now), BreakerState::Open);
 }
 
 /// A wall clock that jumps: nothing here reads it but the marks for people, once.

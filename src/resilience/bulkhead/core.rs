@@ -7,7 +7,8 @@ use super::super::{Reason, Refusal};
 use super::{Lane, PoolSettings, PoolStats, Queued};
 
 const LANES: usize = 3;
-/// A lane that waits is passed over at most this often in a row by more urgent ones.
+/// A lane that has been passed over this often goes first; where two have, the more urgent of them, so
+/// that the other waits for one more.
 const PASSED_OVER_MOST: u32 = 3;
 /// What is left of the limit after the upstream said that it is too much.
 const SHRINK: f64 = 0.7;
@@ -190,8 +191,13 @@ impl<W> Core<W> {
     }
 
     pub(super) fn resize(&mut self, settings: PoolSettings) {
+        // What the upstream asked for holds until calls succeed, whatever the size.
+        self.allowed = if self.allowed == self.settings.limit {
+            settings.limit
+        } else {
+            self.allowed.min(settings.limit)
+        };
         self.settings = settings;
-        self.allowed = settings.limit;
     }
 
     pub(super) fn settings(&self) -> PoolSettings {

@@ -1,8 +1,8 @@
 //! Bulkheads: a bounded number of calls at once for each upstream, and a bounded queue before it.
 //!
 //! Why: without them one slow provider takes every task of the program. Within a lane the queue is
-//! first come, first served; more urgent lanes go first, but a lane that waits is passed over at most
-//! three times in a row, so none starves. A permit travels to its waiter inside a channel: if the
+//! first come, first served; more urgent lanes go first, but a lane that waits is passed over three
+//! times in a row, four at most, so none starves. A permit travels to its waiter inside a channel: if the
 //! waiter is gone, the permit is dropped there and comes back, so cancellation cannot leak one.
 
 mod core;

@@ -153,7 +153,12 @@ async fn check(ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Resize(limit) => {
                 pool.resize(PoolSettings { limit, ..settings });
-                (naive.limit, naive.allowed, naive.eased) = (limit, limit, 0);
+                naive.allowed = if naive.allowed == naive.limit {
+                    limit
+                } else {
+                    naive.allowed.min(limit)
+                };
+                naive.limit = limit;
                 naive.serve();
             }
             Op::Shrink => {

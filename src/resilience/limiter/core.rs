@@ -69,9 +69,12 @@ impl Bucket {
         Duration::from_micros(micros).min(NEVER)
     }
 
-    fn add(&mut self, units: i64) {
-        if self.rate.is_some() {
-            self.level = self.level.saturating_add(units * MINUTE);
+    /// Gives back or takes, from the level of now; more than a minute's debt is nobody's.
+    fn add(&mut self, units: i64, now: Instant) {
+        self.refill(now);
+        if let Some(rate) = self.rate {
+            let least = -i64::from(rate) * MINUTE;
+            self.level = self.level.saturating_add(units * MINUTE).max(least);
         }
     }
 
@@ -145,8 +148,8 @@ impl Core {
         if !paused.is_zero() || !self.requests.has(1) || !self.tokens.has(want) {
             return Err(self.wait(tokens, now));
         }
-        self.requests.add(-1);
-        self.tokens.add(-want);
+        self.requests.add(-1, now);
+        self.tokens.add(-want, now);
         self.admitted += 1;
         self.reserved += 1;
         self.reserved_tokens += u64::from(tokens);
@@ -210,22 +213,25 @@ impl Core {
         self.delayed += 1;
     }
 
-    /// A call is over and used `actual` tokens.
-    pub(super) fn settle(&mut self, tokens: u32, actual: u32) {
+    /// A call is over and used `actual` tokens. True when somebody waits for what came back.
+    pub(super) fn settle(&mut self, tokens: u32, actual: u32, now: Instant) -> bool {
         self.reserved -= 1;
         self.reserved_tokens -= u64::from(tokens);
-        self.tokens.add(i64::from(tokens) - i64::from(actual));
+        let difference = i64::from(tokens) - i64::from(actual);
+        self.tokens.add(difference, now);
+        self.waiting > 0
     }
 
     /// A call was never made.
-    pub(super) fn refund(&mut self, tokens: u32) {
-        self.settle(tokens, 0);
+    pub(super) fn refund(&mut self, tokens: u32, now: Instant) -> bool {
         self.admitted -= 1;
-        self.requests.add(1);
+        self.requests.add(1, now);
+        self.settle(tokens, 0, now)
     }
 
-    pub(super) fn pause(&mut self, until: Instant) {
+    pub(super) fn pause(&mut self, until: Instant) -> bool {
         self.paused_until = Some(self.paused_until.map_or(until, |old| old.max(until)));
+        self.waiting > 0
     }
 
     pub(super) fn reconfigure(&mut self, settings: RateSettings, now: Instant) {

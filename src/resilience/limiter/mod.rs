@@ -64,7 +64,7 @@ pub struct Limiter {
     core: Mutex<Core>,
     /// Tokio's mutex is first come, first served: it makes the waiting fair.
     turn: tokio::sync::Mutex<()>,
-    /// The quota changed: whoever sleeps looks again.
+    /// Something came back or the quota changed: whoever sleeps looks again.
     changed: Notify,
 }
 
@@ -177,8 +177,16 @@ impl Limiter {
 
     /// The upstream said 429: quiet for `wait`.
     pub fn pause(&self, wait: Duration) {
-        let until = self.clock.now() + wait;
-        lock(&self.core).pause(until);
+        let until = Deadline::after(self.clock.now(), wait).at();
+        let somebody = lock(&self.core).pause(until);
+        self.look_again(somebody);
+    }
+
+    /// What one took the longest wait for may be there now, or may never come in time.
+    fn look_again(&self, somebody_waits: bool) {
+        if somebody_waits {
+            self.changed.notify_waiters();
+        }
     }
 
     /// Changes the quotas while running; what was used stays used, and whoever waits looks again.
@@ -194,10 +202,11 @@ impl Limiter {
 }
 
 impl Reservation<'_> {
-    /// The call used `actual` tokens: the difference is given back or taken.
-    pub fn settle(mut self, actual: u32) {
+    /// The call is over at `now` and used `actual` tokens: the difference is given back or taken.
+    pub fn settle(mut self, actual: u32, now: Instant) {
         self.settled = true;
-        lock(&self.limiter.core).settle(self.tokens, actual);
+        let somebody = lock(&self.limiter.core).settle(self.tokens, actual, now);
+        self.limiter.look_again(somebody);
     }
 
     /// The request goes out: whatever becomes of it, it counts.
@@ -206,21 +215,25 @@ impl Reservation<'_> {
     }
 
     /// It was answered without saying what that used: all that was set aside.
-    pub fn settle_all(self) {
+    pub fn settle_all(self, now: Instant) {
         let tokens = self.tokens;
-        self.settle(tokens);
+        self.settle(tokens, now);
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            let mut core = lock(&self.limiter.core);
-            if self.sent {
-                core.settle(self.tokens, 0);
-            } else {
-                core.refund(self.tokens);
-            }
+            let now = self.limiter.clock.now();
+            let somebody = {
+                let mut core = lock(&self.limiter.core);
+                if self.sent {
+                    core.settle(self.tokens, 0, now)
+                } else {
+                    core.refund(self.tokens, now)
+                }
+            };
+            self.limiter.look_again(somebody);
         }
     }
 }

