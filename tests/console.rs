@@ -470,6 +470,8 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 fps: 120,
                 keys: bsm::console::keymap::Keymap::default(),
                 zone: bsm::console::format::Zone::Utc,
+                mouse: false,
+                bell: false,
                 exports: std::env::temp_dir(),
             };
             let mut app = App::new(

@@ -104,6 +104,20 @@ fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
         fps,
         keys,
         zone: if settings.utc { Zone::Utc } else { Zone::Local },
+        mouse: match settings.mouse.as_str() {
+            "auto" => !over_ssh && !dumb,
+            "on" => true,
+            "off" => false,
+            other => {
+                let place = setup.place("mouse");
+                let shown = crate::text::clean_line(other, 40);
+                return Err(Failure::usage(
+                    format!("{place}'{shown}' is no way to use the mouse"),
+                    "Use auto, on or off.",
+                ));
+            }
+        },
+        bell: setup.loaded.settings.alerts.bell,
         exports: setup.state.path().join("exports"),
     })
 }

@@ -65,12 +65,30 @@ pub enum Action {
     Copy,
     /// Take it out into a file.
     Export,
+    /// Stop all runs and take no more, or take them again.
+    Drain,
+    /// Have the mouse reported, or not.
+    Mouse,
     /// Local time or UTC.
     Utc,
     /// The next palette.
     Theme,
     /// Alerts so far.
     Alerts,
+    /// Where it goes.
+    Trends,
+    /// A shorter span.
+    ZoomIn,
+    /// A longer span.
+    ZoomOut,
+    /// To the recorded picture before.
+    Rewind,
+    /// To the recorded picture after.
+    Forward,
+    /// Ten minutes back.
+    RewindFar,
+    /// Ten minutes on.
+    ForwardFar,
     /// Hold the picture still.
     Freeze,
     /// Read the workspace again.
@@ -212,10 +230,19 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Copy, "copy", "copy it", "y", Danger::None, Scope::Everywhere),
     row(Action::Export, "export", "take it out into a file", "e", Danger::None, Scope::Everywhere),
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
+    row(Action::Drain, "drain", "stop all runs and take no more", "D", Danger::Confirm, Scope::Everywhere),
+    row(Action::Mouse, "mouse", "the mouse on or off", "M", Danger::None, Scope::Everywhere),
     row(Action::Utc, "utc", "local time or UTC", "U", Danger::None, Scope::Everywhere),
     row(Action::Theme, "theme", "the next palette", "T", Danger::None, Scope::Everywhere),
     row(Action::Filter, "filter", "filter the list", "/", Danger::None, Scope::Everywhere),
-    row(Action::Freeze, "freeze", "hold the picture still", "space", Danger::None, Scope::Everywhere),
+    row(Action::Trends, "trends", "where it goes: charts over time", "t", Danger::None, Scope::Everywhere),
+    row(Action::ZoomIn, "zoom-in", "a shorter span", "+", Danger::None, Scope::Everywhere),
+    row(Action::ZoomOut, "zoom-out", "a longer span", "-", Danger::None, Scope::Everywhere),
+    row(Action::Rewind, "rewind", "the recorded picture before", "[", Danger::None, Scope::Everywhere),
+    row(Action::Forward, "forward", "the recorded picture after", "]", Danger::None, Scope::Everywhere),
+    row(Action::RewindFar, "rewind-far", "ten minutes back", "{", Danger::None, Scope::Everywhere),
+    row(Action::ForwardFar, "forward-far", "ten minutes on", "}", Danger::None, Scope::Everywhere),
+    row(Action::Freeze, "freeze", "hold the picture still, or back to now", "space", Danger::None, Scope::Everywhere),
     row(Action::Palette, "commands", "all commands", ":", Danger::None, Scope::Everywhere),
     row(Action::Help, "help", "help", "?", Danger::None, Scope::Everywhere),
     row(Action::Reload, "reload", "read the workspace again", "ctrl-r", Danger::Changes, Scope::Everywhere),

@@ -36,6 +36,10 @@ pub struct Options {
     pub keys: Keymap,
     /// Whose time is shown.
     pub zone: Zone,
+    /// The mouse is reported from the start.
+    pub mouse: bool,
+    /// A bad alert rings the bell.
+    pub bell: bool,
     /// Where exports go.
     pub exports: PathBuf,
 }
@@ -54,6 +58,9 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
     terminal::install_panic_hook();
     let _guard = Guard;
     terminal::take()?;
+    if options.mouse {
+        terminal::mouse(true)?;
+    }
     let frames = Frames::new(io::stdout());
     let (sender, messages) = mpsc::channel(256);
     let gone = sender.clone();
@@ -113,6 +120,7 @@ impl<W: Write> App<W> {
         state.size = size;
         state.keys = options.keys.clone();
         state.zone = options.zone;
+        (state.mouse, state.bell) = (options.mouse, options.bell);
         Ok(Self {
             operator,
             options,
@@ -276,6 +284,14 @@ impl<W: Write> App<W> {
                         let _ = sender.blocking_send(Message::Exported(told));
                     });
                 }
+                Effect::Bell => {
+                    let rung = self.frames.writer().write_all(b"\x07");
+                    // A terminal without a bell is no reason to stop.
+                    let _ = rung.and_then(|()| self.frames.commit());
+                }
+                Effect::Mouse(on) => {
+                    let _ = terminal::mouse(on);
+                }
                 Effect::Redraw => {
                     self.shown = None;
                 }
@@ -342,6 +358,9 @@ impl<W: Write> App<W> {
     /// Takes the terminal as it is after others had it, and draws all of it.
     fn back_again(&mut self) -> io::Result<()> {
         terminal::take()?;
+        if self.state.mouse {
+            terminal::mouse(true)?;
+        }
         self.shown = None;
         self.state.size = crossterm::terminal::size()?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::export::Form;
 use crate::engine::types::command::{Command, Refused, Reply};
@@ -16,6 +16,8 @@ use crate::engine::types::snapshot::Snapshot;
 pub enum Message {
     /// A key went down.
     Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal has a new size.
@@ -49,6 +51,10 @@ pub enum Effect {
     Copy(String),
     /// Write what is shown into a file.
     Export(Form),
+    /// Ring the bell.
+    Bell,
+    /// Have the mouse reported, or not.
+    Mouse(bool),
     /// Hand the terminal back to the shell for a while.
     Suspend,
     /// Forget what is on the screen and draw all of it.

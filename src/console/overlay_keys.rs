@@ -152,8 +152,27 @@ pub(super) fn on_choice_key(
     }
 }
 
+/// Enter sends only when the word is there, whole.
+pub(super) fn on_typed_key(
+    word: &str,
+    input: &mut Input,
+    command: &Command,
+    key: KeyEvent,
+) -> (bool, Vec<Effect>) {
+    match key.code {
+        KeyCode::Esc => (false, Vec::new()),
+        KeyCode::Enter if input.value().trim() == word => {
+            (false, vec![Effect::Send(command.clone())])
+        }
+        _ => {
+            input.handle_event(&TerminalEvent::Key(key));
+            (true, Vec::new())
+        }
+    }
+}
+
 pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<Effect>) {
-    const FIELDS: usize = 4;
+    const FIELDS: usize = 5;
     form.error = None;
     let has_text = form.kind().words().1.is_some();
     let step = |from: usize, by: usize| {
@@ -183,14 +202,21 @@ pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<E
                 form.field = 2;
                 return (true, Vec::new());
             }
-            let command = form.trigger().map(Command::Trigger);
-            return (false, command.map(Effect::Send).into_iter().collect());
+            match form.trigger() {
+                Ok(trigger) => return (false, vec![Effect::Send(Command::Trigger(trigger))]),
+                Err(error) => {
+                    form.error = Some(crate::text::clean_line(&error, 120));
+                    form.field = 3;
+                }
+            }
         }
         KeyCode::Left | KeyCode::Right | KeyCode::Char(' ' | 'h' | 'l' | 'j' | 'k')
-            if form.field < 2 =>
+            if form.field < 2 || form.field == 4 =>
         {
             let forward = !matches!(key.code, KeyCode::Left | KeyCode::Char('h' | 'k'));
-            if form.field == 0 {
+            if form.field == 4 {
+                form.rules_only = !form.rules_only;
+            } else if form.field == 0 {
                 form.event = turn(form.event, form.events.len(), forward);
             } else {
                 form.subject = turn(form.subject, SubjectKind::ALL.len(), forward);

@@ -5,7 +5,7 @@ use super::export::Form;
 use super::format::Zone;
 use super::message::{Effect, Now};
 use super::preview;
-use super::state::{Choice, Chosen, OpenCalls, OpenRun, Overlay, State, TriggerForm};
+use super::state::{Choice, Chosen, OpenCalls, OpenRun, OpenTrends, Overlay, State, TriggerForm};
 use super::theme::Palette;
 use super::update::{LOG_LINES, toast};
 use crate::engine::types::command::Command;
@@ -105,7 +105,17 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::ResizePool => resize_pool(state),
         Action::SwitchFlag => switch_flag(state),
         Action::LogLevel => log_level(state),
+        Action::Trends => return open_trends(state),
+        Action::ZoomIn | Action::ZoomOut => return zoom(state, action == Action::ZoomIn),
+        Action::Rewind | Action::Forward if state.trends.is_some() && state.open.is_none() => {
+            return pan(state, action == Action::Forward);
+        }
+        Action::Rewind => return rewind(state, -1),
+        Action::Forward => return rewind(state, 1),
+        Action::RewindFar => return rewind(state, -FAR_MS),
+        Action::ForwardFar => return rewind(state, FAR_MS),
         Action::Freeze => {
+            state.rewound = false;
             state.frozen = match state.frozen.take() {
                 Some(_) => None,
                 None => {
@@ -138,6 +148,17 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             state.screen = Screen::Logs;
             state.filters.insert(Screen::Logs, "alert".into());
             return vec![logs_query(state)];
+        }
+        Action::Drain => drain(state),
+        Action::Mouse => {
+            state.mouse = !state.mouse;
+            let word = if state.mouse {
+                "on"
+            } else {
+                "off: the terminal selects text again"
+            };
+            toast(state, format!("mouse {word}"), false, now);
+            return vec![Effect::Mouse(state.mouse)];
         }
         Action::Utc => {
             state.zone = match state.zone {
@@ -176,6 +197,7 @@ pub(super) fn logs_query(state: &State) -> Effect {
 pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     state.open = None;
     state.calls = None;
+    state.trends = None;
     if screen == Screen::Logs && state.screen != Screen::Logs {
         state.logs_of = None;
         // What `alerts` asked for is not what somebody asks for who comes by the number.
@@ -192,6 +214,82 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
         Screen::Agents => vec![Effect::Query(Query::Workspace)],
         _ => Vec::new(),
     }
+}
+
+/// A far step through what was recorded.
+const FAR_MS: i64 = 600_000;
+/// Spans of the charts, milliseconds.
+const SPANS: [i64; 6] = [60_000, 300_000, 900_000, 3_600_000, 21_600_000, 86_400_000];
+/// Points of a chart.
+const POINTS: u32 = 400;
+
+/// To the recorded picture before (`by` below zero) or after the one that is shown.
+fn rewind(state: &State, by: i64) -> Vec<Effect> {
+    if by > 0 && !state.rewound {
+        return Vec::new(); // after now there is nothing
+    }
+    let from = if state.rewound {
+        state.frozen_ms
+    } else {
+        state.wall_ms
+    };
+    let query = Query::Moment {
+        at_ms: from + by,
+        after: by > 0,
+    };
+    vec![Effect::Query(query)]
+}
+
+fn open_trends(state: &mut State) -> Vec<Effect> {
+    state.open = None;
+    state.trends = Some(OpenTrends {
+        span_ms: SPANS[1],
+        to_ms: state.rewound.then_some(state.frozen_ms),
+        data: None,
+        asked_ms: 0,
+    });
+    ask_trends(state)
+}
+
+/// Asks for the charts as they are to be now.
+pub(super) fn ask_trends(state: &mut State) -> Vec<Effect> {
+    let now_ms = state.wall_ms;
+    let Some(open) = &mut state.trends else {
+        return Vec::new();
+    };
+    open.asked_ms = now_ms;
+    let to_ms = open.to_ms.unwrap_or(now_ms);
+    vec![Effect::Query(Query::Trends {
+        from_ms: to_ms - open.span_ms,
+        to_ms,
+        points: POINTS,
+    })]
+}
+
+fn zoom(state: &mut State, closer: bool) -> Vec<Effect> {
+    let Some(open) = &mut state.trends else {
+        return Vec::new();
+    };
+    let at = SPANS.iter().position(|s| *s == open.span_ms).unwrap_or(1);
+    let next = if closer {
+        at.saturating_sub(1)
+    } else {
+        (at + 1).min(SPANS.len() - 1)
+    };
+    open.span_ms = SPANS[next];
+    ask_trends(state)
+}
+
+/// Half a span earlier or later; past now it follows again.
+fn pan(state: &mut State, later: bool) -> Vec<Effect> {
+    let now_ms = state.wall_ms;
+    let Some(open) = &mut state.trends else {
+        return Vec::new();
+    };
+    let by = open.span_ms / 2 * if later { 1 } else { -1 };
+    let to_ms = open.to_ms.unwrap_or(now_ms) + by;
+    open.to_ms = (to_ms < now_ms).then_some(to_ms);
+    ask_trends(state)
 }
 
 /// What is wrong is selected: an open breaker, else a pool where somebody waits.
@@ -358,7 +456,8 @@ pub(super) fn back(state: &mut State) {
             state.open = None;
         }
     } else if state.filters.remove(&state.screen).is_some() {
-    } else if state.calls.take().is_none() {
+    } else if state.trends.take().is_none() && state.calls.take().is_none() {
+        state.rewound = false;
         state.frozen = None;
     }
 }
@@ -372,6 +471,7 @@ pub(super) fn trigger_form(state: &mut State) -> Vec<Effect> {
         subject: 0,
         text: Input::default(),
         payload: Input::default(),
+        rules_only: false,
         field: 0,
         error: None,
     })));
@@ -539,17 +639,42 @@ fn switch_flag(state: &mut State) {
         .as_object()
         .into_iter()
         .flatten()
+        .map(|(flag, on)| (flag.clone(), on.clone()))
+        .chain([("safeMode".to_owned(), state.live.mode.safe_mode.into())])
         .filter_map(|(flag, on)| {
             let on = on.as_bool()?;
             let word = |on: bool| if on { "on" } else { "off" };
             let label = format!("{flag}: {} to {}", word(on), word(!on));
-            let flag = flag.clone();
             Some((label, Chosen::Send(Command::SetFlag { flag, on: !on })))
         })
         .collect();
     let body = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew."
         .to_owned();
     ask(state, "Switch a layer", body, items, 0);
+}
+
+/// All runs stop: a word must be typed. Taking them again harms nobody and is only asked about.
+fn drain(state: &mut State) {
+    if state.live.drained {
+        let item = (
+            "take runs again".to_owned(),
+            Chosen::Send(Command::OpenIntake),
+        );
+        let body = "The engine was drained; triggers are refused until this.".to_owned();
+        ask(state, "Open the engine", body, vec![item], 0);
+        return;
+    }
+    let counts = state.live.counts;
+    state.overlays.push(Overlay::Typed {
+        title: "Drain the engine".into(),
+        body: format!(
+            "{} running and {} waiting runs are cancelled (their finished steps are kept, their decision is manual_review), and no run is taken in until somebody opens the engine again.",
+            counts.running, counts.queued
+        ),
+        word: "drain",
+        input: Input::default(),
+        command: Box::new(Command::Drain),
+    });
 }
 
 fn log_level(state: &mut State) {

@@ -16,6 +16,7 @@ use super::preview::FollowUp;
 use super::theme::Theme;
 use crate::engine::types::call::CallView;
 use crate::engine::types::command::{Command, Subject, Trigger};
+use crate::engine::types::history::Trends;
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
 use crate::engine::types::why::{About, Why};
@@ -59,6 +60,19 @@ pub struct OpenCalls {
     pub list: Option<Vec<CallView>>,
     /// The selected one.
     pub selected: usize,
+}
+
+/// Charts over time, opened.
+#[derive(Debug, Clone)]
+pub struct OpenTrends {
+    /// Their span, milliseconds.
+    pub span_ms: i64,
+    /// Their end, wall time in milliseconds; `None`: now.
+    pub to_ms: Option<i64>,
+    /// As last read.
+    pub data: Option<Box<Trends>>,
+    /// When they were asked for.
+    pub asked_ms: i64,
 }
 
 /// What a run may look at, in the form.
@@ -116,9 +130,11 @@ pub struct TriggerForm {
     pub subject: usize,
     /// Path or range.
     pub text: Input,
-    /// Path of a payload file; empty: none.
+    /// A payload as JSON, or the path of its file; empty: none.
     pub payload: Input,
-    /// Which field has the focus: event, subject, text, payload.
+    /// Models are not asked.
+    pub rules_only: bool,
+    /// Which field has the focus: event, subject, text, payload, models.
     pub field: usize,
     /// What is wrong with it.
     pub error: Option<String>,
@@ -131,8 +147,11 @@ impl TriggerForm {
     }
 
     /// What the form would start; reading the diff's file is the effect's work.
-    pub fn trigger(&self) -> Option<Trigger> {
-        let (event, _) = self.events.get(self.event)?;
+    ///
+    /// # Errors
+    /// A sentence, where the payload is no JSON object.
+    pub fn trigger(&self) -> Result<Trigger, String> {
+        let (event, _) = self.events.get(self.event).ok_or("no event is chosen")?;
         let text = self.text.value().trim();
         let subject = match self.kind() {
             SubjectKind::SampleRisky => Some(Subject::Sample {
@@ -155,14 +174,20 @@ impl TriggerForm {
             SubjectKind::Nothing => None,
         };
         let payload = self.payload.value().trim();
-        let payload_file = (!payload.is_empty()).then(|| PathBuf::from(payload));
-        Some(Trigger {
+        let inline = payload.starts_with('{');
+        let value = if inline {
+            serde_json::from_str(payload).map_err(|e| format!("the payload is no JSON: {e}"))?
+        } else {
+            serde_json::Value::Null
+        };
+        let in_file = !inline && !payload.is_empty();
+        Ok(Trigger {
             event: event.clone(),
-            payload: serde_json::Value::Null,
-            payload_file,
+            payload: value,
+            payload_file: in_file.then(|| PathBuf::from(payload)),
             subject,
             idempotency_key: None,
-            offline: false,
+            offline: self.rules_only,
         })
     }
 }
@@ -213,6 +238,19 @@ pub enum Overlay {
         /// What is typed.
         input: Input,
     },
+    /// The most dangerous commands ask for a word.
+    Typed {
+        /// What is asked, and what it will do.
+        title: String,
+        /// In words.
+        body: String,
+        /// The word to type.
+        word: &'static str,
+        /// What is typed.
+        input: Input,
+        /// What is then sent.
+        command: Box<Command>,
+    },
     /// Why something is as it is.
     Why {
         /// What was asked about.
@@ -236,6 +274,8 @@ pub struct State {
     pub live: Arc<Snapshot>,
     /// The picture held still.
     pub frozen: Option<Arc<Snapshot>>,
+    /// It is a recorded one.
+    pub rewound: bool,
     /// Wall time when it was held.
     pub frozen_ms: i64,
     /// The screen.
@@ -248,6 +288,8 @@ pub struct State {
     pub open: Option<OpenRun>,
     /// The calls that are open.
     pub calls: Option<OpenCalls>,
+    /// The charts that are open.
+    pub trends: Option<OpenTrends>,
     /// Topmost last.
     pub overlays: Vec<Overlay>,
     /// Newest last.
@@ -274,6 +316,10 @@ pub struct State {
     pub keys: Keymap,
     /// Whose time is shown.
     pub zone: Zone,
+    /// The terminal reports the mouse.
+    pub mouse: bool,
+    /// A bad alert rings the terminal's bell.
+    pub bell: bool,
     /// Wall time, milliseconds.
     pub wall_ms: i64,
     /// Bytes a second written to the terminal, over the last seconds.
@@ -292,12 +338,14 @@ impl State {
         Self {
             live,
             frozen: None,
+            rewound: false,
             frozen_ms: 0,
             screen: Screen::Overview,
             selected: BTreeMap::new(),
             filters: BTreeMap::new(),
             open: None,
             calls: None,
+            trends: None,
             overlays: Vec::new(),
             toasts: Vec::new(),
             agents: Vec::new(),
@@ -309,6 +357,8 @@ impl State {
             follow_ups: Vec::new(),
             keys: Keymap::default(),
             zone: Zone::default(),
+            mouse: false,
+            bell: false,
             size: (80, 24),
             theme,
             wall_ms,
@@ -379,6 +429,25 @@ impl State {
     pub fn logs_shown(&self) -> Vec<&LogLine> {
         let filter = self.filter();
         self.logs.iter().filter(|l| filter.passes(*l)).collect()
+    }
+
+    /// The selection in the list that is on the screen.
+    pub fn list_selection(&self) -> usize {
+        if self.calls.is_some() {
+            self.calls_selection()
+        } else {
+            self.selection()
+        }
+    }
+
+    /// Selects a row of that list.
+    pub fn select(&mut self, row: usize) {
+        match &mut self.calls {
+            Some(calls) => calls.selected = row,
+            None => {
+                self.selected.insert(self.screen, row);
+            }
+        }
     }
 
     /// Calls that pass the filter, newest first.

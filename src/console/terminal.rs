@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{
-    self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
-    Event, KeyEventKind,
+    self, DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, Event, KeyEventKind, MouseEventKind,
 };
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -43,6 +43,18 @@ pub fn take() -> io::Result<()> {
     )
 }
 
+/// Has the mouse reported, or not.
+///
+/// # Errors
+/// When the terminal cannot be written to.
+pub fn mouse(on: bool) -> io::Result<()> {
+    if on {
+        execute!(io::stdout(), EnableMouseCapture)
+    } else {
+        execute!(io::stdout(), DisableMouseCapture)
+    }
+}
+
 /// Gives the terminal back; harmless when called twice or when it is gone.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
@@ -50,6 +62,7 @@ pub fn restore() {
         let _ = io::stdout().write_all(b"\x1b[?2026l");
         let _ = execute!(
             io::stdout(),
+            DisableMouseCapture,
             DisableBracketedPaste,
             DisableFocusChange,
             LeaveAlternateScreen,
@@ -178,7 +191,12 @@ fn of_terminal(event: Event) -> Option<Message> {
         Event::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
         Event::FocusGained => Some(Message::Focus(true)),
         Event::FocusLost => Some(Message::Focus(false)),
-        Event::Mouse(_) => None,
+        // Every movement is reported; only what is acted upon goes on.
+        Event::Mouse(mouse) => matches!(
+            mouse.kind,
+            MouseEventKind::Down(_) | MouseEventKind::ScrollDown | MouseEventKind::ScrollUp
+        )
+        .then_some(Message::Mouse(mouse)),
     }
 }
 

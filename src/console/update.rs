@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use tui_input::Input;
 
 use super::action::{Action, Screen};
 use super::message::{Effect, Message, Now};
 use super::overlay_keys::{
-    on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_why_key,
+    on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_typed_key,
+    on_why_key,
 };
-use super::perform::{act, open_run, usual_event};
+use super::perform::{act, ask_trends, open_run, usual_event};
 use super::preview::FollowUp;
-use super::state::{Overlay, State, Toast};
+use super::state::{OpenTrends, Overlay, State, Toast};
+use super::view::{self, Hit};
 use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::event::Event;
+use crate::engine::types::history::Moment;
 use crate::engine::types::query::{Answer, Query};
 use crate::text::clean_line;
 
@@ -29,6 +34,7 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
     match message {
         Message::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Message::Key(key) => on_key(state, key, now),
+        Message::Mouse(event) => on_mouse(state, event, now),
         Message::Paste(text) => on_paste(state, &text),
         Message::Resize(columns, rows) => {
             state.size = (columns, rows);
@@ -40,6 +46,10 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         }
         Message::Snapshot(snapshot) => {
             state.live = snapshot;
+            let follows = |t: &OpenTrends| t.to_ms.is_none() && now.wall_ms - t.asked_ms >= 2_000;
+            if state.trends.as_ref().is_some_and(follows) {
+                return ask_trends(state);
+            }
             Vec::new()
         }
         Message::Happened(event, missed) => {
@@ -49,6 +59,7 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         Message::Replied(command, result) => on_reply(state, &command, result, now),
         Message::Answered(query, result) => {
             match result {
+                Ok(Answer::Moment { moment }) => on_moment(state, &query, moment, now),
                 Ok(answer) => on_answer(state, &query, answer),
                 Err(error) => toast(state, error.to_string(), true, now),
             }
@@ -92,7 +103,12 @@ fn look_again(state: &mut State, now: Now) {
 
 fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
     match event {
-        Event::Notice { bad, text } => toast(state, text.clone(), *bad, now),
+        Event::Notice { bad, text } => {
+            toast(state, text.clone(), *bad, now);
+            if *bad && state.bell {
+                return vec![Effect::Bell];
+            }
+        }
         Event::StepFinished { run, .. }
         | Event::RunStarted { run, .. }
         | Event::StepStarted { run, .. }
@@ -186,6 +202,13 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
                 open.list = Some(calls);
             }
         }
+        (Query::Trends { to_ms, from_ms, .. }, Answer::Trends { trends }) => {
+            if let Some(open) = &mut state.trends
+                && open.span_ms == to_ms - from_ms
+            {
+                open.data = Some(trends);
+            }
+        }
         (Query::Why { about }, Answer::Why { why }) => {
             for overlay in &mut state.overlays {
                 if let Overlay::Why {
@@ -224,6 +247,49 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
     }
 }
 
+/// The wheel moves the selection; a click goes to a screen, selects a row, and opens it when it was
+/// selected already. Never needed: every one of these is a key.
+fn on_mouse(state: &mut State, event: MouseEvent, now: Now) -> Vec<Effect> {
+    if !state.overlays.is_empty() {
+        return Vec::new();
+    }
+    match event.kind {
+        MouseEventKind::ScrollDown => act(state, Action::Down, now),
+        MouseEventKind::ScrollUp => act(state, Action::Up, now),
+        MouseEventKind::Down(MouseButton::Left) => {
+            match view::hit(state, event.column, event.row) {
+                Some(Hit::Screen(screen)) => act(state, Action::Show(screen), now),
+                Some(Hit::Row(row)) => {
+                    let before = state.list_selection();
+                    state.select(row);
+                    if before == row {
+                        return act(state, Action::Open, now);
+                    }
+                    Vec::new()
+                }
+                None => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A recorded picture takes the live one's place; after the newest comes now.
+fn on_moment(state: &mut State, query: &Query, moment: Option<Moment>, now: Now) {
+    match (moment, query) {
+        (Some(moment), _) => {
+            state.frozen_ms = moment.at_ms;
+            state.frozen = Some(std::sync::Arc::new(*moment.picture));
+            state.rewound = true;
+        }
+        (None, Query::Moment { after: true, .. }) => {
+            state.rewound = false;
+            state.frozen = None;
+        }
+        (None, _) => toast(state, "nothing was recorded before this", false, now),
+    }
+}
+
 fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
     let line = clean_line(text.lines().next().unwrap_or_default(), 2_000);
     if let Some(input) = state.overlays.last_mut().and_then(input_of) {
@@ -236,7 +302,9 @@ fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
 
 fn input_of(overlay: &mut Overlay) -> Option<&mut Input> {
     match overlay {
-        Overlay::Palette { input, .. } | Overlay::Filter { input } => Some(input),
+        Overlay::Palette { input, .. }
+        | Overlay::Filter { input }
+        | Overlay::Typed { input, .. } => Some(input),
         Overlay::Trigger(form) => match form.field {
             2 => Some(&mut form.text),
             3 => Some(&mut form.payload),
@@ -267,6 +335,12 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         Overlay::Trigger(form) => on_form_key(form, key),
         Overlay::Choice(choice) => on_choice_key(choice, key, action),
         Overlay::Filter { input } => on_filter_key(state, input, key),
+        Overlay::Typed {
+            word,
+            input,
+            command,
+            ..
+        } => on_typed_key(word, input, command, key),
         Overlay::Quit { .. } => match key.code {
             KeyCode::Char('y' | 'q') | KeyCode::Enter => (false, vec![Effect::Quit]),
             KeyCode::Esc | KeyCode::Char('n') => (false, Vec::new()),

@@ -9,8 +9,10 @@ use super::intake;
 use super::reload::reload;
 use super::types::command::{Command, Refused, Reply};
 use crate::model::provider::Live;
+use crate::resilience::clock::lock;
 use crate::text::clean_line;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 impl Handle {
     pub(super) async fn dispatch(
@@ -106,6 +108,35 @@ impl Handle {
             Command::SetFlag { flag, on } => {
                 core.set_flag(&flag, on).map(|what| Reply::Done { what })
             }
+            Command::Drain => {
+                core.drained.store(true, Relaxed);
+                let live: Vec<_> = lock(&core.live)
+                    .iter()
+                    .map(|(id, l)| (id.clone(), Arc::clone(l)))
+                    .collect();
+                for (id, run) in &live {
+                    core.journal
+                        .cancel(id)
+                        .await
+                        .map_err(|e| Refused::Journal {
+                            reason: e.to_string(),
+                        })?;
+                    run.cancel.cancel();
+                }
+                core.alert(
+                    true,
+                    format!("drained by {actor}: {} runs stop", live.len()),
+                );
+                done(format!(
+                    "{} runs are being cancelled; no run is taken in until it is opened again",
+                    live.len()
+                ))
+            }
+            Command::OpenIntake => {
+                core.drained.store(false, Relaxed);
+                core.alert(false, format!("opened by {actor}: runs are taken in again"));
+                done("runs are taken in again".into())
+            }
             Command::Reload => {
                 reload(core).await.map_err(Refused::input)?;
                 let workspace = core.workspace.load();
@@ -167,6 +198,11 @@ impl Core {
             "rateLimiter" => settings.flags.rate_limiter = on,
             "bulkhead" => settings.flags.bulkhead = on,
             "retry" => settings.flags.retry = on,
+            "safeMode" => {
+                settings.safe_mode = on;
+                let models = Arc::new(self.workspace.load().models.clone());
+                self.models.rebuild(models, &self.surroundings(&settings));
+            }
             other => return Err(Refused::not_found("flag", other)),
         }
         self.settings.store(Arc::new(settings));

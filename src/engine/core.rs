@@ -104,6 +104,10 @@ pub struct Core {
     pub registry_cache: Arc<Cache<Option<Registry>, String>>,
     /// The newest attempts at providers.
     pub calls: Arc<super::calls::Calls>,
+    /// Recorded pictures that are not on disk yet, oldest first.
+    pub gathered: Mutex<Vec<crate::journal::Recorded>>,
+    /// Takes no runs.
+    pub drained: AtomicBool,
     /// Takes secrets out.
     pub redactor: ArcSwap<Redactor>,
     /// The audit trail.

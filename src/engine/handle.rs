@@ -21,7 +21,7 @@ use super::types::command::{Envelope, Refused, Reply};
 use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
-use super::{picture, reload, resume, views};
+use super::{history, picture, reload, resume, views};
 use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
@@ -207,6 +207,8 @@ impl Handle {
                 Arc::clone(&clock),
             ),
             calls,
+            gathered: Mutex::default(),
+            drained: AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
             env,
             mode,
@@ -270,6 +272,10 @@ impl Handle {
             Resources::new(core.state.path().to_path_buf()).sample(),
         )));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
+        if resident {
+            core.tasks
+                .spawn(history::record(Arc::clone(&core), snapshots.clone()));
+        }
         if resident && !core.mode.read_only {
             resume::resume(&core).await?;
             tokio::spawn(reload::watch_files(Arc::clone(&core)));

@@ -230,8 +230,13 @@ pub async fn again(
     })
 }
 
-/// The queue is bounded: what does not fit into it is refused before any work is done for it.
+/// A drained engine takes nothing; the queue is bounded, and what does not fit into it is refused before
+/// any work is done for it.
 fn refuse_when_full(core: &Core) -> Result<(), Refused> {
+    if core.drained.load(Relaxed) {
+        core.counters.refused.fetch_add(1, Relaxed);
+        return Err(Refused::Drained);
+    }
     let waiting = lock(&core.live).len() as u32;
     let engine = &core.settings.load().engine;
     if waiting < engine.queue.saturating_add(engine.max_concurrent_runs) {

@@ -13,6 +13,7 @@ pub mod decision;
 mod ending;
 pub mod failpoint;
 pub mod handle;
+mod history;
 pub mod intake;
 pub mod picture;
 pub mod prompt;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod step;
 pub mod types;
 pub mod views;
+mod watchdog;
 pub mod why;
 
 use std::sync::Arc;

@@ -14,9 +14,10 @@ use super::core::Core;
 use super::types::event::Event;
 use super::types::run::RunState;
 use super::types::snapshot::{
-    Health, Losses, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
+    Health, Losses, Mode, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
 };
 use super::views::brief;
+use super::watchdog::Watchdog;
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::clock::lock;
 use crate::telemetry::resources::{ResourceStats, Resources};
@@ -37,6 +38,8 @@ pub async fn publish(core: Arc<Core>, sender: watch::Sender<Arc<Snapshot>>) {
     let mut sampled = resources.sample();
     let mut last_sample = core.clock.now();
     let mut sequence = 0;
+    let mut watchdog = Watchdog::default();
+    let mut watched = core.clock.now();
     loop {
         tokio::select! {
             () = core.stopping.cancelled() => return,
@@ -49,6 +52,11 @@ pub async fn publish(core: Arc<Core>, sender: watch::Sender<Arc<Snapshot>>) {
             sampled = resources.sample();
         }
         let mut snapshot = assemble(&core, sampled);
+        if core.clock.now().saturating_duration_since(watched) >= TICK {
+            watched = core.clock.now();
+            let alerts = core.settings.load().alerts;
+            watchdog.look(&core, &snapshot, &alerts);
+        }
         snapshot.sequence = sequence;
         let changed = sender.send_if_modified(|old| {
             snapshot.sequence = old.sequence;
@@ -125,8 +133,12 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
         health: Health::Healthy,
         reasons: Vec::new(),
         workspace,
-        mode: core.mode.clone(),
+        mode: Mode {
+            safe_mode: settings.loopback_only(),
+            ..core.mode.clone()
+        },
         flags: settings.flags,
+        drained: core.drained.load(Relaxed),
         targets: settings.targets,
         added_latency: meters.added.stats(now),
         call_latency: meters.call.stats(now),
@@ -183,6 +195,9 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
             }
             BreakerState::Closed | BreakerState::Disabled => {}
         }
+    }
+    if snapshot.drained {
+        reasons.push((Health::Degraded, "drained: no run is taken in".into()));
     }
     if core.settings_broken.load(Relaxed) {
         reasons.push((

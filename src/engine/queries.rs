@@ -6,9 +6,9 @@ use super::reload::load_workspace;
 use super::types::call::CallView;
 use super::types::query::{Answer, Query, QueryError};
 use super::types::why::About;
-use super::{picture, views, why};
+use super::{history, picture, views, why};
 use crate::cache::Loading;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Side};
 use crate::resilience::clock::lock;
 use crate::telemetry::log_read;
 use crate::text::clean_line;
@@ -114,6 +114,24 @@ impl Handle {
                 let why = why::explain(&about, &snapshot, &calls, run.as_deref(), now_ms)
                     .ok_or_else(|| not_found("subject", &format!("{about:?}")))?;
                 Ok(Answer::Why { why: Box::new(why) })
+            }
+            Query::Moment { at_ms, after } => {
+                let side = if after { Side::After } else { Side::Before };
+                let moment = history::moment(core, at_ms, side).await.map_err(journal)?;
+                Ok(Answer::Moment { moment })
+            }
+            Query::Trends {
+                from_ms,
+                to_ms,
+                points,
+            } => {
+                let points = points.clamp(1, 2_000);
+                let trends = history::trends(core, from_ms, to_ms.max(from_ms), points)
+                    .await
+                    .map_err(journal)?;
+                Ok(Answer::Trends {
+                    trends: Box::new(trends),
+                })
             }
             Query::Workspace => {
                 let workspace = core.workspace.load_full();

@@ -4,6 +4,7 @@
 //! only when its result is. All writes go through one thread that puts what has gathered into one
 //! fully synced transaction. Reading has connections of its own and never waits for it.
 
+mod history;
 mod open;
 mod rows;
 mod writer;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub use history::{Recorded, Side};
 pub use open::JournalNotes;
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
 use writer::Writer;

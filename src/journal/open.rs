@@ -8,10 +8,16 @@ use rusqlite::{Connection, OpenFlags};
 use super::JournalError;
 
 /// Migrations in order; the file's number is `user_version` after it ran.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "202611211200_runs",
-    include_str!("migrations/202611211200_runs.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "202611211200_runs",
+        include_str!("migrations/202611211200_runs.sql"),
+    ),
+    (
+        "202611211700_history",
+        include_str!("migrations/202611211700_history.sql"),
+    ),
+];
 
 /// A journal larger than this is not read through at every start.
 const CHECKED_BYTES: u64 = 64 << 20;

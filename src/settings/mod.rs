@@ -136,6 +136,34 @@ impl Default for Targets {
     }
 }
 
+/// When a missed target becomes an alert. What the targets are is in `targets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AlertSettings {
+    /// Seconds in a row that it must be missed.
+    pub raise_after_s: u32,
+    /// Seconds in a row that it must be met before it is over.
+    pub clear_after_s: u32,
+    /// A file cache whose load took longer (milliseconds) is one; 0: never.
+    pub slow_load_ms: u64,
+    /// The caches' hit rate is watched too.
+    pub hit_rate: bool,
+    /// The terminal's bell rings for a bad one.
+    pub bell: bool,
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self {
+            raise_after_s: 3,
+            clear_after_s: 10,
+            slow_load_ms: 1_000,
+            hit_rate: false,
+            bell: false,
+        }
+    }
+}
+
 /// How the console looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -148,6 +176,8 @@ pub struct ConsoleSettings {
     pub theme: String,
     /// Show times in UTC.
     pub utc: bool,
+    /// auto (on, but not over SSH), on or off.
+    pub mouse: String,
     /// Keys of your own: the action's name → its key.
     pub keys: BTreeMap<String, String>,
 }
@@ -159,6 +189,7 @@ impl Default for ConsoleSettings {
             ascii: false,
             theme: "terminal".into(),
             utc: false,
+            mouse: "auto".into(),
             keys: BTreeMap::new(),
         }
     }
@@ -232,6 +263,8 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// Targets.
     pub targets: Targets,
+    /// Alerts.
+    pub alerts: AlertSettings,
     /// The log files.
     pub logs: LogSettings,
     /// The console.

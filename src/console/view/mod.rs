@@ -7,9 +7,11 @@ mod logs;
 mod overlay;
 mod overview;
 mod pieces;
+pub mod plot;
 mod resilience;
 mod run;
 mod runs;
+mod trends;
 mod why;
 
 use ratatui::buffer::Buffer;
@@ -46,6 +48,11 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_header(state, header, buffer);
     draw_tabs(state, tabs, buffer);
     match (&state.open, state.screen) {
+        _ if state.open.is_none() && state.trends.is_some() => {
+            if let Some(open) = &state.trends {
+                trends::draw(state, open, body, buffer);
+            }
+        }
         _ if state.open.is_none() && state.calls.is_some() => {
             if let Some(open) = &state.calls {
                 calls::draw(state, open, body, buffer);
@@ -64,6 +71,48 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     for over in &state.overlays {
         overlay::draw(state, over, area, buffer);
     }
+}
+
+/// What lies under a place of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hit {
+    /// A screen's title.
+    Screen(Screen),
+    /// A row of the list.
+    Row(usize),
+}
+
+/// What a click at a place means, on the screen as it is drawn now.
+pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
+    let (width, height) = state.size;
+    if width < FLOOR.0 || height < FLOOR.1 {
+        return None;
+    }
+    if y == 1 {
+        let mut left = 1;
+        for screen in Screen::ALL {
+            let (whole, short) = screen.title();
+            let title = if width >= 100 { whole } else { short };
+            let wide = title.len() as u16 + 3;
+            if (left..left + wide).contains(&x) {
+                return Some(Hit::Screen(screen));
+            }
+            left += wide + 1;
+        }
+        return None;
+    }
+    // Lists that fill the body: a frame above them, or a frame and a head.
+    let total = match (&state.open, &state.calls, state.screen) {
+        (Some(_), ..) => return None,
+        _ if state.trends.is_some() => return None,
+        (None, Some(_), _) => state.calls_shown().len(),
+        (None, None, Screen::Runs | Screen::Logs) => state.rows(),
+        _ => return None,
+    };
+    let inside = height.saturating_sub(5);
+    let first = pieces::first_visible(state.list_selection(), usize::from(inside), total);
+    let row = usize::from(y.checked_sub(3)?);
+    (row < usize::from(inside) && first + row < total).then_some(Hit::Row(first + row))
 }
 
 fn health_mark(state: &State) -> (Mark, String) {
@@ -117,7 +166,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         (snapshot.mode.read_only, "read-only"),
         (snapshot.mode.safe_mode, "safe mode"),
         (
-            state.frozen.is_some(),
+            state.frozen.is_some() && !state.rewound,
             if area.width < 100 {
                 "FROZEN"
             } else {
@@ -131,6 +180,16 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
                 theme.style(Role::Warn),
             ));
         }
+    }
+    if state.rewound {
+        let ago = super::format::uptime((state.wall_ms - state.frozen_ms).max(0).unsigned_abs());
+        let at = state.zone.clock_seconds(state.frozen_ms);
+        let text = if area.width < 100 {
+            format!(" {dot} REWOUND {at}")
+        } else {
+            format!(" {dot} REWOUND to {at}, {ago} ago; space: now")
+        };
+        left.push(Span::styled(text, theme.style(Role::Selected)));
     }
     let mut right = mark(theme, health);
     right.push(Span::styled(
@@ -194,6 +253,13 @@ fn draw_tabs(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
     let actions: &[Action] = match (&state.open, state.screen) {
+        (None, _) if state.trends.is_some() => &[
+            Action::ZoomIn,
+            Action::ZoomOut,
+            Action::Rewind,
+            Action::Forward,
+            Action::Back,
+        ],
         (None, _) if state.calls.is_some() => &[
             Action::Open,
             Action::RunLogs,
@@ -213,6 +279,7 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
             Action::Trigger,
             Action::Open,
             Action::Why,
+            Action::Trends,
             Action::ClearCache,
             Action::ResetBreaker,
             Action::Filter,
@@ -278,6 +345,11 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::Why => "why",
         Action::Copy => "copy",
         Action::ResizePool => "resize",
+        Action::ZoomIn => "closer",
+        Action::ZoomOut => "wider",
+        Action::Rewind => "earlier",
+        Action::Forward => "later",
+        Action::Trends => "trends",
         Action::Reload => "reload",
         Action::Palette => "commands",
         _ => title,

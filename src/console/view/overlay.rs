@@ -20,6 +20,15 @@ pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
         Overlay::Trigger(form) => trigger(state, form, area, buffer),
         Overlay::Choice(choice) => choose(state, choice, area, buffer),
         Overlay::Filter { input } => filter(state, input, area, buffer),
+        Overlay::Typed {
+            title,
+            body,
+            word,
+            input,
+            ..
+        } => {
+            typed(state, (title, body, word), input, area, buffer);
+        }
         Overlay::Why { why, scroll, .. } => {
             super::why::draw(state, why.as_deref(), *scroll, area, buffer);
         }
@@ -129,7 +138,7 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         state,
         "Start a run",
         "Enter starts  Tab next  Esc back",
-        (76, 14),
+        (76, 15),
         area,
         buffer,
     );
@@ -195,13 +204,20 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         3,
         "payload",
         format!(
-            "{}{}  (a JSON file, or nothing)",
+            "{}{}  (JSON, or its file, or nothing)",
             crate::text::clean_line(form.payload.value(), 40),
             if form.field == 3 { cursor(state) } else { "" }
         ),
         buffer,
     );
-    let mut n = 5;
+    let models = if form.rules_only {
+        "not asked: rules only, for a dry run"
+    } else {
+        "asked, where they can be"
+    };
+    let text = format!("{} {models} {}", arrows.0, arrows.1);
+    field(4, "models", text, buffer);
+    let mut n = 6;
     if let Some(rule) = rule {
         let how = if rule.strategy == Strategy::Parallel {
             "at the same time"
@@ -306,6 +322,38 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
             buffer.set_style(place, theme.style(Role::Selected));
         }
     }
+}
+
+fn typed(
+    state: &State,
+    (title, body, word): (&str, &str, &str),
+    input: &Input,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let theme = state.theme;
+    let inner = window(
+        state,
+        title,
+        "Enter does it  Esc back",
+        (70, 9),
+        area,
+        buffer,
+    );
+    Paragraph::new(body)
+        .wrap(Wrap { trim: true })
+        .style(theme.style(Role::Warn))
+        .render(
+            Rect {
+                height: inner.height.saturating_sub(2),
+                ..inner
+            },
+            buffer,
+        );
+    let last = inner.height.saturating_sub(1);
+    let shown = crate::text::clean_line(input.value(), 40);
+    let text = format!("type {word} to go on: {shown}{}", cursor(state));
+    put(buffer, row(inner, last), &text, theme.style(Role::Title));
 }
 
 fn filter(state: &State, input: &Input, area: Rect, buffer: &mut Buffer) {

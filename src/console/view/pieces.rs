@@ -160,7 +160,7 @@ pub fn spans(buffer: &mut Buffer, area: Rect, left: Vec<Span<'_>>, right: Vec<Sp
         height: 1,
         ..area
     };
-    Line::from(left).render(room, buffer);
+    Line::from(cut(left, usize::from(room.width))).render(room, buffer);
     Line::from(right).render(
         Rect {
             x: area.x + room.width,

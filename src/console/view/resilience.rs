@@ -43,19 +43,26 @@ pub fn breaker_spans(state: &State, b: &BreakerStats, width: usize) -> Vec<Span<
         mark
     };
     let (glyph, role) = theme.mark(mark);
+    // Where there is little room a figure says it; what is cut in half says nothing.
+    let tight = width < 45;
     let detail = match b.state {
+        _ if asleep && tight => String::new(),
         _ if asleep => provider.and_then(|p| p.reason.clone()).unwrap_or_default(),
+        BreakerState::Closed if tight => format!("{}/{}", b.failures_in_row, b.failures_limit),
         BreakerState::Closed => format!(
             "{} of {}  {}",
             b.failures_in_row,
             b.failures_limit,
             dots(state, &b.recent)
         ),
+        BreakerState::Open if tight => format!("{} s", b.retry_in_s.unwrap_or(0)),
         BreakerState::Open => match b.retry_in_s.unwrap_or(0) {
             0 => format!("trial at the next call  {}", dots(state, &b.recent)),
             s => format!("next trial in {s} s  {}", dots(state, &b.recent)),
         },
+        BreakerState::HalfOpen if tight => format!("{}/{}", b.trials, b.trials_limit),
         BreakerState::HalfOpen => format!("trial {} of {}", b.trials, b.trials_limit),
+        BreakerState::Isolated | BreakerState::Disabled if tight => String::new(),
         BreakerState::Isolated => b
             .transitions
             .last()

@@ -154,11 +154,15 @@ pub enum Command {
     },
     /// Switch a feature flag.
     SetFlag {
-        /// asyncFileIo, circuitBreaker, cacheStampedeProtection, rateLimiter, bulkhead, retry.
+        /// asyncFileIo, circuitBreaker, cacheStampedeProtection, rateLimiter, bulkhead, retry, safeMode.
         flag: String,
         /// On or off.
         on: bool,
     },
+    /// Stop every run and take no more until intake is opened again.
+    Drain,
+    /// Take runs again after a drain.
+    OpenIntake,
     /// Read the workspace again.
     Reload,
     /// Change what is logged.
@@ -181,6 +185,8 @@ impl Command {
             Self::IsolateBreaker { .. } => "isolate_breaker",
             Self::ResizePool { .. } => "resize_pool",
             Self::SetFlag { .. } => "set_flag",
+            Self::Drain => "drain",
+            Self::OpenIntake => "open_intake",
             Self::Reload => "reload",
             Self::SetLogLevel { .. } => "set_log_level",
         }
@@ -198,6 +204,7 @@ impl Command {
             Self::CloseBreaker { breaker } | Self::IsolateBreaker { breaker } => breaker.clone(),
             Self::ResizePool { pool, limit } => format!("{pool} to {limit}"),
             Self::SetFlag { flag, on } => format!("{flag} {}", if *on { "on" } else { "off" }),
+            Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
             Self::SetLogLevel { level } => level.clone(),
         }
@@ -264,6 +271,9 @@ pub enum Refused {
         /// A sentence.
         reason: String,
     },
+    /// An operator drained the engine.
+    #[error("the engine is drained and takes no runs until somebody opens it again")]
+    Drained,
     /// Too much is waiting already.
     #[error("{waiting} runs are waiting, as many as engine.queue allows; try again later")]
     Busy {

@@ -4,6 +4,7 @@
 pub mod call;
 pub mod command;
 pub mod event;
+pub mod history;
 pub mod query;
 pub mod run;
 pub mod snapshot;

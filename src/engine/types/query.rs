@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::CallView;
+use super::history::{Moment, Trends};
 use super::run::RunResult;
 use super::snapshot::RunBrief;
 use super::why::{About, Why};
@@ -54,6 +55,22 @@ pub enum Query {
         /// What.
         about: About,
     },
+    /// The recorded picture nearest to a time.
+    Moment {
+        /// Wall time in milliseconds.
+        at_ms: i64,
+        /// True: the oldest at or after it; else the newest at or before it.
+        after: bool,
+    },
+    /// Series over a span of what was recorded.
+    Trends {
+        /// From, wall time in milliseconds.
+        from_ms: i64,
+        /// To.
+        to_ms: i64,
+        /// At most so many points.
+        points: u32,
+    },
 }
 
 /// Its answer.
@@ -98,6 +115,16 @@ pub enum Answer {
     Why {
         /// All of it.
         why: Box<Why>,
+    },
+    /// A recorded picture, if there is one.
+    Moment {
+        /// The picture.
+        moment: Option<Moment>,
+    },
+    /// Series.
+    Trends {
+        /// All of them.
+        trends: Box<Trends>,
     },
 }
 

@@ -178,6 +178,9 @@ pub struct Snapshot {
     pub mode: Mode,
     /// Feature flags.
     pub flags: Flags,
+    /// It takes no runs until somebody opens it again.
+    #[serde(default)]
+    pub drained: bool,
     /// Targets.
     pub targets: Targets,
     /// Total minus the provider's time, a question each.

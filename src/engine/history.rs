@@ -1,0 +1,193 @@
+//! Records the picture once a second while it changes, so that an operator can go back to what was.
+//!
+//! Why not each picture into the journal at once: a synced write a second would cost more than the
+//! engine at rest. What has gathered is written every ten seconds and at the stop; a crash loses that
+//! much of the past and nothing else.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use tokio::sync::watch;
+
+use super::core::Core;
+use super::types::history::{Moment, Point, Trends};
+use super::types::snapshot::Snapshot;
+use crate::journal::{JournalError, Recorded, Side};
+use crate::resilience::clock::lock;
+
+const EVERY: Duration = Duration::from_secs(1);
+const GATHERED: usize = 10;
+/// Pictures between two thinnings.
+const THIN_AFTER: u32 = 6;
+/// A recorded picture is never larger unpacked; anything more is not ours.
+const MOST_UNPACKED: u64 = 1 << 20;
+
+/// Records until the engine stops.
+pub async fn record(core: Arc<Core>, mut pictures: watch::Receiver<Arc<Snapshot>>) {
+    let mut written = 0u32;
+    loop {
+        let stopping = tokio::select! {
+            () = core.stopping.cancelled() => true,
+            changed = pictures.changed() => changed.is_err(),
+        };
+        let picture = pictures.borrow_and_update().clone();
+        if let Some(packed) = pack(&picture) {
+            lock(&core.gathered).push((core.clock.wall_ms(), packed));
+        }
+        if stopping || lock(&core.gathered).len() >= GATHERED {
+            written += 1;
+            write(&core, written.is_multiple_of(THIN_AFTER)).await;
+        }
+        if stopping {
+            return;
+        }
+        tokio::select! {
+            () = core.stopping.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Writes what has gathered. A journal that cannot be written has said so already; the past is no
+/// reason to say it twice.
+async fn write(core: &Core, thin: bool) {
+    let gathered = std::mem::take(&mut *lock(&core.gathered));
+    let now = thin.then(|| core.clock.wall_ms());
+    let _ = core.journal.record(gathered, now).await;
+}
+
+fn pack(picture: &Snapshot) -> Option<Vec<u8>> {
+    let json = serde_json::to_vec(picture).ok()?;
+    let mut packer = DeflateEncoder::new(Vec::with_capacity(4_096), Compression::fast());
+    packer.write_all(&json).ok()?;
+    packer.finish().ok()
+}
+
+/// A picture of another version may not be readable: then there is none.
+fn unpack((at_ms, packed): &Recorded) -> Option<(i64, Snapshot)> {
+    let mut json = Vec::new();
+    DeflateDecoder::new(packed.as_slice())
+        .take(MOST_UNPACKED)
+        .read_to_end(&mut json)
+        .ok()?;
+    Some((*at_ms, serde_json::from_slice(&json).ok()?))
+}
+
+/// The picture nearest to a time, on disk or still gathered.
+///
+/// # Errors
+/// As all reading of the journal.
+pub async fn moment(core: &Core, at_ms: i64, side: Side) -> Result<Option<Moment>, JournalError> {
+    let stored = core.journal.recorded(at_ms, side).await?;
+    let oldest = core
+        .journal
+        .recorded_span()
+        .await?
+        .map(|(oldest, _)| oldest);
+    let gathered = lock(&core.gathered).clone();
+    let fits = |r: &&Recorded| match side {
+        Side::Before => r.0 <= at_ms,
+        Side::After => r.0 >= at_ms,
+    };
+    let waiting = match side {
+        Side::Before => gathered.iter().rev().find(fits),
+        Side::After => gathered.iter().find(fits),
+    };
+    let nearest = match (stored, waiting.cloned()) {
+        (Some(a), Some(b)) => Some(match side {
+            Side::Before if b.0 > a.0 => b,
+            Side::After if b.0 < a.0 => b,
+            _ => a,
+        }),
+        (a, b) => a.or(b),
+    };
+    let oldest_ms = oldest.or(gathered.first().map(|r| r.0)).unwrap_or(at_ms);
+    Ok(nearest
+        .and_then(|r| unpack(&r))
+        .map(|(at_ms, picture)| Moment {
+            at_ms,
+            picture: Box::new(picture),
+            oldest_ms,
+        }))
+}
+
+/// The series of a span, at most `points` of them.
+///
+/// # Errors
+/// As all reading of the journal.
+pub async fn trends(
+    core: &Core,
+    from_ms: i64,
+    to_ms: i64,
+    points: u32,
+) -> Result<Trends, JournalError> {
+    let mut recorded = core
+        .journal
+        .recorded_between(from_ms, to_ms, points)
+        .await?;
+    let newest = recorded.last().map_or(from_ms - 1, |r| r.0);
+    let gathered = lock(&core.gathered).clone();
+    recorded.extend(
+        gathered
+            .into_iter()
+            .filter(|r| r.0 > newest && r.0 <= to_ms),
+    );
+    let made = tokio::task::spawn_blocking(move || {
+        let pictures: Vec<(i64, Snapshot)> = recorded.iter().filter_map(unpack).collect();
+        series(from_ms, to_ms, &pictures)
+    });
+    made.await.map_err(|_| JournalError::Closed)
+}
+
+fn series(from_ms: i64, to_ms: i64, pictures: &[(i64, Snapshot)]) -> Trends {
+    let newest = pictures.last().map(|(_, s)| s);
+    let breakers: Vec<String> = newest.map_or_else(Vec::new, |s| {
+        s.breakers.iter().map(|b| b.name.clone()).collect()
+    });
+    let pools: Vec<String> = newest.map_or_else(Vec::new, |s| {
+        s.pools.iter().map(|p| p.name.clone()).collect()
+    });
+    let points = pictures
+        .iter()
+        .map(|(at_ms, s)| Point {
+            at_ms: *at_ms,
+            p50_us: s.added_latency.p50_us,
+            p95_us: s.added_latency.p95_us,
+            p99_us: s.added_latency.p99_us,
+            calls: s.calls.now,
+            hit_rate: s.hit_rate(),
+            breakers: breakers
+                .iter()
+                .filter_map(|name| s.breakers.iter().find(|b| b.name == *name).map(|b| b.state))
+                .collect(),
+            pools: pools
+                .iter()
+                .map(|name| {
+                    let pool = s.pools.iter().find(|p| p.name == *name);
+                    pool.map_or(0.0, |p| f64::from(p.in_use) / f64::from(p.allowed.max(1)))
+                })
+                .collect(),
+        })
+        .collect();
+    let mut marks: Vec<i64> = pictures
+        .iter()
+        .flat_map(|(_, s)| &s.alerts)
+        .filter(|a| a.text.starts_with("workspace read again") || a.text.starts_with("settings"))
+        .map(|a| a.at_ms)
+        .filter(|at| (from_ms..=to_ms).contains(at))
+        .collect();
+    marks.sort_unstable();
+    marks.dedup();
+    Trends {
+        from_ms,
+        to_ms,
+        points,
+        breakers,
+        pools,
+        marks,
+    }
+}
