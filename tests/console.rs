@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bsm::console::action::ACTIONS;
+use bsm::console::action::{ACTIONS, Screen};
 use bsm::console::app::App;
 use bsm::console::message::{Effect, Message, Now};
 use bsm::console::state::State;
@@ -16,6 +16,8 @@ use bsm::console::theme::{Palette, Theme};
 use bsm::console::update::update;
 use bsm::console::{Options, view};
 use bsm::engine::Operator;
+use bsm::engine::types::command::Command;
+use bsm::engine::types::query::{Answer, Query};
 use bsm::engine::types::run::{Action, Evidence, RunState, StepStatus};
 use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
 use bsm::resilience::breaker::BreakerState;
@@ -188,6 +190,328 @@ fn press(state: &mut State, keys: &str) -> Vec<Effect> {
         .collect()
 }
 
+/// Charts over a quarter of an hour: a slow spell, an outage of one provider, a reload.
+fn with_trends(state: &mut State) {
+    use bsm::engine::types::history::{Point, Trends};
+    press(state, "t");
+    let from = WALL - 300_000;
+    let points = (0..100)
+        .map(|n| {
+            let slow = (30..50).contains(&n);
+            Point {
+                at_ms: from + n * 3_000,
+                p50_us: Some(if slow { 90_000 } else { 20_000 }),
+                p95_us: Some(200_000),
+                p99_us: Some(if slow {
+                    340_000
+                } else {
+                    120_000 + (n as u64 * 7_919) % 40_000
+                }),
+                calls: 10.0 + (n % 13) as f64,
+                hit_rate: Some(0.4 + n as f64 / 200.0),
+                breakers: vec![
+                    BreakerState::Closed,
+                    match n {
+                        30..45 => BreakerState::Open,
+                        45..50 => BreakerState::HalfOpen,
+                        _ => BreakerState::Closed,
+                    },
+                ],
+                pools: vec![0.1, n as f64 / 100.0],
+            }
+        })
+        .collect();
+    let trends = Trends {
+        from_ms: from,
+        to_ms: WALL,
+        points,
+        breakers: vec!["openai".into(), "perplexity".into()],
+        pools: vec!["openai".into(), "perplexity".into()],
+        marks: vec![from + 200_000],
+    };
+    let query = Query::Trends {
+        from_ms: from,
+        to_ms: WALL,
+        points: 400,
+    };
+    let answer = Answer::Trends {
+        trends: Box::new(trends),
+    };
+    update(state, Message::Answered(query, Ok(answer)), now());
+}
+
+fn with_calls(state: &mut State) {
+    use bsm::engine::types::call::CallView;
+    press(state, "3");
+    let effects = update(
+        state,
+        Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)),
+        now(),
+    );
+    let [Effect::Query(query)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let call = |n: i64, outcome: &str, sent: bool| CallView {
+        at_ms: WALL - n * 1_000,
+        provider: "openai".into(),
+        model: "gpt-4o-mini".into(),
+        outcome: outcome.into(),
+        sent,
+        upstream_ms: if sent { 412 } else { 0 },
+        waited_ms: if n == 2 { 250 } else { 0 },
+        target: usize::from(n == 4),
+        run: "job_3_k3f003".into(),
+        agent: "security-agent".into(),
+        correlation: "7f3c9a".into(),
+    };
+    let calls = vec![
+        call(1, "breaker_open", false),
+        call(2, "http_529", true),
+        call(3, "timeout", true),
+        call(4, "ok", true),
+    ];
+    let answer = Answer::Calls { calls };
+    update(state, Message::Answered(query.clone(), Ok(answer)), now());
+}
+
+fn with_why(state: &mut State) {
+    use bsm::engine::types::why::{About, Help, Why};
+    let effects = press(state, "w");
+    let about = About::Provider {
+        name: "openai".into(),
+    };
+    assert_eq!(
+        effects,
+        [Effect::Query(Query::Why {
+            about: about.clone()
+        })]
+    );
+    let why = Why {
+        title: "openai open for 41 s".into(),
+        because: vec![
+            "It opened because of 5 failures in a row, last: http_529.".into(),
+            "3 calls were answered by another model instead (3 × gpt-4o-mini).".into(),
+        ],
+        helps: vec![Help {
+            action: "reset-breaker".into(),
+            why: "try now instead of waiting".into(),
+        }],
+        runbook: Some("docs/runbooks/breaker-open.md".into()),
+    };
+    let answer = Answer::Why { why: Box::new(why) };
+    update(
+        state,
+        Message::Answered(Query::Why { about }, Ok(answer)),
+        now(),
+    );
+}
+
+/// The calls behind a breaker: the failed one is selected, Enter opens its run, `l` its log lines at the
+/// place where that attempt failed.
+#[test]
+fn from_a_breaker_to_its_calls_their_run_and_its_log_lines() {
+    let mut s = state(UNICODE);
+    with_calls(&mut s);
+    assert_eq!(
+        s.calls_selection(),
+        1,
+        "a refusal of ours is not what failed"
+    );
+    let [Effect::Query(Query::Logs { filter })] = &press(&mut s, "l")[..] else {
+        panic!("no log lines asked for");
+    };
+    assert_eq!(filter.run.as_deref(), Some("job_3_k3f003"));
+    let mut s = state(UNICODE);
+    with_calls(&mut s);
+    s.filters.insert(s.screen, "outcome:ok".into());
+    assert_eq!(s.calls_shown().len(), 1);
+    s.filters
+        .insert(s.screen, "took>300ms -outcome:ok waited>1".into());
+    assert_eq!(s.calls_shown().len(), 1);
+    s.filters.clear();
+    let enter = Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    let effects = update(&mut s, enter, now());
+    let run = "job_3_k3f003".to_owned();
+    assert_eq!(effects, [Effect::Query(Query::Run { id: run })]);
+    // Back comes the list, then the screen.
+    let esc = || Message::Key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+    update(&mut s, esc(), now());
+    assert!(s.open.is_none() && s.calls.is_some());
+    update(&mut s, esc(), now());
+    assert!(s.calls.is_none());
+}
+
+#[test]
+fn rewound_it_says_so_and_space_returns() {
+    use bsm::engine::types::history::Moment;
+    let mut s = state(UNICODE);
+    let effects = press(&mut s, "[");
+    let query = Query::Moment {
+        at_ms: WALL - 1,
+        after: false,
+    };
+    assert_eq!(effects, [Effect::Query(query.clone())]);
+    let mut past = (*s.live).clone();
+    past.calls.peak = 7_777.0;
+    let answer = |moment| Message::Answered(query.clone(), Ok(Answer::Moment { moment }));
+    let moment = Moment {
+        at_ms: WALL - 720_000,
+        picture: Box::new(past),
+        oldest_ms: 0,
+    };
+    update(&mut s, answer(Some(moment)), now());
+    let text = drawn(&s, 120, 40);
+    assert!(text.contains("REWOUND to 13:50:00, 12 min ago"), "{text}");
+    assert!(text.contains("peak 7777"));
+    // The next step goes on from there, a live picture changes nothing, and before the oldest there is none.
+    let [Effect::Query(Query::Moment { at_ms, after })] = &press(&mut s, "}")[..] else {
+        panic!("no step");
+    };
+    assert_eq!((*at_ms, *after), (WALL - 120_000, true));
+    update(&mut s, Message::Snapshot(busy()), now());
+    assert!(drawn(&s, 120, 40).contains("peak 7777"));
+    update(&mut s, answer(None), now());
+    assert!(drawn(&s, 120, 40).contains("nothing was recorded before this"));
+    press(&mut s, " ");
+    assert!(!drawn(&s, 120, 40).contains("REWOUND") && s.frozen.is_none());
+    assert!(press(&mut s, "]").is_empty(), "after now there is nothing");
+}
+
+#[test]
+fn the_mouse_selects_opens_and_changes_screens() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mut s = state(UNICODE);
+    s.size = (120, 40);
+    let mouse = |kind, column, row| {
+        Message::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        })
+    };
+    let click = |x, y| mouse(MouseEventKind::Down(MouseButton::Left), x, y);
+    let tabs = drawn(&s, 120, 40).lines().nth(1).unwrap().to_owned();
+    let runs = tabs.find("Runs").unwrap() as u16;
+    update(&mut s, click(runs, 1), now());
+    assert_eq!(s.screen, Screen::Runs);
+    // The third row, where the screen shows it.
+    let y = drawn(&s, 120, 40)
+        .lines()
+        .position(|l| l.contains("k3f003"))
+        .unwrap() as u16;
+    assert!(update(&mut s, click(20, y), now()).is_empty());
+    assert_eq!(s.selection(), 2);
+    update(&mut s, mouse(MouseEventKind::ScrollDown, 20, y), now());
+    assert_eq!(s.selection(), 3);
+    update(&mut s, click(20, y), now());
+    let opened = update(&mut s, click(20, y), now());
+    assert!(matches!(&opened[..], [Effect::Query(Query::Run { id })] if id.ends_with("k3f003")));
+    assert!(update(&mut state(UNICODE), click(500, 500), now()).is_empty());
+}
+
+#[test]
+fn draining_asks_for_a_word_and_a_payload_can_be_typed_in() {
+    let mut s = state(UNICODE);
+    press(&mut s, "D");
+    let enter = || Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert!(press(&mut s, "drai").is_empty());
+    assert!(
+        update(&mut s, enter(), now()).is_empty(),
+        "not the whole word"
+    );
+    press(&mut s, "n");
+    assert_eq!(
+        update(&mut s, enter(), now()),
+        [Effect::Send(Command::Drain)]
+    );
+
+    let mut s = state(UNICODE);
+    press(&mut s, "r");
+    let answer = Answer::Workspace {
+        agents: Vec::new(),
+        events: bsm::workspace::built_in::workspace()
+            .events
+            .events
+            .clone()
+            .into_iter()
+            .collect(),
+        problems: Vec::new(),
+    };
+    update(
+        &mut s,
+        Message::Answered(Query::Workspace, Ok(answer)),
+        now(),
+    );
+    for _ in 0..2 {
+        update(
+            &mut s,
+            Message::Key(KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE)),
+            now(),
+        );
+    }
+    press(&mut s, "{\"number\": ");
+    assert!(update(&mut s, enter(), now()).is_empty());
+    assert!(drawn(&s, 120, 40).contains("the payload is no JSON"));
+    press(&mut s, "7}");
+    update(
+        &mut s,
+        Message::Key(KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE)),
+        now(),
+    );
+    press(&mut s, "l");
+    let sent = update(&mut s, enter(), now());
+    let [Effect::Send(Command::Trigger(trigger))] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(
+        (trigger.payload["number"].as_u64(), trigger.offline),
+        (Some(7), true)
+    );
+}
+
+/// What a command would cost stands in its question, and what became of it is told a minute later.
+#[test]
+fn a_question_says_the_consequence_and_a_minute_later_what_happened() {
+    let mut s = state(UNICODE);
+    let mut live = (*s.live).clone();
+    live.caches[3].entries = 412;
+    live.caches[3].loads = 34;
+    live.cost_usd = 0.34;
+    s.live = Arc::new(live.clone());
+    press(&mut s, "4jjjc");
+    let text = drawn(&s, 120, 40);
+    assert!(
+        text.contains("responses: 412 entries, hit rate 99.2 % to 0 % and $4.12"),
+        "{text}"
+    );
+    let command = Command::ClearCache {
+        cache: Some("responses".into()),
+        tag: None,
+    };
+    let began = now();
+    let done = Ok(bsm::engine::types::command::Reply::Done {
+        what: "cleared".into(),
+    });
+    update(&mut s, Message::Replied(command, done), began);
+    live.caches[3].misses += 30;
+    live.caches[3].loads += 30;
+    live.caches[3].hits += 10;
+    s.live = Arc::new(live);
+    let later = Now {
+        at: began.at + std::time::Duration::from_secs(61),
+        ..began
+    };
+    update(&mut s, Message::Tick, later);
+    let text = drawn(&s, 120, 40);
+    assert!(
+        text.contains(
+            "a minute after clearing responses: 30 loaded again, hit rate 25.0 % of 40 gets"
+        ),
+        "{text}"
+    );
+}
+
 #[test]
 fn screens_are_as_they_were_agreed() {
     // The local time of the header depends on the machine's zone.
@@ -204,6 +528,19 @@ fn screens_are_as_they_were_agreed() {
         let mut s = state(UNICODE);
         press(&mut s, "?");
         insta::assert_snapshot!("help_80x24", drawn(&s, 80, 24));
+        for (width, height) in [(120, 40), (80, 24)] {
+            let mut s = state(UNICODE);
+            with_trends(&mut s);
+            insta::assert_snapshot!(format!("trends_{width}x{height}"), drawn(&s, width, height));
+            let mut s = state(UNICODE);
+            with_calls(&mut s);
+            insta::assert_snapshot!(format!("calls_{width}x{height}"), drawn(&s, width, height));
+            with_why(&mut s);
+            insta::assert_snapshot!(format!("why_{width}x{height}"), drawn(&s, width, height));
+        }
+        let mut s = state(ASCII);
+        with_trends(&mut s);
+        insta::assert_snapshot!("trends_ascii_80x24", drawn(&s, 80, 24));
     });
 }
 
@@ -258,7 +595,8 @@ fn every_screen_and_overlay_draws_at_every_size() {
     sizes.extend((0..100).map(|n| ((n * 73 % 201) as u16, (n * 37 % 61) as u16)));
     let base = state(UNICODE);
     for keys in [
-        "1", "2", "3", "4", "5", "7", "?", ":", "/", "r", "c", "b", "2x", "3i", "q",
+        "1", "2", "3", "4", "5", "7", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D", "e", "p",
+        "F", "L", "w", "t",
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         press(&mut s, keys);
@@ -267,6 +605,20 @@ fn every_screen_and_overlay_draws_at_every_size() {
             view::draw(&s, area, &mut Buffer::empty(area));
         }
     }
+    for fill in [with_trends, with_calls, with_calls_and_why] {
+        let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
+        fill(&mut s);
+        for (w, h) in &sizes {
+            let area = Rect::new(0, 0, *w, *h);
+            s.size = (*w, *h);
+            view::draw(&s, area, &mut Buffer::empty(area));
+        }
+    }
+}
+
+fn with_calls_and_why(state: &mut State) {
+    with_calls(state);
+    with_why(state);
 }
 
 /// What the documents show is what the program draws. `BSM_UPDATE_DOCS=1 cargo test` writes it anew.
@@ -300,6 +652,23 @@ fn the_documents_show_the_real_screen_and_keys() {
         .replace(&clock, "14:02")
         .replace(" \u{202e}", "");
     between("README.md", "screen", format!("```text\n{screen}\n```\n"));
+    let shown = |title: &str, fill: &dyn Fn(&mut State), (w, h): (u16, u16)| {
+        let mut s = state(UNICODE);
+        fill(&mut s);
+        let screen = drawn(&s, w, h).replace(" \u{202e}", "");
+        format!("{title}\n```text\n{screen}\n```\n")
+    };
+    let key = |digit: &'static str| move |s: &mut State| drop(press(s, digit));
+    let screens = [
+        shown("Overview at 80×24.", &|_| (), (80, 24)),
+        shown("Runs.", &key("2"), (100, 14)),
+        shown("Resilience.", &key("3"), (120, 30)),
+        shown("Caches.", &key("4"), (100, 18)),
+        shown("The calls behind a breaker.", &with_calls, (120, 12)),
+        shown("Why.", &with_calls_and_why, (100, 16)),
+        shown("Trends.", &with_trends, (110, 30)),
+    ];
+    between("docs/console.md", "screens", screens.concat());
     let rows: Vec<String> = ACTIONS
         .iter()
         .map(|r| format!("| `{}` | {} | `{}` |", r.key, r.title, r.name))

@@ -825,3 +825,124 @@ async fn a_switched_off_retry_sends_each_call_once() {
     let other = DOCS.replace("8080", "9090");
     assert_eq!(attempts(&other).await, [1, 1, 1, 1]);
 }
+
+/// What was, can be looked at again; and charts are made of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_is_recorded_and_found_again_after_a_restart() {
+    let state = state_folder();
+    let mut start = Start::new(state.path());
+    start.resident = true;
+    let handle = start.go().await;
+    let moment = async |handle: &bsm::engine::Handle, at_ms: i64, after: bool| match handle
+        .query(Query::Moment { at_ms, after })
+        .await
+        .unwrap()
+    {
+        Answer::Moment { moment } => moment,
+        other => panic!("{other:?}"),
+    };
+    let until =
+        async |handle: &bsm::engine::Handle,
+               want: &dyn Fn(&bsm::engine::types::history::Moment) -> bool| {
+            let began = std::time::Instant::now();
+            loop {
+                if let Some(found) = moment(handle, i64::MAX / 2, false).await.filter(want) {
+                    return found;
+                }
+                assert!(began.elapsed() < Duration::from_secs(20), "never recorded");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+    let isolate = Command::IsolateBreaker {
+        breaker: "openai".into(),
+    };
+    command(&handle, isolate).await.unwrap();
+    let isolated = |s: &bsm::engine::types::snapshot::Snapshot| {
+        s.reasons.iter().any(|r| r == "openai isolated")
+    };
+    let then = until(&handle, &|m| isolated(&m.picture)).await;
+    command(&handle, Command::ResetBreaker { breaker: None })
+        .await
+        .unwrap();
+    let now = until(&handle, &|m| !isolated(&m.picture) && m.at_ms > then.at_ms).await;
+    handle.stop(Duration::from_secs(5)).await;
+
+    let mut start = Start::new(state.path());
+    start.resident = true;
+    let handle = start.go().await;
+    let before = moment(&handle, now.at_ms - 1, false).await.unwrap();
+    assert!(
+        isolated(&before.picture),
+        "the picture before is the one of then"
+    );
+    assert_eq!(
+        moment(&handle, then.at_ms, true).await.unwrap().at_ms,
+        then.at_ms
+    );
+    assert!(moment(&handle, then.oldest_ms - 1, false).await.is_none());
+    let query = Query::Trends {
+        from_ms: then.oldest_ms,
+        to_ms: now.at_ms,
+        points: 100,
+    };
+    let Answer::Trends { trends } = handle.query(query).await.unwrap() else {
+        panic!("no series");
+    };
+    let openai = trends.breakers.iter().position(|b| b == "openai").unwrap();
+    let states: Vec<_> = trends.points.iter().map(|p| p.breakers[openai]).collect();
+    use bsm::resilience::breaker::BreakerState;
+    assert!(states.contains(&BreakerState::Isolated));
+    assert_eq!(states.last(), Some(&BreakerState::Closed));
+}
+
+/// Drained, it stops what runs and takes nothing; opened again it does. Safe mode takes providers away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_stops_runs_and_refuses_new_ones_and_safe_mode_is_live() {
+    let up = upstream(|_, _| Wire::Slow(Duration::from_secs(60), "{}".into())).await;
+    let state = state_folder();
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    let id = accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    let mut snapshots = handle.snapshots();
+    snapshots.wait_for(|s| s.counts.running == 1).await.unwrap();
+    command(&handle, Command::Drain).await.unwrap();
+    let run = handle.finished(&id).await.unwrap();
+    assert_eq!(run.state, RunState::Cancelled);
+    assert_eq!(
+        command(
+            &handle,
+            Command::Trigger(trigger("pull_request.opened", DOCS))
+        )
+        .await,
+        Err(Refused::Drained)
+    );
+    snapshots
+        .wait_for(|s| s.drained && s.reasons.iter().any(|r| r.contains("drained")))
+        .await
+        .unwrap();
+    command(&handle, Command::OpenIntake).await.unwrap();
+    accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    command(&handle, Command::Drain).await.unwrap();
+
+    let safe = |on| Command::SetFlag {
+        flag: "safeMode".into(),
+        on,
+    };
+    let state = state_folder();
+    let mut start = Start::new(state.path());
+    start.env = bsm::settings::env::Env::of([("OPENAI_API_KEY", "test-key-0123456789")]);
+    let handle = start.go().await;
+    let mut snapshots = handle.snapshots();
+    let ready =
+        |s: &bsm::engine::types::snapshot::Snapshot| s.ready_providers().contains(&"openai");
+    snapshots.wait_for(|s| ready(s)).await.unwrap();
+    command(&handle, safe(true)).await.unwrap();
+    snapshots
+        .wait_for(|s| !ready(s) && s.mode.safe_mode)
+        .await
+        .unwrap();
+    command(&handle, safe(false)).await.unwrap();
+    snapshots
+        .wait_for(|s| ready(s) && !s.mode.safe_mode)
+        .await
+        .unwrap();
+}

@@ -314,7 +314,13 @@ fn ctrl_z_and_fg_come_back() {
     session.send("3");
     session.until("Recent transitions");
     session.send("q");
-    session.until("shell> ");
+    // The fifth prompt: the older ones are back on the screen before the console has ended.
+    let began = Instant::now();
+    let prompts = |s: &Session| s.screen().screen().contents().matches("shell> ").count();
+    while prompts(&session) < 5 {
+        assert!(began.elapsed() < Duration::from_secs(5), "no prompt");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     session.send("exit\n");
     session.ended(Duration::from_secs(5));
 }
@@ -463,4 +469,30 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
     s.send("q");
     assert_eq!(s.ended(Duration::from_secs(3)), 0);
     s.assert_clean();
+}
+
+/// A chosen key that is taken is an error that names the place, before the terminal is touched.
+#[test]
+fn a_key_used_twice_is_an_error_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "console:\n  keys:\n    run: c\n").unwrap();
+    let mut s = Session::start(
+        env!("CARGO_BIN_EXE_bsm"),
+        &["--config", config.to_str().unwrap()],
+        &[],
+    );
+    assert_eq!(s.ended(Duration::from_secs(5)), 2);
+    s.until("config.yaml:3:5: the key 'c' is used by run and clear-cache");
+    std::fs::write(&config, "console:\n  keys:\n    run: n\n  theme: light\n").unwrap();
+    let mut s = Session::start(
+        env!("CARGO_BIN_EXE_bsm"),
+        &["--config", config.to_str().unwrap()],
+        &[],
+    );
+    s.until("n run");
+    s.send("n");
+    s.until("Start a run");
+    s.send("\x03");
+    assert_eq!(s.ended(Duration::from_secs(3)), 0);
 }

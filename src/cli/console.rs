@@ -39,13 +39,16 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
             .map_err(Failure::engine)?,
     );
     let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
+    let (engine, on) = (Arc::clone(&handle), runtime.handle().clone());
+    let stop = move || on.block_on(engine.stop(STOP));
     let thread = std::thread::Builder::new()
         .name("bsm-console".into())
-        .spawn(move || console::run(operator, options))
+        .spawn(move || console::run(operator, options, stop))
         .map_err(|e| Failure::engine(format!("cannot start the console's thread: {e}")))?;
     // The first frame is on its way; the first run need not wait for the rules.
     setup::warm_rules();
     let result = thread.join();
+    // Stopped already, unless the console panicked.
     runtime.block_on(handle.stop(STOP));
     runtime.shutdown_timeout(Duration::from_millis(200));
     match result {

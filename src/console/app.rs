@@ -47,11 +47,17 @@ pub struct Options {
 /// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
 pub type LendTerminal = Box<dyn FnMut(bool)>;
 
-/// Runs the console on the real terminal until the operator leaves or the terminal goes away.
+/// Runs the console on the real terminal until the operator leaves or the terminal goes away. `leaving`
+/// runs before the terminal is given back: once a shell has it again, whatever is typed is the shell's,
+/// and our reader must not live on beside it.
 ///
 /// # Errors
 /// When the terminal cannot be taken over or written to.
-pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
+pub fn run(
+    operator: Arc<dyn Operator>,
+    options: Options,
+    leaving: impl FnOnce(),
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -81,6 +87,7 @@ pub fn run(operator: Arc<dyn Operator>, options: Options) -> io::Result<()> {
         app.live(lend).await
     });
     runtime.shutdown_background();
+    leaving();
     result
 }
 

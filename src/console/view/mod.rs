@@ -151,7 +151,9 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         Span::styled(" BSM ", theme.style(Role::Title)),
         Span::raw(snapshot.workspace.name.line(24)),
     ];
-    if area.width >= 100 {
+    if state.rewound {
+        // What is shown is not now: that comes before everything else.
+    } else if area.width >= 100 {
         left.push(Span::styled(
             format!(" {dot} {environment} {dot} {}", evidence_words(state)),
             theme.style(Role::Dim),
