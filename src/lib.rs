@@ -20,6 +20,7 @@
 //!  files        files named by data, opened beneath a directory handle
 //!  state        private state and its lock
 //!  text         outside text and its one cleaner
+//!  filter       the filter language of all lists
 //! ```
 //!
 //! A room knows the rooms below it, nothing above or beside it. An event enters at the top, goes down one
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod console;
 pub mod engine;
 pub mod files;
+pub mod filter;
 pub mod journal;
 pub mod model;
 pub mod resilience;

@@ -946,3 +946,48 @@ async fn a_drain_stops_runs_and_refuses_new_ones_and_safe_mode_is_live() {
         .await
         .unwrap();
 }
+
+/// A long list is filtered where it lies: what comes back are the newest that pass, however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ended_runs_are_listed_and_filtered_from_the_journal() {
+    let state = state_folder();
+    let handle = Start::new(state.path()).go().await;
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        let event = if n % 3 == 0 {
+            "pull_request.synchronize"
+        } else {
+            "pull_request.opened"
+        };
+        let diff = DOCS.replace("8080", &format!("{n}"));
+        ids.push(accept(&handle, trigger(event, &diff)).await);
+    }
+    for id in &ids {
+        handle.finished(id).await.unwrap();
+    }
+    let list = async |limit, filter: &str| {
+        let query = Query::Runs {
+            limit,
+            filter: filter.into(),
+        };
+        match handle.query(query).await.unwrap() {
+            Answer::Runs { runs } => runs.into_iter().map(|r| r.id).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        list(1_000, "").await.len(),
+        60,
+        "more than the picture's forty"
+    );
+    let got = list(5, "event:synchronize state:finished took<1h").await;
+    assert_eq!(got.len(), 5);
+    // The newest of those that pass; within a millisecond the order of ids decides.
+    let place = |id: &String| ids.iter().position(|i| i == id).unwrap();
+    assert!(
+        got.iter().all(|id| place(id) >= 40 && place(id) % 3 == 0),
+        "{got:?}"
+    );
+    assert!(list(10, "state:failed").await.is_empty());
+    assert_eq!(list(10, &ids[7]).await, [ids[7].clone()]);
+}

@@ -31,6 +31,9 @@ pub struct LogsArgs {
     /// Only lines with this text
     #[arg(long)]
     text: Option<String>,
+    /// Only lines for which all these terms hold, as in the console: level:warn agent:security-agent -retry
+    #[arg(long, value_name = "TERMS", allow_hyphen_values = true)]
+    filter: Option<String>,
     /// How many lines
     #[arg(short = 'n', long, default_value_t = 50)]
     lines: usize,
@@ -40,6 +43,7 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     let dir = setup.state.logs();
     let filter = LogFilter {
+        terms: args.filter.clone().unwrap_or_default(),
         run: args.run.clone(),
         agent: None,
         correlation: args.correlation.clone(),

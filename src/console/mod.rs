@@ -14,14 +14,12 @@
 pub mod action;
 pub mod app;
 pub mod export;
-pub mod filter;
 pub mod format;
 pub mod keymap;
 pub mod message;
 mod overlay_keys;
 mod perform;
 pub mod preview;
-mod rows;
 pub mod state;
 pub mod terminal;
 pub mod theme;

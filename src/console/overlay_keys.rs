@@ -2,7 +2,7 @@
 
 use super::action::{ACTIONS, Action, Row};
 use super::message::{Effect, Now};
-use super::perform::act;
+use super::perform::{act, read_again};
 use super::state::{Choice, Chosen, State, SubjectKind, TriggerForm};
 use crate::engine::types::command::Command;
 use crate::engine::types::why::Why;
@@ -112,10 +112,10 @@ pub(super) fn on_filter_key(
     key: KeyEvent,
 ) -> (bool, Vec<Effect>) {
     match key.code {
-        KeyCode::Enter => return (false, Vec::new()),
+        KeyCode::Enter => return (false, read_again(state)),
         KeyCode::Esc => {
             state.filters.remove(&state.screen);
-            return (false, Vec::new());
+            return (false, read_again(state));
         }
         _ => {
             input.handle_event(&TerminalEvent::Key(key));

@@ -74,7 +74,13 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         | Action::PageDown
         | Action::PageUp => travel(state, action),
         Action::Open => return open(state),
-        Action::Back => back(state),
+        Action::Back => {
+            let filtered = state.filters.contains_key(&state.screen);
+            back(state);
+            if filtered && !state.filters.contains_key(&state.screen) {
+                return read_again(state);
+            }
+        }
         Action::Trigger => return trigger_form(state),
         Action::Cancel => return cancel(state, now),
         Action::RunAgain => {
@@ -188,10 +194,42 @@ pub(super) fn logs_query(state: &State) -> Effect {
     Effect::Query(Query::Logs {
         filter: LogFilter {
             run: state.logs_of.clone(),
+            terms: if state.screen == Screen::Logs {
+                terms(state)
+            } else {
+                String::new()
+            },
             limit: LOG_LINES,
             ..LogFilter::default()
         },
     })
+}
+
+/// Runs on a list read from the journal; the filter goes along, so that it looks at all there are.
+const RUNS: u32 = 2_000;
+
+fn terms(state: &State) -> String {
+    state
+        .filters
+        .get(&state.screen)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn runs_query(state: &State) -> Effect {
+    Effect::Query(Query::Runs {
+        limit: RUNS,
+        filter: terms(state),
+    })
+}
+
+/// What the screen's list is made of, anew: its filter has changed.
+pub(super) fn read_again(state: &State) -> Vec<Effect> {
+    match state.screen {
+        Screen::Runs if state.calls.is_none() => vec![runs_query(state)],
+        Screen::Logs => vec![logs_query(state)],
+        _ => Vec::new(),
+    }
 }
 
 pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
@@ -212,6 +250,7 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     match screen {
         Screen::Logs => vec![logs_query(state)],
         Screen::Agents => vec![Effect::Query(Query::Workspace)],
+        Screen::Runs => vec![runs_query(state)],
         _ => Vec::new(),
     }
 }

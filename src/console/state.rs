@@ -9,7 +9,6 @@ use tui_input::Input;
 
 use super::action::{Action, Screen};
 use super::export::Form;
-use super::filter::{Filter, Row};
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::preview::FollowUp;
@@ -20,6 +19,7 @@ use crate::engine::types::history::Trends;
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
 use crate::engine::types::why::{About, Why};
+use crate::filter::{Filter, Row};
 use crate::telemetry::log_read::LogLine;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
@@ -294,6 +294,8 @@ pub struct State {
     pub overlays: Vec<Overlay>,
     /// Newest last.
     pub toasts: Vec<Toast>,
+    /// Ended runs as last read from the journal, newest first: more than the picture holds.
+    pub older: Vec<RunBrief>,
     /// Agents, events, problems as last read.
     pub agents: Vec<Agent>,
     /// Events as last read.
@@ -348,6 +350,7 @@ impl State {
             trends: None,
             overlays: Vec::new(),
             toasts: Vec::new(),
+            older: Vec::new(),
             agents: Vec::new(),
             events: Vec::new(),
             problems: Vec::new(),
@@ -415,14 +418,22 @@ impl State {
     /// Runs that pass the filter, newest first.
     pub fn runs(&self) -> Vec<&RunBrief> {
         let filter = self.filter();
-        let all = self.snapshot().runs.iter();
-        all.filter(|run| filter.passes(*run)).collect()
+        let picture = &self.snapshot().runs;
+        let mut runs: Vec<&RunBrief> = picture.iter().filter(|r| filter.passes(*r)).collect();
+        // The picture's list ends where the journal's goes on; the engine has filtered that one.
+        if self.screen == Screen::Runs && self.frozen.is_none() {
+            let end = picture.last().map_or(i64::MAX, |r| r.created_ms);
+            let known = |id: &str| picture.iter().any(|r| r.id == id);
+            let older = self.older.iter().filter(|r| r.created_ms <= end);
+            runs.extend(older.filter(|r| filter.passes(*r) && !known(&r.id)));
+        }
+        runs
     }
 
     /// Agents that pass the filter.
     pub fn agents_shown(&self) -> Vec<&Agent> {
         let filter = self.filter();
-        self.agents.iter().filter(|a| filter.passes(a)).collect()
+        self.agents.iter().filter(|a| filter.passes(*a)).collect()
     }
 
     /// Log lines that pass the filter.

@@ -173,6 +173,7 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
                 open.run = Some(run);
             }
         }
+        (Query::Runs { .. }, Answer::Runs { runs }) => state.older = runs,
         (Query::Report { id }, Answer::Report { text }) => {
             if let Some(open) = state.open.as_mut().filter(|o| o.id == *id) {
                 open.report = Some(text.block(200_000));

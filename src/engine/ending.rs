@@ -36,11 +36,13 @@ pub(super) async fn conclude(
     }
     let text = report::render(&view);
     let at_ms = core.clock.wall_ms();
+    let line = brief(&view, title, started_ms, Some(at_ms));
     let finish = Finish {
         id: new.id.clone(),
         status,
         at_ms,
         result: serde_json::to_string(&view).map_err(|e| JournalError::Sqlite(e.to_string()))?,
+        brief: serde_json::to_string(&line).map_err(|e| JournalError::Sqlite(e.to_string()))?,
         action: action.word().to_owned(),
         report: text.clone(),
     };
@@ -59,7 +61,7 @@ pub(super) async fn conclude(
         ms = view.duration_ms,
         "run ended"
     );
-    core.retire(&new.id, brief(&view, title, started_ms, Some(at_ms)));
+    core.retire(&new.id, line);
     core.tell(Event::RunFinished {
         run: new.id.clone(),
         action,

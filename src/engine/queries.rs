@@ -5,9 +5,11 @@ use super::handle::Handle;
 use super::reload::load_workspace;
 use super::types::call::CallView;
 use super::types::query::{Answer, Query, QueryError};
+use super::types::snapshot::RunBrief;
 use super::types::why::About;
 use super::{history, picture, views, why};
 use crate::cache::Loading;
+use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
 use crate::resilience::clock::lock;
 use crate::telemetry::log_read;
@@ -25,23 +27,22 @@ impl Handle {
         };
         let journal = |e: JournalError| unavailable(e.to_string());
         match query {
-            Query::Runs { limit } => {
-                let rows = core
+            Query::Runs { limit, filter } => {
+                let (filter, limit) = (Filter::read(&filter), limit.min(10_000) as usize);
+                let take = move |found: &mut Vec<RunBrief>, line: &str| {
+                    if let Ok(brief) = serde_json::from_str::<RunBrief>(line)
+                        && filter.passes(&brief)
+                    {
+                        found.push(brief);
+                    }
+                    found.len() < limit
+                };
+                let runs = core
                     .journal
-                    .recent(limit.min(10_000))
+                    .briefs(Vec::new(), take)
                     .await
                     .map_err(journal)?;
-                let live = |id: &str| {
-                    core.live(id).map(|l| {
-                        views::brief(&lock(&l.view), l.title.clone(), *lock(&l.started_ms), None)
-                    })
-                };
-                Ok(Answer::Runs {
-                    runs: rows
-                        .iter()
-                        .filter_map(|r| live(&r.new.id).or_else(|| views::brief_of_row(r)))
-                        .collect(),
-                })
+                Ok(Answer::Runs { runs })
             }
             Query::Run { id } => {
                 if let Some(live) = core.live(&id) {

@@ -34,6 +34,7 @@ fn finish(id: &str, action: &str) -> Finish {
         status: RunStatus::Finished,
         at_ms: 9,
         result: "{}".into(),
+        brief: format!(r#"{{"id":"{id}"}}"#),
         action: action.into(),
         report: "text".into(),
     }

@@ -77,6 +77,8 @@ pub struct Finish {
     pub at_ms: i64,
     /// The whole result as JSON.
     pub result: String,
+    /// Its line in a list, as JSON.
+    pub brief: String,
     /// The decision's action.
     pub action: String,
     /// The report's text: written to its file after this is on disk, again after a crash.
@@ -213,9 +215,9 @@ impl Journal {
     /// A run has ended: decision and report in one transaction; the first decision stays.
     pub async fn finish(&self, finish: Finish) -> Result<(), JournalError> {
         self.write(move |tx| {
-            let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6 WHERE id = ?1 AND finished_ms IS NULL";
+            let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
             tx.prepare_cached(sql)?
-                .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report])
+                .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])
                 .map(drop)
         })
         .await
@@ -259,6 +261,32 @@ impl Journal {
     /// The newest runs, newest first.
     pub async fn recent(&self, limit: u32) -> Result<Vec<RunRow>, JournalError> {
         self.read(move |c| rows::recent(c, limit)).await
+    }
+
+    /// Lines of ended runs, newest first, as JSON, until `take` has had enough (false). Runs of an older
+    /// program have none.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn briefs<T: Send + 'static>(
+        &self,
+        start: T,
+        mut take: impl FnMut(&mut T, &str) -> bool + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.read(move |c| {
+            let mut found = start;
+            let sql =
+                "SELECT brief FROM runs WHERE brief IS NOT NULL ORDER BY created_ms DESC, id DESC";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if !take(&mut found, row.get_ref(0)?.as_str().unwrap_or_default()) {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// One run.

@@ -17,6 +17,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611211700_history",
         include_str!("migrations/202611211700_history.sql"),
     ),
+    (
+        "202611211800_brief",
+        include_str!("migrations/202611211800_brief.sql"),
+    ),
 ];
 
 /// A journal larger than this is not read through at every start.

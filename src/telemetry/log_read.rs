@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::filter::{Filter, Row};
 use crate::text::Untrusted;
 
 /// Which lines are wanted. Absent fields match everything.
@@ -24,6 +25,8 @@ pub struct LogFilter {
     pub level: Option<String>,
     /// Text anywhere in the line, case-insensitive.
     pub text: Option<String>,
+    /// The filter language's terms, all of which must hold.
+    pub terms: String,
     /// At most this many lines, the newest.
     pub limit: usize,
 }
@@ -64,12 +67,19 @@ pub fn read(dir: &Path, filter: &LogFilter) -> io::Result<Vec<LogLine>> {
         Err(error) => return Err(error),
     };
     files.sort();
+    // Read once, not for each of a million lines.
+    let terms = Filter::read(&filter.terms);
+    let plain = LogFilter {
+        terms: String::new(),
+        ..filter.clone()
+    };
     let mut found = Vec::new();
     let mut budget = MOST_READ;
     for path in files.iter().rev() {
         backwards(path, &mut budget, |line| {
             if let Some(line) = parse(line)
-                && matches(&line, filter)
+                && matches(&line, &plain)
+                && terms.passes(&line)
             {
                 found.push(line);
             }
@@ -175,6 +185,39 @@ pub fn matches(line: &LogLine, filter: &LogFilter) -> bool {
         && agent
         && text
         && level
+        && (filter.terms.is_empty() || Filter::read(&filter.terms).passes(line))
+}
+
+impl Row for LogLine {
+    fn field(&self, key: &str) -> Vec<String> {
+        match key {
+            "level" => vec![lowered(&self.level)],
+            "run" => self.run.iter().map(|r| lowered(r)).collect(),
+            "corr" => self.correlation.iter().map(|c| lowered(c)).collect(),
+            "text" | "message" => vec![lowered(self.message.raw())],
+            // Any other field, as it stands in the line: `agent=security-agent`.
+            key => lowered(self.fields.raw())
+                .split_whitespace()
+                .filter_map(|pair| pair.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
+                .collect(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.field(key).first()?.parse().ok()
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        let has = |text: &str| lowered(text).contains(word);
+        has(self.message.raw())
+            || has(self.fields.raw())
+            || has(&self.level)
+            || self.run.as_deref().is_some_and(has)
+    }
+}
+
+fn lowered(text: &str) -> String {
+    text.to_lowercase()
 }
 
 fn severity(level: &str) -> u8 {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::filter::Row;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Problem, locate};
@@ -307,4 +308,29 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
         agents.push(agent);
     }
     agents
+}
+
+impl Row for Agent {
+    fn field(&self, key: &str) -> Vec<String> {
+        match key {
+            "id" | "agent" => vec![lowered(&self.id)],
+            "risk" => vec![lowered(&self.risk.level)],
+            "mode" | "context" => self.contexts.allowed.iter().map(|c| lowered(c)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        ["id", "risk", "mode"]
+            .iter()
+            .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+    }
+}
+
+fn lowered(text: &str) -> String {
+    text.to_lowercase()
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::filter::Row;
+
 /// An attempt, or a refusal before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,4 +37,36 @@ impl CallView {
     pub fn failed(&self) -> bool {
         self.outcome != "ok"
     }
+}
+
+impl Row for CallView {
+    fn field(&self, key: &str) -> Vec<String> {
+        match key {
+            "provider" => vec![lowered(&self.provider)],
+            "model" => vec![lowered(&self.model)],
+            "outcome" => vec![lowered(&self.outcome)],
+            "run" => vec![lowered(&self.run)],
+            "agent" => vec![lowered(&self.agent)],
+            "corr" => vec![lowered(&self.correlation)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        match key {
+            "took" => Some(self.upstream_ms),
+            "waited" => Some(self.waited_ms),
+            _ => None,
+        }
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        ["provider", "model", "outcome", "run", "agent"]
+            .iter()
+            .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+    }
+}
+
+fn lowered(text: &str) -> String {
+    text.to_lowercase()
 }

@@ -17,10 +17,13 @@ use crate::workspace::events::EventRule;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "query")]
 pub enum Query {
-    /// The newest runs.
+    /// The newest ended runs.
     Runs {
         /// At most so many.
         limit: u32,
+        /// Terms of the filter language, all of which must hold.
+        #[serde(default)]
+        filter: String,
     },
     /// One run.
     Run {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::{Action, Evidence, RunState, StepStatus};
 use crate::cache::CacheStats;
+use crate::filter::Row;
 use crate::model::provider::ProviderStats;
 use crate::resilience::breaker::BreakerStats;
 use crate::resilience::bulkhead::PoolStats;
@@ -247,4 +248,53 @@ impl Snapshot {
             .map(|p| p.name.as_str())
             .collect()
     }
+}
+
+impl Row for RunBrief {
+    fn field(&self, key: &str) -> Vec<String> {
+        let state = || lowered(&format!("{:?}", self.state));
+        match key {
+            "id" | "run" => vec![lowered(&self.id)],
+            "state" => vec![state()],
+            "event" => vec![lowered(self.event.raw())],
+            "action" | "decision" => self
+                .action
+                .map(|a| a.word().to_owned())
+                .into_iter()
+                .collect(),
+            "agent" => self.steps.iter().map(|s| lowered(&s.agent)).collect(),
+            "status" => self
+                .steps
+                .iter()
+                .map(|s| s.status.word().to_owned())
+                .collect(),
+            "evidence" => self
+                .evidence
+                .map(|e| e.word().to_owned())
+                .into_iter()
+                .collect(),
+            "title" => self.title.iter().map(|t| lowered(t.raw())).collect(),
+            "reason" => self.reason.iter().map(|r| lowered(r.raw())).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        match key {
+            "took" => self.duration_ms,
+            "rule" => self.rule.map(u64::from),
+            "agents" => Some(self.steps.len() as u64),
+            _ => None,
+        }
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        ["id", "event", "action", "agent", "title", "reason", "state"]
+            .iter()
+            .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+    }
+}
+
+fn lowered(text: &str) -> String {
+    text.to_lowercase()
 }
