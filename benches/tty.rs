@@ -137,15 +137,12 @@ impl Running {
     }
 }
 
-/// Bytes a second, percent of a core (whole program, console's own threads), while `busy` is called.
-fn measure(running: &mut Running, mut busy: impl FnMut(&mut Running)) -> (f64, f64, f64) {
+/// Bytes a second, percent of a core (whole program, console's own threads).
+fn measure(running: &Running) -> (f64, f64, f64) {
     let own = |r: &Running| r.cpu(Some("bsm-console")) + r.cpu(Some("bsm-keys"));
     let (bytes, cpu, console) = (running.bytes.load(Relaxed), running.cpu(None), own(running));
     let began = Instant::now();
-    while began.elapsed() < SPAN {
-        busy(running);
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    std::thread::sleep(SPAN);
     let seconds = began.elapsed().as_secs_f64();
     let percent = |ns: u64| ns as f64 / 1e7 / seconds;
     (
@@ -185,9 +182,9 @@ fn main() {
     let bsm = env!("CARGO_BIN_EXE_bsm");
     for size in [(120, 40), (200, 50)] {
         let first = first_ms(bsm, &[], size);
-        let mut running = start(bsm, &[], size);
+        let running = start(bsm, &[], size);
         std::thread::sleep(Duration::from_secs(5)); // the rules are compiled after the first frame
-        let rest = measure(&mut running, |_| {});
+        let rest = measure(&running);
         line("bsm, at rest", size, first, rest, running.memory_mb());
         running.end();
 
@@ -198,14 +195,16 @@ fn main() {
         running.send("\r");
         std::thread::sleep(Duration::from_secs(3));
         running.send("1");
-        // About five runs a second, each of four agents, while the overview is shown.
-        let mut tick = 0;
-        let load = measure(&mut running, |r| {
-            tick += 1;
-            r.send(if tick % 2 == 0 { "R" } else { "1" });
-        });
+        // A queue of runs, eight at once, of four agents each: it lasts longer than the measure.
+        for _ in 0..120 {
+            running.send("R");
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        running.send("1");
+        std::thread::sleep(Duration::from_secs(1));
+        let load = measure(&running);
         line(
-            "bsm, 5 runs a second",
+            "bsm, 8 runs at once",
             size,
             first,
             load,
@@ -223,9 +222,9 @@ fn main() {
                 continue;
             }
             let first = first_ms(program, &[], size);
-            let mut running = start(program, &[], size);
+            let running = start(program, &[], size);
             std::thread::sleep(Duration::from_secs(3));
-            let rest = measure(&mut running, |_| {});
+            let rest = measure(&running);
             line(program, size, first, rest, running.memory_mb());
             running.end();
         }

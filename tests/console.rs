@@ -1,5 +1,9 @@
 //! The console: its screens at every size, its keys in any order, its bytes, and a real terminal.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

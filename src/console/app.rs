@@ -23,6 +23,7 @@ use super::update::{next_wake, update};
 use super::view;
 use crate::engine::Operator;
 use crate::engine::types::command::Envelope;
+use crate::engine::types::event::Event;
 use crate::engine::types::query::Query;
 
 /// How the console looks and how often it draws.
@@ -104,6 +105,19 @@ pub struct App<W: Write> {
     messages: mpsc::Receiver<Message>,
 }
 
+/// How soon what has changed is worth a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dirty {
+    No,
+    /// Figures moved: nobody reads more than one change a second.
+    Calm,
+    /// A key, an answer, a change of health.
+    Now,
+}
+
+/// Time between two frames that only figures ask for.
+const CALM: Duration = Duration::from_secs(1);
+
 enum After {
     Go,
     Suspend,
@@ -150,17 +164,23 @@ impl<W: Write> App<W> {
         let mut int = signal(SignalKind::interrupt())?;
         let number = rustix::process::Signal::CONT.as_raw();
         let mut continued = signal(SignalKind::from_raw(number))?;
-        let mut dirty = true;
+        let mut dirty = Dirty::Now;
         let mut drawn_at = Instant::now()
             .checked_sub(Duration::from_secs(1))
             .unwrap_or_else(Instant::now);
         self.effects(vec![Effect::Query(Query::Workspace)]);
         loop {
-            if dirty && drawn_at.elapsed() >= self.frame_time() {
+            let due = match dirty {
+                Dirty::No => None,
+                Dirty::Calm => Some(self.frame_time().max(CALM)),
+                Dirty::Now => Some(self.frame_time()),
+            };
+            if due.is_some_and(|due| drawn_at.elapsed() >= due) {
                 self.draw()?;
-                (dirty, drawn_at) = (false, Instant::now());
+                (dirty, drawn_at) = (Dirty::No, Instant::now());
+                continue;
             }
-            let pace = dirty.then(|| self.frame_time().saturating_sub(drawn_at.elapsed()));
+            let pace = due.map(|due| due.saturating_sub(drawn_at.elapsed()));
             let wake = next_wake(&self.state, now());
             let message = tokio::select! {
                 biased;
@@ -175,14 +195,14 @@ impl<W: Write> App<W> {
                 // Somebody else stopped us (kill -STOP) and the shell had the terminal meanwhile.
                 _ = continued.recv() => {
                     self.back_again()?;
-                    dirty = true;
+                    dirty = Dirty::Now;
                     None
                 }
                 () = sleep(pace) => None,
                 () = sleep(wake) => Some(Message::Tick),
             };
             let Some(message) = message else { continue };
-            dirty = true;
+            dirty = dirty.max(self.urgency(&message));
             let mut after = self.take_in(message);
             // Everything that is ready now goes into the same frame.
             while matches!(after, After::Go) {
@@ -192,6 +212,7 @@ impl<W: Write> App<W> {
                     .ok()
                     .or_else(|| happened.try_recv().ok());
                 let Some(message) = ready else { break };
+                dirty = dirty.max(self.urgency(&message));
                 after = self.take_in(message);
             }
             match after {
@@ -202,7 +223,7 @@ impl<W: Write> App<W> {
                     let back = self.suspend(&mut continued).await;
                     lend(false);
                     back?;
-                    dirty = true;
+                    dirty = Dirty::Now;
                 }
             }
         }
@@ -230,6 +251,27 @@ impl<W: Write> App<W> {
             1
         };
         Duration::from_millis(1_000 / u64::from(fps))
+    }
+
+    /// How soon a message must be seen.
+    fn urgency(&self, message: &Message) -> Dirty {
+        match message {
+            Message::Snapshot(new) => {
+                let old = &self.state.live;
+                if (old.health, &old.reasons) == (new.health, &new.reasons) {
+                    Dirty::Calm
+                } else {
+                    Dirty::Now
+                }
+            }
+            Message::Tick => Dirty::Calm,
+            // What it leads to comes as a picture or an answer; a notice is shown by itself.
+            Message::Happened(event, _) => match event {
+                Event::Notice { .. } => Dirty::Now,
+                _ => Dirty::Calm,
+            },
+            _ => Dirty::Now,
+        }
     }
 
     fn take_in(&mut self, message: Message) -> After {
