@@ -91,8 +91,15 @@ impl Running {
         self.child.process_id().unwrap()
     }
 
-    /// Nanoseconds on a processor, of all threads or of those whose name begins so.
+    /// Nanoseconds on a processor, of all threads (those that have ended too, to ten milliseconds) or of
+    /// those whose name begins so.
     fn cpu(&self, name: Option<&str>) -> u64 {
+        if name.is_none() {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            let after_name = stat.rsplit(") ").next().unwrap_or_default();
+            let ticks = after_name.split_whitespace().skip(11).take(2);
+            return ticks.filter_map(|t| t.parse::<u64>().ok()).sum::<u64>() * 10_000_000;
+        }
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         tasks
             .flatten()
@@ -147,8 +154,8 @@ fn measure(running: &Running) -> (f64, f64, f64) {
     let percent = |ns: u64| ns as f64 / 1e7 / seconds;
     (
         (running.bytes.load(Relaxed) - bytes) as f64 / seconds,
-        percent(running.cpu(None) - cpu),
-        percent(own(running) - console),
+        percent(running.cpu(None).saturating_sub(cpu)),
+        percent(own(running).saturating_sub(console)),
     )
 }
 

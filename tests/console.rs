@@ -213,13 +213,14 @@ fn with_trends(state: &mut State) {
                 }),
                 calls: 10.0 + (n % 13) as f64,
                 hit_rate: Some(0.4 + n as f64 / 200.0),
+                engine_ms: 0,
                 breakers: vec![
-                    BreakerState::Closed,
-                    match n {
+                    Some(BreakerState::Closed),
+                    Some(match n {
                         30..45 => BreakerState::Open,
                         45..50 => BreakerState::HalfOpen,
                         _ => BreakerState::Closed,
-                    },
+                    }),
                 ],
                 pools: vec![0.1, n as f64 / 100.0],
             }
@@ -846,6 +847,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 mouse: false,
                 bell: false,
                 exports: std::env::temp_dir(),
+                redact: bsm::console::Redact(Arc::new(str::to_owned)),
             };
             let mut app = App::new(
                 operator,

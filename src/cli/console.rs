@@ -9,7 +9,7 @@ use super::{Color, Failure, Global};
 use crate::console::format::Zone;
 use crate::console::keymap::Keymap;
 use crate::console::theme::{Palette, Theme};
-use crate::console::{self, Options};
+use crate::console::{self, Options, Redact};
 use crate::engine::{Handle, Operator};
 use crate::state::{Holder, StateError};
 
@@ -122,5 +122,6 @@ fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
         },
         bell: setup.loaded.settings.alerts.bell,
         exports: setup.state.path().join("exports"),
+        redact: Redact(setup.redaction()?),
     })
 }

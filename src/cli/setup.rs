@@ -145,22 +145,28 @@ impl Setup {
             Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder.")
         })?;
         state::create_private(&self.state.logs()).map_err(Failure::engine)?;
-        let secrets = known_secrets(&self.workspace()?.models, &self.env);
         // Compiled on the log's own thread at its first line, so that the first frame need not wait.
-        let redactor = OnceLock::new();
-        let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
+        let redact = self.redaction()?;
         let settings: &LogSettings = &self.loaded.settings.logs;
-        log_files::start(
-            &self.state.logs(),
-            settings,
-            Arc::new(move |line: &str| redactor.get_or_init(&make).text(line)),
-        )
-        .map_err(|e| {
+        log_files::start(&self.state.logs(), settings, redact).map_err(|e| {
             Failure::usage(
                 e,
                 "Use a level such as info or debug, and a folder that can be written.",
             )
         })
+    }
+
+    /// Takes secrets out of text that leaves the program. Compiled when it is first needed.
+    ///
+    /// # Errors
+    /// When the workspace cannot be opened.
+    pub fn redaction(&self) -> Result<Arc<dyn Fn(&str) -> String + Send + Sync>, Failure> {
+        let secrets = known_secrets(&self.workspace()?.models, &self.env);
+        let redactor = OnceLock::new();
+        let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
+        Ok(Arc::new(move |text: &str| {
+            redactor.get_or_init(&make).text(text)
+        }))
     }
 
     /// What an engine is started with.

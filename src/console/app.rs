@@ -26,6 +26,16 @@ use crate::engine::types::command::Envelope;
 use crate::engine::types::event::Event;
 use crate::engine::types::query::Query;
 
+/// Takes secrets out of what leaves the console.
+#[derive(Clone)]
+pub struct Redact(pub Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl std::fmt::Debug for Redact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redact")
+    }
+}
+
 /// How the console looks and how often it draws.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -43,6 +53,8 @@ pub struct Options {
     pub bell: bool,
     /// Where exports go.
     pub exports: PathBuf,
+    /// What they pass before.
+    pub redact: Redact,
 }
 
 /// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
@@ -317,14 +329,16 @@ impl<W: Write> App<W> {
                     });
                 }
                 Effect::Copy(text) => {
-                    let told = self.copy(&text);
+                    let told = self.copy(&(self.options.redact.0)(&text));
                     let sender = self.sender.clone();
                     tokio::spawn(async move { sender.send(Message::Exported(told)).await });
                 }
                 Effect::Export(form) => {
                     let text = export::render(&self.state, form);
+                    let redact = self.options.redact.clone();
                     let (folder, sender) = (self.options.exports.clone(), self.sender.clone());
                     tokio::task::spawn_blocking(move || {
+                        let text = (redact.0)(&text);
                         let written = export::write(&folder, form, &text, now().wall_ms);
                         let told = match written {
                             Ok(path) => Ok(format!("written to {}", path.display())),

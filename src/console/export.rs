@@ -54,7 +54,7 @@ pub fn clipboard(text: &str) -> Vec<u8> {
 /// An export's text.
 pub fn render(state: &State, form: Form) -> String {
     match form {
-        Form::Json => serde_json::to_string_pretty(state.snapshot()).unwrap_or_default(),
+        Form::Json => crate::text::json_pretty(state.snapshot()).unwrap_or_default(),
         Form::Text => screen(state),
         Form::Csv => csv(state),
     }

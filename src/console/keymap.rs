@@ -47,7 +47,7 @@ impl Keymap {
             if !is_key(key) {
                 let shown = clean_line(key, 20);
                 return fail(format!(
-                    "'{shown}' is no key; write one character, ctrl- and a letter, enter, esc, space, tab, backtab, pgup or pgdn"
+                    "'{shown}' is no key; write one character, ctrl- and a letter (not c, i, m), enter, esc, space, tab, backtab, pgup or pgdn"
                 ));
             }
             keys.insert(row.action, key.clone());
@@ -92,7 +92,9 @@ fn is_key(word: &str) -> bool {
     let named = ["enter", "esc", "space", "tab", "backtab", "pgup", "pgdn"];
     let one = |w: &str| w.chars().count() == 1 && !w.chars().any(|c| c.is_control() || c == ' ');
     let control = word.strip_prefix("ctrl-").is_some_and(|rest| {
-        one(rest) && rest.chars().all(|c| c.is_ascii_lowercase()) && rest != "c"
+        one(rest)
+            && rest.chars().all(|c| c.is_ascii_lowercase())
+            && !["c", "i", "m"].contains(&rest)
     });
     named.contains(&word) || one(word) || control
 }
@@ -123,7 +125,9 @@ mod tests {
         assert_eq!(name, "run");
         assert!(reason.contains("run and clear-cache"), "{reason}");
         assert!(with(&[("nosuch", "x")]).is_err());
-        for bad in ["", "xy", "ctrl-c", "ctrl-", "\u{1b}", " "] {
+        for bad in [
+            "", "xy", "ctrl-c", "ctrl-i", "ctrl-m", "ctrl-", "\u{1b}", " ",
+        ] {
             assert!(with(&[("run", bad)]).is_err(), "{bad:?}");
         }
     }

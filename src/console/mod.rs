@@ -26,4 +26,4 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
-pub use app::{Options, run};
+pub use app::{Options, Redact, run};

@@ -131,6 +131,14 @@ pub(super) fn on_choice_key(
     action: Option<Action>,
 ) -> (bool, Vec<Effect>) {
     match (key.code, action) {
+        (_, Some(Action::Down)) => {
+            choice.selected = (choice.selected + 1).min(choice.items.len().saturating_sub(1));
+            (true, Vec::new())
+        }
+        (_, Some(Action::Up)) => {
+            choice.selected = choice.selected.saturating_sub(1);
+            (true, Vec::new())
+        }
         (KeyCode::Enter | KeyCode::Char('y'), _) => {
             let chosen = choice.items.get(choice.selected).map(|(_, c)| c.clone());
             let effect = chosen.map(|c| match c {
@@ -140,14 +148,6 @@ pub(super) fn on_choice_key(
             (false, effect.into_iter().collect())
         }
         (KeyCode::Esc | KeyCode::Char('n' | 'q'), _) => (false, Vec::new()),
-        (_, Some(Action::Down)) => {
-            choice.selected = (choice.selected + 1).min(choice.items.len().saturating_sub(1));
-            (true, Vec::new())
-        }
-        (_, Some(Action::Up)) => {
-            choice.selected = choice.selected.saturating_sub(1);
-            (true, Vec::new())
-        }
         _ => (true, Vec::new()),
     }
 }

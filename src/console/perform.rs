@@ -99,6 +99,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             }
             state.filters.remove(&Screen::Logs);
             state.calls = None;
+            state.trends = None;
             state.open = None;
             state.logs_of = run;
             state.screen = Screen::Logs;
@@ -130,6 +131,10 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
                 }
             };
         }
+        Action::Why if state.rewound => {
+            let text = "why is told of now; space returns to it";
+            toast(state, text, false, now);
+        }
         Action::Why => {
             let about = state.subject();
             state.overlays.push(Overlay::Why {
@@ -150,6 +155,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::Alerts => {
             state.open = None;
             state.calls = None;
+            state.trends = None;
             state.logs_of = None;
             state.screen = Screen::Logs;
             state.filters.insert(Screen::Logs, "alert".into());
@@ -365,7 +371,11 @@ fn copy(state: &State) -> Vec<Effect> {
                 state.selection()
             };
             // The head is the table's first row.
-            state.table().get(at + 1).map(|row| row.join("  "))
+            state.table().get(at + 1).map(|row| {
+                // What is pasted into a shell must be one harmless line.
+                let cells = row.iter().map(|cell| crate::text::clean_line(cell, 2_000));
+                cells.collect::<Vec<_>>().join("  ")
+            })
         }
     };
     text.map(Effect::Copy).into_iter().collect()
@@ -377,6 +387,7 @@ fn open_calls(state: &mut State) -> Vec<Effect> {
     let (About::Provider { name } | About::Pool { name }) = state.subject() else {
         return Vec::new();
     };
+    state.trends = None;
     state.calls = Some(OpenCalls {
         provider: name.clone(),
         list: None,
@@ -617,8 +628,14 @@ pub(super) fn reset_breaker(state: &mut State) {
     ask(state, "Reset a breaker", body, items, selected);
 }
 
+/// The breaker under the selection as it is now: a picture of the past may have had others.
+fn selected_breaker(state: &State) -> Option<&crate::resilience::breaker::BreakerStats> {
+    let shown = state.snapshot().breakers.get(state.selection())?;
+    state.live.breakers.iter().find(|b| b.name == shown.name)
+}
+
 fn close_breaker(state: &mut State) {
-    let Some(b) = state.live.breakers.get(state.selection()) else {
+    let Some(b) = selected_breaker(state) else {
         return;
     };
     let item = (
@@ -641,7 +658,8 @@ fn resize_pool(state: &mut State) {
         Screen::Resilience => state.selection().saturating_sub(state.live.breakers.len()),
         _ => 0,
     };
-    let Some(pool) = pools.get(chosen) else {
+    let shown = state.snapshot().pools.get(chosen).map(|p| &p.name);
+    let Some(pool) = pools.iter().find(|p| Some(&p.name) == shown) else {
         return;
     };
     let now = pool.limit;
@@ -665,7 +683,7 @@ fn resize_pool(state: &mut State) {
         })
         .collect();
     let body = format!(
-        "{} of {now} in use, {} waiting. A reload of the settings brings the set size back.",
+        "{} of {now} in use, {} waiting. It holds until its setting changes or the engine starts anew.",
         pool.in_use, pool.queued
     );
     ask(state, "Resize a pool", body, items, selected);
@@ -730,12 +748,7 @@ fn log_level(state: &mut State) {
 }
 
 pub(super) fn isolate_breaker(state: &mut State) {
-    let Some(name) = state
-        .live
-        .breakers
-        .get(state.selection())
-        .map(|b| b.name.clone())
-    else {
+    let Some(name) = selected_breaker(state).map(|b| b.name.clone()) else {
         return;
     };
     let item = (

@@ -296,6 +296,8 @@ pub struct State {
     pub toasts: Vec<Toast>,
     /// Ended runs as last read from the journal, newest first: more than the picture holds.
     pub older: Vec<RunBrief>,
+    /// When they were last asked for because one ended, wall time in milliseconds.
+    pub listed_ms: i64,
     /// Agents, events, problems as last read.
     pub agents: Vec<Agent>,
     /// Events as last read.
@@ -351,6 +353,7 @@ impl State {
             overlays: Vec::new(),
             toasts: Vec::new(),
             older: Vec::new(),
+            listed_ms: 0,
             agents: Vec::new(),
             events: Vec::new(),
             problems: Vec::new(),

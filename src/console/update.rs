@@ -13,7 +13,7 @@ use super::overlay_keys::{
     on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_typed_key,
     on_why_key,
 };
-use super::perform::{act, ask_trends, open_run, usual_event};
+use super::perform::{act, ask_trends, open_run, read_again, usual_event};
 use super::preview::FollowUp;
 use super::state::{OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};
@@ -46,7 +46,10 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         }
         Message::Snapshot(snapshot) => {
             state.live = snapshot;
-            let follows = |t: &OpenTrends| t.to_ms.is_none() && now.wall_ms - t.asked_ms >= 2_000;
+            let follows = |t: &OpenTrends| {
+                let each = (t.span_ms / 400).max(2_000);
+                t.to_ms.is_none() && now.wall_ms - t.asked_ms >= each
+            };
             if state.trends.as_ref().is_some_and(follows) {
                 return ask_trends(state);
             }
@@ -116,6 +119,14 @@ fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
             if state.frozen.is_none() && state.open.as_ref().is_some_and(|o| o.id == *run) {
                 return vec![Effect::Query(Query::Run { id: run.clone() })];
             }
+            // The picture keeps forty; what has left it is in the journal.
+            if matches!(event, Event::RunFinished { .. })
+                && state.screen == Screen::Runs
+                && now.wall_ms - state.listed_ms >= 2_000
+            {
+                state.listed_ms = now.wall_ms;
+                return read_again(state);
+            }
         }
         Event::WorkspaceReloaded { .. } => return vec![Effect::Query(Query::Workspace)],
         Event::RunQueued { .. } | Event::Breaker { .. } => {}
@@ -145,7 +156,9 @@ fn on_reply(
             state.screen = Screen::Runs;
             state.selected.insert(Screen::Runs, 0);
             state.filters.remove(&Screen::Runs);
-            open_run(state, run)
+            let mut effects = read_again(state);
+            effects.extend(open_run(state, run));
+            effects
         }
         Ok(Reply::Done { what }) => {
             if let Some(follow_up) = FollowUp::of(command, &state.live, now) {
@@ -173,7 +186,12 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
                 open.run = Some(run);
             }
         }
-        (Query::Runs { .. }, Answer::Runs { runs }) => state.older = runs,
+        (Query::Runs { filter, .. }, Answer::Runs { runs }) => {
+            let asked = state.filters.get(&Screen::Runs).map_or("", String::as_str);
+            if filter == asked {
+                state.older = runs;
+            }
+        }
         (Query::Report { id }, Answer::Report { text }) => {
             if let Some(open) = state.open.as_mut().filter(|o| o.id == *id) {
                 open.report = Some(text.block(200_000));
@@ -195,8 +213,10 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
             state.selected.insert(Screen::Logs, at);
             state.seek = None;
         }
-        (Query::Calls { .. }, Answer::Calls { calls }) => {
-            if let Some(open) = &mut state.calls {
+        (Query::Calls { provider, .. }, Answer::Calls { calls }) => {
+            if let Some(open) = &mut state.calls
+                && Some(&open.provider) == provider.as_ref()
+            {
                 // What failed is what is looked for.
                 let failed = calls.iter().position(|c| c.failed() && c.sent);
                 open.selected = failed.unwrap_or(0);
@@ -206,6 +226,7 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
         (Query::Trends { to_ms, from_ms, .. }, Answer::Trends { trends }) => {
             if let Some(open) = &mut state.trends
                 && open.span_ms == to_ms - from_ms
+                && open.to_ms.is_none_or(|to| to == *to_ms)
             {
                 open.data = Some(trends);
             }
@@ -292,7 +313,13 @@ fn on_moment(state: &mut State, query: &Query, moment: Option<Moment>, now: Now)
 }
 
 fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
-    let line = clean_line(text.lines().next().unwrap_or_default(), 2_000);
+    // A payload may be pasted as it was printed; everything else is one line.
+    let payload = matches!(state.overlays.last(), Some(Overlay::Trigger(form)) if form.field == 3);
+    let line = if payload {
+        clean_line(&text.lines().collect::<Vec<_>>().join(" "), 200_000)
+    } else {
+        clean_line(text.lines().next().unwrap_or_default(), 2_000)
+    };
     if let Some(input) = state.overlays.last_mut().and_then(input_of) {
         for c in line.chars() {
             input.handle(tui_input::InputRequest::InsertChar(c));
@@ -323,7 +350,8 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
     {
         return vec![Effect::Quit]; // Ctrl-C always leaves
     }
-    if let Some(action @ (Action::Suspend | Action::Redraw)) = action {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if let Some(action @ (Action::Suspend | Action::Redraw)) = action.filter(|_| control) {
         return act(state, action, now);
     }
     let Some(mut overlay) = state.overlays.pop() else {

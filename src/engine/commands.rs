@@ -106,29 +106,33 @@ impl Handle {
                 }
             }
             Command::SetFlag { flag, on } => {
+                // Not while settings are read again: one would undo the other.
+                let _one_at_a_time = core.reloading.lock().await;
                 core.set_flag(&flag, on).map(|what| Reply::Done { what })
             }
             Command::Drain => {
                 core.drained.store(true, Relaxed);
-                let live: Vec<_> = lock(&core.live)
-                    .iter()
-                    .map(|(id, l)| (id.clone(), Arc::clone(l)))
-                    .collect();
-                for (id, run) in &live {
-                    core.journal
-                        .cancel(id)
-                        .await
-                        .map_err(|e| Refused::Journal {
-                            reason: e.to_string(),
-                        })?;
-                    run.cancel.cancel();
-                }
+                let live: Vec<String> = {
+                    let live = lock(&core.live);
+                    // First of all they stop; that it is written comes after.
+                    live.values().for_each(|run| run.cancel.cancel());
+                    live.keys().cloned().collect()
+                };
                 core.alert(
                     true,
                     format!("drained by {actor}: {} runs stop", live.len()),
                 );
+                let mut unwritten = None;
+                for id in &live {
+                    if let Err(error) = core.journal.cancel(id).await {
+                        unwritten = Some(error.to_string());
+                    }
+                }
+                let but = unwritten.map_or_else(String::new, |e| {
+                    format!(" (not in the journal yet, a crash would resume them: {e})")
+                });
                 done(format!(
-                    "{} runs are being cancelled; no run is taken in until it is opened again",
+                    "{} runs are being cancelled{but}; no run is taken in until it is opened again",
                     live.len()
                 ))
             }
@@ -200,6 +204,7 @@ impl Core {
             "retry" => settings.flags.retry = on,
             "safeMode" => {
                 settings.safe_mode = on;
+                *lock(&self.safe_mode) = Some(on);
                 let models = Arc::new(self.workspace.load().models.clone());
                 self.models.rebuild(models, &self.surroundings(&settings));
             }

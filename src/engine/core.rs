@@ -106,6 +106,10 @@ pub struct Core {
     pub calls: Arc<super::calls::Calls>,
     /// Recorded pictures that are not on disk yet, oldest first.
     pub gathered: Mutex<Vec<crate::journal::Recorded>>,
+    /// The engine's runtime: whoever calls from another one must not do its work there.
+    pub on: tokio::runtime::Handle,
+    /// Safe mode as an operator switched it; `None`: as the settings say.
+    pub safe_mode: Mutex<Option<bool>>,
     /// Takes no runs.
     pub drained: AtomicBool,
     /// Takes secrets out.

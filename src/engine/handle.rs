@@ -88,6 +88,7 @@ pub struct EngineConfig {
 }
 
 /// A running engine.
+#[derive(Clone)]
 pub struct Handle {
     pub(super) core: Arc<Core>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -208,6 +209,8 @@ impl Handle {
             ),
             calls,
             gathered: Mutex::default(),
+            on: tokio::runtime::Handle::current(),
+            safe_mode: Mutex::new(None),
             drained: AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
             env,
@@ -272,7 +275,7 @@ impl Handle {
             Resources::new(core.state.path().to_path_buf()).sample(),
         )));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
-        if resident {
+        if resident && !core.mode.read_only {
             core.tasks
                 .spawn(history::record(Arc::clone(&core), snapshots.clone()));
         }
@@ -342,55 +345,30 @@ impl Operator for Handle {
     }
 
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>> {
+        let engine = self.clone();
+        // On the engine's own runtime, and to its end: a console that stalls or leaves neither slows a
+        // command down nor cuts it off before its line in the audit trail.
         async move {
-            let Envelope {
-                command,
-                actor,
-                correlation,
-            } = envelope;
-            let correlation = correlation
-                .filter(|c| is_correlation(c))
-                .unwrap_or_else(new_correlation);
-            let (name, object) = (
-                command.name(),
-                clean_line(&self.core.redactor.load().text(&command.object()), 200),
-            );
-            let result = self.dispatch(command, &actor, &correlation).await;
-            let outcome = match &result {
-                Ok(Reply::Accepted { run, .. }) => run.clone(),
-                Ok(Reply::Done { what }) => what.clone(),
-                Err(refused) => self
-                    .core
-                    .redactor
-                    .load()
-                    .text(&format!("refused: {refused}")),
-            };
-            let at = jiff::Timestamp::from_millisecond(self.core.clock.wall_ms())
-                .unwrap_or_default()
-                .to_string();
-            self.core.audit.write(&Line {
-                at,
-                actor: &actor,
-                command: name,
-                object: &object,
-                correlation: &correlation,
-                result: &outcome,
-            });
-            tracing::info!(
-                corr = correlation,
-                actor,
-                command = name,
-                object,
-                result = outcome,
-                "command"
-            );
-            result
+            let on = engine.core.on.clone();
+            let tasks = engine.core.tasks.clone();
+            let work = tasks.spawn_on(async move { engine.carry_out(envelope).await }, &on);
+            work.await.unwrap_or(Err(Refused::Stopping))
         }
         .boxed()
     }
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<Answer, QueryError>> {
-        self.answer(query).boxed()
+        let engine = self.clone();
+        async move {
+            let on = engine.core.on.clone();
+            let work = on.spawn(async move { engine.answer(query).await });
+            work.await.unwrap_or_else(|_| {
+                Err(QueryError::Unavailable {
+                    reason: "the engine stops".into(),
+                })
+            })
+        }
+        .boxed()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -399,6 +377,54 @@ impl Operator for Handle {
             local_paths: true,
             saves: !self.core.mode.no_save,
         }
+    }
+}
+
+impl Handle {
+    /// A command from its words to its line in the audit trail.
+    async fn carry_out(&self, envelope: Envelope) -> Result<Reply, Refused> {
+        let Envelope {
+            command,
+            actor,
+            correlation,
+        } = envelope;
+        let correlation = correlation
+            .filter(|c| is_correlation(c))
+            .unwrap_or_else(new_correlation);
+        let (name, object) = (
+            command.name(),
+            clean_line(&self.core.redactor.load().text(&command.object()), 200),
+        );
+        let result = self.dispatch(command, &actor, &correlation).await;
+        let outcome = match &result {
+            Ok(Reply::Accepted { run, .. }) => run.clone(),
+            Ok(Reply::Done { what }) => what.clone(),
+            Err(refused) => self
+                .core
+                .redactor
+                .load()
+                .text(&format!("refused: {refused}")),
+        };
+        let at = jiff::Timestamp::from_millisecond(self.core.clock.wall_ms())
+            .unwrap_or_default()
+            .to_string();
+        self.core.audit.write(&Line {
+            at,
+            actor: &actor,
+            command: name,
+            object: &object,
+            correlation: &correlation,
+            result: &outcome,
+        });
+        tracing::info!(
+            corr = correlation,
+            actor,
+            command = name,
+            object,
+            result = outcome,
+            "command"
+        );
+        result
     }
 }
 

@@ -21,7 +21,7 @@ use crate::resilience::clock::lock;
 
 const EVERY: Duration = Duration::from_secs(1);
 const GATHERED: usize = 10;
-/// Pictures between two thinnings.
+/// Writes between two thinnings; the first write thins too.
 const THIN_AFTER: u32 = 6;
 /// A recorded picture is never larger unpacked; anything more is not ours.
 const MOST_UNPACKED: u64 = 1 << 20;
@@ -29,6 +29,7 @@ const MOST_UNPACKED: u64 = 1 << 20;
 /// Records until the engine stops.
 pub async fn record(core: Arc<Core>, mut pictures: watch::Receiver<Arc<Snapshot>>) {
     let mut written = 0u32;
+    let (began, began_ms) = (core.clock.now(), core.clock.wall_ms());
     loop {
         let stopping = tokio::select! {
             () = core.stopping.cancelled() => true,
@@ -39,8 +40,16 @@ pub async fn record(core: Arc<Core>, mut pictures: watch::Receiver<Arc<Snapshot>
             lock(&core.gathered).push((core.clock.wall_ms(), packed));
         }
         if stopping || lock(&core.gathered).len() >= GATHERED {
+            // A wall clock that was set is no reason to let go of the past.
+            let passed = core
+                .clock
+                .now()
+                .saturating_duration_since(began)
+                .as_millis();
+            let by_wall = i128::from(core.clock.wall_ms() - began_ms);
+            let steady = (by_wall - passed as i128).abs() < 60_000;
+            write(&core, steady && written.is_multiple_of(THIN_AFTER)).await;
             written += 1;
-            write(&core, written.is_multiple_of(THIN_AFTER)).await;
         }
         if stopping {
             return;
@@ -160,9 +169,13 @@ fn series(from_ms: i64, to_ms: i64, pictures: &[(i64, Snapshot)]) -> Trends {
             p99_us: s.added_latency.p99_us,
             calls: s.calls.now,
             hit_rate: s.hit_rate(),
+            engine_ms: s.started_ms,
             breakers: breakers
                 .iter()
-                .filter_map(|name| s.breakers.iter().find(|b| b.name == *name).map(|b| b.state))
+                .map(|name| {
+                    let breaker = s.breakers.iter().find(|b| b.name == *name);
+                    breaker.map(|b| b.state)
+                })
                 .collect(),
             pools: pools
                 .iter()

@@ -41,7 +41,8 @@ pub async fn take_in(
     let settings = core.settings.load_full();
     let mut trigger = trigger;
     if let Some(path) = trigger.payload_file.take() {
-        trigger.payload = read_payload(&path)?;
+        let read = tokio::task::spawn_blocking(move || read_payload(&path)).await;
+        trigger.payload = read.unwrap_or_else(|_| Err(Refused::input("reading it failed")))?;
     }
     if !trigger.payload.is_null() && !trigger.payload.is_object() {
         return Err(Refused::input("the payload is not a JSON object"));
@@ -138,6 +139,8 @@ pub async fn take_in(
         diff: scanned.redacted,
     };
     failpoint::reached("intake-scanned");
+    // Looking at it may have taken seconds.
+    refuse_when_full(core)?;
     match core.journal.intake(new.clone()).await {
         Ok(()) => failpoint::reached("intake-kept"),
         Err(JournalError::Duplicate(first)) => {
@@ -259,13 +262,27 @@ fn head_sha(payload: &serde_json::Value) -> Option<String> {
 }
 
 fn read_payload(path: &Path) -> Result<serde_json::Value, Refused> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     const LARGEST: u64 = 16 << 20;
     let fail = |e: &dyn std::fmt::Display| Refused::input(format!("{}: {e}", path.display()));
-    let size = std::fs::metadata(path).map_err(|e| fail(&e))?.len();
-    if size > LARGEST {
+    // Without waiting: a pipe that nobody writes into would hold us for ever.
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(|e| fail(&e))?;
+    if !file.metadata().map_err(|e| fail(&e))?.is_file() {
+        return Err(fail(&"not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref()
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| fail(&e))?;
+    if bytes.len() as u64 > LARGEST {
         return Err(fail(&"a payload is at most 16 MiB"));
     }
-    let bytes = std::fs::read(path).map_err(|e| fail(&e))?;
     serde_json::from_slice(&bytes).map_err(|e| fail(&format!("not JSON: {e}")))
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::cache::Loading;
 use crate::model::provider::known_secrets;
+use crate::resilience::clock::lock;
 use crate::text::clean_line;
 use crate::workspace::Workspace;
 use crate::workspace::trust::TrustStore;
@@ -67,6 +68,7 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
             core.settings_broken.store(false, Relaxed);
             // What was switched by hand stays as it was switched.
             settings.flags = core.settings.load().flags;
+            settings.safe_mode = lock(&core.safe_mode).unwrap_or(settings.safe_mode);
             core.agents_cache.reconfigure(settings.cache.agents);
             core.knowledge_cache.reconfigure(settings.cache.knowledge);
             core.registry_cache.reconfigure(settings.cache.registry);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
@@ -38,8 +39,12 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
     });
     core.runs_rate.tick(core.clock.now());
     lock(&core.live).insert(new.id.clone(), Arc::clone(&live));
+    if core.drained.load(Relaxed) {
+        // The drain took its list before this run was in it.
+        live.cancel.cancel();
+    }
     let (task_core, id) = (Arc::clone(core), new.id.clone());
-    core.tasks.spawn(async move {
+    let life = async move {
         let lived = live_through(&task_core, &id, &live, resumed);
         let problem = match AssertUnwindSafe(lived).catch_unwind().await {
             Ok(Ok(())) => return,
@@ -51,7 +56,8 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
         // It stays unfinished in the journal: the next start takes it up, or sets it aside.
         lock(&task_core.live).remove(&id);
         task_core.alert(true, format!("run {id} cannot go on: {problem}"));
-    });
+    };
+    core.tasks.spawn_on(life, &core.on);
 }
 
 async fn live_through(

@@ -156,9 +156,10 @@ impl Seen<'_> {
                     .into()
             } else {
                 format!(
-                    "Every breaker is closed, nothing waits longer than it should, {} of {} calls in the window were answered.",
+                    "{} of the last {} calls were answered; {} callers wait for a place in a pool.",
                     self.calls.iter().filter(|c| !c.failed()).count(),
-                    self.calls.len()
+                    self.calls.len(),
+                    s.pools.iter().map(|p| p.queued).sum::<u32>()
                 )
             });
         }
@@ -273,7 +274,15 @@ impl Seen<'_> {
         let others: Vec<&CallView> = self
             .calls
             .iter()
-            .filter(|c| down && !c.failed() && c.target > 0 && c.at_ms >= since)
+            // Answered by the fallback of a call that this provider had failed or refused.
+            .filter(|c| {
+                let same =
+                    |o: &&CallView| o.run == c.run && o.agent == c.agent && o.target < c.target;
+                down && !c.failed()
+                    && c.target > 0
+                    && c.at_ms >= since
+                    && self.of(&b.name).any(|o| same(&o) && o.failed())
+            })
             .collect();
         if !others.is_empty() {
             because.push(format!(
@@ -281,16 +290,6 @@ impl Seen<'_> {
                 others.len(),
                 tally(others.iter().map(|c| c.model.as_str()))
             ));
-        }
-        let stale: u64 = self
-            .snapshot
-            .caches
-            .iter()
-            .filter(|c| c.name == "responses")
-            .map(|c| c.stale_served + c.stale_on_error)
-            .sum();
-        if down && stale > 0 {
-            because.push(format!("{stale} old answers were served, marked as such."));
         }
         if b.rejections > 0 {
             because.push(format!(

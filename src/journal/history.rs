@@ -7,7 +7,8 @@ use super::{Journal, JournalError};
 /// A recorded picture: wall time in milliseconds, and its bytes. What they mean is the engine's.
 pub type Recorded = (i64, Vec<u8>);
 
-/// Older than the first, one in each span of the second is kept; all in milliseconds.
+/// Older than the first, the last one in each span of the second is kept (it holds until the next); all in
+/// milliseconds.
 const THINNER: [(i64, i64); 2] = [(600_000, 10_000), (7_200_000, 60_000)];
 /// Older ones are forgotten.
 const OLDEST_MS: i64 = 86_400_000;
@@ -73,7 +74,8 @@ impl Journal {
         self.read(move |c| {
             let span = ((to_ms - from_ms) / i64::from(most.max(1))).max(1);
             // The last picture of each part of the span.
-            let sql = "SELECT max(at_ms), picture FROM history WHERE at_ms BETWEEN ?1 AND ?2 GROUP BY (at_ms - ?1) / ?3 ORDER BY 1";
+            let sql = "SELECT at_ms, picture FROM history WHERE at_ms IN \
+                       (SELECT max(at_ms) FROM history WHERE at_ms BETWEEN ?1 AND ?2 GROUP BY (at_ms - ?1) / ?3) ORDER BY at_ms";
             c.prepare_cached(sql)?
                 .query_map(params![from_ms, to_ms, span], |r| Ok((r.get(0)?, r.get(1)?)))?
                 .collect()
@@ -102,7 +104,7 @@ fn thin_out(tx: &Connection, now_ms: i64) -> rusqlite::Result<()> {
         .execute([now_ms - OLDEST_MS])?;
     for (older, span) in THINNER {
         let sql = "DELETE FROM history WHERE at_ms < ?1 AND at_ms NOT IN \
-                   (SELECT min(at_ms) FROM history WHERE at_ms < ?1 GROUP BY at_ms / ?2)";
+                   (SELECT max(at_ms) FROM history WHERE at_ms < ?1 GROUP BY at_ms / ?2)";
         tx.prepare_cached(sql)?
             .execute(params![now_ms - older, span])?;
     }

@@ -224,6 +224,8 @@ fn on_behalf(call: Call, loading: Loading, now: Instant) -> Call {
 
 /// A refresh's own time: nobody waits for it, but it must not hold a place for ever.
 const REFRESH: Duration = Duration::from_secs(120);
+/// What a caller waits beyond its deadline for its own flight to land.
+const GRACE: Duration = Duration::from_millis(50);
 /// A follower whose leader ran out of its own time asks again, this often at most.
 const ASKED_AGAIN: u32 = 2;
 
@@ -337,7 +339,7 @@ impl ModelService {
 
     /// Asks the candidates in order until one answers.
     pub async fn ask(&self, ask: Ask) -> Asked {
-        let began = self.clock.now();
+        let mut began = self.clock.now();
         let (targets, skips) = self.targets(&ask);
         let Some(first) = targets.first() else {
             return Asked {
@@ -382,7 +384,8 @@ impl ModelService {
                 }
                 result
             };
-            let left = deadline.remaining(self.clock.now());
+            // A little more than the call's own clock, which ends first and says what happened.
+            let left = deadline.remaining(self.clock.now()) + GRACE;
             let got = self.responses.get_tagged(&key, &names, load);
             let Ok(loaded) = tokio::time::timeout(left, got).await else {
                 // Another's flight is still on its way and this caller's time is over.
@@ -399,7 +402,9 @@ impl ModelService {
                 Ok(found) => break Ok(found),
                 Err(LoadError::Failed(failed)) => {
                     let another = failed.partial && lock(&mine).is_none();
-                    if another && asked <= ASKED_AGAIN && !deadline.has_passed(self.clock.now()) {
+                    let now = self.clock.now();
+                    if another && asked <= ASKED_AGAIN && !deadline.has_passed(now) {
+                        began = now; // until here it was somebody else's provider
                         continue;
                     }
                     break Err(failed.error.clone());
@@ -556,6 +561,8 @@ async fn load(
     }
     let not_held = |error: AskError, target: usize| NotHeld {
         partial: call.stale_at_hand
+            // Out of its own time it did not ask everybody.
+            || call.deadline.has_passed(clock.now())
             || matches!(&error, AskError::Rejected(r) if r.reason == Reason::DeadlineExceeded),
         error,
         target,

@@ -127,6 +127,7 @@ pub struct Start<'a> {
     pub settings: Settings,
     pub mode: Mode,
     pub resident: bool,
+    pub reread: Option<bsm::engine::core::Reread>,
 }
 
 impl<'a> Start<'a> {
@@ -142,6 +143,7 @@ impl<'a> Start<'a> {
             settings,
             mode: Mode::default(),
             resident: false,
+            reread: None,
         }
     }
 
@@ -168,7 +170,7 @@ impl<'a> Start<'a> {
             mode: self.mode,
             resident: self.resident,
             log: None,
-            reread: None,
+            reread: self.reread,
             clock: Arc::new(SystemClock),
             simulator: SimulatorSettings {
                 seed: 1,

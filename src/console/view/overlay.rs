@@ -310,8 +310,10 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
         },
         buffer,
     );
-    for (n, (label, _)) in choice.items.iter().enumerate() {
-        let place = row(inner, n as u16 + 3);
+    let room = usize::from(inner.height.saturating_sub(3));
+    let first = first_visible(choice.selected, room, choice.items.len());
+    for (n, (label, _)) in choice.items.iter().enumerate().skip(first).take(room) {
+        let place = row(inner, (n - first) as u16 + 3);
         put(
             buffer,
             place,

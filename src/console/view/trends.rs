@@ -68,24 +68,26 @@ pub fn draw(state: &State, open: &OpenTrends, area: Rect, buffer: &mut Buffer) {
     ribbon_panel(state, trends, low, buffer);
 }
 
-/// Values by time: a picture lies where its time is, and what was not recorded is a gap.
+/// Values by time: a picture lies where its time is, holds until the next one (an unchanged picture is not
+/// recorded), and no longer than its engine.
 fn spread(trends: &Trends, value: impl Fn(&Point) -> Option<f64>) -> Vec<Option<f64>> {
-    const COLUMNS: usize = 400;
+    const COLUMNS: usize = 800;
     let span = (trends.to_ms - trends.from_ms).max(1) as f64;
     let mut out = vec![None; COLUMNS];
-    let mut last: Option<(usize, f64)> = None;
+    let mut last: Option<(usize, f64, i64)> = None;
     for p in &trends.points {
         let at = ((p.at_ms - trends.from_ms) as f64 / span * (COLUMNS - 1) as f64) as usize;
         let at = at.min(COLUMNS - 1);
-        let value = value(p);
-        // An unchanged picture is not recorded: what was, holds until the next one.
-        if let Some((from, held)) = last {
-            out[from..at].fill(Some(held));
+        if let Some((from, held, engine)) = last
+            && engine == p.engine_ms
+        {
+            out[from.min(at)..at].fill(Some(held));
         }
+        let value = value(p);
         out[at] = value;
-        last = value.map(|v| (at, v));
+        last = value.map(|v| (at, v, p.engine_ms));
     }
-    if let Some((from, held)) = last {
+    if let Some((from, held, _)) = last {
         out[from..].fill(Some(held));
     }
     out
@@ -239,7 +241,11 @@ fn ribbon_panel(state: &State, trends: &Trends, area: Rect, buffer: &mut Buffer)
     let mut n = 0;
     for (index, name) in trends.breakers.iter().enumerate() {
         let marks = spread(trends, |p| {
-            p.breakers.get(index).map(|s| f64::from(code(*s)))
+            p.breakers
+                .get(index)
+                .copied()
+                .flatten()
+                .map(|s| f64::from(code(s)))
         });
         let text: String = sampled(&marks, width)
             .map(|v| glyph(theme.ascii, v))
@@ -250,7 +256,7 @@ fn ribbon_panel(state: &State, trends: &Trends, area: Rect, buffer: &mut Buffer)
             &fit(theme, name, 16),
             theme.style(Role::Text),
         );
-        let role = if text.contains(glyph(theme.ascii, Some(1.0))) {
+        let role = if text.contains(glyph(theme.ascii, Some(3.0))) {
             Role::Warn
         } else {
             Role::Dim
@@ -258,6 +264,21 @@ fn ribbon_panel(state: &State, trends: &Trends, area: Rect, buffer: &mut Buffer)
         put(buffer, row(chart, n), &text, theme.style(role));
         n += 1;
     }
+    let span = (trends.to_ms - trends.from_ms).max(1) as f64;
+    let mut changes = vec![' '; width];
+    for at in &trends.marks {
+        let x = ((at - trends.from_ms) as f64 / span * width.saturating_sub(1) as f64) as usize;
+        if let Some(cell) = changes.get_mut(x) {
+            *cell = if theme.ascii { '!' } else { '▲' };
+        }
+    }
+    let text: String = changes.into_iter().collect();
+    line(
+        buffer,
+        row(chart, n),
+        vec![Span::styled(text, theme.style(Role::Key))],
+    );
+    n += 1;
     for (index, name) in trends.pools.iter().enumerate() {
         let used = spread(trends, |p| p.pools.get(index).copied());
         let text: String = sampled(&used, width)
@@ -279,37 +300,24 @@ fn ribbon_panel(state: &State, trends: &Trends, area: Rect, buffer: &mut Buffer)
         put(buffer, row(chart, n), &text, theme.style(Role::Dim));
         n += 1;
     }
-    let span = (trends.to_ms - trends.from_ms).max(1) as f64;
-    let mut changes = vec![' '; width];
-    for at in &trends.marks {
-        let x = ((at - trends.from_ms) as f64 / span * width.saturating_sub(1) as f64) as usize;
-        if let Some(cell) = changes.get_mut(x) {
-            *cell = if theme.ascii { '!' } else { '▲' };
-        }
-    }
-    let text: String = changes.into_iter().collect();
-    line(
-        buffer,
-        row(chart, n),
-        vec![Span::styled(text, theme.style(Role::Key))],
-    );
 }
 
+/// The worst value of each column's part: an outage of a second must not fall between two columns.
 fn sampled(values: &[Option<f64>], width: usize) -> impl Iterator<Item = Option<f64>> {
     (0..width).map(move |x| {
-        values
-            .get(x * values.len() / width.max(1))
-            .copied()
-            .flatten()
+        let from = x * values.len() / width.max(1);
+        let to = ((x + 1) * values.len() / width.max(1)).max(from + 1);
+        let part = values.get(from..to.min(values.len())).unwrap_or_default();
+        part.iter().flatten().copied().reduce(f64::max)
     })
 }
 
 fn code(state: BreakerState) -> u8 {
     match state {
         BreakerState::Closed => 0,
-        BreakerState::Open => 1,
+        BreakerState::Isolated | BreakerState::Disabled => 1,
         BreakerState::HalfOpen => 2,
-        BreakerState::Isolated | BreakerState::Disabled => 3,
+        BreakerState::Open => 3,
     }
 }
 
@@ -318,12 +326,12 @@ fn glyph(ascii: bool, value: Option<f64>) -> &'static str {
         (None, _) => " ",
         (Some(0), true) => ".",
         (Some(0), false) => "▁",
-        (Some(1), true) => "#",
-        (Some(1), false) => "█",
+        (Some(1), true) => "o",
+        (Some(1), false) => "░",
         (Some(2), true) => "~",
         (Some(2), false) => "▄",
-        (Some(_), true) => "o",
-        (Some(_), false) => "░",
+        (Some(_), true) => "#",
+        (Some(_), false) => "█",
     }
 }
 

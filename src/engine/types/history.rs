@@ -33,8 +33,10 @@ pub struct Point {
     pub calls: f64,
     /// Share of gets answered by the caches, 0 to 1.
     pub hit_rate: Option<f64>,
-    /// Each breaker's state, in the order of [`Trends::breakers`].
-    pub breakers: Vec<BreakerState>,
+    /// When the engine of this picture had started: between two engines nothing is known.
+    pub engine_ms: i64,
+    /// Each breaker's state, in the order of [`Trends::breakers`]; `None`: it was not there.
+    pub breakers: Vec<Option<BreakerState>>,
     /// Each pool's places in use as a share of what is allowed, in the order of [`Trends::pools`].
     pub pools: Vec<f64>,
 }

@@ -59,9 +59,11 @@ pub struct Why {
 impl Why {
     /// As a note for a chat or an issue.
     pub fn note(&self) -> String {
-        let mut note = format!("{}\n\n{}\n", self.title, self.because.join(" "));
+        let clean = |text: &str| crate::text::clean_line(text, 500);
+        let because: Vec<String> = self.because.iter().map(|s| clean(s)).collect();
+        let mut note = format!("{}\n\n{}\n", clean(&self.title), because.join(" "));
         for help in &self.helps {
-            note.push_str(&format!("- {}: {}\n", help.action, help.why));
+            note.push_str(&format!("- {}: {}\n", help.action, clean(&help.why)));
         }
         if let Some(page) = &self.runbook {
             note.push_str(&format!("see {page}\n"));
