@@ -32,6 +32,15 @@ struct Running {
 }
 
 fn start(program: &str, args: &[&str], (cols, rows): (u16, u16)) -> Running {
+    start_with(program, args, &[], (cols, rows))
+}
+
+fn start_with(
+    program: &str,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    (cols, rows): (u16, u16),
+) -> Running {
     let home = tempfile::tempdir().unwrap();
     let size = PtySize {
         rows,
@@ -48,6 +57,9 @@ fn start(program: &str, args: &[&str], (cols, rows): (u16, u16)) -> Running {
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("TERM", "xterm-256color");
     command.env("LANG", "C.UTF-8");
+    for (name, value) in variables {
+        command.env(name, value);
+    }
     let began = Instant::now();
     let child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
@@ -195,7 +207,9 @@ fn main() {
         line("bsm, at rest", size, first, rest, running.memory_mb());
         running.end();
 
-        let mut running = start(bsm, &["--simulate"], size);
+        // Without the answers' cache: the same change again and again would ask nobody.
+        let uncached = [("BSM_CACHE_RESPONSES_TTL_MS", "0")];
+        let mut running = start_with(bsm, &["--simulate"], &uncached, size);
         std::thread::sleep(Duration::from_secs(3));
         running.send("r");
         std::thread::sleep(Duration::from_millis(500));

@@ -407,8 +407,8 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert!(session.output().is_ascii(), "TERM=dumb gets ASCII");
 }
 
-/// A provider that answers every call with 503, until the test is over.
-fn outage() -> String {
+/// A provider that answers every call so, after a while, until the test is over.
+fn upstream(after: Duration, head: &'static str, body: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -422,9 +422,9 @@ fn outage() -> String {
                     }
                     // The body may come in pieces; only the piece with the end of the request is answered.
                     if buffer[..n].ends_with(b"}") {
-                        let answer =
-                            b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
-                        if stream.write_all(answer).is_err() {
+                        std::thread::sleep(after);
+                        let sent = stream.write_all(format!("{head}{body}").as_bytes());
+                        if sent.is_err() || head.contains("connection: close") {
                             return;
                         }
                     }
@@ -438,7 +438,8 @@ fn outage() -> String {
 /// From the overview to the log line of a failing call, in four keys.
 #[test]
 fn an_outage_is_followed_to_its_log_line_in_four_keys() {
-    let url = outage();
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n";
+    let url = upstream(Duration::ZERO, head, "{}");
     let mut s = Session::console(&[
         ("OPENAI_BASE_URL", url.as_str()),
         ("OPENAI_API_KEY", "test-key-0123456789"),
@@ -495,4 +496,168 @@ fn a_key_used_twice_is_an_error_with_its_place() {
     s.until("Start a run");
     s.send("\x03");
     assert_eq!(s.ended(Duration::from_secs(3)), 0);
+}
+
+/// A provider that takes its time, and a pool of one: from the overview to the log lines of a call that had
+/// to wait, in four keys.
+#[test]
+fn a_full_pool_is_followed_to_its_log_lines_in_four_keys() {
+    let url = upstream(
+        Duration::from_millis(700),
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
+        r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"{\"decision\":\"approve\",\"score\":90,\"comments\":[]}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9}}"#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    std::fs::write(
+        &config,
+        "pools:\n  openai: {limit: 1}\nalerts: {raiseAfterS: 1}\n",
+    )
+    .unwrap();
+    let mut s = Session::start(
+        env!("CARGO_BIN_EXE_bsm"),
+        &["--config", config.to_str().unwrap()],
+        &[
+            ("OPENAI_BASE_URL", url.as_str()),
+            ("OPENAI_API_KEY", "test-key-0123456789"),
+        ],
+    );
+    s.until("No runs yet");
+    s.send("r");
+    s.until("governance-review-agent, code-review-agent");
+    s.send("\r");
+    s.until("agents at work");
+    s.send("1");
+    s.until("pool openai is full");
+    s.send("3");
+    s.until("Recent transitions");
+    s.send("w");
+    s.until("places are in use");
+    s.until("docs/runbooks/pool-full.md");
+    s.send("w");
+    s.send("\r");
+    s.until("Calls to openai");
+    s.until("waited");
+    s.send("\r");
+    s.until("correlation");
+    s.send("l");
+    s.until("step ended");
+    s.send("\x03");
+    assert_eq!(s.ended(Duration::from_secs(3)), 0);
+    s.assert_clean();
+}
+
+/// Random keys, pastes and resizes over a working engine: it neither dies nor grows, and at the end it
+/// still takes a command. `BSM_SOAK_SECONDS` makes it longer.
+#[test]
+fn random_keys_and_resizes_under_load_do_no_harm() {
+    let seconds = std::env::var("BSM_SOAK_SECONDS")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(6);
+    let mut s = Session::start(
+        env!("CARGO_BIN_EXE_bsm"),
+        &["--simulate"],
+        &[("BSM_CACHE_RESPONSES_TTL_MS", "0")],
+    );
+    s.until("No runs yet");
+    s.send("r");
+    s.until("governance-review-agent, code-review-agent");
+    s.send("\r");
+    s.until("agents at work");
+    let memory = |s: &Session| {
+        let pid = s.child.process_id().unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|l| l.starts_with("VmRSS"))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    // Everything but leaving, the shell, and draining.
+    let keys: Vec<&str> = vec![
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "7",
+        "j",
+        "k",
+        "g",
+        "G",
+        "\r",
+        "\x1b",
+        "w",
+        "t",
+        "+",
+        "-",
+        "[",
+        "]",
+        "{",
+        "}",
+        " ",
+        "R",
+        "o",
+        "l",
+        "/",
+        "a",
+        "e",
+        "p",
+        "F",
+        "c",
+        "b",
+        "i",
+        "B",
+        "U",
+        "T",
+        "y",
+        ":",
+        "?",
+        "\t",
+        "\x1b[200~x y\x1b[201~",
+        "\x1b[A",
+        "\x1b[<65;10;10M",
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut next = |n: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % n as u64) as usize
+    };
+    let began = Instant::now();
+    let mut before = 0;
+    while began.elapsed() < Duration::from_secs(seconds) {
+        s.send(keys[next(keys.len())]);
+        if next(8) == 0 {
+            let size = PtySize {
+                rows: (3 + next(60)) as u16,
+                cols: (10 + next(200)) as u16,
+                pixel_width: 0,
+                pixel_height: 0,
+            };
+            s.master.as_ref().unwrap().resize(size).unwrap();
+        }
+        if before == 0 && began.elapsed() > Duration::from_secs(seconds / 2) {
+            before = memory(&s);
+        }
+        std::thread::sleep(Duration::from_millis(15));
+        assert!(
+            s.child.try_wait().unwrap().is_none(),
+            "it ended:\n{}",
+            s.screen().screen().contents()
+        );
+    }
+    let after = memory(&s);
+    assert!(
+        after < before + 40_000,
+        "it grew from {before} to {after} kB"
+    );
+    s.send("\x03");
+    assert_eq!(s.ended(Duration::from_secs(4)), 0);
+    s.assert_clean();
 }

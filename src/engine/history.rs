@@ -47,7 +47,7 @@ pub async fn record(core: Arc<Core>, mut pictures: watch::Receiver<Arc<Snapshot>
                 .saturating_duration_since(began)
                 .as_millis();
             let by_wall = i128::from(core.clock.wall_ms() - began_ms);
-            let steady = (by_wall - passed as i128).abs() < 60_000;
+            let steady = (by_wall - passed.cast_signed()).abs() < 60_000;
             write(&core, steady && written.is_multiple_of(THIN_AFTER)).await;
             written += 1;
         }
