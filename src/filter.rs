@@ -47,7 +47,11 @@ impl Filter {
         self.terms.iter().all(|(wanted, test)| {
             let holds = match test {
                 Test::Anywhere(word) => row.shows(word),
-                Test::Has(key, value) => row.field(key).iter().any(|f| f.contains(value)),
+                Test::Has(key, value) => {
+                    let fields = row.field(key);
+                    let same = || amount(value).is_some_and(|n| row.number(key) == Some(n));
+                    fields.iter().any(|f| f.contains(value)) || fields.is_empty() && same()
+                }
                 Test::More(key, than) => row.number(key).is_some_and(|n| n > *than),
                 Test::Less(key, than) => row.number(key).is_some_and(|n| n < *than),
             };
@@ -160,6 +164,7 @@ mod tests {
             "STATE:FAILED",
             "-nothing",
             "took>2499 took<2.6s",
+            "took:2500",
             "id_rsa:1",
             "-",
         ] {

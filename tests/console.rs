@@ -487,7 +487,7 @@ fn a_question_says_the_consequence_and_a_minute_later_what_happened() {
     press(&mut s, "4jjjc");
     let text = drawn(&s, 120, 40);
     assert!(
-        text.contains("responses: 412 entries, hit rate 99.2 % to 0 % and $4.12"),
+        text.contains("responses: 412 entries, $4.12 to ask again, hit rate so far 99.2 %"),
         "{text}"
     );
     let command = Command::ClearCache {

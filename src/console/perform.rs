@@ -27,6 +27,13 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         );
         return Vec::new();
     }
+    let of_now = matches!(action, Action::Why | Action::RunLogs | Action::Alerts)
+        || action == Action::Open && state.screen == Screen::Resilience;
+    if state.rewound && (row.danger != Danger::None || of_now) {
+        let text = format!("{}: this is the past; space returns to now", row.title);
+        toast(state, text, true, now);
+        return Vec::new();
+    }
     if state.read_only && row.danger != Danger::None {
         toast(state, format!("{}: read-only", row.title), true, now);
         return Vec::new();
@@ -130,10 +137,6 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
                     Some(std::sync::Arc::clone(&state.live))
                 }
             };
-        }
-        Action::Why if state.rewound => {
-            let text = "why is told of now; space returns to it";
-            toast(state, text, false, now);
         }
         Action::Why => {
             let about = state.subject();
@@ -594,10 +597,11 @@ pub(super) fn clear_cache(state: &mut State) {
     };
     let mut items: Vec<_> = live.caches.iter().map(|c| item(Some(&c.name))).collect();
     items.push(item(None));
+    // Never all of them by a stray Enter.
     let selected = if state.screen == Screen::Caches {
         state.selection()
     } else {
-        items.len() - 1
+        0
     };
     let body = "What is forgotten is loaded again when it is next asked for.".to_owned();
     ask(state, "Clear a cache", body, items, selected);
@@ -617,9 +621,9 @@ pub(super) fn reset_breaker(state: &mut State) {
     let worst = breakers
         .iter()
         .position(|b| b.state != BreakerState::Closed)
-        .unwrap_or(items.len() - 1);
+        .unwrap_or(0);
     let selected = if state.screen == Screen::Resilience {
-        state.selection().min(items.len() - 1)
+        state.selection().min(breakers.len().saturating_sub(1))
     } else {
         worst
     };
@@ -656,7 +660,19 @@ fn resize_pool(state: &mut State) {
     let pools = &state.live.pools;
     let chosen = match state.screen {
         Screen::Resilience => state.selection().saturating_sub(state.live.breakers.len()),
-        _ => 0,
+        _ => {
+            let ready = |name: &str| {
+                state
+                    .live
+                    .providers
+                    .iter()
+                    .any(|p| p.name == name && p.ready)
+            };
+            let waits = pools.iter().position(|p| p.queued > 0);
+            waits
+                .or_else(|| pools.iter().position(|p| ready(&p.name)))
+                .unwrap_or(0)
+        }
     };
     let shown = state.snapshot().pools.get(chosen).map(|p| &p.name);
     let Some(pool) = pools.iter().find(|p| Some(&p.name) == shown) else {
@@ -756,7 +772,7 @@ pub(super) fn isolate_breaker(state: &mut State) {
         Chosen::Send(Command::IsolateBreaker { breaker: name }),
     );
     let body =
-        "Every call to it is refused, and the next model is asked, until somebody resets it."
+        "Every call to it is refused until somebody resets it; a model of another provider is asked where the routes name one."
             .to_owned();
     ask(state, "Isolate a provider", body, vec![item], 0);
 }

@@ -166,22 +166,17 @@ pub fn clearing(s: &Snapshot, name: Option<&str>) -> String {
         name.unwrap_or("all of them"),
         count(entries)
     );
-    if gets > 0 {
-        text.push_str(&format!(
-            ", hit rate {} to 0 %",
-            percent(served as f64 / gets as f64)
-        ));
-    }
-    if load_ms > 0 {
-        text.push_str(&format!(
-            ", about {} to load again",
-            super::format::seconds(load_ms)
-        ));
-    }
     let answers = caches(s, name).find(|c| c.name == "responses");
     if let Some(c) = answers.filter(|c| c.loads > 0 && s.cost_usd > 0.0) {
         let each = s.cost_usd / c.loads as f64;
-        text.push_str(&format!(" and ${:.2}", each * c.entries as f64));
+        text.push_str(&format!(", ${:.2} to ask again", each * c.entries as f64));
+    }
+    if load_ms > 0 {
+        text.push_str(&format!(", {} to load", super::format::seconds(load_ms)));
+    }
+    if gets > 0 {
+        let rate = percent(served as f64 / gets as f64);
+        text.push_str(&format!(", hit rate so far {rate}"));
     }
     text
 }
@@ -202,8 +197,10 @@ pub fn resetting(b: &BreakerStats) -> String {
             failed + well
         ));
     }
-    if let Some(s) = b.retry_in_s {
-        text.push_str(&format!(", next one in {s} s anyway"));
+    match b.retry_in_s {
+        Some(0) => text.push_str(", trial at the next call anyway"),
+        Some(s) => text.push_str(&format!(", next trial in {s} s anyway")),
+        None => {}
     }
     text
 }

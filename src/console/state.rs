@@ -174,7 +174,7 @@ impl TriggerForm {
             SubjectKind::Nothing => None,
         };
         let payload = self.payload.value().trim();
-        let inline = payload.starts_with('{');
+        let inline = payload.starts_with(['{', '[']);
         let value = if inline {
             serde_json::from_str(payload).map_err(|e| format!("the payload is no JSON: {e}"))?
         } else {
@@ -290,6 +290,8 @@ pub struct State {
     pub calls: Option<OpenCalls>,
     /// The charts that are open.
     pub trends: Option<OpenTrends>,
+    /// The form that was sent last, until its answer is there.
+    pub sent_form: Option<Box<TriggerForm>>,
     /// Topmost last.
     pub overlays: Vec<Overlay>,
     /// Newest last.
@@ -350,6 +352,7 @@ impl State {
             open: None,
             calls: None,
             trends: None,
+            sent_form: None,
             overlays: Vec::new(),
             toasts: Vec::new(),
             older: Vec::new(),

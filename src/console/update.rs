@@ -168,6 +168,12 @@ fn on_reply(
             Vec::new()
         }
         Err(refused) => {
+            // A form that was refused comes back with what was typed.
+            if let (Command::Trigger(_), Some(mut form)) = (command, state.sent_form.take()) {
+                form.error = Some(clean_line(&refused.to_string(), 200));
+                state.overlays.push(Overlay::Trigger(form));
+                return Vec::new();
+            }
             toast(
                 state,
                 format!("{} refused: {refused}", command.name()),
@@ -314,6 +320,8 @@ fn on_moment(state: &mut State, query: &Query, moment: Option<Moment>, now: Now)
 
 fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
     // A payload may be pasted as it was printed; everything else is one line.
+    // Terminals send a pasted line's end as a carriage return.
+    let text = &text.replace("\r\n", "\n").replace('\r', "\n");
     let payload = matches!(state.overlays.last(), Some(Overlay::Trigger(form)) if form.field == 3);
     let line = if payload {
         clean_line(&text.lines().collect::<Vec<_>>().join(" "), 200_000)
@@ -361,7 +369,11 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         Overlay::Help { scroll } => on_help_key(scroll, action),
         Overlay::Why { why, scroll, .. } => on_why_key(state, why.as_deref(), scroll, action, now),
         Overlay::Palette { input, selected } => on_palette_key(state, input, selected, key, now),
-        Overlay::Trigger(form) => on_form_key(form, key),
+        Overlay::Trigger(form) => {
+            let (keep, effects) = on_form_key(form, key);
+            state.sent_form = (!keep && !effects.is_empty()).then(|| form.clone());
+            (keep, effects)
+        }
         Overlay::Choice(choice) => on_choice_key(choice, key, action),
         Overlay::Filter { input } => on_filter_key(state, input, key),
         Overlay::Typed {

@@ -20,28 +20,37 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Takes attempts in.
+    /// Takes an attempt in, and says in the log that it failed.
     pub fn add(&self, seen: &Observed<'_>) {
-        let mut ring = lock(&self.ring);
-        for attempt in seen.trace {
-            if ring.len() == KEPT {
-                ring.pop_front();
-            }
-            let waited = attempt.backoff_us + attempt.limiter_us + attempt.pool_us;
-            ring.push_back(CallView {
-                at_ms: seen.at_ms + i64::try_from(attempt.started_ms).unwrap_or(0),
-                provider: attempt.upstream.to_string(),
-                model: seen.models.get(attempt.target).cloned().unwrap_or_default(),
-                outcome: attempt.outcome.to_string(),
-                sent: attempt.sent,
-                upstream_ms: attempt.upstream_us / 1_000,
-                waited_ms: waited / 1_000,
-                target: attempt.target,
-                run: seen.origin.run.clone(),
-                agent: seen.origin.agent.clone(),
-                correlation: seen.origin.correlation.clone(),
-            });
+        let (attempt, origin) = (seen.attempt, seen.origin);
+        if attempt.outcome != "ok" {
+            tracing::warn!(
+                run = origin.run,
+                corr = origin.correlation,
+                agent = origin.agent,
+                upstream = &*attempt.upstream,
+                outcome = &*attempt.outcome,
+                "attempt failed"
+            );
         }
+        let waited = attempt.backoff_us + attempt.limiter_us + attempt.pool_us;
+        let mut ring = lock(&self.ring);
+        if ring.len() == KEPT {
+            ring.pop_front();
+        }
+        ring.push_back(CallView {
+            at_ms: seen.at_ms,
+            provider: attempt.upstream.to_string(),
+            model: seen.model.to_owned(),
+            outcome: attempt.outcome.to_string(),
+            sent: attempt.sent,
+            upstream_ms: attempt.upstream_us / 1_000,
+            waited_ms: waited / 1_000,
+            target: attempt.target,
+            run: origin.run.clone(),
+            agent: origin.agent.clone(),
+            correlation: origin.correlation.clone(),
+        });
     }
 
     /// Those that `wanted` picks, newest first.

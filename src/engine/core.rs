@@ -110,6 +110,8 @@ pub struct Core {
     pub on: tokio::runtime::Handle,
     /// Safe mode as an operator switched it; `None`: as the settings say.
     pub safe_mode: Mutex<Option<bool>>,
+    /// Alerts of missed targets that are not over.
+    pub raised: Mutex<Vec<String>>,
     /// Takes no runs.
     pub drained: AtomicBool,
     /// Takes secrets out.

@@ -211,6 +211,7 @@ impl Handle {
             gathered: Mutex::default(),
             on: tokio::runtime::Handle::current(),
             safe_mode: Mutex::new(None),
+            raised: Mutex::default(),
             drained: AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
             env,

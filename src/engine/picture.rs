@@ -196,6 +196,20 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
             BreakerState::Closed | BreakerState::Disabled => {}
         }
     }
+    for text in lock(&core.raised).iter() {
+        reasons.push((Health::Degraded, text.clone()));
+    }
+    let flags = snapshot.flags;
+    for (on, what) in [
+        (flags.circuit_breaker, "breakers are switched off"),
+        (flags.bulkhead, "pools are switched off"),
+        (flags.rate_limiter, "rate limits are switched off"),
+        (flags.retry, "retries are switched off"),
+    ] {
+        if !on {
+            reasons.push((Health::Degraded, what.into()));
+        }
+    }
     if snapshot.drained {
         reasons.push((Health::Degraded, "drained: no run is taken in".into()));
     }

@@ -79,7 +79,7 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
                 // A pool that an operator has resized keeps that size until its own setting changes.
                 let name = live.guards.pool.name();
                 if settings.pool(name) != old.pool(name) {
-                    live.guards.pool.resize(settings.pool(name));
+                    live.guards.pool.reconfigure(settings.pool(name));
                 }
             });
             core.settings.store(Arc::new(settings));

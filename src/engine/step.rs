@@ -133,16 +133,6 @@ async fn ask_model(
     let asked = core.models.ask(ask).await;
     step.attempts = asked.trace.iter().filter(|a| a.sent).count() as u32;
     step.trace = asked.trace;
-    for attempt in step.trace.iter().filter(|a| a.outcome != "ok") {
-        tracing::warn!(
-            run = context.run,
-            corr = context.correlation,
-            agent = agent.id,
-            upstream = &*attempt.upstream,
-            outcome = &*attempt.outcome,
-            "attempt failed"
-        );
-    }
     for attempt in &step.trace {
         // The key or its account is the problem: only the operator can mend that.
         let what = match &*attempt.outcome {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::core::Core;
 use super::types::snapshot::Snapshot;
+use crate::resilience::clock::lock;
 use crate::settings::AlertSettings;
 use crate::telemetry::latency::ENOUGH;
 use crate::text::clean_line;
@@ -26,7 +27,8 @@ struct Finding {
 struct Watched {
     /// Ticks in a row in the state that is not yet said.
     ticks: u32,
-    raised: bool,
+    /// What was said when it was raised.
+    raised: Option<String>,
 }
 
 /// What has been said so far.
@@ -41,25 +43,28 @@ impl Watchdog {
         for (bad, text) in self.judge(findings(snapshot, settings), settings) {
             core.alert(bad, text);
         }
+        // The words of the moment it was raised: a header that counts would never stand still.
+        let raised = self.watched.values().filter_map(|w| w.raised.clone());
+        *lock(&core.raised) = raised.collect();
     }
 
     fn judge(&mut self, findings: Vec<Finding>, settings: &AlertSettings) -> Vec<(bool, String)> {
         let mut said = Vec::new();
         for finding in findings {
             let watched = self.watched.entry(finding.key).or_default();
-            if finding.wrong.is_some() == watched.raised {
+            if finding.wrong.is_some() == watched.raised.is_some() {
                 watched.ticks = 0;
                 continue;
             }
             watched.ticks += 1;
-            let needed = if watched.raised {
+            let needed = if watched.raised.is_some() {
                 settings.clear_after_s
             } else {
                 settings.raise_after_s
             };
             if watched.ticks >= needed.max(1) {
                 watched.ticks = 0;
-                watched.raised = !watched.raised;
+                watched.raised.clone_from(&finding.wrong);
                 said.push(match finding.wrong {
                     Some(text) => (true, text),
                     None => (false, finding.well),

@@ -149,6 +149,9 @@ impl Seen<'_> {
                 .push(help("reload", "read the workspace again after the edit"));
             why.runbook = runbook("workspace");
         }
+        if s.drained {
+            why.helps.push(help("drain", "take runs again"));
+        }
         if why.because.is_empty() {
             let ready = s.ready_providers();
             why.because.push(if ready.is_empty() && !s.mode.simulated {
@@ -312,14 +315,14 @@ impl Seen<'_> {
         }
         let took: Vec<u64> = self
             .of(&p.name)
-            .filter(|c| c.sent)
+            .filter(|c| !c.failed())
             .map(|c| c.upstream_ms)
             .collect();
         let n = took.len();
         if let Some(ms) = median(took) {
             let rate = f64::from(p.allowed) * 1_000.0 / (ms.max(1) as f64);
             because.push(format!(
-                "A call takes {ms} ms (median of the last {n}), so at most {rate:.1} calls a second fit through."
+                "An answer takes {ms} ms (median of the last {n}), so at most {rate:.1} calls a second fit through."
             ));
         }
         if p.rejected + p.timed_out > 0 {
@@ -348,7 +351,12 @@ impl Seen<'_> {
     fn cache(&self, c: &CacheStats) -> Why {
         let rate = c.hit_rate();
         let mut because = Vec::new();
-        match rate {
+        let enough = c.served() + c.misses >= crate::telemetry::latency::ENOUGH;
+        match rate.filter(|_| enough) {
+            None if rate.is_some() => because.push(format!(
+                "{} gets so far: too few for a rate.",
+                c.served() + c.misses
+            )),
             None => because.push("Nobody has asked it yet.".into()),
             Some(rate) => because.push(format!(
                 "{:.1} % of {} gets were answered without a load of their own: {} fresh, {} old, {} shared, {} known to be nothing; {} loaded.",
@@ -386,8 +394,8 @@ impl Seen<'_> {
             title: format!(
                 "cache {}: {}",
                 c.name,
-                rate.map_or_else(
-                    || "not asked yet".to_owned(),
+                rate.filter(|_| enough).map_or_else(
+                    || "no rate yet".to_owned(),
                     |r| format!("{:.1} % hits", r * 100.0)
                 )
             ),
@@ -457,6 +465,22 @@ impl Seen<'_> {
                 run.agents.len(),
                 word(StepStatus::Running)
             ));
+            for p in self.snapshot.pools.iter().filter(|p| p.queued > 0) {
+                because.push(format!(
+                    "Pool {} is full: {} wait for {} places.",
+                    p.name, p.queued, p.allowed
+                ));
+            }
+            for l in &self.snapshot.limiters {
+                if let Some(s) = l.paused_s {
+                    because.push(format!("{} wants quiet for {s} s more.", l.name));
+                }
+            }
+            let mine = self.calls.iter().filter(|c| c.run == run.run_id);
+            let failed = tally(mine.filter(|c| c.failed()).map(|c| c.outcome.as_str()));
+            if !failed.is_empty() {
+                because.push(format!("Attempts that failed so far: {failed}."));
+            }
         }
         for step in run.agents.iter().filter(|s| s.error.is_some()) {
             let error = step.error.as_ref().map(|e| e.line(160)).unwrap_or_default();
@@ -483,11 +507,18 @@ impl Seen<'_> {
                 run.decision.as_ref().map_or("at work", |d| d.action.word())
             ),
             because,
-            helps: vec![
-                help("report", "the whole of it"),
-                help("run-logs", "its log lines"),
-                help("run-again", "the same change once more"),
-            ],
+            helps: if run.decision.is_some() {
+                vec![
+                    help("report", "the whole of it"),
+                    help("run-logs", "its log lines"),
+                    help("run-again", "the same change once more"),
+                ]
+            } else {
+                vec![
+                    help("run-logs", "its log lines"),
+                    help("cancel", "stop it; what has ended is kept"),
+                ]
+            },
             runbook: None,
         }
     }

@@ -147,7 +147,7 @@ pub fn build(
         if let (Some(pool), Some(queue)) = (&shared, provider.queue)
             && pool.settings().queue != queue
         {
-            pool.resize(PoolSettings {
+            pool.reconfigure(PoolSettings {
                 queue,
                 ..pool.settings()
             });

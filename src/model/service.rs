@@ -145,17 +145,17 @@ pub struct Origin {
     pub correlation: String,
 }
 
-/// Attempts as they become known, those of background refreshes too.
+/// An attempt as it becomes known, those of background refreshes too.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// For whom.
     pub origin: &'a Origin,
-    /// When the first began, wall time in milliseconds.
+    /// When it was sent, or refused after waiting; wall time in milliseconds.
     pub at_ms: i64,
-    /// The targets in order.
-    pub models: &'a [String],
-    /// The attempts.
-    pub trace: &'a [Attempt],
+    /// The model that was asked.
+    pub model: &'a str,
+    /// The attempt.
+    pub attempt: &'a Attempt,
 }
 
 /// Somebody who wants to see every attempt.
@@ -498,6 +498,35 @@ struct Choice {
     model: Model,
 }
 
+/// Counts an attempt and shows it to whoever watches, as soon as it is over.
+fn note(
+    meters: &CallMeters,
+    ask: &Ask,
+    targets: &[Target<Choice>],
+    at_ms: i64,
+    attempt: &Attempt,
+    now: Instant,
+) {
+    if attempt.sent {
+        meters.sent.tick(now);
+        meters
+            .call
+            .record(Duration::from_micros(attempt.upstream_us), now);
+        if attempt.outcome != "ok" {
+            meters.failed.fetch_add(1, Relaxed);
+        }
+    }
+    if let Some(observer) = meters.observer.get() {
+        let before = attempt.started_ms + (attempt.limiter_us + attempt.pool_us) / 1_000;
+        observer(&Observed {
+            origin: &ask.origin,
+            at_ms: at_ms + i64::try_from(before).unwrap_or(0),
+            model: targets.get(attempt.target).map_or("", |t| &t.what.name),
+            attempt,
+        });
+    }
+}
+
 /// One load: the whole chain of candidates. The trace is told whatever comes of it.
 async fn load(
     policy: Arc<Policy>,
@@ -508,57 +537,38 @@ async fn load(
     ask: &Ask,
 ) -> (Result<Held, NotHeld>, Vec<Attempt>) {
     let at_ms = clock.wall_ms();
-    let outcome = policy
-        .run(call, targets, |choice: &Choice| {
-            let request = Request {
-                model: choice.name.clone(),
-                system: ask.system.clone(),
-                user: ask.user.clone(),
-                max_output_tokens: choice.model.max_output_tokens.min(1_200),
-                temperature: 0.2,
-                parameter: choice.model.parameter,
-            };
-            let (endpoint, kind, prices, validate) = (
-                Arc::clone(&choice.endpoint),
-                choice.kind,
-                choice.model.prices,
-                ask.validate,
-            );
-            async move {
-                let mut answer = Live::ask(endpoint, kind, request).await?;
-                let tokens = answer.tokens;
-                answer.cost_usd = (tokens.prompt as f64 * prices.input_per_m
-                    + tokens.completion as f64 * prices.output_per_m)
-                    / 1e6
-                    + prices.per_request;
-                // An answer that is no verdict says nothing against its provider's health.
-                let checked = validate(&answer).err();
-                let used = tokens.prompt.saturating_add(tokens.completion);
-                let used = u32::try_from(used).unwrap_or(u32::MAX);
-                Ok::<_, ModelError>(((answer, checked), used))
-            }
-        })
-        .await;
-    let now = clock.now();
-    for attempt in outcome.trace.iter().filter(|a| a.sent) {
-        meters.sent.tick(now);
-        meters
-            .call
-            .record(Duration::from_micros(attempt.upstream_us), now);
-        if attempt.outcome != "ok" {
-            meters.failed.fetch_add(1, Relaxed);
+    let seen = |attempt: &Attempt| note(&meters, ask, targets, at_ms, attempt, clock.now());
+    let send = |choice: &Choice| {
+        let request = Request {
+            model: choice.name.clone(),
+            system: ask.system.clone(),
+            user: ask.user.clone(),
+            max_output_tokens: choice.model.max_output_tokens.min(1_200),
+            temperature: 0.2,
+            parameter: choice.model.parameter,
+        };
+        let (endpoint, kind, prices, validate) = (
+            Arc::clone(&choice.endpoint),
+            choice.kind,
+            choice.model.prices,
+            ask.validate,
+        );
+        async move {
+            let mut answer = Live::ask(endpoint, kind, request).await?;
+            let tokens = answer.tokens;
+            answer.cost_usd = (tokens.prompt as f64 * prices.input_per_m
+                + tokens.completion as f64 * prices.output_per_m)
+                / 1e6
+                + prices.per_request;
+            // An answer that is no verdict says nothing against its provider's health.
+            let checked = validate(&answer).err();
+            let used = tokens.prompt.saturating_add(tokens.completion);
+            let used = u32::try_from(used).unwrap_or(u32::MAX);
+            Ok::<_, ModelError>(((answer, checked), used))
         }
-    }
+    };
+    let outcome = policy.run_seen(call, targets, send, seen).await;
     let trace = outcome.trace;
-    if let Some(observer) = meters.observer.get() {
-        let models: Vec<String> = targets.iter().map(|t| t.what.name.clone()).collect();
-        observer(&Observed {
-            origin: &ask.origin,
-            at_ms,
-            models: &models,
-            trace: &trace,
-        });
-    }
     let not_held = |error: AskError, target: usize| NotHeld {
         partial: call.stale_at_hand
             // Out of its own time it did not ask everybody.

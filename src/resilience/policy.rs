@@ -182,7 +182,23 @@ impl Policy {
         &self,
         call: Call,
         targets: &[Target<M>],
+        send: F,
+    ) -> Outcome<T, E>
+    where
+        E: Classify,
+        F: FnMut(&M) -> Fut,
+        Fut: Future<Output = Result<(T, u32), E>>,
+    {
+        self.run_seen(call, targets, send, |_| ()).await
+    }
+
+    /// As [`Policy::run`], showing every attempt and refusal to `seen` as soon as it is over.
+    pub async fn run_seen<T, E, M, F, Fut>(
+        &self,
+        call: Call,
+        targets: &[Target<M>],
         mut send: F,
+        mut seen: impl FnMut(&Attempt),
     ) -> Outcome<T, E>
     where
         E: Classify,
@@ -218,6 +234,7 @@ impl Policy {
                     .await;
                 let (failure, meaning) = match result {
                     Ok(answer) => {
+                        seen(&entry);
                         trace.push(entry);
                         return Outcome {
                             result: Ok((answer, index)),
@@ -237,6 +254,7 @@ impl Policy {
                         (other, LOCAL)
                     }
                 };
+                seen(&entry);
                 trace.push(entry);
                 // What an upstream said tells more than a refusal of ours that follows from it.
                 if !(matches!(last, Failure::Upstream(_))

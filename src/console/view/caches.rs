@@ -31,7 +31,12 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let loaded = c
             .loaded_ms
             .map_or_else(|| dash.to_owned(), |ms| state.zone.clock(ms));
-        let rate = c.hit_rate().map_or_else(|| dash.to_owned(), percent);
+        let gets = c.served() + c.misses;
+        let enough = gets >= crate::telemetry::latency::ENOUGH;
+        let rate = c
+            .hit_rate()
+            .filter(|_| enough)
+            .map_or_else(|| dash.to_owned(), percent);
         let text = format!(
             "{}{:>8}{:>7}{:>7}{:>7}{:>7}{:>7}{:>6}{:>6}{:>8}",
             fit(theme, &c.name, 10),

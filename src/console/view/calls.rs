@@ -23,7 +23,10 @@ pub fn draw(state: &State, open: &OpenCalls, area: Rect, buffer: &mut Buffer) {
     let inner = panel(theme, &title, &note, area, buffer);
     let dim = theme.style(Role::Dim);
     if calls.is_empty() {
-        let words = if open.list.is_some() {
+        let filtered = open.list.as_ref().is_some_and(|l| !l.is_empty());
+        let words = if filtered {
+            "No call passes the filter. Esc clears it."
+        } else if open.list.is_some() {
             "No call since this engine started."
         } else {
             ""

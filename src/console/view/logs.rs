@@ -42,7 +42,11 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             "WARN" => Role::Warn,
             _ => Role::Text,
         };
-        let time = l.at.get(11..19).unwrap_or(&l.at);
+        let at = l.at.parse::<jiff::Timestamp>().ok();
+        let time = at.map_or_else(
+            || l.at.clone(),
+            |at| state.zone.clock_seconds(at.as_millisecond()),
+        );
         let run = l.run.as_deref().map_or("", short_id);
         let place = row(inner, (n - first) as u16);
         line(
@@ -50,7 +54,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             place,
             vec![
                 Span::styled(
-                    format!("{} ", crate::text::clean_line(time, 8)),
+                    format!("{} ", crate::text::clean_line(&time, 8)),
                     theme.style(Role::Dim),
                 ),
                 Span::styled(

@@ -24,6 +24,7 @@ use super::state::State;
 use super::theme::{Mark, Role};
 use crate::engine::types::snapshot::Health;
 use pieces::{key_hint, mark, put, spans};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Below this a screen is one line.
 const FLOOR: (u16, u16) = (40, 8);
@@ -147,53 +148,52 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         .ok()
         .and_then(|v| v.as_str().map(str::to_owned))
         .unwrap_or_default();
-    let mut left = vec![
-        Span::styled(" BSM ", theme.style(Role::Title)),
-        Span::raw(snapshot.workspace.name.line(24)),
-    ];
-    if state.rewound {
-        // What is shown is not now: that comes before everything else.
-    } else if area.width >= 100 {
-        left.push(Span::styled(
-            format!(" {dot} {environment} {dot} {}", evidence_words(state)),
-            theme.style(Role::Dim),
-        ));
-    } else {
-        left.push(Span::styled(
-            format!(" {dot} {}", evidence_words(state)),
-            theme.style(Role::Dim),
-        ));
-    }
-    for (on, word) in [
-        (snapshot.mode.read_only, "read-only"),
-        (snapshot.mode.safe_mode, "safe mode"),
-        (
-            state.frozen.is_some() && !state.rewound,
-            if area.width < 100 {
-                "FROZEN"
-            } else {
-                "FROZEN, space goes on"
-            },
-        ),
-    ] {
-        if on {
-            left.push(Span::styled(
-                format!(" {dot} {word}"),
-                theme.style(Role::Warn),
-            ));
-        }
-    }
+    let mut left = vec![Span::styled(" BSM ", theme.style(Role::Title))];
+    // Marks come first: they are the last thing to be cut.
+    let narrow = area.width < 100;
     if state.rewound {
         let ago = super::format::uptime((state.wall_ms - state.frozen_ms).max(0).unsigned_abs());
         let at = state.zone.clock_seconds(state.frozen_ms);
-        let text = if area.width < 100 {
-            format!(" {dot} REWOUND {at}")
+        let text = if narrow {
+            format!("REWOUND {at}")
         } else {
-            format!(" {dot} REWOUND to {at}, {ago} ago; space: now")
+            format!("REWOUND to {at}, {ago} ago; space: now")
         };
         left.push(Span::styled(text, theme.style(Role::Selected)));
+        left.push(Span::raw(" "));
     }
+    let frozen = if narrow {
+        "FROZEN"
+    } else {
+        "FROZEN, space goes on"
+    };
+    for (on, word) in [
+        (state.frozen.is_some() && !state.rewound, frozen),
+        (snapshot.mode.read_only, "read-only"),
+        (snapshot.mode.safe_mode, "safe mode"),
+    ] {
+        if on {
+            left.push(Span::styled(format!("{word} "), theme.style(Role::Warn)));
+        }
+    }
+    left.push(Span::raw(snapshot.workspace.name.line(24)));
+    if !state.rewound {
+        let words = if narrow {
+            format!(" {dot} {}", evidence_words(state))
+        } else {
+            format!(" {dot} {environment} {dot} {}", evidence_words(state))
+        };
+        left.push(Span::styled(words, theme.style(Role::Dim)));
+    }
+    left.push(Span::raw(" "));
     let mut right = mark(theme, health);
+    // The reason may be a sentence; the marks at the left keep their room.
+    let marks: usize = left.iter().map(Span::width).sum::<usize>().min(34);
+    let fixed = 36;
+    let room = usize::from(area.width)
+        .saturating_sub(marks + fixed)
+        .max(12);
+    let words = pieces::fit(theme, &words, words.width().min(room));
     right.push(Span::styled(
         format!(" {words}  "),
         theme.style(if snapshot.health == Health::Healthy {
@@ -208,10 +208,13 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     } else {
         Role::Dim
     });
-    right.push(Span::styled(
-        format!("{} running {} queued ", counts.running, counts.queued),
-        live,
-    ));
+    let held = state.frozen.is_some() && area.width < 80;
+    if !held {
+        right.push(Span::styled(
+            format!("{} running {} queued ", counts.running, counts.queued),
+            live,
+        ));
+    }
     right.push(Span::raw(format!(
         "{} {} ",
         state.zone.clock(state.wall_ms),

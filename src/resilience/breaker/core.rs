@@ -126,6 +126,7 @@ impl Core {
     }
 
     /// Reserves the place of the trial that [`Core::admit`] is about to hand out, if it is one.
+    #[cold]
     fn begin_trial(&mut self, now: Instant) -> bool {
         if matches!(self.state, State::Open { .. }) {
             let trials = VecDeque::new();
@@ -161,6 +162,7 @@ impl Core {
     }
 
     /// Expires trials that never came back: they count as failed.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant) {
         if let State::HalfOpen { trials, .. } = &self.state
             && trials.iter().any(|(_, deadline)| now >= *deadline)
@@ -169,6 +171,7 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(super) fn refusal(&self, now: Instant) -> Option<Refusal> {
         let refuse = |reason, retry_in| Some(Refusal { reason, retry_in });
         match &self.state {

@@ -190,7 +190,13 @@ impl<W> Core<W> {
         self.eased = 0;
     }
 
+    /// By hand: what the upstream asked for is overruled.
     pub(super) fn resize(&mut self, settings: PoolSettings) {
+        self.settings = settings;
+        self.allowed = settings.limit;
+    }
+
+    pub(super) fn reconfigure(&mut self, settings: PoolSettings) {
         // What the upstream asked for holds until calls succeed, whatever the size.
         self.allowed = if self.allowed == self.settings.limit {
             settings.limit

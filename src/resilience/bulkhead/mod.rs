@@ -221,9 +221,16 @@ impl Bulkhead {
         lock(&self.core).shrink();
     }
 
-    /// Changes size while running. A smaller limit takes effect as permits come back.
+    /// Changes size by hand: as many as that, whatever the upstream has complained about. A smaller limit
+    /// takes effect as permits come back.
     pub fn resize(self: &Arc<Self>, settings: PoolSettings) {
         lock(&self.core).resize(settings);
+        self.serve();
+    }
+
+    /// Takes new settings; a pool that the upstream has pressed stays pressed.
+    pub fn reconfigure(self: &Arc<Self>, settings: PoolSettings) {
+        lock(&self.core).reconfigure(settings);
         self.serve();
     }
 

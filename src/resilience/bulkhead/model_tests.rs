@@ -17,6 +17,7 @@ enum Op {
     Release(usize, bool),
     Advance(u64),
     Resize(u32),
+    Reconfigure(u32),
     Shrink,
 }
 
@@ -32,6 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (any::<usize>(), any::<bool>()).prop_map(|(i, well)| Op::Release(i, well)),
         2 => (1u64..1_500).prop_map(Op::Advance),
         1 => (1u32..6).prop_map(Op::Resize),
+        1 => (1u32..6).prop_map(Op::Reconfigure),
         1 => Just(Op::Shrink),
     ]
 }
@@ -153,6 +155,11 @@ async fn check(ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Resize(limit) => {
                 pool.resize(PoolSettings { limit, ..settings });
+                (naive.limit, naive.allowed) = (limit, limit);
+                naive.serve();
+            }
+            Op::Reconfigure(limit) => {
+                pool.reconfigure(PoolSettings { limit, ..settings });
                 naive.allowed = if naive.allowed == naive.limit {
                     limit
                 } else {

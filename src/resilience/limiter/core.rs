@@ -30,12 +30,12 @@ impl Bucket {
 
     fn refill(&mut self, now: Instant) {
         let Some(rate) = self.rate else { return };
-        let elapsed = now.saturating_duration_since(self.at);
         let rate = i64::from(rate);
-        if elapsed.is_zero() {
+        if now <= self.at {
             self.level = self.level.min(rate * MINUTE);
             return;
         }
+        let elapsed = now.saturating_duration_since(self.at);
         let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
         let micros = seconds
             .saturating_mul(1_000_000)
@@ -67,6 +67,13 @@ impl Bucket {
         let missing = want.saturating_mul(MINUTE).saturating_sub(self.level);
         let micros = (missing.max(0) as u64).div_ceil(u64::from(rate));
         Duration::from_micros(micros).min(NEVER)
+    }
+
+    /// Takes what [`Bucket::has`] has just granted.
+    fn spend(&mut self, units: i64) {
+        if let Some(rate) = self.rate {
+            self.level = (self.level - units * MINUTE).max(-i64::from(rate) * MINUTE);
+        }
     }
 
     /// Gives back or takes, from the level of now; more than a minute's debt is nobody's.
@@ -148,8 +155,8 @@ impl Core {
         if !paused.is_zero() || !self.requests.has(1) || !self.tokens.has(want) {
             return Err(self.wait(tokens, now));
         }
-        self.requests.add(-1, now);
-        self.tokens.add(-want, now);
+        self.requests.spend(1);
+        self.tokens.spend(want);
         self.admitted += 1;
         self.reserved += 1;
         self.reserved_tokens += u64::from(tokens);
