@@ -419,7 +419,9 @@ fn resources(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn up_words(state: &State) -> String {
     let snapshot = state.snapshot();
-    let up = (state.clock_ms() - snapshot.started_ms).max(0).unsigned_abs();
+    let up = (state.clock_ms() - snapshot.started_ms)
+        .max(0)
+        .unsigned_abs();
     format!(
         "uptime {}   available {:.2} %",
         uptime(up),

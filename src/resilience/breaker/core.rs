@@ -109,25 +109,23 @@ impl Core {
         }
     }
 
-    /// Generation, ticket, and whether it is a trial, of a call that may go out.
-    pub(super) fn admit(&mut self, now: Instant) -> std::result::Result<(u64, u64, bool), Refusal> {
+    /// Generation of a call that may go out, and its ticket; 0: it is no trial and needs none.
+    pub(super) fn admit(&mut self, now: Instant) -> std::result::Result<(u64, u64), Refusal> {
         if !matches!(self.state, State::Closed) {
             self.settle(now);
             if let Some(refusal) = self.refusal(now) {
                 self.rejections += 1;
                 return Err(refusal);
             }
-            let trial = self.begin_trial(now);
-            self.next_ticket += 1;
-            return Ok((self.generation, self.next_ticket, trial));
+            let ticket = self.begin_trial(now);
+            return Ok((self.generation, ticket));
         }
-        self.next_ticket += 1;
-        Ok((self.generation, self.next_ticket, false))
+        Ok((self.generation, 0))
     }
 
-    /// Reserves the place of the trial that [`Core::admit`] is about to hand out, if it is one.
+    /// Reserves the place of a trial; its ticket, or 0 where calls simply pass.
     #[cold]
-    fn begin_trial(&mut self, now: Instant) -> bool {
+    fn begin_trial(&mut self, now: Instant) -> u64 {
         if matches!(self.state, State::Open { .. }) {
             let trials = VecDeque::new();
             self.enter(
@@ -138,10 +136,11 @@ impl Core {
         }
         let deadline = self.trial_deadline(now, Duration::ZERO);
         if let State::HalfOpen { trials, .. } = &mut self.state {
-            trials.push_back((self.next_ticket + 1, deadline));
-            return true;
+            self.next_ticket += 1;
+            trials.push_back((self.next_ticket, deadline));
+            return self.next_ticket;
         }
-        false
+        0
     }
 
     fn trial_deadline(&self, now: Instant, limit: Duration) -> Instant {

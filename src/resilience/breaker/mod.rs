@@ -34,7 +34,6 @@ pub struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
     ticket: u64,
-    trial: bool,
     since: Instant,
     told: bool,
 }
@@ -59,12 +58,11 @@ impl Breaker {
     /// [`super::Reason::BreakerOpen`], [`super::Reason::BreakerTrialsTaken`] (both with the time to the
     /// next trial) or [`super::Reason::BreakerIsolated`].
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Refusal> {
-        let (generation, ticket, trial) = lock(&self.core).admit(now)?;
+        let (generation, ticket) = lock(&self.core).admit(now)?;
         Ok(Permit {
             breaker: self,
             generation,
             ticket,
-            trial,
             since: now,
             told: false,
         })
@@ -132,7 +130,7 @@ impl Permit<'_> {
     /// The call goes out at `now` and may take as long as `limit`. A trial is not given up before that.
     pub fn sending(&mut self, limit: Duration, now: Instant) {
         self.since = now;
-        if self.trial {
+        if self.ticket != 0 {
             lock(&self.breaker.core).sending(self.generation, self.ticket, limit, now);
         }
     }
@@ -152,7 +150,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.told && self.ticket != 0 {
             lock(&self.breaker.core).give_back(self.generation, self.ticket);
         }
     }

@@ -16,11 +16,12 @@ const NEVER: Duration = Duration::from_secs(86_400);
 struct Bucket {
     rate: Option<u32>,
     level: i64,
-    at: Instant,
+    /// Microseconds since the ledger began, up to which it is filled.
+    at: i64,
 }
 
 impl Bucket {
-    fn full(rate: Option<u32>, now: Instant) -> Self {
+    fn full(rate: Option<u32>, now: i64) -> Self {
         Self {
             rate,
             level: i64::from(rate.unwrap_or(0)) * MINUTE,
@@ -28,26 +29,16 @@ impl Bucket {
         }
     }
 
-    fn refill(&mut self, now: Instant) {
+    fn refill(&mut self, now: i64) {
         let Some(rate) = self.rate else { return };
         let rate = i64::from(rate);
-        if now <= self.at {
-            self.level = self.level.min(rate * MINUTE);
-            return;
+        if now > self.at {
+            // A bucket is full after a minute, so what saturates here is cut anyway.
+            let came = (now - self.at).saturating_mul(rate);
+            self.level = self.level.saturating_add(came);
+            self.at = now;
         }
-        let elapsed = now.saturating_duration_since(self.at);
-        let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
-        let micros = seconds
-            .saturating_mul(1_000_000)
-            .saturating_add(i64::from(elapsed.subsec_micros()));
-        // A bucket is full after a minute, so what saturates here is cut below anyway.
-        self.level = self
-            .level
-            .saturating_add(micros.saturating_mul(rate))
-            .min(rate * MINUTE);
-        // What is less than a microsecond counts the next time.
-        let rest = Duration::from_nanos(u64::from(elapsed.subsec_nanos() % 1_000));
-        self.at = now.checked_sub(rest).unwrap_or(now);
+        self.level = self.level.min(rate * MINUTE);
     }
 
     /// True when `want` can be taken; a wish above the capacity is granted from a full bucket.
@@ -77,7 +68,7 @@ impl Bucket {
     }
 
     /// Gives back or takes, from the level of now; more than a minute's debt is nobody's.
-    fn add(&mut self, units: i64, now: Instant) {
+    fn add(&mut self, units: i64, now: i64) {
         self.refill(now);
         if let Some(rate) = self.rate {
             let least = -i64::from(rate) * MINUTE;
@@ -86,7 +77,7 @@ impl Bucket {
     }
 
     /// A new quota; what was used of the old one stays used, but blocks for two minutes at most.
-    fn change(&mut self, rate: Option<u32>, now: Instant) {
+    fn change(&mut self, rate: Option<u32>, now: i64) {
         if self.rate == rate {
             return;
         }
@@ -100,7 +91,7 @@ impl Bucket {
         }
     }
 
-    fn left(&mut self, now: Instant) -> Option<i64> {
+    fn left(&mut self, now: i64) -> Option<i64> {
         self.refill(now);
         self.rate.map(|_| self.level.div_euclid(MINUTE))
     }
@@ -108,6 +99,7 @@ impl Bucket {
 
 #[derive(Debug)]
 pub(super) struct Core {
+    began: Instant,
     requests: Bucket,
     tokens: Bucket,
     paused_until: Option<Instant>,
@@ -123,8 +115,9 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(settings: RateSettings, now: Instant) -> Self {
         Self {
-            requests: Bucket::full(settings.requests_per_minute, now),
-            tokens: Bucket::full(settings.tokens_per_minute, now),
+            began: now,
+            requests: Bucket::full(settings.requests_per_minute, 0),
+            tokens: Bucket::full(settings.tokens_per_minute, 0),
             paused_until: None,
             waiting: 0,
             waiting_tokens: 0,
@@ -136,7 +129,26 @@ impl Core {
         }
     }
 
+    /// Whole microseconds since the ledger began; what is less counts the next time.
+    fn micros(&self, now: Instant) -> i64 {
+        let since = now.saturating_duration_since(self.began);
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(i64::from(since.subsec_micros()))
+    }
+
+    fn fill(&mut self, now: Instant) -> i64 {
+        let now = self.micros(now);
+        self.requests.refill(now);
+        self.tokens.refill(now);
+        now
+    }
+
     fn paused(&mut self, now: Instant) -> Duration {
+        if self.paused_until.is_none() {
+            return Duration::ZERO;
+        }
         let left = self
             .paused_until
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
@@ -149,8 +161,7 @@ impl Core {
     /// Takes one request and `tokens`, or says how long that is not possible.
     pub(super) fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Duration> {
         let paused = self.paused(now);
-        self.requests.refill(now);
-        self.tokens.refill(now);
+        self.fill(now);
         let want = i64::from(tokens);
         if !paused.is_zero() || !self.requests.has(1) || !self.tokens.has(want) {
             return Err(self.wait(tokens, now));
@@ -165,8 +176,7 @@ impl Core {
 
     /// How long until `tokens` can be taken by whoever is first in line; never zero.
     pub(super) fn wait(&mut self, tokens: u32, now: Instant) -> Duration {
-        self.requests.refill(now);
-        self.tokens.refill(now);
+        self.fill(now);
         let capacity = self.tokens.rate.map_or(i64::MAX, i64::from);
         self.paused(now)
             .max(self.requests.wait(1))
@@ -186,8 +196,7 @@ impl Core {
         left: Duration,
         now: Instant,
     ) -> Result<(), Refusal> {
-        self.requests.refill(now);
-        self.tokens.refill(now);
+        self.fill(now);
         // One wish above the capacity is granted from a full bucket; a line waits for all before it.
         let capacity = self.tokens.rate.map_or(i64::MAX, i64::from);
         let ahead = i64::try_from(self.waiting_tokens).unwrap_or(i64::MAX / 2);
@@ -225,6 +234,7 @@ impl Core {
         self.reserved -= 1;
         self.reserved_tokens -= u64::from(tokens);
         let difference = i64::from(tokens) - i64::from(actual);
+        let now = self.micros(now);
         self.tokens.add(difference, now);
         self.waiting > 0
     }
@@ -232,7 +242,8 @@ impl Core {
     /// A call was never made.
     pub(super) fn refund(&mut self, tokens: u32, now: Instant) -> bool {
         self.admitted -= 1;
-        self.requests.add(1, now);
+        let at = self.micros(now);
+        self.requests.add(1, at);
         self.settle(tokens, 0, now)
     }
 
@@ -242,12 +253,14 @@ impl Core {
     }
 
     pub(super) fn reconfigure(&mut self, settings: RateSettings, now: Instant) {
+        let now = self.micros(now);
         self.requests.change(settings.requests_per_minute, now);
         self.tokens.change(settings.tokens_per_minute, now);
     }
 
     pub(super) fn stats(&mut self, name: &str, now: Instant) -> RateStats {
         let paused = self.paused(now);
+        let now = self.micros(now);
         RateStats {
             name: name.to_owned(),
             settings: RateSettings {
