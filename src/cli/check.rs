@@ -19,6 +19,7 @@ pub struct CheckArgs {
 
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
+    super::console::check(global, &setup)?;
     let workspace = setup.workspace()?;
     let errors = workspace.errors();
     if args.json {

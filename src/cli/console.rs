@@ -60,6 +60,14 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
     }
 }
 
+/// What the console would refuse to start with.
+///
+/// # Errors
+/// The first setting that is wrong, with its place.
+pub(super) fn check(global: &Global, setup: &Setup) -> Result<(), Failure> {
+    options(global, setup).map(drop)
+}
+
 fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
     let variable = |name: &str| setup.env.get(name);
     let dumb = variable("TERM").is_none_or(|t| t == "dumb");
