@@ -14,12 +14,16 @@
 pub mod action;
 pub mod app;
 pub mod export;
+mod form;
 pub mod format;
 pub mod keymap;
+mod lists;
 pub mod message;
 mod overlay_keys;
+mod past;
 mod perform;
 pub mod preview;
+mod questions;
 pub mod state;
 pub mod terminal;
 pub mod theme;

@@ -1,7 +1,6 @@
 //! Everything the console knows. Drawing reads it, updating changes it, nothing else does.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,17 +8,18 @@ use tui_input::Input;
 
 use super::action::{Action, Screen};
 use super::export::Form;
+pub use super::form::{SubjectKind, TriggerForm};
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::preview::FollowUp;
 use super::theme::Theme;
 use crate::engine::types::call::CallView;
-use crate::engine::types::command::{Command, Subject, Trigger};
+use crate::engine::types::command::Command;
 use crate::engine::types::history::Trends;
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
 use crate::engine::types::why::{About, Why};
-use crate::filter::{Filter, Row};
+use crate::filter::Filter;
 use crate::telemetry::log_read::LogLine;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
@@ -73,123 +73,6 @@ pub struct OpenTrends {
     pub data: Option<Box<Trends>>,
     /// When they were asked for.
     pub asked_ms: i64,
-}
-
-/// What a run may look at, in the form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubjectKind {
-    /// The built-in risky change.
-    SampleRisky,
-    /// The built-in documentation change.
-    SampleDocs,
-    /// A diff in a file.
-    DiffFile,
-    /// A range of a repository.
-    GitRange,
-    /// A folder.
-    Folder,
-    /// Nothing.
-    Nothing,
-}
-
-impl SubjectKind {
-    /// All of them in order.
-    pub const ALL: [Self; 6] = [
-        Self::SampleRisky,
-        Self::SampleDocs,
-        Self::DiffFile,
-        Self::GitRange,
-        Self::Folder,
-        Self::Nothing,
-    ];
-
-    /// In words, and what its text field asks for.
-    pub fn words(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            Self::SampleRisky => ("built-in sample: a risky change", None),
-            Self::SampleDocs => ("built-in sample: documentation", None),
-            Self::DiffFile => ("a diff file", Some("path of the file")),
-            Self::GitRange => (
-                "a git range of this folder",
-                Some("range, for example main..HEAD"),
-            ),
-            Self::Folder => ("a folder", Some("path of the folder")),
-            Self::Nothing => ("nothing", None),
-        }
-    }
-}
-
-/// The form that starts a run.
-#[derive(Debug, Clone)]
-pub struct TriggerForm {
-    /// Events to choose from, with their agents.
-    pub events: Vec<(String, EventRule)>,
-    /// The chosen event.
-    pub event: usize,
-    /// The chosen subject.
-    pub subject: usize,
-    /// Path or range.
-    pub text: Input,
-    /// A payload as JSON, or the path of its file; empty: none.
-    pub payload: Input,
-    /// Models are not asked.
-    pub rules_only: bool,
-    /// Which field has the focus: event, subject, text, payload, models.
-    pub field: usize,
-    /// What is wrong with it.
-    pub error: Option<String>,
-}
-
-impl TriggerForm {
-    /// The kind of subject chosen.
-    pub fn kind(&self) -> SubjectKind {
-        SubjectKind::ALL[self.subject % SubjectKind::ALL.len()]
-    }
-
-    /// What the form would start; reading the diff's file is the effect's work.
-    ///
-    /// # Errors
-    /// A sentence, where the payload is no JSON object.
-    pub fn trigger(&self) -> Result<Trigger, String> {
-        let (event, _) = self.events.get(self.event).ok_or("no event is chosen")?;
-        let text = self.text.value().trim();
-        let subject = match self.kind() {
-            SubjectKind::SampleRisky => Some(Subject::Sample {
-                name: "risky".into(),
-            }),
-            SubjectKind::SampleDocs => Some(Subject::Sample {
-                name: "docs".into(),
-            }),
-            // The engine reads it beneath no handle: it is the operator's own path on this machine.
-            SubjectKind::DiffFile => Some(Subject::DiffFile {
-                path: PathBuf::from(text),
-            }),
-            SubjectKind::GitRange => Some(Subject::Range {
-                repo: PathBuf::from("."),
-                range: text.to_owned(),
-            }),
-            SubjectKind::Folder => Some(Subject::Folder {
-                dir: PathBuf::from(if text.is_empty() { "." } else { text }),
-            }),
-            SubjectKind::Nothing => None,
-        };
-        let payload = self.payload.value().trim();
-        let inline = payload.starts_with(['{', '[']);
-        let value = if inline {
-            serde_json::from_str(payload).map_err(|e| format!("the payload is no JSON: {e}"))?
-        } else {
-            serde_json::Value::Null
-        };
-        let in_file = !inline && !payload.is_empty();
-        Ok(Trigger {
-            event: event.clone(),
-            payload: value,
-            payload_file: in_file.then(|| PathBuf::from(payload)),
-            subject,
-            idempotency_key: None,
-            offline: self.rules_only,
-        })
-    }
 }
 
 /// What a choice leads to.
@@ -478,206 +361,6 @@ impl State {
     pub fn calls_selection(&self) -> usize {
         let most = self.calls_shown().len().saturating_sub(1);
         self.calls.as_ref().map_or(0, |c| c.selected.min(most))
-    }
-
-    /// The list on the screen as a table, its head first.
-    pub fn table(&self) -> Vec<Vec<String>> {
-        let words = |row: &[&str]| row.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        if self.calls.is_some() && self.open.is_none() {
-            let mut table = vec![words(&[
-                "atMs",
-                "provider",
-                "model",
-                "outcome",
-                "sent",
-                "upstreamMs",
-                "waitedMs",
-                "run",
-                "agent",
-                "correlation",
-            ])];
-            table.extend(self.calls_shown().iter().map(|c| {
-                vec![
-                    c.at_ms.to_string(),
-                    c.provider.clone(),
-                    c.model.clone(),
-                    c.outcome.clone(),
-                    c.sent.to_string(),
-                    c.upstream_ms.to_string(),
-                    c.waited_ms.to_string(),
-                    c.run.clone(),
-                    c.agent.clone(),
-                    c.correlation.clone(),
-                ]
-            }));
-            return table;
-        }
-        let s = self.snapshot();
-        match self.screen {
-            Screen::Overview | Screen::Runs => {
-                let mut table = vec![words(&[
-                    "run",
-                    "event",
-                    "title",
-                    "state",
-                    "action",
-                    "durationMs",
-                    "reason",
-                ])];
-                table.extend(self.runs().iter().map(|r| {
-                    vec![
-                        r.id.clone(),
-                        r.event.raw().to_owned(),
-                        r.title
-                            .as_ref()
-                            .map_or_else(String::new, |t| t.raw().to_owned()),
-                        r.field("state").concat(),
-                        r.action.map_or("", |a| a.word()).to_owned(),
-                        r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
-                        r.reason
-                            .as_ref()
-                            .map_or_else(String::new, |t| t.raw().to_owned()),
-                    ]
-                }));
-                table
-            }
-            Screen::Resilience => {
-                let mut table = vec![words(&[
-                    "breaker",
-                    "state",
-                    "sinceMs",
-                    "successes",
-                    "failures",
-                    "rejections",
-                    "trips",
-                    "lastError",
-                ])];
-                table.extend(s.breakers.iter().map(|b| {
-                    vec![
-                        b.name.clone(),
-                        b.state.word().to_owned(),
-                        b.since_ms.to_string(),
-                        b.successes.to_string(),
-                        b.failures.to_string(),
-                        b.rejections.to_string(),
-                        b.trips.to_string(),
-                        b.last_error.clone().unwrap_or_default(),
-                    ]
-                }));
-                table
-            }
-            Screen::Caches => {
-                let mut table = vec![words(&[
-                    "cache",
-                    "entries",
-                    "hits",
-                    "misses",
-                    "shared",
-                    "stale",
-                    "loads",
-                    "errors",
-                    "evictions",
-                ])];
-                table.extend(s.caches.iter().map(|c| {
-                    let counts = [
-                        c.entries,
-                        c.hits,
-                        c.misses,
-                        c.stampede_prevented,
-                        c.stale_served,
-                        c.loads,
-                        c.errors,
-                        c.evictions,
-                    ];
-                    std::iter::once(c.name.clone())
-                        .chain(counts.iter().map(u64::to_string))
-                        .collect()
-                }));
-                table
-            }
-            Screen::Agents => {
-                let mut table = vec![words(&["agent", "risk"])];
-                let rows = self.agents_shown();
-                table.extend(
-                    rows.iter()
-                        .map(|a| vec![a.id.clone(), a.risk.level.clone()]),
-                );
-                table
-            }
-            Screen::Logs => {
-                let mut table = vec![words(&[
-                    "at",
-                    "level",
-                    "run",
-                    "correlation",
-                    "message",
-                    "fields",
-                ])];
-                table.extend(self.logs_shown().iter().map(|l| {
-                    vec![
-                        l.at.clone(),
-                        l.level.clone(),
-                        l.run.clone().unwrap_or_default(),
-                        l.correlation.clone().unwrap_or_default(),
-                        l.message.raw().to_owned(),
-                        l.fields.raw().to_owned(),
-                    ]
-                }));
-                table
-            }
-        }
-    }
-
-    /// What `w` asks about here: the selected thing, or what is red.
-    pub fn subject(&self) -> About {
-        use crate::engine::types::snapshot::Health;
-        if let Some(open) = &self.open {
-            return About::Run {
-                id: open.id.clone(),
-            };
-        }
-        if let Some(calls) = &self.calls {
-            let name = calls.provider.clone();
-            return About::Provider { name };
-        }
-        let s = self.snapshot();
-        match self.screen {
-            Screen::Resilience => {
-                let at = self.selection();
-                match (
-                    s.breakers.get(at),
-                    s.pools.get(at.saturating_sub(s.breakers.len())),
-                ) {
-                    (Some(b), _) => About::Provider {
-                        name: b.name.clone(),
-                    },
-                    (None, Some(p)) => About::Pool {
-                        name: p.name.clone(),
-                    },
-                    (None, None) => About::Health,
-                }
-            }
-            Screen::Caches => {
-                s.caches
-                    .get(self.selection())
-                    .map_or(About::Health, |c| About::Cache {
-                        name: c.name.clone(),
-                    })
-            }
-            Screen::Overview if s.health != Health::Healthy => About::Health,
-            Screen::Overview
-                if s.added_latency
-                    .p99_us
-                    .is_some_and(|us| us as f64 / 1_000.0 > s.targets.p99_ms) =>
-            {
-                About::Latency
-            }
-            Screen::Overview | Screen::Runs => {
-                let run = self.runs().get(self.selection()).map(|r| r.id.clone());
-                run.map_or(About::Health, |id| About::Run { id })
-            }
-            Screen::Agents | Screen::Logs => About::Health,
-        }
     }
 
     /// The id of the run that an action is about: the open one, else the selected one.

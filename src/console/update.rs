@@ -13,7 +13,8 @@ use super::overlay_keys::{
     on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_typed_key,
     on_why_key,
 };
-use super::perform::{act, ask_trends, open_run, read_again, usual_event};
+use super::past::ask_trends;
+use super::perform::{act, open_run, read_again, usual_event};
 use super::preview::FollowUp;
 use super::state::{OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};

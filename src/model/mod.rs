@@ -7,6 +7,7 @@
 pub mod chat;
 pub mod error;
 pub mod http;
+mod load;
 pub mod provider;
 pub mod service;
 pub mod simulator;

@@ -14,6 +14,7 @@ pub(crate) mod interleave;
 pub mod limiter;
 pub mod patience;
 pub mod policy;
+mod policy_types;
 pub mod retry;
 
 use std::time::Duration;

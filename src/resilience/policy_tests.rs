@@ -1,10 +1,11 @@
 //! The stack's promises. What each outcome does to each layer is a table of its own:
 //! `model/order_tests.rs`.
 
-use super::super::breaker::{BreakerSettings, BreakerState};
-use super::super::bulkhead::PoolSettings;
+use super::super::breaker::{Breaker, BreakerSettings, BreakerState};
+use super::super::bulkhead::{Bulkhead, Lane, PoolSettings};
 use super::super::clock::SystemClock;
-use super::super::limiter::RateSettings;
+use super::super::limiter::{Limiter, RateSettings};
+use super::super::retry::RetrySettings;
 use super::*;
 use std::cell::Cell;
 

@@ -1,0 +1,125 @@
+//! The form that starts a run: what it may look at, and what it would send.
+
+use std::path::PathBuf;
+
+use tui_input::Input;
+
+use crate::engine::types::command::{Subject, Trigger};
+use crate::workspace::events::EventRule;
+
+/// What a run may look at, in the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// The built-in risky change.
+    SampleRisky,
+    /// The built-in documentation change.
+    SampleDocs,
+    /// A diff in a file.
+    DiffFile,
+    /// A range of a repository.
+    GitRange,
+    /// A folder.
+    Folder,
+    /// Nothing.
+    Nothing,
+}
+
+impl SubjectKind {
+    /// All of them in order.
+    pub const ALL: [Self; 6] = [
+        Self::SampleRisky,
+        Self::SampleDocs,
+        Self::DiffFile,
+        Self::GitRange,
+        Self::Folder,
+        Self::Nothing,
+    ];
+
+    /// In words, and what its text field asks for.
+    pub fn words(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::SampleRisky => ("built-in sample: a risky change", None),
+            Self::SampleDocs => ("built-in sample: documentation", None),
+            Self::DiffFile => ("a diff file", Some("path of the file")),
+            Self::GitRange => (
+                "a git range of this folder",
+                Some("range, for example main..HEAD"),
+            ),
+            Self::Folder => ("a folder", Some("path of the folder")),
+            Self::Nothing => ("nothing", None),
+        }
+    }
+}
+
+/// The form that starts a run.
+#[derive(Debug, Clone)]
+pub struct TriggerForm {
+    /// Events to choose from, with their agents.
+    pub events: Vec<(String, EventRule)>,
+    /// The chosen event.
+    pub event: usize,
+    /// The chosen subject.
+    pub subject: usize,
+    /// Path or range.
+    pub text: Input,
+    /// A payload as JSON, or the path of its file; empty: none.
+    pub payload: Input,
+    /// Models are not asked.
+    pub rules_only: bool,
+    /// Which field has the focus: event, subject, text, payload, models.
+    pub field: usize,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+impl TriggerForm {
+    /// The kind of subject chosen.
+    pub fn kind(&self) -> SubjectKind {
+        SubjectKind::ALL[self.subject % SubjectKind::ALL.len()]
+    }
+
+    /// What the form would start; reading the diff's file is the effect's work.
+    ///
+    /// # Errors
+    /// A sentence, where the payload is no JSON object.
+    pub fn trigger(&self) -> Result<Trigger, String> {
+        let (event, _) = self.events.get(self.event).ok_or("no event is chosen")?;
+        let text = self.text.value().trim();
+        let subject = match self.kind() {
+            SubjectKind::SampleRisky => Some(Subject::Sample {
+                name: "risky".into(),
+            }),
+            SubjectKind::SampleDocs => Some(Subject::Sample {
+                name: "docs".into(),
+            }),
+            // The engine reads it beneath no handle: it is the operator's own path on this machine.
+            SubjectKind::DiffFile => Some(Subject::DiffFile {
+                path: PathBuf::from(text),
+            }),
+            SubjectKind::GitRange => Some(Subject::Range {
+                repo: PathBuf::from("."),
+                range: text.to_owned(),
+            }),
+            SubjectKind::Folder => Some(Subject::Folder {
+                dir: PathBuf::from(if text.is_empty() { "." } else { text }),
+            }),
+            SubjectKind::Nothing => None,
+        };
+        let payload = self.payload.value().trim();
+        let inline = payload.starts_with(['{', '[']);
+        let value = if inline {
+            serde_json::from_str(payload).map_err(|e| format!("the payload is no JSON: {e}"))?
+        } else {
+            serde_json::Value::Null
+        };
+        let in_file = !inline && !payload.is_empty();
+        Ok(Trigger {
+            event: event.clone(),
+            payload: value,
+            payload_file: in_file.then(|| PathBuf::from(payload)),
+            subject,
+            idempotency_key: None,
+            offline: self.rules_only,
+        })
+    }
+}

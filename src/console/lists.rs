@@ -1,0 +1,209 @@
+//! What is on the screen, for those who take it away or ask about it: its list as a table, and the thing
+//! that is selected or red.
+
+use super::action::Screen;
+use super::state::State;
+use crate::engine::types::snapshot::Health;
+use crate::engine::types::why::About;
+use crate::filter::Row as _;
+
+impl State {
+    /// The list on the screen as a table, its head first.
+    pub fn table(&self) -> Vec<Vec<String>> {
+        let words = |row: &[&str]| row.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        if self.calls.is_some() && self.open.is_none() {
+            let mut table = vec![words(&[
+                "atMs",
+                "provider",
+                "model",
+                "outcome",
+                "sent",
+                "upstreamMs",
+                "waitedMs",
+                "run",
+                "agent",
+                "correlation",
+            ])];
+            table.extend(self.calls_shown().iter().map(|c| {
+                vec![
+                    c.at_ms.to_string(),
+                    c.provider.clone(),
+                    c.model.clone(),
+                    c.outcome.clone(),
+                    c.sent.to_string(),
+                    c.upstream_ms.to_string(),
+                    c.waited_ms.to_string(),
+                    c.run.clone(),
+                    c.agent.clone(),
+                    c.correlation.clone(),
+                ]
+            }));
+            return table;
+        }
+        let s = self.snapshot();
+        match self.screen {
+            Screen::Overview | Screen::Runs => {
+                let mut table = vec![words(&[
+                    "run",
+                    "event",
+                    "title",
+                    "state",
+                    "action",
+                    "durationMs",
+                    "reason",
+                ])];
+                table.extend(self.runs().iter().map(|r| {
+                    vec![
+                        r.id.clone(),
+                        r.event.raw().to_owned(),
+                        r.title
+                            .as_ref()
+                            .map_or_else(String::new, |t| t.raw().to_owned()),
+                        r.field("state").concat(),
+                        r.action.map_or("", |a| a.word()).to_owned(),
+                        r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
+                        r.reason
+                            .as_ref()
+                            .map_or_else(String::new, |t| t.raw().to_owned()),
+                    ]
+                }));
+                table
+            }
+            Screen::Resilience => {
+                let mut table = vec![words(&[
+                    "breaker",
+                    "state",
+                    "sinceMs",
+                    "successes",
+                    "failures",
+                    "rejections",
+                    "trips",
+                    "lastError",
+                ])];
+                table.extend(s.breakers.iter().map(|b| {
+                    vec![
+                        b.name.clone(),
+                        b.state.word().to_owned(),
+                        b.since_ms.to_string(),
+                        b.successes.to_string(),
+                        b.failures.to_string(),
+                        b.rejections.to_string(),
+                        b.trips.to_string(),
+                        b.last_error.clone().unwrap_or_default(),
+                    ]
+                }));
+                table
+            }
+            Screen::Caches => {
+                let mut table = vec![words(&[
+                    "cache",
+                    "entries",
+                    "hits",
+                    "misses",
+                    "shared",
+                    "stale",
+                    "loads",
+                    "errors",
+                    "evictions",
+                ])];
+                table.extend(s.caches.iter().map(|c| {
+                    let counts = [
+                        c.entries,
+                        c.hits,
+                        c.misses,
+                        c.stampede_prevented,
+                        c.stale_served,
+                        c.loads,
+                        c.errors,
+                        c.evictions,
+                    ];
+                    std::iter::once(c.name.clone())
+                        .chain(counts.iter().map(u64::to_string))
+                        .collect()
+                }));
+                table
+            }
+            Screen::Agents => {
+                let mut table = vec![words(&["agent", "risk"])];
+                let rows = self.agents_shown();
+                table.extend(
+                    rows.iter()
+                        .map(|a| vec![a.id.clone(), a.risk.level.clone()]),
+                );
+                table
+            }
+            Screen::Logs => {
+                let mut table = vec![words(&[
+                    "at",
+                    "level",
+                    "run",
+                    "correlation",
+                    "message",
+                    "fields",
+                ])];
+                table.extend(self.logs_shown().iter().map(|l| {
+                    vec![
+                        l.at.clone(),
+                        l.level.clone(),
+                        l.run.clone().unwrap_or_default(),
+                        l.correlation.clone().unwrap_or_default(),
+                        l.message.raw().to_owned(),
+                        l.fields.raw().to_owned(),
+                    ]
+                }));
+                table
+            }
+        }
+    }
+
+    /// What `w` asks about here: the selected thing, or what is red.
+    pub fn subject(&self) -> About {
+        if let Some(open) = &self.open {
+            return About::Run {
+                id: open.id.clone(),
+            };
+        }
+        if let Some(calls) = &self.calls {
+            let name = calls.provider.clone();
+            return About::Provider { name };
+        }
+        let s = self.snapshot();
+        match self.screen {
+            Screen::Resilience => {
+                let at = self.selection();
+                match (
+                    s.breakers.get(at),
+                    s.pools.get(at.saturating_sub(s.breakers.len())),
+                ) {
+                    (Some(b), _) => About::Provider {
+                        name: b.name.clone(),
+                    },
+                    (None, Some(p)) => About::Pool {
+                        name: p.name.clone(),
+                    },
+                    (None, None) => About::Health,
+                }
+            }
+            Screen::Caches => {
+                s.caches
+                    .get(self.selection())
+                    .map_or(About::Health, |c| About::Cache {
+                        name: c.name.clone(),
+                    })
+            }
+            Screen::Overview if s.health != Health::Healthy => About::Health,
+            Screen::Overview
+                if s.added_latency
+                    .p99_us
+                    .is_some_and(|us| us as f64 / 1_000.0 > s.targets.p99_ms) =>
+            {
+                About::Latency
+            }
+            Screen::Overview | Screen::Runs => {
+                let run = self.runs().get(self.selection()).map(|r| r.id.clone());
+                run.map_or(About::Health, |id| About::Run { id })
+            }
+            Screen::Agents | Screen::Logs => About::Health,
+        }
+    }
+}

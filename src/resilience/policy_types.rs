@@ -1,0 +1,150 @@
+//! What a call brings along, what an upstream's error means, and what is told afterwards.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Rejection;
+use super::breaker::Breaker;
+use super::bulkhead::{Bulkhead, Lane};
+use super::deadline::Deadline;
+use super::limiter::Limiter;
+use super::retry::RetrySettings;
+
+/// What an upstream's error means to each layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    /// Worth another attempt at the same target.
+    pub retry: bool,
+    /// Worth trying the next target.
+    pub fall_back: bool,
+    /// Speaks against the upstream's health.
+    pub counts: bool,
+    /// The upstream did its work, but the answer is of no use: it is well, and its tokens are used.
+    pub answered: bool,
+    /// The upstream asked for this much quiet.
+    pub retry_after: Option<Duration>,
+    /// The upstream said that it is too much for now: pause the limiter, shrink the pool.
+    pub pause: bool,
+}
+
+/// An error that can say what it means.
+pub trait Classify {
+    /// Its meaning to the layers.
+    fn meaning(&self) -> Meaning;
+    /// A short name for counters and logs (`http_503`, `timeout`).
+    fn class(&self) -> Cow<'static, str>;
+    /// The attempt's own time ran out.
+    fn attempt_timeout(after: Duration) -> Self;
+}
+
+/// The layers of one upstream.
+#[derive(Clone)]
+pub struct Guards {
+    /// Its breaker.
+    pub breaker: Arc<Breaker>,
+    /// Its pool.
+    pub pool: Arc<Bulkhead>,
+    /// Its limiter.
+    pub limiter: Arc<Limiter>,
+}
+
+/// One choice in a chain of fallbacks.
+pub struct Target<M> {
+    /// The upstream's layers.
+    pub guards: Guards,
+    /// Longest time of one attempt.
+    pub attempt_timeout: Duration,
+    /// Tokens to reserve for it.
+    pub tokens: u32,
+    /// What the caller needs to make the attempt (a model, a region).
+    pub what: M,
+}
+
+/// How one attempt, or one refusal, went: what each layer did and how long it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// Index of the target in the chain.
+    pub target: usize,
+    /// `ok`, an error's class, or a refusal's reason.
+    pub outcome: Cow<'static, str>,
+    /// True when it was sent.
+    pub sent: bool,
+    /// Milliseconds from the call's start to this attempt's.
+    pub started_ms: u64,
+    /// Microseconds of backoff before it.
+    #[serde(default)]
+    pub backoff_us: u64,
+    /// Microseconds spent waiting for the rate limit.
+    #[serde(default)]
+    pub limiter_us: u64,
+    /// Microseconds spent waiting for a place in the pool.
+    #[serde(default)]
+    pub pool_us: u64,
+    /// Microseconds inside the upstream.
+    pub upstream_us: u64,
+    /// Milliseconds until the refusing layer is worth asking again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+/// How a call ended, and everything that happened on the way.
+pub struct Outcome<T, E> {
+    /// The answer with its target's index, or why there is none.
+    pub result: Result<(T, usize), Failure<E>>,
+    /// Every attempt and refusal in order.
+    pub trace: Vec<Attempt>,
+}
+
+/// Why there is no answer. The last failure speaks for all.
+#[derive(Debug)]
+pub enum Failure<E> {
+    /// Refused here, nothing was sent.
+    Rejected(Rejection),
+    /// The upstream failed.
+    Upstream(E),
+    /// There was nobody to ask.
+    NoTarget,
+}
+
+/// Layers that can be switched off while running. The breaker has its own switch
+/// ([`Breaker::set_enabled`]), because it must also show that it is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    /// Rate limits are kept.
+    pub limiter: bool,
+    /// Pools are kept.
+    pub pool: bool,
+    /// More than one attempt is made.
+    pub retry: bool,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self {
+            limiter: true,
+            pool: true,
+            retry: true,
+        }
+    }
+}
+
+/// What one call brings along.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// When all of it must be over.
+    pub deadline: Deadline,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// The retry loop's settings at this moment.
+    pub retry: RetrySettings,
+    /// Layers that are on at this moment.
+    pub layers: Layers,
+    /// The caller has an old answer that is better than another target's: the first target alone is asked.
+    pub stale_at_hand: bool,
+}
