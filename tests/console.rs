@@ -845,6 +845,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 keys: bsm::console::keymap::Keymap::default(),
                 zone: bsm::console::format::Zone::Utc,
                 mouse: false,
+                screen: None,
                 bell: false,
                 exports: std::env::temp_dir(),
                 redact: bsm::console::Redact(Arc::new(str::to_owned)),

@@ -547,6 +547,27 @@ fn a_full_pool_is_followed_to_its_log_lines_in_four_keys() {
     s.assert_clean();
 }
 
+/// What was chosen at the console is there the next time, unless the settings say something else.
+#[test]
+fn the_console_remembers_screen_time_and_palette() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let tokyo = [("XDG_STATE_HOME", path.as_str()), ("TZ", "JST-9")];
+    let mut s = Session::start(env!("CARGO_BIN_EXE_bsm"), &[], &tokyo);
+    s.until("JST");
+    s.send("UT3");
+    s.until("theme: light");
+    s.until("Recent transitions");
+    s.until(" UTC");
+    s.send("q");
+    assert_eq!(s.ended(Duration::from_secs(3)), 0);
+    let mut s = Session::start(env!("CARGO_BIN_EXE_bsm"), &[], &tokyo);
+    s.until("Recent transitions");
+    s.until(" UTC");
+    s.send("q");
+    assert_eq!(s.ended(Duration::from_secs(3)), 0);
+}
+
 /// Random keys, pastes and resizes over a working engine: it neither dies nor grows, and at the end it
 /// still takes a command. `BSM_SOAK_SECONDS` makes it longer.
 #[test]

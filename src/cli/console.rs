@@ -1,6 +1,7 @@
 //! `bsm`, `bsm console`: an engine in this process, and the console over it on a thread of its own.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use super::setup::{self, Setup};
 use super::{Color, Failure, Global};
 use crate::console::format::Zone;
 use crate::console::keymap::Keymap;
+use crate::console::remembered::Remembered;
 use crate::console::theme::{Palette, Theme};
 use crate::console::{self, Options, Redact};
 use crate::engine::{Handle, Operator};
+use crate::settings::layers::{Effective, Origin};
 use crate::state::{Holder, StateError};
 
 /// How long running work may take to stop; what is not done then resumes at the next start.
@@ -23,6 +26,7 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
     }
     let setup = Setup::read(global)?;
     let options = options(global, &setup)?;
+    let habits = setup.state.path().join(HABITS);
     let log = Arc::new(setup.start_log()?);
     let _lock = setup.state.lock(Holder::Resident).map_err(|error| match error {
         StateError::Locked { .. } => Failure::engine(error).with_help("Leave the other one first, or look from outside with bsm status, bsm runs, bsm logs."),
@@ -52,12 +56,27 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
     runtime.block_on(handle.stop(STOP));
     runtime.shutdown_timeout(Duration::from_millis(200));
     match result {
-        Ok(Ok(())) => Ok(0),
+        Ok(Ok(remembered)) => {
+            // A habit that cannot be kept is no reason to end badly.
+            let _ = keep(&habits, &remembered);
+            Ok(0)
+        }
         Ok(Err(error)) => Err(Failure::engine(format!("the terminal failed: {error}"))),
         Err(_) => Err(Failure::engine(
             "the console panicked; this is a defect, please report it",
         )),
     }
+}
+
+/// What the console remembers, in the state directory.
+const HABITS: &str = "console.json";
+
+fn keep(path: &Path, remembered: &Remembered) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let text = serde_json::to_string(remembered)?;
+    let mut file = crate::state::private_file(path, false).map_err(std::io::Error::other)?;
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())
 }
 
 /// What the console would refuse to start with.
@@ -92,6 +111,12 @@ fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
         0 => 30,
         fps => fps,
     };
+    let path = setup.state.path().join(HABITS);
+    let remembered = Remembered::read(&std::fs::read_to_string(path).unwrap_or_default());
+    let is_set = |key: &str| {
+        let of = |e: &&Effective| e.key == key && e.origin != Origin::Default;
+        setup.loaded.effective.iter().any(|e| of(&e))
+    };
     let palette = Palette::of(&settings.theme).ok_or_else(|| {
         let names: Vec<&str> = Palette::ALL.iter().map(|p| p.word()).collect();
         let shown = crate::text::clean_line(&settings.theme, 40);
@@ -110,13 +135,22 @@ fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
         theme: Theme {
             color,
             ascii: settings.ascii || dumb || !utf8,
-            palette,
+            palette: remembered
+                .theme
+                .filter(|_| !is_set("console.theme"))
+                .unwrap_or(palette),
         },
         fps,
         keys,
-        zone: if settings.utc { Zone::Utc } else { Zone::Local },
+        zone: match remembered.utc.filter(|_| !is_set("console.utc")) {
+            Some(true) => Zone::Utc,
+            Some(false) => Zone::Local,
+            None if settings.utc => Zone::Utc,
+            None => Zone::Local,
+        },
+        screen: remembered.screen(),
         mouse: match settings.mouse.as_str() {
-            "auto" => !over_ssh && !dumb,
+            "auto" => remembered.mouse.unwrap_or(true) && !over_ssh && !dumb,
             "on" => true,
             "off" => false,
             other => {

@@ -12,10 +12,12 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::action::Screen;
 use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
+use super::remembered::Remembered;
 use super::state::State;
 use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
 use super::theme::Theme;
@@ -51,6 +53,8 @@ pub struct Options {
     pub mouse: bool,
     /// A bad alert rings the bell.
     pub bell: bool,
+    /// The screen to begin with.
+    pub screen: Option<Screen>,
     /// Where exports go.
     pub exports: PathBuf,
     /// What they pass before.
@@ -70,7 +74,7 @@ pub fn run(
     operator: Arc<dyn Operator>,
     options: Options,
     leaving: impl FnOnce(),
-) -> io::Result<()> {
+) -> io::Result<Remembered> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -97,7 +101,7 @@ pub fn run(
             sender,
             messages,
         )?;
-        app.live(lend).await
+        app.live(lend).await.map(|()| Remembered::of(&app.state))
     });
     runtime.shutdown_background();
     leaving();
@@ -152,6 +156,7 @@ impl<W: Write> App<W> {
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
         state.size = size;
         state.keys = options.keys.clone();
+        state.screen = options.screen.unwrap_or(state.screen);
         state.zone = options.zone;
         (state.mouse, state.bell) = (options.mouse, options.bell);
         Ok(Self {

@@ -24,6 +24,7 @@ mod past;
 mod perform;
 pub mod preview;
 mod questions;
+pub mod remembered;
 pub mod state;
 pub mod terminal;
 pub mod theme;
