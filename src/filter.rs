@@ -13,6 +13,11 @@ pub trait Row {
     fn shows(&self, word: &str) -> bool;
 }
 
+/// A field as filters see it.
+pub fn lowered(text: &str) -> String {
+    text.to_lowercase()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
     Anywhere(String),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::{Filter, Row};
+use crate::filter::{Filter, Row, lowered};
 use crate::text::Untrusted;
 
 /// Which lines are wanted. Absent fields match everything.
@@ -214,10 +214,6 @@ impl Row for LogLine {
             || has(&self.level)
             || self.run.as_deref().is_some_and(has)
     }
-}
-
-fn lowered(text: &str) -> String {
-    text.to_lowercase()
 }
 
 fn severity(level: &str) -> u8 {

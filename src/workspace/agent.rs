@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::filter::Row;
+use crate::filter::{Row, lowered};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Problem, locate};
@@ -329,8 +329,4 @@ impl Row for Agent {
             .iter()
             .any(|key| self.field(key).iter().any(|f| f.contains(word)))
     }
-}
-
-fn lowered(text: &str) -> String {
-    text.to_lowercase()
 }

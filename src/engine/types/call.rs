@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::Row;
+use crate::filter::{Row, lowered};
 
 /// An attempt, or a refusal before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +65,4 @@ impl Row for CallView {
             .iter()
             .any(|key| self.field(key).iter().any(|f| f.contains(word)))
     }
-}
-
-fn lowered(text: &str) -> String {
-    text.to_lowercase()
 }

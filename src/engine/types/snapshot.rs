@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::{Action, Evidence, RunState, StepStatus};
 use crate::cache::CacheStats;
-use crate::filter::Row;
+use crate::filter::{Row, lowered};
 use crate::model::provider::ProviderStats;
 use crate::resilience::breaker::BreakerStats;
 use crate::resilience::bulkhead::PoolStats;
@@ -293,8 +293,4 @@ impl Row for RunBrief {
             .iter()
             .any(|key| self.field(key).iter().any(|f| f.contains(word)))
     }
-}
-
-fn lowered(text: &str) -> String {
-    text.to_lowercase()
 }

@@ -111,6 +111,16 @@ impl Core {
 
     /// Generation of a call that may go out, and its ticket; 0: it is no trial and needs none.
     pub(super) fn admit(&mut self, now: Instant) -> std::result::Result<(u64, u64), Refusal> {
+        // The commonest refusal first: it must cost least when everybody is refused.
+        if let State::Open { until } = self.state
+            && now < until
+        {
+            self.rejections += 1;
+            return Err(Refusal {
+                reason: Reason::BreakerOpen,
+                retry_in: Some(until - now),
+            });
+        }
         if !matches!(self.state, State::Closed) {
             self.settle(now);
             if let Some(refusal) = self.refusal(now) {
