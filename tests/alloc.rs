@@ -114,6 +114,7 @@ fn layers_allocate_nothing_and_a_whole_call_once() {
         weigh: |_: &u64| 8,
         abandons: false,
         keeps: |_| true,
+        life: |_| 1.0,
         is_negative: |_: &String| false,
     };
     let cache = Cache::new(spec, clock);

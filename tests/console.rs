@@ -268,6 +268,8 @@ fn with_calls(state: &mut State) {
         run: "job_3_k3f003".into(),
         agent: "security-agent".into(),
         correlation: "7f3c9a".into(),
+        tokens: bsm::model::Tokens::default(),
+        micro_usd: 0,
     };
     let calls = vec![
         call(1, "breaker_open", false),

@@ -188,12 +188,12 @@ async fn a_refused_key_and_an_empty_account_are_told_once_and_never_retried() {
         (
             401,
             r#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#,
-            "openai refuses the key",
+            "openai refuses the key (401): OPENAI_API_KEY",
         ),
         (
             429,
             r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#,
-            "openai says that the account's quota is used up",
+            "openai says that the account's quota is used up: OPENAI_API_KEY",
         ),
     ] {
         let state = state_folder();
@@ -203,7 +203,18 @@ async fn a_refused_key_and_an_empty_account_are_told_once_and_never_retried() {
         let handle = start.go().await;
         let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
         assert_eq!(run.decision.unwrap().action, Action::ManualReview);
-        assert_eq!(up.calls.lock().unwrap().len(), 4, "one attempt an agent");
+        let calls = up.calls.lock().unwrap().len();
+        assert!(
+            (1..=4).contains(&calls),
+            "{calls}: at most one attempt an agent, none once it is known"
+        );
+        let again = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+        assert_eq!(up.calls.lock().unwrap().len(), calls, "the key rests");
+        let skipped = &again.agents[0].skipped;
+        assert!(
+            skipped.iter().any(|s| s.reason.contains("OPENAI_API_KEY")),
+            "{skipped:?}"
+        );
         let mut snapshots = handle.snapshots();
         let told = snapshots.wait_for(|s| s.alerts.iter().any(|a| a.text == words));
         let snapshot = tokio::time::timeout(Duration::from_secs(5), told)

@@ -23,6 +23,7 @@ fn spec(settings: CacheSettings) -> Spec<usize, String> {
         weigh: |_| 8,
         abandons: false,
         keeps: |_| true,
+        life: |_| 1.0,
         is_negative: |error| error == "nothing",
     }
 }

@@ -36,6 +36,8 @@ pub struct Spec<V, E> {
     pub abandons: bool,
     /// False for a value that is handed to those who wait for it and not kept.
     pub keeps: fn(&V) -> bool,
+    /// A value's share of the time to live, 0 to 1: what ages faster than its neighbours.
+    pub life: fn(&V) -> f32,
     /// True for an error that says "there is no such thing", which is an answer too and may be kept.
     pub is_negative: fn(&E) -> bool,
 }
@@ -498,14 +500,15 @@ where
     fn keep(&self, key: &str, held: Held<V, E>, tags: Tags, now: Instant) -> bool {
         #[cfg(test)]
         crate::resilience::interleave::point();
+        let (weight, life) = match &held {
+            Held::Good(value) => ((self.spec.weigh)(value), (self.spec.life)(value)),
+            Held::Nothing(_) => (64, 1.0),
+        };
         let entry = Entry {
-            weight: match &held {
-                Held::Good(value) => (self.spec.weigh)(value),
-                Held::Nothing(_) => 64,
-            },
+            weight,
             held,
             at: now,
-            share: self.lives.share(),
+            share: self.lives.share() * life,
             tags,
         };
         // A value that replaces its older self makes it leave, but not for want of room.

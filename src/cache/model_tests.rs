@@ -90,6 +90,7 @@ async fn check(ops: Vec<Op>) -> Result<(), TestCaseError> {
             weigh: |_| 8,
             abandons: false,
             keeps: |_| true,
+            life: |_| 1.0,
             is_negative: |error: &String| error == "nothing",
         },
         Arc::new(SystemClock),

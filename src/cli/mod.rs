@@ -9,11 +9,13 @@ mod check;
 mod completions;
 mod config;
 mod console;
+mod cost;
 mod init;
 mod logs;
 mod run;
 mod runs;
 mod setup;
+mod simulate;
 mod status;
 mod trust;
 
@@ -113,6 +115,10 @@ pub enum CliCommand {
     Config(config::ConfigArgs),
     /// Say how the engine of this workspace is
     Status(status::StatusArgs),
+    /// Say what models cost, by day, provider, model or agent
+    Cost(cost::CostArgs),
+    /// Be a model server with faults that can be switched
+    Simulate(simulate::SimulateArgs),
     /// Print log lines
     Logs(logs::LogsArgs),
     /// Print a completion script for a shell
@@ -183,6 +189,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Trust(args)) => trust::run(&global, &args),
         Some(CliCommand::Config(args)) => config::run(&global, &args),
         Some(CliCommand::Status(args)) => status::run(&global, &args),
+        Some(CliCommand::Cost(args)) => cost::run(&global, &args),
+        Some(CliCommand::Simulate(args)) => simulate::run(&global, &args),
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Completions(args)) => completions::run(&args),
         Some(CliCommand::Man) => completions::man(),

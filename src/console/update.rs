@@ -130,7 +130,7 @@ fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
             }
         }
         Event::WorkspaceReloaded { .. } => return vec![Effect::Query(Query::Workspace)],
-        Event::RunQueued { .. } | Event::Breaker { .. } => {}
+        Event::Said { .. } | Event::RunQueued { .. } | Event::Breaker { .. } => {}
     }
     Vec::new()
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::types::call::CallView;
-use crate::model::service::Observed;
+use crate::model::ask::Observed;
 use crate::resilience::clock::lock;
 
 /// Attempts kept.
@@ -50,6 +50,8 @@ impl Calls {
             run: origin.run.clone(),
             agent: origin.agent.clone(),
             correlation: origin.correlation.clone(),
+            tokens: seen.used.tokens,
+            micro_usd: seen.used.micro_usd,
         });
     }
 

@@ -94,6 +94,8 @@ pub struct Core {
     pub reports: Option<ReportFolder>,
     /// Models.
     pub models: ModelService,
+    /// Names to addresses.
+    pub lookup: crate::model::egress::Lookup,
     /// Where the simulator is.
     pub simulator: Option<crate::model::simulator::Simulator>,
     /// Loaded workspaces.
@@ -162,19 +164,7 @@ impl Core {
 
     /// An alert: header, list, log, event.
     pub fn alert(&self, bad: bool, text: String) {
-        self.add_alert(bad, text, false);
-    }
-
-    /// A bad alert, unless the list already says it.
-    pub fn alert_once(&self, text: String) {
-        self.add_alert(true, text, true);
-    }
-
-    fn add_alert(&self, bad: bool, text: String, once: bool) {
         let mut alerts = lock(&self.alerts);
-        if once && alerts.iter().any(|a| a.text == text) {
-            return;
-        }
         alerts.push_front(Alert {
             at_ms: self.clock.wall_ms(),
             bad,
@@ -198,6 +188,13 @@ impl Core {
         recent.truncate(RECENT);
     }
 
+    /// Alerts of keys that were refused since the last time.
+    pub fn tell_key_news(&self) {
+        for text in self.models.key_news() {
+            self.alert(true, text);
+        }
+    }
+
     /// The run, if it has not ended.
     pub fn live(&self, id: &str) -> Option<Arc<LiveRun>> {
         lock(&self.live).get(id).cloned()
@@ -213,6 +210,7 @@ impl Core {
                 .as_ref()
                 .map(super::super::model::simulator::Simulator::url),
             clock: &self.clock,
+            lookup: &self.lookup,
         }
     }
 

@@ -21,7 +21,7 @@ use super::types::command::{Envelope, Refused, Reply};
 use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
-use super::{history, picture, reload, resume, views};
+use super::{history, ledger, picture, reload, resume, views};
 use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
@@ -106,6 +106,7 @@ fn files<V>(name: &'static str, settings: CacheSettings, weigh: fn(&V) -> u64) -
         weigh,
         abandons: false,
         keeps: |_| true,
+        life: |_| 1.0,
         is_negative: |_| false,
     }
 }
@@ -159,6 +160,7 @@ impl Handle {
         let secrets = known_secrets(&workspace.models, &env);
         let redactor = Redactor::built_in(&secrets, salt);
         let now = clock.now();
+        let lookup = crate::model::egress::system_lookup();
         let models = {
             let around = Surroundings {
                 settings: &settings,
@@ -167,6 +169,7 @@ impl Handle {
                     .as_ref()
                     .map(super::super::model::simulator::Simulator::url),
                 clock: &clock,
+                lookup: &lookup,
             };
             ModelService::new(Arc::new(workspace.models.clone()), &around)
         };
@@ -225,6 +228,7 @@ impl Handle {
             reports,
             models,
             simulator,
+            lookup,
             redactor: ArcSwap::from_pointee(redactor),
             audit,
             log,
@@ -276,6 +280,10 @@ impl Handle {
             Resources::new(core.state.path().to_path_buf()).sample(),
         )));
         tokio::spawn(picture::publish(Arc::clone(&core), sender));
+        if !core.mode.read_only {
+            ledger::begin(&core).await?;
+            core.tasks.spawn(ledger::keep(Arc::clone(&core)));
+        }
         if resident && !core.mode.read_only {
             core.tasks
                 .spawn(history::record(Arc::clone(&core), snapshots.clone()));

@@ -14,12 +14,13 @@ use super::core::Core;
 use super::types::event::Event;
 use super::types::run::RunState;
 use super::types::snapshot::{
-    Health, Losses, Mode, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
+    Health, Losses, Mode, Money, RunBrief, RunCounts, Snapshot, VERSION, WorkspaceStats,
 };
 use super::views::brief;
 use super::watchdog::Watchdog;
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::clock::lock;
+use crate::settings::Settings;
 use crate::telemetry::resources::{ResourceStats, Resources};
 use crate::text::Untrusted;
 use crate::workspace::Level;
@@ -78,6 +79,7 @@ pub async fn publish(core: Arc<Core>, sender: watch::Sender<Arc<Snapshot>>) {
 }
 
 fn tell_transitions(core: &Core) {
+    core.tell_key_news();
     let mut transitions = Vec::new();
     core.models.for_each(|name, live| {
         transitions.extend(
@@ -148,6 +150,8 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
         calls_failed: meters.failed.load(Relaxed),
         tokens: meters.tokens.load(Relaxed),
         cost_usd: meters.cost_micro_usd.load(Relaxed) as f64 / 1e6,
+        first_token: meters.first_token.stats(now),
+        money: money(core, &settings),
         caches: vec![
             core.agents_cache.stats(),
             core.knowledge_cache.stats(),
@@ -173,6 +177,15 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
     };
     judge(core, &mut snapshot);
     snapshot
+}
+
+fn money(core: &Core, settings: &Settings) -> Money {
+    let (today_micro_usd, reserved_micro_usd) = core.models.spend().today(core.clock.wall_ms());
+    Money {
+        today_micro_usd,
+        reserved_micro_usd,
+        day_budget_usd: settings.budgets.day_usd,
+    }
 }
 
 /// Health in a word, and why.

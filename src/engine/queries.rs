@@ -7,7 +7,7 @@ use super::types::call::CallView;
 use super::types::query::{Answer, Query, QueryError};
 use super::types::snapshot::RunBrief;
 use super::types::why::About;
-use super::{history, picture, views, why};
+use super::{history, ledger, picture, views, why};
 use crate::cache::Loading;
 use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
@@ -95,6 +95,12 @@ impl Handle {
                 };
                 let calls = core.calls.newest(limit.min(2_000) as usize, wanted);
                 Ok(Answer::Calls { calls })
+            }
+            Query::Costs { days } => {
+                let costs = ledger::costs(core, days).await.map_err(journal)?;
+                Ok(Answer::Costs {
+                    costs: Box::new(costs),
+                })
             }
             Query::Why { about } => {
                 let run = match &about {

@@ -19,6 +19,7 @@ use crate::workspace::watch::WorkspaceWatcher;
 pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     let _one_at_a_time = core.reloading.lock().await;
     reread_settings(core);
+    core.models.forgive_keys();
     core.agents_cache.invalidate("workspace");
     core.registry_cache.invalidate("registry");
     core.knowledge_cache.invalidate("documents");

@@ -138,6 +138,19 @@ fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
         )?;
     }
     writeln!(out, "- Time: {} ms", step.duration_ms.unwrap_or(0))?;
+    for skip in &step.skipped {
+        let (model, reason) = (markdown(&skip.model, 80), markdown(&skip.reason, 200));
+        writeln!(out, "- Not asked: {model}: {reason}")?;
+    }
+    for citation in &step.citations {
+        let title = citation.title.as_ref().map_or("", |t| t.raw());
+        writeln!(
+            out,
+            "- Source: {} {}",
+            markdown(title, 120),
+            markdown(citation.url.raw(), 300)
+        )?;
+    }
     if step.findings.is_empty() {
         return writeln!(out, "\nNo findings.");
     }

@@ -89,6 +89,10 @@ async fn live_through(
     }
     let done = core.journal.steps(id).await?;
     begin_view(core, live, &plan, &done, resumed);
+    if resumed {
+        let spent = lock(&live.view).cost_usd();
+        core.models.spend().seed_run(id, spent);
+    }
     let context = Arc::new(StepContext {
         run: id.to_owned(),
         correlation: row.new.correlation.clone(),

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::prompt;
+use super::prompt::Review;
+use super::saying;
 use super::types::run::{Input, Plan, Step, StepStatus};
 use crate::cache::Source;
-use crate::model::service::{Ask, AskError, Origin};
+use crate::model::ask::{Ask, AskError, Origin, Purpose};
+use crate::model::{Citation, Format};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
@@ -17,6 +19,9 @@ use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::agent::Agent;
 use crate::workspace::knowledge::Knowledge;
+
+/// Tokens of the longest verdict; what a model thinks before it counts too.
+const LONGEST_VERDICT: u32 = 4_096;
 
 /// What a step needs to know.
 pub struct StepContext {
@@ -51,7 +56,7 @@ pub fn by_rules(agent: &Agent, input: &Input) -> (Vec<Finding>, Verdict) {
 }
 
 /// Carries out one step. It never fails: what goes wrong is in the step.
-pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> Step {
+pub async fn carry_out(core: &Arc<Core>, context: &StepContext, agent_id: &str) -> Step {
     let began = core.clock.now();
     let mut step = Step {
         started_at: Some(core.clock.wall_ms()),
@@ -73,7 +78,7 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
                     AskError::Broken("models were switched off after the run was taken in".into());
                 degrade(core, &mut step, &why);
             } else {
-                step.left_out = ask_model(core, context, &agent, &mut step, rules).await;
+                ask_model(core, context, &agent, &mut step, rules).await;
             }
         }
     }
@@ -91,28 +96,35 @@ pub async fn carry_out(core: &Core, context: &StepContext, agent_id: &str) -> St
 }
 
 async fn ask_model(
-    core: &Core,
+    core: &Arc<Core>,
     context: &StepContext,
     agent: &Agent,
     step: &mut Step,
     rules: Verdict,
-) -> Vec<Untrusted> {
+) {
     let settings = core.settings.load();
-    let prompt = prompt::build(
+    let mut review = Review::new(
         agent,
         &context.event,
         &context.input,
-        &context.diff,
+        Arc::clone(&context.diff),
         &context.knowledge.documents,
         settings.engine.prompt_bytes,
     );
+    // An agent's file is the operator's, but a key may have slipped into it.
+    review.redact(&core.redactor.load());
     let ask = Ask {
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),
         complexity: complexity(&context.input).to_owned(),
-        // An agent's file is the operator's, but a key may have slipped into it.
-        system: core.redactor.load().text(&prompt.system),
-        user: prompt.user,
+        search: false,
+        question: Arc::new(review),
+        format: Format::Json {
+            name: "verdict",
+            schema: verdict::schema(),
+        },
+        max_output_tokens: LONGEST_VERDICT,
+        purpose: Purpose::Verdict,
         tenant: "engine".into(),
         deadline: Deadline::after(
             core.clock.now(),
@@ -129,19 +141,15 @@ async fn ask_model(
                 .map(drop)
                 .map_err(|e| e.to_string())
         },
+        listener: Some(saying::aloud(core, &context.run, &agent.id)),
     };
     let asked = core.models.ask(ask).await;
+    core.tell_key_news();
     step.attempts = asked.trace.iter().filter(|a| a.sent).count() as u32;
     step.trace = asked.trace;
-    for attempt in &step.trace {
-        // The key or its account is the problem: only the operator can mend that.
-        let what = match &*attempt.outcome {
-            "http_401" | "http_403" => "refuses the key",
-            "quota" => "says that the account's quota is used up",
-            _ => continue,
-        };
-        core.alert_once(format!("{} {what}", attempt.upstream));
-    }
+    step.skipped = asked.skips;
+    step.tokens = asked.used.tokens;
+    step.cost_usd = asked.used.micro_usd as f64 / 1e6;
     match asked.result {
         Ok((answer, source)) => match verdict::parse(answer.text.raw()) {
             Ok(model) => {
@@ -149,24 +157,29 @@ async fn ask_model(
                 step.verdict = Some(verdict::stricter(rules, Some(&model)));
                 // What a model says about a secret it was shown redacted is redacted all the same.
                 let redactor = core.redactor.load();
+                let redacted = |text: &Untrusted| Untrusted::new(redactor.text(text.raw()));
                 step.findings
                     .extend(model.findings.into_iter().map(|f| Finding {
-                        message: Untrusted::new(redactor.text(f.message.raw())),
-                        file: f.file.map(|n| Untrusted::new(redactor.text(n.raw()))),
+                        message: redacted(&f.message),
+                        file: f.file.as_ref().map(redacted),
                         ..f
                     }));
+                step.citations = answer
+                    .citations
+                    .iter()
+                    .map(|c| Citation {
+                        url: redacted(&c.url),
+                        title: c.title.as_ref().map(redacted),
+                    })
+                    .collect();
                 step.model = Some(answer.model.clone());
+                step.left_out.clone_from(&answer.left_out);
                 (step.source, step.stale) = described(source);
-                if source == Source::Loaded {
-                    step.tokens = answer.tokens;
-                    step.cost_usd = answer.cost_usd;
-                }
             }
             Err(error) => degrade(core, step, &AskError::Broken(error.to_string())),
         },
         Err(error) => degrade(core, step, &error),
     }
-    prompt.left_out
 }
 
 fn described(source: Source) -> (Option<String>, bool) {

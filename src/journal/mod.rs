@@ -7,6 +7,7 @@
 mod history;
 mod open;
 mod rows;
+mod spend;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub use history::{Recorded, Side};
 pub use open::JournalNotes;
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
+pub use spend::SpendRow;
 use writer::Writer;
 
 use crate::resilience::clock::lock;

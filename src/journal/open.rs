@@ -21,6 +21,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611211800_brief",
         include_str!("migrations/202611211800_brief.sql"),
     ),
+    (
+        "202611211930_spend",
+        include_str!("migrations/202611211930_spend.sql"),
+    ),
 ];
 
 /// A journal larger than this is not read through at every start.

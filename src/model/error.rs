@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::resilience::patience::Cut;
 use crate::resilience::policy::{Classify, Meaning};
 use crate::text::clean_line;
+
+/// The class of "longer than the model can read".
+pub const CONTEXT_LENGTH: &str = "context_length";
 
 /// What an answer's headers ask of whoever might ask again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,10 +31,14 @@ pub enum ModelError {
         status: u16,
         /// `error.code` and `error.type`, where they are.
         code: String,
+        /// The field of the request that it does not take.
+        param: String,
         /// What it said.
         message: String,
         /// What its headers ask for.
         wish: Wish,
+        /// The key was refused, and there is another one.
+        other_key: bool,
     },
     /// The connection could not be made or broke.
     #[error("no connection to {provider}: {message}")]
@@ -51,6 +59,37 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+    /// The answer began too late, or stopped coming.
+    #[error("{provider}: {cut}")]
+    Stalled {
+        /// Who.
+        provider: String,
+        /// Which clock ran out.
+        cut: Cut,
+    },
+    /// The stream ended before the answer did.
+    #[error("{provider} broke its answer off after {bytes} bytes")]
+    Truncated {
+        /// Who.
+        provider: String,
+        /// What had come.
+        bytes: usize,
+    },
+    /// The server read less than it was sent.
+    #[error(
+        "{provider} read {read} of about {sent} tokens: it cuts long prompts; set contextTokens to what it really takes"
+    )]
+    CutPrompt {
+        /// Who.
+        provider: String,
+        /// Tokens it says it read.
+        read: u64,
+        /// Tokens it was sent, estimated.
+        sent: u64,
+    },
+    /// It failed when a part of the answer had been read by somebody already.
+    #[error("broken off in mid-answer: {0}")]
+    Interrupted(Box<ModelError>),
     /// The answer was cut off at its length.
     #[error("the answer was cut off (finish_reason {0})")]
     CutOff(String),
@@ -96,35 +135,136 @@ impl ModelError {
         Self::Status {
             provider: provider.to_owned(),
             status,
+            param: text(&error["param"])
+                .map(|p| clean_line(&p, 60))
+                .unwrap_or_default(),
             code: clean_line(&code, 60),
             message: clean_line(message.trim(), 200),
             wish,
+            other_key: false,
         }
     }
 
-    fn is_quota(&self) -> bool {
+    /// The account has nothing left: a pause does not help.
+    pub fn is_quota(&self) -> bool {
         let Self::Status {
-            status: 429, code, ..
+            status,
+            code,
+            message,
+            ..
         } = self
         else {
             return false;
         };
-        code.contains("insufficient_quota")
-            || code.contains("spend_limit_exceeded")
-            || code.contains("credit_balance")
+        match status {
+            402 => true,
+            429 => [
+                "insufficient_quota",
+                "spend_limit_exceeded",
+                "credit_balance",
+            ]
+            .iter()
+            .any(|c| code.contains(c)),
+            // Anthropic says so with a 400.
+            400 => message.contains("credit balance is too low"),
+            _ => false,
+        }
+    }
+
+    /// The key itself is what is wrong: `key refused`, `forbidden`, `quota`.
+    pub fn about_key(&self) -> Option<&'static str> {
+        match self {
+            _ if self.is_quota() => Some("says that the account's quota is used up"),
+            Self::Status { status: 401, .. } => Some("refuses the key (401)"),
+            Self::Status { status: 403, .. } => Some("refuses the key (403)"),
+            _ => None,
+        }
+    }
+
+    /// The field that a model does not take, where a 400 is about one.
+    pub fn refused_field(&self) -> Option<String> {
+        let Self::Status {
+            status: 400 | 422,
+            code,
+            param,
+            message,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let lower = message.to_ascii_lowercase();
+        let unsupported = [
+            "unsupported_parameter",
+            "unsupported_value",
+            "unknown_parameter",
+        ]
+        .iter()
+        .any(|c| code.contains(c))
+            || [
+                "unsupported",
+                "not supported",
+                "unrecognized",
+                "extra inputs",
+                "unknown parameter",
+            ]
+            .iter()
+            .any(|w| lower.contains(w));
+        if !unsupported {
+            return None;
+        }
+        if !param.is_empty() {
+            return Some(param.clone());
+        }
+        // The longer names first: one is the beginning of another.
+        [
+            "max_completion_tokens",
+            "max_tokens",
+            "response_format",
+            "stream_options",
+            "temperature",
+            "tool_choice",
+            "stream",
+        ]
+        .into_iter()
+        .find(|f| lower.contains(f))
+        .map(str::to_owned)
     }
 
     /// The same question gets the same refusal: the request itself is what is wrong with it.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Status { status, .. } => matches!(status, 400 | 422) && !self.is_context(),
+            Self::Status { status, .. } => {
+                matches!(status, 400 | 422) && !self.is_context() && !self.is_quota()
+            }
             Self::Refused(_) => true,
             _ => false,
         }
     }
 
-    fn is_context(&self) -> bool {
-        matches!(self, Self::Status { status: 400, code, .. } if code.contains("context_length"))
+    /// The prompt is longer than the model can read.
+    pub fn is_context(&self) -> bool {
+        let Self::Status {
+            status: status @ (400 | 413 | 422),
+            code,
+            message,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let lower = message.to_ascii_lowercase();
+        *status == 413
+            || ["context_length", "exceed_context_size"]
+                .iter()
+                .any(|c| code.contains(c))
+            || [
+                "maximum context length",
+                "prompt is too long",
+                "context size",
+            ]
+            .iter()
+            .any(|w| lower.contains(w))
     }
 }
 
@@ -132,6 +272,7 @@ impl ModelError {
 fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
     Meaning {
         retry,
+        again_now: false,
         fall_back,
         counts,
         answered: false,
@@ -142,11 +283,30 @@ fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
 
 impl Classify for ModelError {
     fn meaning(&self) -> Meaning {
-        let Self::Status { status, wish, .. } = self else {
+        let Self::Status {
+            status,
+            wish,
+            other_key,
+            ..
+        } = self
+        else {
             return match self {
-                Self::Connect { .. } | Self::Timeout(_) | Self::Malformed { .. } => {
-                    row(true, true, true)
-                }
+                Self::Connect { .. }
+                | Self::Timeout(_)
+                | Self::Malformed { .. }
+                | Self::Stalled { .. }
+                | Self::Truncated { .. } => row(true, true, true),
+                // It would read the same part again; another model may take it whole.
+                Self::CutPrompt { .. } => Meaning {
+                    answered: true,
+                    ..row(false, true, false)
+                },
+                Self::Interrupted(error) => Meaning {
+                    retry: false,
+                    fall_back: false,
+                    again_now: false,
+                    ..error.meaning()
+                },
                 _ => Meaning {
                     answered: true,
                     ..row(false, false, false)
@@ -154,15 +314,20 @@ impl Classify for ModelError {
             };
         };
         let meaning = match *status {
-            429 if self.is_quota() => return row(false, true, false),
+            _ if self.about_key().is_some() => {
+                return Meaning {
+                    again_now: *other_key,
+                    ..row(false, true, false)
+                };
+            }
             429 => Meaning {
                 pause: true,
                 ..row(true, true, false)
             },
             408 => row(true, true, true),
             409 => row(true, true, false),
-            401 | 403 | 404 => row(false, true, false),
-            400 if self.is_context() => row(false, true, false),
+            404 => row(false, true, false),
+            _ if self.is_context() => row(false, true, false),
             500.. => row(true, true, true),
             // 3xx: redirects are not followed with a key; other 4xx: asking again changes nothing.
             _ => row(false, false, false),
@@ -178,10 +343,18 @@ impl Classify for ModelError {
     fn class(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Status { .. } if self.is_quota() => "quota",
+            Self::Status { .. } if self.is_context() => CONTEXT_LENGTH,
             Self::Status { status, .. } => return Cow::Owned(format!("http_{status}")),
             Self::Connect { .. } => "connect",
             Self::Timeout(_) => "timeout",
             Self::Malformed { .. } => "malformed",
+            Self::Stalled {
+                cut: Cut::First(_), ..
+            } => "first_token_timeout",
+            Self::Stalled { .. } => "idle_timeout",
+            Self::Truncated { .. } => "truncated",
+            Self::CutPrompt { .. } => "cut_prompt",
+            Self::Interrupted(error) => return error.class(),
             Self::CutOff(_) => "cut_off",
             Self::Refused(_) => "refused",
             Self::NoVerdict(_) => "no_verdict",
@@ -215,6 +388,37 @@ fn retry_after(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) ->
     }
     let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
     seconds((date.as_millisecond() - now.as_millisecond()).max(0) as f64 / 1_000.0)
+}
+
+/// When a quota begins anew: `20ms`, `1s`, `6m0s`, `1h2m3.5s`, plain seconds, or a time (RFC 3339).
+pub fn reset(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(at) = value.parse::<jiff::Timestamp>() {
+        let ms = (at.as_millisecond() - now.as_millisecond()).max(0);
+        return seconds(ms as f64 / 1_000.0);
+    }
+    if let Ok(s) = value.parse::<f64>() {
+        return seconds(s);
+    }
+    let (mut rest, mut sum) = (value, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..]
+            .find(|c: char| c.is_ascii_digit())
+            .map_or(rest.len(), |at| digits + at);
+        sum += number
+            * match &rest[digits..unit_end] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3_600.0,
+                "d" => 86_400.0,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    seconds(sum)
 }
 
 fn seconds(s: f64) -> Option<Duration> {
@@ -312,6 +516,20 @@ mod tests {
         );
         assert_eq!(after("retry-after", "soon"), None);
         assert_eq!(after("retry-after", "-1"), None);
+        let resets = [
+            ("20ms", Some(20)),
+            ("1s", Some(1_000)),
+            ("6m0s", Some(360_000)),
+            ("1h2m3.5s", Some(3_723_500)),
+            ("7", Some(7_000)),
+            ("1994-11-06T08:49:37Z", Some(7_000)),
+            ("soon", None),
+            ("1x", None),
+            ("", Some(0)),
+        ];
+        for (text, ms) in resets {
+            assert_eq!(reset(text, now), ms.map(Duration::from_millis), "{text}");
+        }
         let no_use = wish(|h| (h == "x-should-retry").then(|| "false".into()), now);
         assert_eq!(no_use.should_retry, Some(false));
         let error = ModelError::from_answer("p", 503, "", no_use);

@@ -1,81 +1,93 @@
 //! The one place where outbound HTTP clients are made.
 //!
-//! Why one: what may be connected to is decided here and nowhere else. Redirects are never followed
-//! (a redirect could carry a key to another host), https is required off loopback, loopback is never
-//! sent through a proxy, and in safe mode nothing but loopback is reachable.
+//! Why one: what may be connected to is decided in [`super::egress`] and enforced here and nowhere else.
+//! Redirects are never followed (a redirect could carry a key to another host), https is required off
+//! loopback, names are resolved by our own resolver, loopback is never sent through a proxy, and a
+//! proxy is used only for a target that the policy allows.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Client;
-use url::{Host, Url};
+use reqwest::{Client, NoProxy, Proxy};
+use url::Url;
 
+use super::egress::{Lookup, Policy, Resolver, is_loopback};
 use super::error::ModelError;
+use crate::settings::env::Env;
+use crate::text::clean_line;
 
 /// Largest answer that is read, bytes.
 pub const LARGEST_ANSWER: usize = 4 << 20;
+/// Largest error answer that is read, bytes.
+pub const LARGEST_ERROR: usize = 64 << 10;
 
-/// True when the URL's host is this machine by its address or the name `localhost`.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => {
-            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
-        }
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
-}
-
-/// Checks an address against the policy.
-///
-/// # Errors
-/// A sentence: why nothing is sent there.
-pub fn allowed(url: &str, loopback_only: bool) -> Result<Url, String> {
-    let parsed = Url::parse(url).map_err(|e| format!("its address cannot be read: {e}"))?;
-    let local = is_loopback(&parsed);
-    if loopback_only && !local {
-        return Err("safe mode: nothing leaves this machine".into());
-    }
-    match parsed.scheme() {
-        "https" => {}
-        "http" if local => {}
-        "http" => return Err("its address is http; off this machine only https is used".into()),
-        other => {
-            return Err(format!(
-                "its address has scheme {}; only https is used",
-                crate::text::clean_line(other, 20)
-            ));
-        }
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(
-            "its address has a user name or password in it; name a variable under keyEnv instead"
-                .into(),
-        );
-    }
-    Ok(parsed)
+/// What a client is made with.
+pub struct Ways<'a> {
+    /// What may be connected to.
+    pub policy: &'a Policy,
+    /// Names to addresses.
+    pub lookup: &'a Lookup,
+    /// Where proxies are named.
+    pub env: &'a Env,
+    /// Until a connection stands.
+    pub connect: Duration,
 }
 
 /// A client for one provider.
 ///
 /// # Errors
-/// A sentence, when the system's certificates or the settings cannot be used.
-pub fn client(url: &Url, connect: Duration) -> Result<Client, String> {
-    let builder = Client::builder()
+/// A sentence, when the system's certificates or a proxy's address cannot be used.
+pub fn client(url: &Url, ways: &Ways<'_>) -> Result<Client, String> {
+    let proxy = if is_loopback(url) {
+        None
+    } else {
+        proxy(ways.env)?
+    };
+    let mut hosts = vec![url.host_str().unwrap_or_default().to_owned()];
+    let mut builder = Client::builder()
+        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(connect)
+        .connect_timeout(ways.connect)
         .https_only(url.scheme() == "https")
         .pool_idle_timeout(Duration::from_secs(60))
+        // A connection that died while the machine slept is found out by these.
+        .tcp_keepalive(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
         .user_agent(concat!("bsm/", env!("CARGO_PKG_VERSION")));
-    let builder = if is_loopback(url) {
-        builder.no_proxy()
-    } else {
-        builder
-    };
+    let mut policy = ways.policy.clone();
+    if let Some((proxy, host)) = proxy {
+        // The operator's own proxy stands in a private network more often than not.
+        policy.list(&host);
+        hosts.push(host);
+        builder = builder.proxy(proxy).https_only(false);
+    }
     builder
+        .dns_resolver(Resolver::new(policy, hosts, ways.lookup.clone()))
         .build()
-        .map_err(|e| crate::text::clean_line(&e.to_string(), 200))
+        .map_err(|e| clean_line(&e.to_string(), 200))
+}
+
+/// The proxy for https, as the environment names it: `HTTPS_PROXY`, else `ALL_PROXY`, minus `NO_PROXY`.
+fn proxy(env: &Env) -> Result<Option<(Proxy, String)>, String> {
+    let either = |name: &str| {
+        env.get(name)
+            .or_else(|| env.get(&name.to_ascii_lowercase()))
+    };
+    let Some(address) = either("HTTPS_PROXY").or_else(|| either("ALL_PROXY")) else {
+        return Ok(None);
+    };
+    // Its address may hold a password: no message shows it.
+    let wrong = || "HTTPS_PROXY (or ALL_PROXY) is no http or https address".to_owned();
+    let parsed = Url::parse(address)
+        .or_else(|_| Url::parse(&format!("http://{address}")))
+        .map_err(|_| wrong())?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(wrong());
+    }
+    let host = parsed.host_str().ok_or_else(wrong)?.to_owned();
+    let proxy = Proxy::https(parsed).map_err(|_| wrong())?;
+    let except = either("NO_PROXY").and_then(NoProxy::from_string);
+    Ok(Some((proxy.no_proxy(except), host)))
 }
 
 /// Reads a body of at most [`LARGEST_ANSWER`] bytes.
@@ -87,11 +99,7 @@ pub async fn body(provider: &str, mut response: reqwest::Response) -> Result<Vec
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > LARGEST_ANSWER => {
-                let message = format!("more than {LARGEST_ANSWER} bytes");
-                return Err(ModelError::Malformed {
-                    provider: provider.to_owned(),
-                    message,
-                });
+                return Err(too_large(provider));
             }
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Ok(bytes),
@@ -100,9 +108,30 @@ pub async fn body(provider: &str, mut response: reqwest::Response) -> Result<Vec
     }
 }
 
+/// The beginning of an error's body; what comes of it before the connection breaks.
+pub async fn error_text(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = LARGEST_ERROR - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if bytes.len() == LARGEST_ERROR {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The error of an answer that does not end.
+pub fn too_large(provider: &str) -> ModelError {
+    ModelError::Malformed {
+        provider: provider.to_owned(),
+        message: format!("more than {LARGEST_ANSWER} bytes"),
+    }
+}
+
 /// A transport error without the URL (it may name internal hosts) and without anything secret.
 pub fn broken(provider: &str, error: &reqwest::Error) -> ModelError {
-    if error.is_timeout() {
+    if error.is_timeout() && !error.is_connect() {
         return ModelError::Timeout(Duration::ZERO);
     }
     let mut message = String::new();
@@ -120,35 +149,6 @@ pub fn broken(provider: &str, error: &reqwest::Error) -> ModelError {
     }
     ModelError::Connect {
         provider: provider.to_owned(),
-        message: crate::text::clean_line(&message, 160),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_https_or_loopback_and_in_safe_mode_only_loopback() {
-        for ok in [
-            "https://api.openai.com/v1",
-            "http://127.0.0.1:9/v1",
-            "http://[::1]:9",
-            "http://localhost:11434/v1",
-        ] {
-            assert!(allowed(ok, false).is_ok(), "{ok}");
-        }
-        for bad in [
-            "http://api.openai.com",
-            "ftp://x",
-            "file:///etc/passwd",
-            "https://user:pw@api.example",
-            "http://localhost.evil.example",
-            "nonsense",
-        ] {
-            assert!(allowed(bad, false).is_err(), "{bad}");
-        }
-        assert!(allowed("https://api.openai.com/v1", true).is_err());
-        assert!(allowed("http://[::ffff:127.0.0.1]:9", true).is_ok());
+        message: clean_line(&message, 200),
     }
 }

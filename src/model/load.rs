@@ -1,28 +1,32 @@
 //! One load of an answer: the whole chain of candidates, what is kept of it, and what each attempt tells.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use super::error::ModelError;
-use super::provider::{Endpoint, Live};
-use super::service::{Ask, AskError, CallMeters, Observed};
-use super::{Answer, Request};
+use super::ask::{Ask, AskError, Observed, Purpose, Used};
+use super::error::{CONTEXT_LENGTH, ModelError};
+use super::hearing::Tape;
+use super::router::Choice;
+use super::service::CallMeters;
+use super::spend::{self, Hold, Line, Spend};
+use super::{Answer, Format, Request, Tokens, exchange};
 use crate::cache::{CacheSettings, Loading, Spec};
-use crate::resilience::Reason;
 use crate::resilience::bulkhead::Lane;
-use crate::resilience::clock::Clock;
+use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, Call, Failure, Policy, Target};
+use crate::resilience::policy::{Attempt, Call, Failure, Policy, Target, Watch};
+use crate::resilience::{Reason, Rejection};
+use crate::settings::Budgets;
 use crate::state::hex;
-use crate::workspace::models::{Model, ProviderKind};
 
 /// An answer as the cache keeps it.
 pub(super) struct Held {
     pub(super) answer: Arc<Answer>,
     pub(super) fell_back: bool,
+    pub(super) searched: bool,
 }
 
 /// Shown as the error's class alone: a provider's own words may quote a key.
@@ -38,6 +42,8 @@ pub(super) struct NotHeld {
 
 /// The longest load of an answer, all attempts and fallbacks together.
 const LONGEST: Duration = Duration::from_secs(600);
+/// The web moves on: an answer that was looked up is fresh for this share of the others' time.
+const SEARCHED: f32 = 0.2;
 
 /// The response cache. A cancelled run must not go on paying for an answer that nobody reads; an answer
 /// of another model is not the answer of the one that was asked; and what a model refuses for good it
@@ -50,6 +56,7 @@ pub(super) fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
         weigh: |held| held.answer.text.raw().len() as u64 + 256,
         abandons: true,
         keeps: |held| !held.fell_back,
+        life: |held| if held.searched { SEARCHED } else { 1.0 },
         is_negative: |failed| {
             failed.target == 0 && matches!(&failed.error, AskError::Model(e) if e.is_final())
         },
@@ -79,137 +86,251 @@ pub(super) const GRACE: Duration = Duration::from_millis(50);
 /// A follower whose leader ran out of its own time asks again, this often at most.
 pub(super) const ASKED_AGAIN: u32 = 2;
 
-/// A candidate that can be asked.
-#[derive(Clone)]
-pub(super) struct Choice {
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) kind: ProviderKind,
-    pub(super) name: String,
-    pub(super) model: Model,
+/// What a load works with.
+pub(super) struct Tools {
+    pub(super) policy: Arc<Policy>,
+    pub(super) meters: Arc<CallMeters>,
+    pub(super) spend: Arc<Spend>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tape: Arc<Tape>,
+    pub(super) budgets: Budgets,
 }
 
-/// Counts an attempt and shows it to whoever watches, as soon as it is over.
-pub(super) fn note(
-    meters: &CallMeters,
-    ask: &Ask,
-    targets: &[Target<Choice>],
+/// What every attempt is asked before, and what it tells afterwards.
+struct Watcher<'a> {
+    tools: &'a Tools,
+    ask: &'a Ask,
+    targets: &'a [Target<Choice>],
     at_ms: i64,
-    attempt: &Attempt,
-    now: Instant,
-) {
-    if attempt.sent {
-        meters.sent.tick(now);
-        meters
-            .call
-            .record(Duration::from_micros(attempt.upstream_us), now);
-        if attempt.outcome != "ok" {
-            meters.failed.fetch_add(1, Relaxed);
+    /// Set aside for the attempt under way.
+    hold: Option<Hold>,
+    /// A model of this size was too small.
+    too_small: u32,
+    /// What the attempt under way has used; all of them together.
+    used: &'a Mutex<(Used, Used)>,
+}
+
+impl Watch<Choice> for Watcher<'_> {
+    fn before(&mut self, choice: &Choice) -> Result<(), Rejection> {
+        let refused = |reason| Err(Rejection::new(&choice.endpoint.name, reason, None));
+        if self.tools.tape.is_read() {
+            return refused(Reason::AnswerBegun);
+        }
+        if choice.model.context_tokens <= self.too_small {
+            return refused(Reason::TooLarge);
+        }
+        let keys = &choice.endpoint.keys;
+        if !keys.none() && keys.pick(self.tools.clock.now()).is_none() {
+            return refused(Reason::NoCredentials);
+        }
+        let most = Tokens {
+            prompt: u64::from(choice.prompt_tokens),
+            completion: u64::from(choice.max_output_tokens),
+        };
+        let (spend, wall_ms) = (&self.tools.spend, self.tools.clock.wall_ms());
+        let cost = spend::cost(&choice.model.prices, most);
+        match spend.reserve(&self.ask.origin.run, cost, &self.tools.budgets, wall_ms) {
+            Ok(hold) => {
+                self.hold = Some(hold);
+                Ok(())
+            }
+            Err(over) => {
+                tracing::warn!(model = choice.name, run = self.ask.origin.run, "{over}");
+                refused(Reason::OverBudget)
+            }
         }
     }
-    if let Some(observer) = meters.observer.get() {
-        let before = attempt.started_ms + (attempt.limiter_us + attempt.pool_us) / 1_000;
-        observer(&Observed {
-            origin: &ask.origin,
-            at_ms: at_ms + i64::try_from(before).unwrap_or(0),
-            model: targets.get(attempt.target).map_or("", |t| &t.what.name),
-            attempt,
-        });
+
+    fn after(&mut self, attempt: &Attempt) {
+        self.hold = None;
+        let target = self.targets.get(attempt.target).map(|t| &t.what);
+        if attempt.outcome == CONTEXT_LENGTH
+            && let Some(choice) = target
+        {
+            self.too_small = choice.model.context_tokens;
+        }
+        let used = {
+            let mut used = lock(self.used);
+            let this = std::mem::take(&mut used.0);
+            used.1.tokens.prompt += this.tokens.prompt;
+            used.1.tokens.completion += this.tokens.completion;
+            used.1.micro_usd += this.micro_usd;
+            this
+        };
+        let (meters, now) = (&self.tools.meters, self.tools.clock.now());
+        if attempt.sent {
+            meters.sent.tick(now);
+            let upstream = Duration::from_micros(attempt.upstream_us);
+            meters.call.record(upstream, now);
+            if attempt.outcome != "ok" {
+                meters.failed.fetch_add(1, Relaxed);
+            }
+        }
+        if let Some(observer) = meters.observer.get() {
+            let before = attempt.started_ms + (attempt.limiter_us + attempt.pool_us) / 1_000;
+            observer(&Observed {
+                origin: &self.ask.origin,
+                at_ms: self.at_ms + i64::try_from(before).unwrap_or(0),
+                model: target.map_or("", |t| &t.name),
+                attempt,
+                used,
+            });
+        }
     }
+}
+
+/// How a load ended, and what it took.
+pub(super) struct Loaded {
+    pub(super) result: Result<Held, NotHeld>,
+    pub(super) trace: Vec<Attempt>,
+    pub(super) used: Used,
 }
 
 /// One load: the whole chain of candidates. The trace is told whatever comes of it.
 pub(super) async fn load(
-    policy: Arc<Policy>,
-    meters: Arc<CallMeters>,
-    clock: Arc<dyn Clock>,
+    tools: &Tools,
     call: Call,
     targets: &[Target<Choice>],
     ask: &Ask,
-) -> (Result<Held, NotHeld>, Vec<Attempt>) {
-    let at_ms = clock.wall_ms();
-    let seen = |attempt: &Attempt| note(&meters, ask, targets, at_ms, attempt, clock.now());
-    let send = |choice: &Choice| {
-        let request = Request {
-            model: choice.name.clone(),
-            system: ask.system.clone(),
-            user: ask.user.clone(),
-            max_output_tokens: choice.model.max_output_tokens.min(1_200),
-            temperature: 0.2,
-            parameter: choice.model.parameter,
-        };
-        let (endpoint, kind, prices, validate) = (
-            Arc::clone(&choice.endpoint),
-            choice.kind,
-            choice.model.prices,
-            ask.validate,
-        );
-        async move {
-            let mut answer = Live::ask(endpoint, kind, request).await?;
-            let tokens = answer.tokens;
-            answer.cost_usd = (tokens.prompt as f64 * prices.input_per_m
-                + tokens.completion as f64 * prices.output_per_m)
-                / 1e6
-                + prices.per_request;
-            // An answer that is no verdict says nothing against its provider's health.
-            let checked = validate(&answer).err();
-            let used = tokens.prompt.saturating_add(tokens.completion);
-            let used = u32::try_from(used).unwrap_or(u32::MAX);
-            Ok::<_, ModelError>(((answer, checked), used))
-        }
+) -> Loaded {
+    let used = Mutex::new((Used::default(), Used::default()));
+    let mut watcher = Watcher {
+        tools,
+        ask,
+        targets,
+        at_ms: tools.clock.wall_ms(),
+        hold: None,
+        too_small: 0,
+        used: &used,
     };
-    let outcome = policy.run_seen(call, targets, send, seen).await;
+    let send = |choice: &Choice| attempt(tools, ask, choice.clone(), &used);
+    let outcome = tools
+        .policy
+        .run_watched(call, targets, send, &mut watcher)
+        .await;
+    drop(watcher);
     let trace = outcome.trace;
     let not_held = |error: AskError, target: usize| NotHeld {
         partial: call.stale_at_hand
             // Out of its own time it did not ask everybody.
-            || call.deadline.has_passed(clock.now())
+            || call.deadline.has_passed(tools.clock.now())
             || matches!(&error, AskError::Rejected(r) if r.reason == Reason::DeadlineExceeded),
         error,
         target,
     };
     let last = trace.iter().rev().find(|a| a.sent).map_or(0, |a| a.target);
     let result = match outcome.result {
-        Ok(((answer, checked), index)) => {
-            let tokens = answer
-                .tokens
-                .prompt
-                .saturating_add(answer.tokens.completion);
-            meters.tokens.fetch_add(tokens, Relaxed);
-            meters
-                .cost_micro_usd
-                .fetch_add((answer.cost_usd * 1e6) as u64, Relaxed);
-            match checked {
-                None => Ok(Held {
-                    answer: Arc::new(answer),
-                    fell_back: index > 0,
-                }),
-                Some(reason) => Err(not_held(
-                    AskError::Model(ModelError::NoVerdict(reason)),
-                    index,
-                )),
-            }
-        }
+        Ok(((answer, checked), index)) => match checked {
+            None => Ok(Held {
+                searched: targets[index].what.endpoint.wire.searches(),
+                answer: Arc::new(answer),
+                fell_back: index > 0,
+            }),
+            Some(reason) => Err(not_held(
+                AskError::Model(ModelError::NoVerdict(reason)),
+                index,
+            )),
+        },
         Err(Failure::Upstream(error)) => Err(not_held(AskError::Model(error), last)),
         Err(Failure::Rejected(rejection)) => Err(not_held(AskError::Rejected(rejection), last)),
         Err(Failure::NoTarget) => Err(not_held(AskError::NoCandidate(Vec::new()), 0)),
     };
-    (result, trace)
+    let used = lock(&used).1;
+    Loaded {
+        result,
+        trace,
+        used,
+    }
 }
 
-/// Tenant, address, model, parameters and prompt.
+/// One attempt: the question as this model is asked it, and the answer checked.
+async fn attempt(
+    tools: &Tools,
+    ask: &Ask,
+    choice: Choice,
+    used: &Mutex<(Used, Used)>,
+) -> Result<((Answer, Option<String>), u32), ModelError> {
+    let endpoint = &choice.endpoint;
+    let request = Request {
+        model: choice.name.clone(),
+        system: choice.prompt.system.clone(),
+        messages: choice.prompt.messages.clone(),
+        max_output_tokens: choice.max_output_tokens,
+        temperature: 0.2,
+        parameter: choice.model.parameter,
+        format: ask.format.clone(),
+        structured: structured(&choice),
+        stream: endpoint.stream,
+        recency: endpoint.wire.searches().then_some("week"),
+    };
+    tools.tape.begin();
+    let exchanged = exchange::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
+    let tokens = exchanged.tokens;
+    let micro_usd = spend::cost(&choice.model.prices, tokens);
+    lock(used).0 = Used { tokens, micro_usd };
+    tools.meters.tokens.fetch_add(tokens.sum(), Relaxed);
+    tools.meters.cost_micro_usd.fetch_add(micro_usd, Relaxed);
+    let line = Line {
+        provider: endpoint.name.clone(),
+        model: choice.name.clone(),
+        agent: ask.origin.agent.clone(),
+        prompt: tokens.prompt,
+        completion: tokens.completion,
+        micro_usd,
+        ..Line::default()
+    };
+    let wall_ms = tools.clock.wall_ms();
+    tools.spend.settle(&ask.origin.run, line, wall_ms);
+    let mut answer = match exchanged.result {
+        Ok(answer) => answer,
+        Err(error) if tools.tape.is_read() => return Err(ModelError::Interrupted(error.into())),
+        Err(error) => return Err(error),
+    };
+    let first = Duration::from_millis(answer.first_token_ms);
+    tools.meters.first_token.record(first, tools.clock.now());
+    answer.cost_usd = micro_usd as f64 / 1e6;
+    answer.left_out.clone_from(&choice.prompt.left_out);
+    // An answer that is no verdict says nothing against its provider's health.
+    let checked = (ask.validate)(&answer).err();
+    Ok((
+        (answer, checked),
+        u32::try_from(tokens.sum()).unwrap_or(u32::MAX),
+    ))
+}
+
+fn structured(choice: &Choice) -> crate::workspace::models::Structured {
+    let by_kind = choice.endpoint.wire.structured();
+    choice.model.structured.unwrap_or(by_kind)
+}
+
+/// Tenant, purpose, address, model, parameters, form and prompt.
 pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>) -> String {
     let choice = &target.what;
     let mut hash = Sha256::new();
-    for part in [
-        &ask.tenant,
-        choice.endpoint.base_url.as_str(),
-        &choice.name,
-        &choice.model.max_output_tokens.to_string(),
-        &ask.system,
-        &ask.user,
-    ] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(ask.tenant.as_bytes());
+    part(match ask.purpose {
+        Purpose::Verdict => b"verdict",
+        Purpose::Chat => b"chat",
+    });
+    part(choice.endpoint.base_url.as_str().as_bytes());
+    part(choice.name.as_bytes());
+    part(&choice.max_output_tokens.to_le_bytes());
+    match &ask.format {
+        Format::Text => part(b"text"),
+        Format::Json { name, schema } => {
+            part(name.as_bytes());
+            part(format!("{:?}", structured(choice)).as_bytes());
+            part(schema.to_string().as_bytes());
+        }
+    }
+    part(choice.prompt.system.as_bytes());
+    for message in &choice.prompt.messages {
+        part(message.role.word().as_bytes());
+        part(message.text.as_bytes());
     }
     hex(&hash.finalize())
 }

@@ -277,6 +277,7 @@ async fn stale(case: &Case) -> &'static str {
             weigh: |_| 8,
             abandons: true,
             keeps: |_| true,
+            life: |_| 1.0,
             is_negative: ModelError::is_final,
         },
         Arc::new(SystemClock),

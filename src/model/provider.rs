@@ -1,56 +1,56 @@
-//! Providers as they are right now: address, key, layers, and why one cannot be asked.
+//! Providers as they are right now: address, keys, layers, and why one cannot be asked.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::error::ModelError;
-use super::{Answer, Request, chat, http};
+use super::egress::{self, Lookup};
+use super::http;
+use super::keys::{Key, KeyStats, Keys};
+use super::wire::{self, Habits, Wire};
 use crate::resilience::breaker::Breaker;
 use crate::resilience::bulkhead::{Bulkhead, PoolSettings};
-use crate::resilience::clock::Clock;
+use crate::resilience::clock::{Clock, lock};
 use crate::resilience::limiter::Limiter;
 use crate::resilience::policy::Guards;
 use crate::settings::Settings;
 use crate::settings::env::Env;
+use crate::text::clean_line;
 use crate::workspace::built_in;
-use crate::workspace::models::{ModelTable, Provider, ProviderKind};
+use crate::workspace::models::{ModelTable, Provider};
 
-/// A key. Neither `Debug` nor `Display` shows it.
-#[derive(Clone)]
-pub struct Key(Arc<str>);
-
-impl Key {
-    /// The value, for the header alone.
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
+/// What a provider says is left of the account's quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Requests.
+    pub requests: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-/// Where and how a provider is asked.
-#[derive(Debug, Clone)]
+/// Where and how a provider is asked. What it learns of its models outlives a new table.
 pub struct Endpoint {
     /// Its name.
     pub name: String,
     /// Where it is.
     pub base_url: Url,
-    /// Its client.
-    pub client: Client,
-    /// Its key, if it needs one.
-    pub key: Option<Key>,
-    /// Further headers.
-    pub headers: BTreeMap<String, String>,
+    pub(super) wire: &'static dyn Wire,
+    pub(super) client: Client,
+    pub(super) keys: Arc<Keys>,
+    pub(super) key_rest: Duration,
+    pub(super) headers: HeaderMap,
+    pub(super) stream: bool,
+    pub(super) first: Duration,
+    pub(super) idle: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) learnt: Arc<Mutex<BTreeMap<String, Habits>>>,
+    pub(super) quota: Arc<Mutex<Option<Quota>>>,
 }
 
 /// A provider's section of the snapshot.
@@ -65,6 +65,12 @@ pub struct ProviderStats {
     pub ready: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// Its keys, by the names of their variables.
+    #[serde(default)]
+    pub keys: Vec<KeyStats>,
+    /// What is left of the account's quota, where it says so.
+    #[serde(default)]
+    pub quota: Option<Quota>,
 }
 
 /// One provider with its layers.
@@ -76,39 +82,49 @@ pub struct Live {
     pub guards: Guards,
     /// Longest time of one attempt.
     pub attempt_timeout: Duration,
-    kind: ProviderKind,
+    /// Its keys.
+    pub keys: Arc<Keys>,
+    learnt: Arc<Mutex<BTreeMap<String, Habits>>>,
+    quota: Arc<Mutex<Option<Quota>>>,
     host: String,
+    base: String,
 }
 
 impl Live {
-    /// Asks once.
-    pub(super) async fn ask(
-        endpoint: Arc<Endpoint>,
-        kind: ProviderKind,
-        request: Request,
-    ) -> Result<Answer, ModelError> {
-        match kind {
-            ProviderKind::Chat | ProviderKind::Perplexity => chat::ask(&endpoint, &request).await,
-            // `build` never makes an endpoint for a kind without a client.
-            ProviderKind::Anthropic => Err(ModelError::Malformed {
-                provider: endpoint.name.clone(),
-                message: "no client for its kind".into(),
-            }),
+    /// Why it cannot be asked at this moment.
+    pub fn obstacle(&self, now: Instant) -> Option<String> {
+        if let Err(reason) = &self.endpoint {
+            return Some(reason.clone());
         }
-    }
-
-    /// Its wire form.
-    pub fn kind(&self) -> ProviderKind {
-        self.kind
+        if self.keys.none() || self.keys.pick(now).is_some() {
+            return None;
+        }
+        let words: Vec<String> = self
+            .keys
+            .stats(now)
+            .into_iter()
+            .map(|k| {
+                let why = k.refused.unwrap_or_default();
+                format!(
+                    "{} ({why}, tried again in {} min)",
+                    k.variable,
+                    k.rests_min.unwrap_or(0)
+                )
+            })
+            .collect();
+        Some(format!("every key was refused: {}", words.join(", ")))
     }
 
     /// Its section of the snapshot.
-    pub fn stats(&self, name: &str) -> ProviderStats {
+    pub fn stats(&self, name: &str, now: Instant) -> ProviderStats {
+        let reason = self.obstacle(now);
         ProviderStats {
             name: name.to_owned(),
-            host: crate::text::clean_line(&self.host, 80),
-            ready: self.endpoint.is_ok(),
-            reason: self.endpoint.as_ref().err().cloned(),
+            host: clean_line(&self.host, 80),
+            ready: reason.is_none(),
+            reason,
+            keys: self.keys.stats(now),
+            quota: *lock(&self.quota),
         }
     }
 }
@@ -123,6 +139,8 @@ pub struct Surroundings<'a> {
     pub simulator: Option<&'a Url>,
     /// The clock.
     pub clock: &'a Arc<dyn Clock>,
+    /// Names to addresses.
+    pub lookup: &'a Lookup,
 }
 
 /// Builds all providers of a table. Layers of `old` that keep their name are kept, with their state.
@@ -166,23 +184,23 @@ pub fn build(
             },
         };
         guards.limiter.reconfigure(provider.limits);
-        let kind = if around.simulator.is_some() {
-            ProviderKind::Chat
-        } else {
-            provider.kind
-        };
         let base = base_url(name, provider, around);
         let host = Url::parse(&base)
             .ok()
             .and_then(|u| u.host_str().map(str::to_owned))
             .unwrap_or_default();
-        let live = Live {
-            endpoint: endpoint(name, provider, &base, table, around).map(Arc::new),
-            guards,
+        let before = old.get(name).filter(|l| l.base == base);
+        let mut live = Live {
+            endpoint: Err(String::new()),
             attempt_timeout: Duration::from_millis(provider.timeouts.total_ms.max(1)),
-            kind,
+            keys: Arc::default(),
+            learnt: before.map(|l| Arc::clone(&l.learnt)).unwrap_or_default(),
+            quota: before.map(|l| Arc::clone(&l.quota)).unwrap_or_default(),
+            guards,
             host,
+            base,
         };
+        live.endpoint = endpoint(name, provider, &mut live, before, table, around).map(Arc::new);
         all.insert(name.clone(), live);
     }
     all
@@ -195,7 +213,7 @@ fn base_url(name: &str, provider: &Provider, around: &Surroundings<'_>) -> Strin
         _ => "",
     };
     if let Some(url) = around.simulator {
-        return url.to_string();
+        return format!("{}/{name}/v1", url.as_str().trim_end_matches('/'));
     }
     around
         .env
@@ -203,55 +221,121 @@ fn base_url(name: &str, provider: &Provider, around: &Surroundings<'_>) -> Strin
         .map_or_else(|| provider.base_url.clone(), str::to_owned)
 }
 
+/// Makes the endpoint, and puts the keys that were found into `live`.
 fn endpoint(
     name: &str,
     provider: &Provider,
-    base: &str,
+    live: &mut Live,
+    before: Option<&Live>,
     table: &ModelTable,
     around: &Surroundings<'_>,
 ) -> Result<Endpoint, String> {
-    let base_url = http::allowed(base, around.settings.loopback_only())?;
-    let connect = Duration::from_millis(provider.timeouts.connect_ms.max(1));
-    if around.simulator.is_some() {
-        let client = http::client(&base_url, connect)?;
-        return Ok(Endpoint {
-            name: name.to_owned(),
-            base_url,
-            client,
-            key: None,
-            headers: BTreeMap::new(),
-        });
+    let policy = egress::Policy::of(around.settings);
+    let base_url = policy.allows(&live.base)?;
+    let wire = wire::of(&provider.kind).ok_or_else(|| {
+        let known: Vec<&str> = wire::KINDS.iter().map(|(kind, _)| *kind).collect();
+        let shown = clean_line(&provider.kind, 40);
+        format!("its kind '{shown}' is none of {}", known.join(", "))
+    })?;
+    if around.simulator.is_none() {
+        let found = keys(name, provider, &base_url, table, around)?;
+        live.keys = Arc::new(Keys::new(found, before.map(|l| &*l.keys)));
     }
-    if provider.kind == ProviderKind::Anthropic {
-        return Err("this version has no client for Anthropic's messages".into());
-    }
-    let set = provider
-        .key_env
-        .iter()
-        .find_map(|v| around.env.get(v).map(|value| (v, value)));
-    let key = match set {
-        Some((variable, value)) if bound(name, variable, &base_url, table, around) => {
-            Some(Key(Arc::from(value)))
-        }
-        Some((variable, _)) => {
-            let host = base_url.host_str().unwrap_or_default();
-            return Err(format!(
-                "the key in {variable} is not bound to {host}; add keyHosts: {{{variable}: [{host}]}} to your own settings"
-            ));
-        }
-        None if provider.key_env.is_empty() => None,
-        // A server on this machine that the user points at may need no key.
-        None if http::is_loopback(&base_url) => None,
-        None => return Err(format!("no key: set {}", provider.key_env.join(" or "))),
-    };
-    let client = http::client(&base_url, connect)?;
+    let client = http::client(
+        &base_url,
+        &http::Ways {
+            policy: &policy,
+            lookup: around.lookup,
+            env: around.env,
+            connect: Duration::from_millis(provider.timeouts.connect_ms.max(1)),
+        },
+    )?;
     Ok(Endpoint {
         name: name.to_owned(),
         base_url,
+        wire,
         client,
-        key,
-        headers: provider.headers.clone(),
+        keys: Arc::clone(&live.keys),
+        key_rest: Duration::from_millis(around.settings.engine.key_rest_ms),
+        headers: headers(provider)?,
+        stream: provider.stream,
+        first: Duration::from_millis(provider.timeouts.first_token_ms.max(1)),
+        idle: Duration::from_millis(provider.timeouts.idle_ms.max(1)),
+        clock: Arc::clone(around.clock),
+        limiter: Arc::clone(&live.guards.limiter),
+        learnt: Arc::clone(&live.learnt),
+        quota: Arc::clone(&live.quota),
     })
+}
+
+/// The keys that are set and may go to this host, in the order of their variables.
+fn keys(
+    name: &str,
+    provider: &Provider,
+    base_url: &Url,
+    table: &ModelTable,
+    around: &Surroundings<'_>,
+) -> Result<Vec<(String, Key)>, String> {
+    let host = base_url.host_str().unwrap_or_default();
+    let mut found: Vec<(String, Key)> = Vec::new();
+    let mut unbound = None;
+    for variable in &provider.key_env {
+        let Some(value) = around.env.get(variable) else {
+            continue;
+        };
+        if !bound(name, variable, base_url, table, around) {
+            unbound.get_or_insert(variable);
+            continue;
+        }
+        let key = Key::new(value);
+        if found.iter().all(|(_, known)| *known != key) {
+            found.push((variable.clone(), key));
+        }
+    }
+    match unbound {
+        Some(variable) if found.is_empty() => Err(format!(
+            "the key in {variable} is not bound to {host}; add keyHosts: {{{variable}: [{host}]}} to your own settings"
+        )),
+        // A server on this machine that the user points at may need no key.
+        None if found.is_empty()
+            && !provider.key_env.is_empty()
+            && !egress::is_loopback(base_url) =>
+        {
+            Err(format!("no key: set {}", provider.key_env.join(" or ")))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Headers that a table may not set: they are the connection's, or carry who is asking.
+const OURS: &[&str] = &[
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+];
+
+fn headers(provider: &Provider) -> Result<HeaderMap, String> {
+    let mut all = HeaderMap::new();
+    for (name, value) in &provider.headers {
+        let shown = clean_line(name, 40);
+        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            return Err(format!("headers: {shown} is not for the table to set"));
+        }
+        let wrong = || format!("headers: {shown} is no header, or its value is none");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let value = HeaderValue::from_str(value).map_err(|_| wrong())?;
+        all.insert(name, value);
+    }
+    Ok(all)
 }
 
 /// A key goes to a host only if the built-in table, the user's settings, or the user's own override of
@@ -337,16 +421,18 @@ mod tests {
             env,
             simulator: None,
             clock: &clock,
+            lookup: &egress::system_lookup(),
         };
         build(table, &BTreeMap::new(), &around)
             .into_iter()
-            .map(|(n, l)| (n.clone(), l.stats(&n).reason))
+            .map(|(n, l)| (n.clone(), l.stats(&n, clock.now()).reason))
             .collect()
     }
 
     #[test]
     fn a_provider_without_key_or_client_says_so() {
-        let table = built_in::models();
+        let mut table = built_in::models();
+        table.providers.get_mut("gemini").unwrap().kind = "teletype".into();
         let got = reasons(
             &table,
             &Env::of([
@@ -362,7 +448,8 @@ mod tests {
                 .unwrap()
                 .contains("PERPLEXITY_KEY")
         );
-        assert!(got["anthropic"].as_ref().unwrap().contains("no client"));
+        assert_eq!(got["anthropic"], None);
+        assert!(got["gemini"].as_ref().unwrap().contains("'teletype'"));
         let safe = Settings {
             safe_mode: true,
             ..Settings::default()
@@ -399,7 +486,24 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
-        assert_eq!(format!("{:?}", Key(Arc::from("k-very-secret"))), "Key(…)");
+    fn a_table_sets_no_header_that_says_who_asks() {
+        let mut table = built_in::models();
+        let openai = table.providers.get_mut("openai").unwrap();
+        openai.headers.insert("x-team".into(), "reviews".into());
+        let env = Env::of([("OPENAI_API_KEY", "k-openai-1234")]);
+        let settings = Settings::default();
+        assert_eq!(reasons(&table, &env, &settings)["openai"], None);
+        for (name, value) in [
+            ("Authorization", "x"),
+            ("host", "x"),
+            ("a b", "x"),
+            ("x-a", "b\nc"),
+        ] {
+            let mut bad = table.clone();
+            let openai = bad.providers.get_mut("openai").unwrap();
+            openai.headers.insert(name.into(), value.into());
+            let reason = reasons(&bad, &env, &settings)["openai"].clone();
+            assert!(reason.unwrap().contains("headers"), "{name}");
+        }
     }
 }

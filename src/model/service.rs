@@ -10,138 +10,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::error::ModelError;
+use super::ask::{Ask, AskError, Asked, Observer, Used};
+use super::hearing::Tapes;
 use super::load::{
-    ASKED_AGAIN, Choice, GRACE, Held, NotHeld, cache_key, load, on_behalf, responses,
+    ASKED_AGAIN, GRACE, Held, NotHeld, Tools, cache_key, load, on_behalf, responses,
 };
 use super::provider::{Live, ProviderStats, Surroundings, build};
-use super::{Answer, estimate_tokens};
+use super::router;
+use super::spend::Spend;
 use crate::cache::{Cache, CacheStats, LoadError, Loading, Source};
-use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
-use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, Call, Classify as _, Policy, Target, upstream_time};
+use crate::resilience::policy::{Call, Policy, upstream_time};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Flags, Settings};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use crate::workspace::models::ModelTable;
 
-/// One question.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// A model that is wanted before the route's.
-    pub wanted: Option<String>,
-    /// The task.
-    pub task: String,
-    /// `low`, `medium`, `high`, `critical`.
-    pub complexity: String,
-    /// Who it is and what it must do.
-    pub system: String,
-    /// What it looks at.
-    pub user: String,
-    /// For whom; answers are never shared between tenants.
-    pub tenant: String,
-    /// When all of it must be over.
-    pub deadline: Deadline,
-    /// How urgent.
-    pub lane: Lane,
-    /// For whom.
-    pub origin: Origin,
-    /// Says whether a complete answer is what was asked for; only such answers are cached.
-    pub validate: fn(&Answer) -> Result<(), String>,
-}
-
-/// A candidate that was not asked, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skip {
-    /// The model.
-    pub model: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AskError {
-    /// No candidate can be asked at all.
-    #[error("no model can be asked: {}", reasons(.0))]
-    NoCandidate(Vec<Skip>),
-    /// Refused here.
-    #[error("{0}")]
-    Rejected(Rejection),
-    /// The last provider's error.
-    #[error("{0}")]
-    Model(ModelError),
-    /// The load itself broke.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl AskError {
-    /// A short name for counters and lists.
-    pub fn class(&self) -> String {
-        match self {
-            Self::NoCandidate(_) => "no_candidate".into(),
-            Self::Rejected(rejection) => rejection.reason.words().into(),
-            Self::Model(error) => error.class().into_owned(),
-            Self::Broken(_) => "broken".into(),
-        }
-    }
-}
-
-fn reasons(skips: &[Skip]) -> String {
-    let mut parts: Vec<String> = skips
-        .iter()
-        .map(|s| format!("{} ({})", s.model, s.reason))
-        .collect();
-    parts.truncate(4);
-    parts.join(", ")
-}
-
-/// How a question ended.
-pub struct Asked {
-    /// The answer and where it came from.
-    pub result: Result<(Arc<Answer>, Source), AskError>,
-    /// Attempts and refusals; empty for a cached answer.
-    pub trace: Vec<Attempt>,
-    /// Candidates that were not asked.
-    pub skips: Vec<Skip>,
-    /// Time in it that was not the provider's.
-    pub added: Duration,
-}
-
 struct Table {
     models: Arc<ModelTable>,
     providers: BTreeMap<String, Live>,
 }
-
-/// For whom a question is asked.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// The run.
-    pub run: String,
-    /// The agent.
-    pub agent: String,
-    /// The correlation id.
-    pub correlation: String,
-}
-
-/// An attempt as it becomes known, those of background refreshes too.
-#[derive(Debug)]
-pub struct Observed<'a> {
-    /// For whom.
-    pub origin: &'a Origin,
-    /// When it was sent, or refused after waiting; wall time in milliseconds.
-    pub at_ms: i64,
-    /// The model that was asked.
-    pub model: &'a str,
-    /// The attempt.
-    pub attempt: &'a Attempt,
-}
-
-/// Somebody who wants to see every attempt.
-pub type Observer = Box<dyn Fn(&Observed<'_>) + Send + Sync>;
 
 /// What calls took and did.
 pub struct CallMeters {
@@ -149,6 +38,8 @@ pub struct CallMeters {
     pub call: Latency,
     /// Total minus the provider's, a question each.
     pub added: Latency,
+    /// Until the first piece of an answer, an answered attempt each.
+    pub first_token: Latency,
     /// Attempts sent.
     pub sent: Rate,
     /// Attempts that failed.
@@ -168,6 +59,8 @@ pub struct ModelService {
     policy: Arc<Policy>,
     responses: Arc<Cache<Held, NotHeld>>,
     meters: Arc<CallMeters>,
+    spend: Arc<Spend>,
+    tapes: Tapes,
     rebuilding: Mutex<()>,
 }
 
@@ -188,12 +81,15 @@ impl ModelService {
             meters: Arc::new(CallMeters {
                 call: Latency::new(now),
                 added: Latency::new(now),
+                first_token: Latency::new(now),
                 sent: Rate::new(now),
                 failed: AtomicU64::new(0),
                 tokens: AtomicU64::new(0),
                 cost_micro_usd: AtomicU64::new(0),
                 observer: std::sync::OnceLock::new(),
             }),
+            spend: Arc::default(),
+            tapes: Tapes::default(),
             clock,
             rebuilding: Mutex::new(()),
         }
@@ -221,11 +117,39 @@ impl ModelService {
 
     /// Every provider's section of the snapshot.
     pub fn providers(&self) -> Vec<ProviderStats> {
+        let now = self.clock.now();
         self.table
             .load()
             .providers
             .iter()
-            .map(|(name, live)| live.stats(name))
+            .map(|(name, live)| live.stats(name, now))
+            .collect()
+    }
+
+    /// Money and tokens, summed.
+    pub fn spend(&self) -> &Arc<Spend> {
+        &self.spend
+    }
+
+    /// Every refused key may be tried again.
+    pub fn forgive_keys(&self) {
+        self.for_each(|_, live| live.keys.forgive());
+    }
+
+    /// What became known of keys since it was last asked for, a sentence each.
+    pub fn key_news(&self) -> Vec<String> {
+        let mut news = Vec::new();
+        self.for_each(|_, live| news.extend(live.keys.take_news()));
+        news
+    }
+
+    /// The models that can be named, with their providers.
+    pub fn models(&self) -> Vec<(String, String)> {
+        let table = self.table.load();
+        let models = &table.models.models;
+        models
+            .iter()
+            .map(|(name, model)| (name.clone(), model.provider.clone()))
             .collect()
     }
 
@@ -279,17 +203,21 @@ impl ModelService {
     /// Asks the candidates in order until one answers.
     pub async fn ask(&self, ask: Ask) -> Asked {
         let mut began = self.clock.now();
-        let (targets, skips) = self.targets(&ask);
+        let settings = self.settings.load_full();
+        let (targets, skips) = {
+            let table = self.table.load();
+            router::route(&table.models, &table.providers, &settings, &ask, began)
+        };
         let Some(first) = targets.first() else {
             return Asked {
                 result: Err(AskError::NoCandidate(skips.clone())),
                 trace: Vec::new(),
                 skips,
+                used: Used::default(),
                 added: Duration::ZERO,
             };
         };
         let key = cache_key(&ask, first);
-        let settings = self.settings.load();
         let call = Call {
             deadline: ask.deadline,
             lane: ask.lane,
@@ -302,26 +230,33 @@ impl ModelService {
             format!("model:{}", first.what.name),
         ];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let tape = self.tapes.of(&key);
+        if let Some(listener) = &ask.listener {
+            tape.join(listener.clone());
+        }
         let mine = Arc::new(Mutex::new(None));
         let deadline = ask.deadline;
         let shared = Arc::new((targets, ask));
         let mut asked = 0;
         let result = loop {
             asked += 1;
-            let (policy, meters, clock) = (
-                Arc::clone(&self.policy),
-                Arc::clone(&self.meters),
-                Arc::clone(&self.clock),
-            );
+            let tools = Tools {
+                policy: Arc::clone(&self.policy),
+                meters: Arc::clone(&self.meters),
+                spend: Arc::clone(&self.spend),
+                clock: Arc::clone(&self.clock),
+                tape: Arc::clone(&tape),
+                budgets: settings.budgets,
+            };
             let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
             let load = move |loading: Loading| async move {
-                let call = on_behalf(call, loading, clock.now());
-                let (result, trace) = load(policy, meters, clock, call, &shared.0, &shared.1).await;
+                let call = on_behalf(call, loading, tools.clock.now());
+                let loaded = load(&tools, call, &shared.0, &shared.1).await;
                 // Of a refresh nobody waits for the trace.
                 if !loading.background {
-                    *lock(&mine_too) = Some(trace);
+                    *lock(&mine_too) = Some((loaded.trace, loaded.used));
                 }
-                result
+                loaded.result
             };
             // A little more than the call's own clock, which ends first and says what happened.
             let left = deadline.remaining(self.clock.now()) + GRACE;
@@ -340,7 +275,7 @@ impl ModelService {
             match loaded {
                 Ok(found) => break Ok(found),
                 Err(LoadError::Failed(failed)) => {
-                    let another = failed.partial && lock(&mine).is_none();
+                    let another = failed.partial && lock(&mine).is_none() && !tape.is_read();
                     let now = self.clock.now();
                     if another && asked <= ASKED_AGAIN && !deadline.has_passed(now) {
                         began = now; // until here it was somebody else's provider
@@ -355,7 +290,7 @@ impl ModelService {
         let ran = lock(&mine).take();
         let hit = matches!(result, Ok((_, Source::Hit(_) | Source::Stale(_))));
         let added = match &ran {
-            Some(trace) => (now - began).saturating_sub(upstream_time(trace)),
+            Some((trace, _)) => (now - began).saturating_sub(upstream_time(trace)),
             // A follower waited for somebody else's provider; that time is not ours to report.
             None if !hit => Duration::ZERO,
             None => now - began,
@@ -363,67 +298,13 @@ impl ModelService {
         if ran.is_some() || hit {
             self.meters.added.record(added, now);
         }
+        let (trace, used) = ran.unwrap_or_default();
         Asked {
             result: result.map(|(held, source)| (Arc::clone(&held.answer), source)),
-            trace: ran.unwrap_or_default(),
+            trace,
             skips,
+            used,
             added,
         }
-    }
-
-    fn targets(&self, ask: &Ask) -> (Vec<Target<Choice>>, Vec<Skip>) {
-        let table = self.table.load();
-        let settings = self.settings.load();
-        let wanted = ask.wanted.as_deref().or(settings.default_model.as_deref());
-        let (mut targets, mut skips) = (Vec::new(), Vec::new());
-        let prompt = estimate_tokens(&ask.system).saturating_add(estimate_tokens(&ask.user));
-        for name in table
-            .models
-            .candidates(wanted, &ask.task, &ask.complexity, settings.fallback.0)
-        {
-            let mut skip = |reason: String| {
-                skips.push(Skip {
-                    model: name.clone(),
-                    reason,
-                });
-            };
-            let Some(model) = table.models.models.get(&name) else {
-                skip("not described under models".into());
-                continue;
-            };
-            let Some(live) = table.providers.get(&model.provider) else {
-                skip(format!(
-                    "provider {} is not there",
-                    crate::text::clean_line(&model.provider, 40)
-                ));
-                continue;
-            };
-            let endpoint = match &live.endpoint {
-                Ok(endpoint) => Arc::clone(endpoint),
-                Err(reason) => {
-                    skip(reason.clone());
-                    continue;
-                }
-            };
-            if prompt.saturating_add(model.max_output_tokens) > model.context_tokens {
-                skip(format!(
-                    "the prompt of about {prompt} tokens does not fit its {}",
-                    model.context_tokens
-                ));
-                continue;
-            }
-            targets.push(Target {
-                guards: live.guards.clone(),
-                attempt_timeout: live.attempt_timeout,
-                tokens: prompt.saturating_add(model.max_output_tokens),
-                what: Choice {
-                    endpoint,
-                    kind: live.kind(),
-                    name,
-                    model: model.clone(),
-                },
-            });
-        }
-        (targets, skips)
     }
 }

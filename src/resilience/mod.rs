@@ -84,6 +84,14 @@ pub enum Reason {
     RateLimited,
     /// The time for the whole call ran out.
     DeadlineExceeded,
+    /// It would cost more than may be spent.
+    OverBudget,
+    /// It is larger than the upstream can take.
+    TooLarge,
+    /// The upstream has refused every key there is.
+    NoCredentials,
+    /// A part of the answer has been passed on already: it cannot be begun again.
+    AnswerBegun,
 }
 
 impl Reason {
@@ -97,6 +105,10 @@ impl Reason {
             Self::PoolWaitTimeout => "pool_wait_timeout",
             Self::RateLimited => "rate_limited",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::OverBudget => "over_budget",
+            Self::TooLarge => "too_large",
+            Self::NoCredentials => "no_credentials",
+            Self::AnswerBegun => "answer_begun",
         }
     }
 
@@ -110,6 +122,10 @@ impl Reason {
             Self::PoolWaitTimeout => "no free place in the pool in time",
             Self::RateLimited => "rate limit reached",
             Self::DeadlineExceeded => "deadline exceeded",
+            Self::OverBudget => "over the budget",
+            Self::TooLarge => "too large for it",
+            Self::NoCredentials => "every key was refused",
+            Self::AnswerBegun => "a part of the answer was passed on already",
         }
     }
 }

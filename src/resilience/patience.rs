@@ -64,7 +64,10 @@ impl<S: Stream + Unpin, H> Paced<S, H> {
     ///
     /// # Errors
     /// Which clock ran out; the stream is then over and what it held is free.
-    pub async fn next(&mut self, is_content: fn(&S::Item) -> bool) -> Option<Result<S::Item, Cut>> {
+    pub async fn next(
+        &mut self,
+        mut is_content: impl FnMut(&S::Item) -> bool,
+    ) -> Option<Result<S::Item, Cut>> {
         let (stream, _) = self.stream.as_mut()?;
         let (until, cut) = match self.last_content {
             None => (

@@ -18,7 +18,7 @@ use super::clock::Clock;
 use super::deadline::Deadline;
 use super::limiter::Reservation;
 pub use super::policy_types::{
-    Attempt, Call, Classify, Failure, Guards, Layers, Meaning, Outcome, Target,
+    Attempt, Call, Classify, Failure, Guards, Layers, Meaning, Outcome, Target, Watch,
 };
 use super::retry::RetryBudget;
 use super::{Reason, Refusal};
@@ -54,16 +54,16 @@ impl Policy {
         F: FnMut(&M) -> Fut,
         Fut: Future<Output = Result<(T, u32), E>>,
     {
-        self.run_seen(call, targets, send, |_| ()).await
+        self.run_watched(call, targets, send, &mut ()).await
     }
 
-    /// As [`Policy::run`], showing every attempt and refusal to `seen` as soon as it is over.
-    pub async fn run_seen<T, E, M, F, Fut>(
+    /// As [`Policy::run`]; `watch` is asked before every attempt and shown it as soon as it is over.
+    pub async fn run_watched<T, E, M, F, Fut>(
         &self,
         call: Call,
         targets: &[Target<M>],
         mut send: F,
-        mut seen: impl FnMut(&Attempt),
+        watch: &mut impl Watch<M>,
     ) -> Outcome<T, E>
     where
         E: Classify,
@@ -80,6 +80,7 @@ impl Policy {
             }
             let (mut attempt, mut began, mut backoff) =
                 (0, self.first(index, started), Duration::ZERO);
+            let mut swaps = 0;
             loop {
                 attempt += 1;
                 let mut entry = Attempt {
@@ -94,12 +95,16 @@ impl Policy {
                     upstream_us: 0,
                     retry_in_ms: None,
                 };
-                let result = self
-                    .attempt(call, target, began, &mut entry, &mut send)
-                    .await;
+                let result = match watch.before(&target.what) {
+                    Ok(()) => {
+                        self.attempt(call, target, began, &mut entry, &mut send)
+                            .await
+                    }
+                    Err(rejection) => Err(Failure::Rejected(rejection)),
+                };
                 let (failure, meaning) = match result {
                     Ok(answer) => {
-                        seen(&entry);
+                        watch.after(&entry);
                         trace.push(entry);
                         return Outcome {
                             result: Ok((answer, index)),
@@ -119,7 +124,7 @@ impl Policy {
                         (other, LOCAL)
                     }
                 };
-                seen(&entry);
+                watch.after(&entry);
                 trace.push(entry);
                 // What an upstream said tells more than a refusal of ours that follows from it.
                 if !(matches!(last, Failure::Upstream(_))
@@ -130,6 +135,11 @@ impl Policy {
                 let now = self.clock.now();
                 if call.deadline.has_passed(now) {
                     return failed(last, trace);
+                }
+                if meaning.again_now && swaps < MOST_SWAPS {
+                    (swaps, attempt, began, backoff) =
+                        (swaps + 1, attempt - 1, now, Duration::ZERO);
+                    continue;
                 }
                 if let Some(wait) = self.again(call, attempt, meaning, &target.guards, now) {
                     tokio::time::sleep(wait).await;
@@ -356,6 +366,8 @@ fn learn<E: Classify>(
     Failure::Upstream(error)
 }
 
+/// Attempts in a row with something else each time, whatever the errors say.
+const MOST_SWAPS: u32 = 8;
 /// Quiet after a 429 that does not say how long.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest quiet that an upstream may ask for.
@@ -364,6 +376,7 @@ const PAUSE_MOST: Duration = Duration::from_secs(300);
 /// A local refusal: not retried here, never counted, the next target may be asked.
 const LOCAL: Meaning = Meaning {
     retry: false,
+    again_now: false,
     fall_back: true,
     counts: false,
     answered: false,

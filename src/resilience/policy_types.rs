@@ -18,6 +18,9 @@ use super::retry::RetrySettings;
 pub struct Meaning {
     /// Worth another attempt at the same target.
     pub retry: bool,
+    /// Worth an attempt at once, because it will be made with something else (another key). It is no
+    /// retry: the caller's error says so at most once for each thing it has.
+    pub again_now: bool,
     /// Worth trying the next target.
     pub fall_back: bool,
     /// Speaks against the upstream's health.
@@ -39,6 +42,23 @@ pub trait Classify {
     /// The attempt's own time ran out.
     fn attempt_timeout(after: Duration) -> Self;
 }
+
+/// Somebody who has a say before each attempt and sees it afterwards.
+pub trait Watch<M> {
+    /// Before anything else is done for an attempt. A refusal counts as one of ours: the next target
+    /// may be asked.
+    ///
+    /// # Errors
+    /// Why this target is not asked.
+    fn before(&mut self, _what: &M) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// An attempt, or a refusal, is over.
+    fn after(&mut self, _attempt: &Attempt) {}
+}
+
+impl<M> Watch<M> for () {}
 
 /// The layers of one upstream.
 #[derive(Clone)]

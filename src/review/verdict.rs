@@ -4,6 +4,8 @@
 //! on "request_changes" in lower case. Here an answer is a JSON object with a known decision, or it is
 //! missing evidence. Extraction is lenient (fences, reasoning blocks), validation is not.
 
+use std::sync::{Arc, LazyLock};
+
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity, Source};
@@ -65,6 +67,39 @@ pub enum NoVerdict {
     /// The object is not of the form asked for.
     #[error("the answer is not of the form asked for: {0}")]
     Form(String),
+}
+
+/// The form of an answer as a JSON schema, for models that can be held to one. Every property is
+/// required and no other allowed: strict modes take nothing else.
+pub fn schema() -> Arc<serde_json::Value> {
+    static SCHEMA: LazyLock<Arc<serde_json::Value>> = LazyLock::new(|| {
+        let object = |properties: serde_json::Value| {
+            let required: Vec<&String> = properties
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(k, _)| k)
+                .collect();
+            serde_json::json!({
+                "type": "object",
+                "required": required,
+                "additionalProperties": false,
+                "properties": properties,
+            })
+        };
+        let comment = object(serde_json::json!({
+            "file": {"type": ["string", "null"]},
+            "line": {"type": ["integer", "null"]},
+            "severity": {"type": "string", "enum": ["info", "low", "medium", "high", "critical"]},
+            "message": {"type": "string"},
+        }));
+        Arc::new(object(serde_json::json!({
+            "decision": {"type": "string", "enum": ["approve", "comment", "request_changes", "block"]},
+            "score": {"type": "number"},
+            "comments": {"type": "array", "items": comment},
+        })))
+    });
+    Arc::clone(&SCHEMA)
 }
 
 /// Comments taken from one answer.

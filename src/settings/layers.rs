@@ -68,13 +68,22 @@ const NAMED: &[(&str, &str)] = &[
     ("FALLBACK_ENABLED", "fallback"),
     ("SAFE_MODE", "safeMode"),
     ("EGRESS_POLICY", "egress"),
+    ("EGRESS_ALLOWED_HOSTS", "egressAllowedHosts"),
     ("ASYNC_FILE_IO_ENABLED", "flags.asyncFileIo"),
     ("CIRCUIT_BREAKER_ENABLED", "flags.circuitBreaker"),
     ("CACHE_STAMPEDE_PROTECTION", "flags.cacheStampedeProtection"),
 ];
 
-/// Keys that a workspace's file may not set: they decide where keys may go and what is kept.
-const NOT_FROM_WORKSPACE: &[&str] = &["keyHosts", "egress", "safeMode", "logs", "engine.runsKept"];
+/// Keys that a workspace's file may not set: they decide where keys may go, what is kept and what is spent.
+const NOT_FROM_WORKSPACE: &[&str] = &[
+    "keyHosts",
+    "egress",
+    "egressAllowedHosts",
+    "safeMode",
+    "logs",
+    "engine.runsKept",
+    "budgets",
+];
 
 /// A file's text with the name it is shown by.
 pub struct File<'a> {
@@ -236,6 +245,12 @@ fn typed(name: &str, text: &str, default: Option<&Value>) -> Result<Value, Strin
             .parse::<u64>()
             .map(Value::from)
             .map_err(|_| format!("{name} is '{shown}': want a whole number, 0 or more")),
+        Some(Value::Array(_)) => Ok(text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(Value::from)
+            .collect()),
         _ => Ok(Value::String(text.to_owned())),
     }
 }

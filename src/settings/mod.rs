@@ -61,6 +61,8 @@ pub struct EngineSettings {
     pub diff_kept_bytes: usize,
     /// Bytes of diff that one prompt may hold; what does not fit is said in the coverage.
     pub prompt_bytes: usize,
+    /// A key that its provider refused is not used for this long, milliseconds; a reload ends it.
+    pub key_rest_ms: u64,
 }
 
 impl Default for EngineSettings {
@@ -72,6 +74,7 @@ impl Default for EngineSettings {
             queue: 10_000,
             diff_kept_bytes: 1 << 20,
             prompt_bytes: 200_000,
+            key_rest_ms: 600_000,
         }
     }
 }
@@ -195,6 +198,17 @@ impl Default for ConsoleSettings {
     }
 }
 
+/// What may be spent on models, US dollars; 0: as much as it takes. What a call could cost at most is set
+/// aside before it is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Budgets {
+    /// For one run.
+    pub run_usd: f64,
+    /// For one day, UTC.
+    pub day_usd: f64,
+}
+
 /// Switches that can be changed while running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -247,6 +261,11 @@ pub struct Settings {
     pub safe_mode: bool,
     /// Which connections may leave the machine.
     pub egress: Egress,
+    /// Hosts, beside the configured providers' own, that may be connected to; those with private or
+    /// link-local addresses only if they are listed here.
+    pub egress_allowed_hosts: Vec<String>,
+    /// What may be spent.
+    pub budgets: Budgets,
     /// Replaces the default model of the workspace.
     pub default_model: Option<String>,
     /// Ask other models when one fails.
@@ -431,6 +450,16 @@ impl Settings {
             )?;
         }
         share("retry.budgetRatio", self.retry.budget_ratio)?;
+        for (name, value) in [
+            ("budgets.runUsd", self.budgets.run_usd),
+            ("budgets.dayUsd", self.budgets.day_usd),
+        ] {
+            if !(0.0..=1e9).contains(&value) {
+                return Err(format!(
+                    "{name} is {value}; it must be from 0 (none) to 1e9"
+                ));
+            }
+        }
         share("targets.errorRate", self.targets.error_rate)?;
         share("targets.cacheHitRate", self.targets.cache_hit_rate)?;
         if self.console.fps > 120 {

@@ -1,5 +1,6 @@
 //! Knowledge documents: `data/knowledge/index.json` and the files it lists.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -64,4 +65,39 @@ pub fn load(root: Option<&Path>) -> Result<Knowledge, String> {
         }
     }
     Ok(knowledge)
+}
+
+/// The documents, those most like `about` first. Likeness: words that both have, rare ones weighing more
+/// (inverse document frequency), by the square root of the document's words so that a long one does not
+/// win by its length alone. Documents that are equally like keep their order.
+pub fn by_likeness<'a>(documents: &'a [Document], about: &str) -> Vec<&'a Document> {
+    if documents.len() < 2 {
+        return documents.iter().collect();
+    }
+    let about = words(about);
+    let sets: Vec<HashSet<String>> = documents.iter().map(|d| words(d.text.raw())).collect();
+    let mut found_in: HashMap<&str, usize> = HashMap::new();
+    for word in sets.iter().flatten() {
+        *found_in.entry(word).or_default() += 1;
+    }
+    let likeness = |set: &HashSet<String>| -> f64 {
+        let shared: f64 = set
+            .intersection(&about)
+            .map(|w| {
+                let seen = found_in.get(w.as_str()).copied().unwrap_or(1);
+                (1.0 + documents.len() as f64 / seen as f64).ln()
+            })
+            .sum();
+        shared / (set.len().max(1) as f64).sqrt()
+    };
+    let mut ranked: Vec<(f64, &Document)> = sets.iter().map(likeness).zip(documents).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().map(|(_, d)| d).collect()
+}
+
+fn words(text: &str) -> HashSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|w| w.len() > 2)
+        .map(str::to_lowercase)
+        .collect()
 }

@@ -16,18 +16,6 @@ use crate::resilience::limiter::RateSettings;
 /// Where it is.
 pub const FILE: &str = "agents/models.yaml";
 
-/// The wire form a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderKind {
-    /// OpenAI's chat completions and everything compatible.
-    Chat,
-    /// Chat completions with search.
-    Perplexity,
-    /// Anthropic's messages.
-    Anthropic,
-}
-
 /// The four clocks of a call, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -57,8 +45,8 @@ impl Default for Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provider {
-    /// Its wire form.
-    pub kind: ProviderKind,
+    /// Its wire form: `chat`, `perplexity`, `anthropic`. What this program speaks is in `model::wire`.
+    pub kind: String,
     /// Where it is; nothing is appended but the route.
     pub base_url: String,
     /// Variables that may hold its key, first set one wins; none: it needs no key.
@@ -79,6 +67,13 @@ pub struct Provider {
     /// Its clocks.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// It sends its answer while it makes it.
+    #[serde(default = "yes")]
+    pub stream: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Prices in US dollars.
@@ -104,6 +99,42 @@ pub enum TokenParameter {
     MaxCompletionTokens,
 }
 
+/// How far a model can be held to a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structured {
+    /// To a JSON schema.
+    Schema,
+    /// To JSON, of whatever form.
+    Object,
+    /// Not at all; the prompt alone asks for it.
+    None,
+}
+
+/// A model in a route: its name, or its name with the share of questions that it gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// Always where it stands.
+    Always(String),
+    /// A model on trial.
+    Share {
+        /// Its name.
+        model: String,
+        /// Percent of questions for which it stands where it is written; for the rest it comes last.
+        percent: u8,
+    },
+}
+
+impl Entry {
+    /// The model's name.
+    pub fn model(&self) -> &String {
+        match self {
+            Self::Always(model) | Self::Share { model, .. } => model,
+        }
+    }
+}
+
 /// A model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -122,6 +153,9 @@ pub struct Model {
     /// What it costs.
     #[serde(default)]
     pub prices: Prices,
+    /// How far it can be held to a form; what its provider's kind can do where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured: Option<Structured>,
 }
 
 fn context() -> u32 {
@@ -147,7 +181,7 @@ pub struct ModelTable {
     pub models: BTreeMap<String, Model>,
     /// Task → complexity (or `any`) → models in order.
     #[serde(default)]
-    pub routes: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    pub routes: BTreeMap<String, BTreeMap<String, Vec<Entry>>>,
     /// Model → what to ask when it fails.
     #[serde(default)]
     pub fallbacks: BTreeMap<String, Vec<String>>,
@@ -158,48 +192,69 @@ pub struct ModelTable {
     pub from_workspace: bool,
 }
 
+/// What a choice of models depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// A model that is wanted before the route's.
+    pub model: Option<&'a str>,
+    /// The task.
+    pub task: &'a str,
+    /// `low`, `medium`, `high`, `critical`.
+    pub complexity: &'a str,
+    /// The answer needs the web: the route `search` comes first.
+    pub search: bool,
+    /// Ask further models where one fails.
+    pub fall_back: bool,
+    /// 0 to 99, the same for all questions of one run: decides who gets a model on trial.
+    pub draw: u8,
+}
+
 impl ModelTable {
-    /// The candidates for a task, in order, without doubles: what is wanted, the route, their
-    /// fallbacks, the default.
-    pub fn candidates(
-        &self,
-        wanted: Option<&str>,
-        task: &str,
-        complexity: &str,
-        fall_back: bool,
-    ) -> Vec<String> {
-        let route = self
-            .routes
-            .get(task)
-            .and_then(|r| r.get(complexity).or_else(|| r.get("any")));
-        let first = wanted
-            .map(str::to_owned)
-            .into_iter()
-            .chain(route.into_iter().flatten().cloned());
+    /// The candidates in order, without doubles: the web's where it is needed, what is wanted, the route,
+    /// the default, models on trial that were not drawn, and everybody's fallbacks.
+    pub fn candidates(&self, wanted: Wanted<'_>) -> Vec<String> {
+        let route = |task: &str| {
+            let route = self.routes.get(task);
+            route
+                .and_then(|r| r.get(wanted.complexity).or_else(|| r.get("any")))
+                .into_iter()
+                .flatten()
+        };
+        let drawn = |entry: &&Entry| match entry {
+            Entry::Always(_) => true,
+            Entry::Share { percent, .. } => wanted.draw < *percent,
+        };
+        let on_trial = route(wanted.task).filter(|e| !drawn(e));
+        let search = route(SEARCH).filter(|_| wanted.search);
+        let first = search
+            .filter(drawn)
+            .map(Entry::model)
+            .cloned()
+            .chain(wanted.model.map(str::to_owned))
+            .chain(route(wanted.task).filter(drawn).map(Entry::model).cloned())
+            .chain([self.default.clone()])
+            .chain(on_trial.map(Entry::model).cloned());
         let mut names: Vec<String> = Vec::new();
-        let mut push = |name: String| {
+        for name in first {
             if !names.contains(&name) {
                 names.push(name);
             }
-        };
-        for name in first {
-            push(name);
         }
-        push(self.default.clone());
-        if fall_back {
-            let mut at = 0;
-            while at < names.len() {
-                for next in self.fallbacks.get(&names[at]).into_iter().flatten() {
-                    if !names.contains(next) {
-                        names.push(next.clone());
-                    }
+        let mut at = 0;
+        while wanted.fall_back && at < names.len() {
+            for next in self.fallbacks.get(&names[at]).into_iter().flatten() {
+                if !names.contains(next) {
+                    names.push(next.clone());
                 }
-                at += 1;
             }
+            at += 1;
         }
         names
     }
 }
+
+/// The route of questions that need the web.
+const SEARCH: &str = "search";
 
 /// Loads the table; where it is absent or broken, the built-in one.
 pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTable {
@@ -249,6 +304,7 @@ pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTabl
         .values()
         .flat_map(BTreeMap::values)
         .flatten()
+        .map(Entry::model)
         .chain(table.fallbacks.values().flatten())
         .chain([&table.default]);
     let unknown: std::collections::BTreeSet<&String> =

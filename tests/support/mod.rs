@@ -23,7 +23,7 @@ use bsm::engine::types::command::{Blob, Command, Envelope, Reply, Subject, Trigg
 use bsm::engine::types::run::RunResult;
 use bsm::engine::types::snapshot::Mode;
 use bsm::engine::{EngineConfig, Handle, Operator as _};
-use bsm::model::simulator::SimulatorSettings;
+use bsm::model::simulator::{Faults, Latency, SimulatorSettings};
 use bsm::resilience::clock::SystemClock;
 use bsm::settings::Settings;
 use bsm::settings::env::Env;
@@ -173,8 +173,8 @@ impl<'a> Start<'a> {
             reread: self.reread,
             clock: Arc::new(SystemClock),
             simulator: SimulatorSettings {
-                seed: 1,
-                latency_ms: (1, 20),
+                faults: Faults::after(Latency::Between { from: 1, to: 20 }),
+                ..SimulatorSettings::default()
             },
         })
         .await

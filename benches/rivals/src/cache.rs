@@ -21,6 +21,7 @@ fn ours() -> Arc<Cache<u64, String>> {
         weigh: |_| 8,
         abandons: false,
         keeps: |_| true,
+        life: |_| 1.0,
         is_negative: |_| false,
     };
     Cache::new(spec, Arc::new(SystemClock))

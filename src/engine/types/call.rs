@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::filter::{Row, lowered};
+use crate::model::Tokens;
 
 /// An attempt, or a refusal before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,12 @@ pub struct CallView {
     pub agent: String,
     /// Its correlation id.
     pub correlation: String,
+    /// Tokens it used.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Their price, millionths of a dollar.
+    #[serde(default)]
+    pub micro_usd: u64,
 }
 
 impl CallView {
@@ -56,6 +63,7 @@ impl Row for CallView {
         match key {
             "took" => Some(self.upstream_ms),
             "waited" => Some(self.waited_ms),
+            "tokens" => Some(self.tokens.sum()),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use tokio::sync::broadcast;
 
 use super::run::{Action, StepStatus};
 use crate::resilience::breaker::Transition;
+use crate::text::Untrusted;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,15 @@ pub enum Event {
         run: String,
         /// The agent.
         agent: String,
+    },
+    /// A model answers a step or a question: what it has said until now.
+    Said {
+        /// The run's id, or the question's.
+        of: String,
+        /// The agent.
+        agent: String,
+        /// All of it or its end, redacted; takes the place of what was said before.
+        text: Untrusted,
     },
     /// A step ended.
     StepFinished {

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod command;
+pub mod cost;
 pub mod event;
 pub mod history;
 pub mod query;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::CallView;
+use super::cost::Costs;
 use super::history::{Moment, Trends};
 use super::run::RunResult;
 use super::snapshot::RunBrief;
@@ -52,6 +53,11 @@ pub enum Query {
         failed: bool,
         /// At most so many.
         limit: u32,
+    },
+    /// What models cost.
+    Costs {
+        /// The newest so many days (UTC), today included.
+        days: u32,
     },
     /// Why something is as it is.
     Why {
@@ -113,6 +119,11 @@ pub enum Answer {
     Calls {
         /// The attempts.
         calls: Vec<CallView>,
+    },
+    /// What they cost.
+    Costs {
+        /// All of it.
+        costs: Box<Costs>,
     },
     /// The reasons.
     Why {

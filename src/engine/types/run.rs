@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Tokens;
+use crate::model::ask::Skip;
+use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
 use crate::review::finding::{ChangeSize, Coverage, Finding};
 use crate::review::verdict::Verdict;
@@ -137,7 +138,7 @@ pub struct Step {
     pub model: Option<String>,
     /// Calls sent for it.
     pub attempts: u32,
-    /// Tokens of its answer.
+    /// Tokens of all its attempts, answered or not.
     pub tokens: Tokens,
     /// US dollars.
     pub cost_usd: f64,
@@ -159,6 +160,12 @@ pub struct Step {
     /// Files that did not fit into its model's prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Untrusted>,
+    /// Models that were not asked, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skip>,
+    /// Where its model says it has it from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Citation>,
 }
 
 impl Step {
@@ -180,6 +187,8 @@ impl Step {
             duration_ms: None,
             trace: Vec::new(),
             left_out: Vec::new(),
+            skipped: Vec::new(),
+            citations: Vec::new(),
         }
     }
 }

@@ -145,6 +145,18 @@ pub struct WorkspaceStats {
     pub kept_last_good: bool,
 }
 
+/// Money of the day (UTC).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Money {
+    /// Spent, millionths of a dollar.
+    pub today_micro_usd: u64,
+    /// Set aside for calls under way, millionths of a dollar.
+    pub reserved_micro_usd: u64,
+    /// What a day may cost, US dollars; 0: no bound.
+    pub day_budget_usd: f64,
+}
+
 /// Bounds that were hit since start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -200,6 +212,12 @@ pub struct Snapshot {
     pub tokens: u64,
     /// US dollars since start, by the table's prices.
     pub cost_usd: f64,
+    /// Until the first piece of an answer, an answered attempt each.
+    #[serde(default)]
+    pub first_token: LatencyStats,
+    /// Today's money.
+    #[serde(default)]
+    pub money: Money,
     /// The caches.
     pub caches: Vec<CacheStats>,
     /// The breakers.

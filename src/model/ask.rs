@@ -1,0 +1,188 @@
+//! A question, for whom it is asked, and how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::ModelError;
+use super::hearing::Listener;
+use super::{Answer, Format, Message, Tokens, estimate_tokens};
+use crate::cache::Source;
+use crate::resilience::Rejection;
+use crate::resilience::bulkhead::Lane;
+use crate::resilience::deadline::Deadline;
+use crate::resilience::policy::{Attempt, Classify as _};
+use crate::text::Untrusted;
+
+/// A prompt of some size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Who the model is and what it must do.
+    pub system: String,
+    /// What is said to it, oldest first.
+    pub messages: Vec<Message>,
+    /// What did not fit.
+    pub left_out: Vec<Untrusted>,
+}
+
+impl Prompt {
+    /// Its tokens, estimated.
+    pub fn tokens(&self) -> u32 {
+        self.messages
+            .iter()
+            .map(|m| estimate_tokens(&m.text))
+            .fold(estimate_tokens(&self.system), u32::saturating_add)
+    }
+}
+
+/// What can be asked of models of different sizes.
+pub trait Question: Send + Sync {
+    /// The prompt for a model that can read so many tokens, or the smallest there is.
+    fn fit(&self, tokens: u32) -> Prompt;
+}
+
+impl Question for Prompt {
+    fn fit(&self, _tokens: u32) -> Prompt {
+        self.clone()
+    }
+}
+
+/// What an answer is for. Answers for one purpose are never given for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An agent's verdict in a run.
+    Verdict,
+    /// A person's question.
+    Chat,
+}
+
+/// One question.
+#[derive(Clone)]
+pub struct Ask {
+    /// A model that is wanted before the route's.
+    pub wanted: Option<String>,
+    /// The task.
+    pub task: String,
+    /// `low`, `medium`, `high`, `critical`.
+    pub complexity: String,
+    /// It needs the web.
+    pub search: bool,
+    /// What is asked.
+    pub question: Arc<dyn Question>,
+    /// The form of the answer.
+    pub format: Format,
+    /// Longest answer, tokens; a model's own limit may be lower.
+    pub max_output_tokens: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// For whom; answers are never shared between tenants.
+    pub tenant: String,
+    /// When all of it must be over.
+    pub deadline: Deadline,
+    /// How urgent.
+    pub lane: Lane,
+    /// For whom.
+    pub origin: Origin,
+    /// Says whether a complete answer is what was asked for; only such answers are cached.
+    pub validate: fn(&Answer) -> Result<(), String>,
+    /// Hears the answer while it comes.
+    pub listener: Option<Listener>,
+}
+
+/// For whom a question is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The run.
+    pub run: String,
+    /// The agent.
+    pub agent: String,
+    /// The correlation id.
+    pub correlation: String,
+}
+
+/// A candidate that was not asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Skip {
+    /// The model.
+    pub model: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AskError {
+    /// No candidate can be asked at all.
+    #[error("no model can be asked: {}", reasons(.0))]
+    NoCandidate(Vec<Skip>),
+    /// Refused here.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The last provider's error.
+    #[error("{0}")]
+    Model(ModelError),
+    /// The load itself broke.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl AskError {
+    /// A short name for counters and lists.
+    pub fn class(&self) -> String {
+        match self {
+            Self::NoCandidate(_) => "no_candidate".into(),
+            Self::Rejected(rejection) => rejection.reason.words().into(),
+            Self::Model(error) => error.class().into_owned(),
+            Self::Broken(_) => "broken".into(),
+        }
+    }
+}
+
+fn reasons(skips: &[Skip]) -> String {
+    let mut parts: Vec<String> = skips
+        .iter()
+        .map(|s| format!("{} ({})", s.model, s.reason))
+        .collect();
+    parts.truncate(4);
+    parts.join(", ")
+}
+
+/// What a question has used, answered or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens of all its attempts.
+    pub tokens: Tokens,
+    /// Their price, millionths of a dollar.
+    pub micro_usd: u64,
+}
+
+/// How a question ended.
+pub struct Asked {
+    /// The answer and where it came from.
+    pub result: Result<(Arc<Answer>, Source), AskError>,
+    /// Attempts and refusals; empty for a cached answer.
+    pub trace: Vec<Attempt>,
+    /// Candidates that were not asked.
+    pub skips: Vec<Skip>,
+    /// What it used; nothing for an answer that another caller's question brought.
+    pub used: Used,
+    /// Time in it that was not the provider's.
+    pub added: Duration,
+}
+
+/// An attempt as it becomes known, those of background refreshes too.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    /// For whom.
+    pub origin: &'a Origin,
+    /// When it was sent, or refused after waiting; wall time in milliseconds.
+    pub at_ms: i64,
+    /// The model that was asked.
+    pub model: &'a str,
+    /// The attempt.
+    pub attempt: &'a Attempt,
+    /// What it used.
+    pub used: Used,
+}
+
+/// Somebody who wants to see every attempt.
+pub type Observer = Box<dyn Fn(&Observed<'_>) + Send + Sync>;

@@ -1,0 +1,424 @@
+//! One question put to one provider and its answer read, under the clocks of an attempt.
+//!
+//! Why pieces even where nobody listens: a stream shows after seconds that a provider has stopped,
+//! where a whole answer would only be late. What a model does not take (a field, a form) is learnt
+//! from its first refusal and asked differently at once: that is the same attempt, once for each model.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::{ModelError, wish};
+use super::provider::Endpoint;
+use super::wire::{Draft, Finish, Habits, sse};
+use super::{Answer, Request, Tokens, estimate_tokens, http};
+use crate::resilience::clock::lock;
+use crate::resilience::deadline::Deadline;
+use crate::resilience::patience::{Cut, Paced, Patience};
+use crate::text::{Untrusted, clean_line};
+
+/// Fields that a model may refuse, one after another.
+const MOST_LESSONS: usize = 6;
+
+/// How a question went.
+pub(super) struct Exchanged {
+    /// The answer.
+    pub(super) result: Result<Answer, ModelError>,
+    /// What it used, whatever came of it.
+    pub(super) tokens: Tokens,
+}
+
+impl Exchanged {
+    fn failed(error: ModelError) -> Self {
+        Self {
+            result: Err(error),
+            tokens: Tokens::default(),
+        }
+    }
+}
+
+/// Asks once. The caller has taken every permit and set the time limit; `hear` gets the text as it comes.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    request: &Request,
+    hear: &(dyn Fn(&str) + Send + Sync),
+) -> Exchanged {
+    let now = endpoint.clock.now();
+    let key = endpoint.keys.pick(now);
+    if key.is_none() && !endpoint.keys.none() {
+        // Others found the last one refused while this question was on its way here.
+        let body = r#"{"error":{"message":"every key was refused"}}"#;
+        return Exchanged::failed(ModelError::from_answer(
+            &endpoint.name,
+            401,
+            body,
+            super::error::Wish::default(),
+        ));
+    }
+    let mut lessons = 0;
+    let mut exchanged = loop {
+        let habits = endpoint.habits(&request.model);
+        let exchanged = once(endpoint, request, habits, key.as_ref(), hear).await;
+        let field = exchanged
+            .result
+            .as_ref()
+            .err()
+            .and_then(ModelError::refused_field);
+        match field {
+            Some(field) if lessons < MOST_LESSONS && endpoint.learn(&request.model, &field) => {
+                lessons += 1;
+            }
+            _ => break exchanged,
+        }
+    };
+    let Some(key) = key else { return exchanged };
+    match &mut exchanged.result {
+        Ok(_) => endpoint.keys.accepted(&key),
+        Err(error) => {
+            if let Some(why) = error.about_key() {
+                let rest = endpoint.key_rest;
+                let another = endpoint.keys.refuse(&key, &endpoint.name, why, rest, now);
+                if let ModelError::Status { other_key, .. } = error {
+                    *other_key = another;
+                }
+            }
+        }
+    }
+    exchanged
+}
+
+async fn once(
+    endpoint: &Endpoint,
+    request: &Request,
+    habits: Habits,
+    key: Option<&super::keys::Key>,
+    hear: &(dyn Fn(&str) + Send + Sync),
+) -> Exchanged {
+    let (name, wire) = (&endpoint.name, endpoint.wire);
+    let url = format!(
+        "{}/{}",
+        endpoint.base_url.as_str().trim_end_matches('/'),
+        wire.route()
+    );
+    let mut call = endpoint
+        .client
+        .post(url)
+        .headers(endpoint.headers.clone())
+        .json(&wire.body(request, habits));
+    for (header, value) in wire.headers() {
+        call = call.header(*header, *value);
+    }
+    if let Some(key) = key {
+        let (header, before) = wire.key_header();
+        match key.header(before) {
+            Some(value) => call = call.header(header, value),
+            None => {
+                let body =
+                    r#"{"error":{"message":"the key has characters that no header may have"}}"#;
+                let wish = super::error::Wish::default();
+                return Exchanged::failed(ModelError::from_answer(name, 401, body, wish));
+            }
+        }
+    }
+    let began = Instant::now();
+    let stalled = |cut: Cut| ModelError::Stalled {
+        provider: name.clone(),
+        cut,
+    };
+    let response = match tokio::time::timeout(endpoint.first, call.send()).await {
+        Err(_) => return Exchanged::failed(stalled(Cut::First(endpoint.first))),
+        Ok(Err(error)) => return Exchanged::failed(http::broken(name, &error)),
+        Ok(Ok(response)) => response,
+    };
+    let status = response.status().as_u16();
+    let header = |h: &str| {
+        let value = response.headers().get(h)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let now = jiff::Timestamp::now();
+    endpoint.heed(&header, now);
+    let wish = wish(header, now);
+    let request_id = header("x-request-id")
+        .or_else(|| header("request-id"))
+        .map(|id| clean_line(&id, 80));
+    if status != 200 {
+        let body = http::error_text(response).await;
+        return Exchanged::failed(ModelError::from_answer(name, status, &body, wish));
+    }
+    let kind = header("content-type").unwrap_or_default();
+    let in_pieces = kind.contains("event-stream")
+        || (request.stream
+            && !habits.no_stream
+            && !kind.contains("json")
+            && !kind.contains("html"));
+    let mut draft = Draft::default();
+    let mut first_token = None;
+    let read = if in_pieces {
+        let left = endpoint.first.saturating_sub(began.elapsed());
+        let read = Reading {
+            draft: &mut draft,
+            first_token: &mut first_token,
+            hear,
+            began,
+        };
+        stream(endpoint, response, left, read).await
+    } else {
+        whole(endpoint, response, &mut draft, hear).await
+    };
+    let tokens = used(request, &draft, read.is_ok());
+    let result = read
+        .and_then(|()| judge(name, request, &draft))
+        .map(|text| Answer {
+            text: Untrusted::new(text),
+            model: request.model.clone(),
+            provider: name.clone(),
+            tokens,
+            cost_usd: 0.0,
+            request_id,
+            citations: std::mem::take(&mut draft.citations),
+            left_out: Vec::new(),
+            first_token_ms: u64::try_from(
+                first_token.unwrap_or_else(|| began.elapsed()).as_millis(),
+            )
+            .unwrap_or(u64::MAX),
+        });
+    Exchanged { result, tokens }
+}
+
+async fn whole(
+    endpoint: &Endpoint,
+    response: reqwest::Response,
+    draft: &mut Draft,
+    hear: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), ModelError> {
+    let bytes = http::body(&endpoint.name, response).await?;
+    let read = endpoint.wire.whole(&bytes, draft);
+    read.map_err(|fault| fault.of(&endpoint.name))?;
+    draft.finish.get_or_insert(Finish::Stop);
+    if !draft.text.is_empty() {
+        hear(&draft.text);
+    }
+    Ok(())
+}
+
+/// What a stream is read into.
+struct Reading<'a> {
+    draft: &'a mut Draft,
+    first_token: &'a mut Option<Duration>,
+    hear: &'a (dyn Fn(&str) + Send + Sync),
+    began: Instant,
+}
+
+impl Reading<'_> {
+    /// Takes what one read completed in; true when the model has made something.
+    fn take(
+        &mut self,
+        endpoint: &Endpoint,
+        read: impl FnOnce(&mut dyn FnMut(sse::Event)) -> Result<(), sse::TooLarge>,
+    ) -> Result<bool, ModelError> {
+        let (pieces, heard) = (self.draft.pieces, self.draft.text.len());
+        let mut fault = None;
+        let draft = &mut *self.draft;
+        let parsed = read(&mut |event| {
+            if fault.is_none() {
+                fault = endpoint.wire.event(&event, draft).err();
+            }
+        });
+        if self.draft.pieces > pieces && self.first_token.is_none() {
+            *self.first_token = Some(self.began.elapsed());
+        }
+        if self.draft.text.len() > heard {
+            (self.hear)(&self.draft.text[heard..]);
+        }
+        if parsed.is_err() || self.draft.text.len() > http::LARGEST_ANSWER {
+            return Err(http::too_large(&endpoint.name));
+        }
+        match fault {
+            Some(fault) => Err(fault.of(&endpoint.name)),
+            None => Ok(self.draft.pieces > pieces),
+        }
+    }
+}
+
+async fn stream(
+    endpoint: &Endpoint,
+    response: reqwest::Response,
+    first: Duration,
+    mut reading: Reading<'_>,
+) -> Result<(), ModelError> {
+    let name = &endpoint.name;
+    let patience = Patience {
+        first,
+        idle: endpoint.idle,
+        // The attempt's own clock, around all of this, is the one for the whole.
+        deadline: Deadline::after(reading.began.into_std(), Duration::MAX),
+    };
+    let mut parser = sse::Parser::default();
+    let mut paced = Paced::new(Box::pin(response.bytes_stream()), (), patience);
+    let mut bytes = 0;
+    while !reading.draft.done {
+        let mut taken = Ok(false);
+        let next = paced
+            .next(|chunk| {
+                let Ok(chunk) = chunk else { return false };
+                bytes += chunk.len();
+                taken = reading.take(endpoint, |each| parser.push(chunk, each));
+                matches!(taken, Ok(true))
+            })
+            .await;
+        taken?;
+        match next {
+            Some(Ok(Ok(_))) if bytes > 4 * http::LARGEST_ANSWER => {
+                return Err(http::too_large(name));
+            }
+            Some(Ok(Ok(_))) => {}
+            Some(Ok(Err(error))) => {
+                // The connection broke; with the last word already said that is of no matter.
+                if reading.draft.finish.is_some() {
+                    return Ok(());
+                }
+                return Err(match http::broken(name, &error) {
+                    ModelError::Connect { .. } if bytes > 0 => truncated(name, bytes),
+                    other => other,
+                });
+            }
+            Some(Err(cut)) => {
+                // Some servers leave the connection open after the last word.
+                if reading.draft.finish.is_some() {
+                    return Ok(());
+                }
+                let cut = match cut {
+                    Cut::First(_) => Cut::First(endpoint.first),
+                    other => other,
+                };
+                return Err(ModelError::Stalled {
+                    provider: name.clone(),
+                    cut,
+                });
+            }
+            None => break,
+        }
+    }
+    if !reading.draft.done {
+        // An event without its empty line; one that is no JSON was cut in its middle.
+        let rest = reading.take(endpoint, |each| parser.finish(each));
+        match rest {
+            Err(ModelError::Malformed { .. }) => return Err(truncated(name, bytes)),
+            other => other?,
+        };
+    }
+    if reading.draft.finish.is_none() && !reading.draft.done {
+        return Err(truncated(name, bytes));
+    }
+    Ok(())
+}
+
+fn truncated(provider: &str, bytes: usize) -> ModelError {
+    ModelError::Truncated {
+        provider: provider.to_owned(),
+        bytes,
+    }
+}
+
+/// What a complete answer amounts to.
+fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, ModelError> {
+    match &draft.finish {
+        Some(Finish::Length) => return Err(ModelError::CutOff("length".into())),
+        Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
+        Some(Finish::Stop) | None => {}
+    }
+    if draft.text.is_empty() {
+        return Err(ModelError::Malformed {
+            provider: provider.to_owned(),
+            message: "no content".into(),
+        });
+    }
+    let read = draft.tokens.map_or(0, |t| t.prompt);
+    if read > 0 && read < fewest_tokens(request) {
+        return Err(ModelError::CutPrompt {
+            provider: provider.to_owned(),
+            read,
+            sent: estimate(request),
+        });
+    }
+    Ok(draft.text.clone())
+}
+
+fn texts(request: &Request) -> impl Iterator<Item = &str> {
+    std::iter::once(request.system.as_str()).chain(request.messages.iter().map(|m| m.text.as_str()))
+}
+
+fn estimate(request: &Request) -> u64 {
+    texts(request).map(|t| u64::from(estimate_tokens(t))).sum()
+}
+
+/// Fewer tokens than this no model makes of the prompt: less was read than was sent. Short prompts say
+/// nothing.
+fn fewest_tokens(request: &Request) -> u64 {
+    let chars: u64 = texts(request).map(|t| t.chars().count() as u64).sum();
+    if chars < 8_000 { 0 } else { chars / 7 }
+}
+
+/// Tokens by the provider's count; else estimated, as soon as there was any answer.
+fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
+    match draft.tokens {
+        Some(tokens) => tokens,
+        None if complete || draft.pieces > 0 => Tokens {
+            prompt: estimate(request),
+            completion: u64::from(estimate_tokens(&draft.text)),
+        },
+        None => Tokens::default(),
+    }
+}
+
+impl Endpoint {
+    fn habits(&self, model: &str) -> Habits {
+        lock(&self.learnt).get(model).copied().unwrap_or_default()
+    }
+
+    /// Takes a refused field in; true when the next question will be put differently.
+    fn learn(&self, model: &str, field: &str) -> bool {
+        let mut learnt = lock(&self.learnt);
+        let habits = learnt.entry(model.to_owned()).or_default();
+        let news = habits.learn(field);
+        if news {
+            tracing::info!(
+                provider = self.name,
+                model,
+                field,
+                "not taken, asked without it from now on"
+            );
+        }
+        news
+    }
+
+    /// Reads what is left of the account's quota; with nothing left its limiter pauses at once, before
+    /// a 429 has to say so.
+    fn heed(&self, header: &impl Fn(&str) -> Option<String>, now: jiff::Timestamp) {
+        let number = |what: &str| {
+            header(&format!("x-ratelimit-remaining-{what}"))
+                .or_else(|| header(&format!("anthropic-ratelimit-{what}-remaining")))
+                .and_then(|v| v.trim().parse::<u64>().ok())
+        };
+        let (requests, tokens) = (number("requests"), number("tokens"));
+        if requests.is_none() && tokens.is_none() {
+            return;
+        }
+        *lock(&self.quota) = Some(super::provider::Quota { requests, tokens });
+        let reset = |what: &str| {
+            header(&format!("x-ratelimit-reset-{what}"))
+                .or_else(|| header(&format!("anthropic-ratelimit-{what}-reset")))
+                .and_then(|v| super::error::reset(&v, now))
+        };
+        for (left, what) in [(requests, "requests"), (tokens, "tokens")] {
+            if left == Some(0)
+                && let Some(wait) = reset(what)
+            {
+                self.limiter.pause(wait.min(LONGEST_PAUSE));
+            }
+        }
+    }
+}
+
+/// However far away a quota's new beginning is said to be.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -1,0 +1,135 @@
+//! Who hears an answer while it comes.
+//!
+//! Why a tape: one flight answers many callers, and one that joins late must hear what it missed. Why
+//! readers count: what somebody has read cannot be taken back, so after its first word a load that has
+//! a reader neither retries nor falls back. Watchers only look on: for them it begins again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::resilience::clock::lock;
+
+/// What a listener is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// What came before counts no more: another attempt, another model.
+    Again,
+    /// More of the answer.
+    Text(&'a str),
+}
+
+/// Somebody who listens.
+#[derive(Clone)]
+pub struct Listener {
+    /// It passes on what it hears: nothing can be taken back.
+    pub reads: bool,
+    /// Called with every piece, on the load's task: it must not wait.
+    pub hear: Arc<dyn Fn(Heard<'_>) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listener(reads: {})", self.reads)
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    text: String,
+    listeners: Vec<Listener>,
+}
+
+/// One answer in the making.
+#[derive(Default)]
+pub(super) struct Tape(Mutex<Inner>);
+
+impl Tape {
+    /// Lets somebody listen from now on, beginning with what has come already.
+    pub(super) fn join(&self, listener: Listener) {
+        let mut inner = lock(&self.0);
+        if !inner.text.is_empty() {
+            (listener.hear)(Heard::Text(&inner.text));
+        }
+        inner.listeners.push(listener);
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&self) {
+        let mut inner = lock(&self.0);
+        if !std::mem::take(&mut inner.text).is_empty() {
+            inner.listeners.iter().for_each(|l| (l.hear)(Heard::Again));
+        }
+    }
+
+    /// A piece has come.
+    pub(super) fn say(&self, text: &str) {
+        let mut inner = lock(&self.0);
+        inner.text.push_str(text);
+        inner
+            .listeners
+            .iter()
+            .for_each(|l| (l.hear)(Heard::Text(text)));
+    }
+
+    /// Somebody has read a part of it.
+    pub(super) fn is_read(&self) -> bool {
+        let inner = lock(&self.0);
+        !inner.text.is_empty() && inner.listeners.iter().any(|l| l.reads)
+    }
+}
+
+/// The tapes of all loads under way, by their keys. A tape ends with the last one who holds it.
+#[derive(Default)]
+pub(super) struct Tapes(Mutex<HashMap<String, Weak<Tape>>>);
+
+impl Tapes {
+    /// The tape of a key.
+    pub(super) fn of(&self, key: &str) -> Arc<Tape> {
+        let mut all = lock(&self.0);
+        if let Some(tape) = all.get(key).and_then(Weak::upgrade) {
+            return tape;
+        }
+        if all.len() > 64 {
+            all.retain(|_, tape| tape.strong_count() > 0);
+        }
+        let tape = Arc::new(Tape::default());
+        all.insert(key.to_owned(), Arc::downgrade(&tape));
+        tape
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(reads: bool) -> (Listener, Arc<Mutex<String>>) {
+        let heard = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&heard);
+        let hear = Arc::new(move |h: Heard<'_>| match h {
+            Heard::Again => lock(&into).push('|'),
+            Heard::Text(t) => lock(&into).push_str(t),
+        });
+        (Listener { reads, hear }, heard)
+    }
+
+    #[test]
+    fn who_joins_late_hears_what_it_missed_and_only_readers_bind() {
+        let tapes = Tapes::default();
+        let tape = tapes.of("k");
+        let (watcher, watched) = listener(false);
+        tape.join(watcher);
+        tape.begin();
+        tape.say("one ");
+        assert!(!tape.is_read());
+        let (reader, read) = listener(true);
+        tapes.of("k").join(reader);
+        assert!(tape.is_read());
+        tape.say("two");
+        assert_eq!((&**lock(&watched), &**lock(&read)), ("one two", "one two"));
+        tape.begin();
+        tape.say("new");
+        assert_eq!(&**lock(&watched), "one two|new");
+        drop(tape);
+        assert!(!tapes.of("k").is_read(), "another load, another tape");
+    }
+}

@@ -1,0 +1,127 @@
+//! Which models may answer a question, in which order, and why the others may not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::ask::{Ask, Prompt, Skip};
+use super::provider::{Endpoint, Live};
+use crate::resilience::policy::Target;
+use crate::settings::Settings;
+use crate::text::clean_line;
+use crate::workspace::models::{Model, ModelTable, Wanted};
+
+/// A candidate that can be asked.
+#[derive(Clone)]
+pub(super) struct Choice {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) name: String,
+    pub(super) model: Model,
+    /// The question, cut to what this model can read.
+    pub(super) prompt: Arc<Prompt>,
+    /// Its tokens, estimated.
+    pub(super) prompt_tokens: u32,
+    pub(super) max_output_tokens: u32,
+}
+
+/// The candidates for a question, first to last, and those that were passed over. What changes from one
+/// moment to the next (breakers, limits, budgets) is asked when a candidate's turn comes.
+pub(super) fn route(
+    table: &ModelTable,
+    providers: &BTreeMap<String, Live>,
+    settings: &Settings,
+    ask: &Ask,
+    now: Instant,
+) -> (Vec<Target<Choice>>, Vec<Skip>) {
+    let (mut targets, mut skips) = (Vec::new(), Vec::new());
+    let wanted = Wanted {
+        model: ask.wanted.as_deref().or(settings.default_model.as_deref()),
+        task: &ask.task,
+        complexity: &ask.complexity,
+        search: ask.search,
+        fall_back: settings.fallback.0,
+        draw: draw(ask),
+    };
+    let mut whole: Option<(Arc<Prompt>, u32)> = None;
+    for name in table.candidates(wanted) {
+        let candidate = candidate(table, providers, ask, &name, now, &mut whole);
+        match candidate {
+            Ok(target) => targets.push(target),
+            Err(reason) => skips.push(Skip {
+                model: clean_line(&name, 60),
+                reason,
+            }),
+        }
+    }
+    (targets, skips)
+}
+
+fn candidate(
+    table: &ModelTable,
+    providers: &BTreeMap<String, Live>,
+    ask: &Ask,
+    name: &str,
+    now: Instant,
+    whole: &mut Option<(Arc<Prompt>, u32)>,
+) -> Result<Target<Choice>, String> {
+    let model = table
+        .models
+        .get(name)
+        .ok_or("not described under models")?
+        .clone();
+    let live = providers
+        .get(&model.provider)
+        .ok_or_else(|| format!("provider {} is not there", clean_line(&model.provider, 40)))?;
+    if let Some(obstacle) = live.obstacle(now) {
+        return Err(obstacle);
+    }
+    let endpoint = Arc::clone(live.endpoint.as_ref().map_err(Clone::clone)?);
+    let max_output_tokens = model.max_output_tokens.min(ask.max_output_tokens);
+    let room = model.context_tokens.saturating_sub(max_output_tokens);
+    let (prompt, prompt_tokens) = whole
+        .get_or_insert_with(|| {
+            let prompt = ask.question.fit(u32::MAX);
+            let tokens = prompt.tokens();
+            (Arc::new(prompt), tokens)
+        })
+        .clone();
+    let (prompt, prompt_tokens) = if prompt_tokens <= room {
+        (prompt, prompt_tokens)
+    } else {
+        let cut = ask.question.fit(room);
+        let tokens = cut.tokens();
+        if tokens > room {
+            return Err(format!(
+                "the prompt of about {tokens} tokens does not fit its {}",
+                model.context_tokens
+            ));
+        }
+        (Arc::new(cut), tokens)
+    };
+    Ok(Target {
+        guards: live.guards.clone(),
+        attempt_timeout: live.attempt_timeout,
+        tokens: prompt_tokens.saturating_add(max_output_tokens),
+        what: Choice {
+            endpoint,
+            name: name.to_owned(),
+            model,
+            prompt,
+            prompt_tokens,
+            max_output_tokens,
+        },
+    })
+}
+
+/// 0 to 99, the same for all questions of a run: its agents ask the same models.
+fn draw(ask: &Ask) -> u8 {
+    let whose = if ask.origin.run.is_empty() {
+        &ask.origin.correlation
+    } else {
+        &ask.origin.run
+    };
+    let sum = whose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    ((sum >> 32) % 100) as u8
+}

@@ -1,0 +1,179 @@
+//! The wire forms: how a question is put to a kind of provider and how its answer is read.
+//!
+//! Why a draft: an answer comes whole or in pieces, and every provider cuts it differently. A wire form
+//! only adds what it reads to the [`Draft`]; what the draft then amounts to (complete, cut off, refused,
+//! broken) is decided once, for all of them. A kind is one file here and one line in [`KINDS`].
+
+mod anthropic;
+mod chat;
+mod perplexity;
+pub mod sse;
+
+use serde_json::Value;
+
+use super::error::{ModelError, Wish};
+use super::{Citation, Request, Tokens};
+use crate::text::clean_line;
+use crate::workspace::models::Structured;
+
+/// Every kind there is, by its word in `models.yaml`.
+pub static KINDS: &[(&str, &dyn Wire)] = &[
+    ("chat", &chat::Chat),
+    ("perplexity", &perplexity::Perplexity),
+    ("anthropic", &anthropic::Anthropic),
+];
+
+/// The wire form of a kind.
+pub fn of(kind: &str) -> Option<&'static dyn Wire> {
+    KINDS.iter().find(|(k, _)| *k == kind).map(|(_, w)| *w)
+}
+
+/// What a model has shown that it does not take; learnt from its refusals, see [`Habits::learn`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// The token limit goes by its other name.
+    pub other_limit: bool,
+    /// No `temperature`.
+    pub no_temperature: bool,
+    /// No demand for a form.
+    pub no_format: bool,
+    /// No `stream_options`.
+    pub no_stream_options: bool,
+    /// No stream at all.
+    pub no_stream: bool,
+}
+
+impl Habits {
+    /// Takes a refused field's name in; true when the next question will be put differently.
+    pub fn learn(&mut self, field: &str) -> bool {
+        let before = *self;
+        match field.split(['.', '[']).next().unwrap_or_default() {
+            "max_tokens" | "max_completion_tokens" => self.other_limit = true,
+            "temperature" => self.no_temperature = true,
+            "response_format" | "tool_choice" | "tools" => self.no_format = true,
+            "stream_options" => self.no_stream_options = true,
+            "stream" => self.no_stream = true,
+            _ => {}
+        }
+        *self != before
+    }
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// The model had said all.
+    Stop,
+    /// At its length.
+    Length,
+    /// By a filter or a refusal; the provider's words.
+    Refused(String),
+}
+
+/// An answer as far as it has been read.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// Its text.
+    pub text: String,
+    /// Pieces of any kind that the model has made: text, reasoning, arguments. What the clocks look at.
+    pub pieces: u64,
+    /// How it ended, once it has.
+    pub finish: Option<Finish>,
+    /// The provider said that nothing more will come.
+    pub done: bool,
+    /// As the provider counts.
+    pub tokens: Option<Tokens>,
+    /// Where the model says it has it from.
+    pub citations: Vec<Citation>,
+}
+
+impl Draft {
+    /// Text of the answer.
+    pub fn say(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.text.push_str(text);
+            self.pieces += 1;
+        }
+    }
+
+    /// Thought, and not part of the answer.
+    pub fn think(&mut self, text: &str) {
+        self.pieces += u64::from(!text.is_empty());
+    }
+}
+
+/// What is wrong with a piece of an answer, before it is known whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not what the protocol says.
+    Malformed(String),
+    /// The provider reports an error inside an answer that had begun well.
+    Reported {
+        /// As a status would say it.
+        status: u16,
+        /// The provider's JSON.
+        body: String,
+    },
+}
+
+impl Fault {
+    /// With the provider's name.
+    pub fn of(self, provider: &str) -> ModelError {
+        match self {
+            Self::Malformed(message) => ModelError::Malformed {
+                provider: provider.to_owned(),
+                message,
+            },
+            Self::Reported { status, body } => {
+                ModelError::from_answer(provider, status, &body, Wish::default())
+            }
+        }
+    }
+}
+
+/// A serde error as a fault.
+fn malformed(error: &serde_json::Error) -> Fault {
+    Fault::Malformed(clean_line(&error.to_string(), 120))
+}
+
+/// A kind of provider.
+pub trait Wire: Send + Sync {
+    /// What is appended to the base address.
+    fn route(&self) -> &'static str;
+
+    /// The header that carries the key: name, and what stands before the key in it.
+    fn key_header(&self) -> (&'static str, &'static str) {
+        ("authorization", "Bearer ")
+    }
+
+    /// Headers that every question has.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// How far its models can be held to a form, where their entry does not say.
+    fn structured(&self) -> Structured;
+
+    /// Its models look things up: their answers age fast.
+    fn searches(&self) -> bool {
+        false
+    }
+
+    /// The question.
+    fn body(&self, request: &Request, habits: Habits) -> Value;
+
+    /// Takes a whole answer in.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault>;
+
+    /// Takes one event of a stream in.
+    ///
+    /// # Errors
+    /// When it is broken, or reports an error.
+    fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault>;
+}
+
+#[cfg(test)]
+mod tests;
