@@ -93,6 +93,9 @@ pub enum ModelError {
     /// The answer was cut off at its length.
     #[error("the answer was cut off (finish_reason {0})")]
     CutOff(String),
+    /// A refusal by content, after which another model is asked.
+    #[error("{0}")]
+    HandedOn(Box<ModelError>),
     /// The model refused to answer.
     #[error("the model refused to answer{}", detail(.0))]
     Refused(String),
@@ -176,7 +179,7 @@ impl ModelError {
         match self {
             _ if self.is_quota() => Some("says that the account's quota is used up"),
             Self::Status { status: 401, .. } => Some("refuses the key (401)"),
-            Self::Status { status: 403, .. } => Some("refuses the key (403)"),
+            Self::Status { status: 403, .. } if !self.is_refusal() => Some("refuses the key (403)"),
             _ => None,
         }
     }
@@ -242,6 +245,21 @@ impl ModelError {
         }
     }
 
+    /// Its content is why the question was refused, by the model or by its provider's policy.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Status {
+                status: 400 | 403 | 422,
+                code,
+                ..
+            } => ["content_policy", "content_filter"]
+                .iter()
+                .any(|c| code.contains(c)),
+            _ => false,
+        }
+    }
+
     /// The prompt is longer than the model can read.
     pub fn is_context(&self) -> bool {
         let Self::Status {
@@ -301,6 +319,10 @@ impl Classify for ModelError {
                     answered: true,
                     ..row(false, true, false)
                 },
+                Self::HandedOn(error) => Meaning {
+                    fall_back: true,
+                    ..error.meaning()
+                },
                 Self::Interrupted(error) => Meaning {
                     retry: false,
                     fall_back: false,
@@ -354,7 +376,7 @@ impl Classify for ModelError {
             Self::Stalled { .. } => "idle_timeout",
             Self::Truncated { .. } => "truncated",
             Self::CutPrompt { .. } => "cut_prompt",
-            Self::Interrupted(error) => return error.class(),
+            Self::Interrupted(error) | Self::HandedOn(error) => return error.class(),
             Self::CutOff(_) => "cut_off",
             Self::Refused(_) => "refused",
             Self::NoVerdict(_) => "no_verdict",

@@ -284,6 +284,9 @@ async fn attempt(
     let mut answer = match exchanged.result {
         Ok(answer) => answer,
         Err(error) if tools.tape.is_read() => return Err(ModelError::Interrupted(error.into())),
+        Err(error) if choice.refusals_fall_back && error.is_refusal() => {
+            return Err(ModelError::HandedOn(error.into()));
+        }
         Err(error) => return Err(error),
     };
     let first = Duration::from_millis(answer.first_token_ms);

@@ -157,5 +157,3 @@ pub fn estimate_tokens(text: &str) -> u32 {
 
 #[cfg(test)]
 mod order_tests;
-#[cfg(test)]
-mod wire_rows;

@@ -9,7 +9,7 @@ use super::provider::{Endpoint, Live};
 use crate::resilience::policy::Target;
 use crate::settings::Settings;
 use crate::text::clean_line;
-use crate::workspace::models::{Model, ModelTable, Wanted};
+use crate::workspace::models::{Model, ModelTable, OnRefusal, Wanted};
 
 /// A candidate that can be asked.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(super) struct Choice {
     /// Its tokens, estimated.
     pub(super) prompt_tokens: u32,
     pub(super) max_output_tokens: u32,
+    /// After its refusal the next one is asked.
+    pub(super) refusals_fall_back: bool,
 }
 
 /// The candidates for a question, first to last, and those that were passed over. What changes from one
@@ -109,6 +111,7 @@ fn candidate(
             prompt,
             prompt_tokens,
             max_output_tokens,
+            refusals_fall_back: table.on_refusal == OnRefusal::FallBack,
         },
     })
 }

@@ -263,6 +263,40 @@ mod tests {
     }
 
     #[test]
+    fn every_answer_of_the_corpus_is_the_verdict_its_name_says() {
+        let folder =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpora/verdicts");
+        let mut seen = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let wanted = name.split('-').next().unwrap();
+            let answer = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(
+                verdict(&answer).map_or("none", Verdict::word),
+                wanted,
+                "{name}"
+            );
+            seen += 1;
+        }
+        assert!(seen >= 20, "{seen}");
+    }
+
+    #[test]
+    fn the_form_asked_for_is_one_that_is_accepted() {
+        let schema = schema();
+        let all = |s: &serde_json::Value| {
+            s["required"].as_array().unwrap().len() == s["properties"].as_object().unwrap().len()
+        };
+        assert!(all(&schema) && all(&schema["properties"]["comments"]["items"]));
+        let words = schema["properties"]["decision"]["enum"].as_array().unwrap();
+        for word in words {
+            let answer = serde_json::json!({"decision": word, "score": 1, "comments": [{"file": null, "line": null, "severity": "low", "message": "m"}]});
+            assert!(parse(&answer.to_string()).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
     fn comments_become_findings() {
         let got = parse(r#"{"decision":"comment","comments":["a",{"message":"b","file":"x.rs","line":3,"severity":"high"}]}"#).unwrap();
         assert_eq!(got.findings.len(), 2);

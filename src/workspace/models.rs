@@ -166,6 +166,17 @@ fn output() -> u32 {
     1_200
 }
 
+/// What follows when a model, or its provider's content policy, refuses a question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnRefusal {
+    /// The refusal stands.
+    #[default]
+    Stop,
+    /// The next model is asked.
+    FallBack,
+}
+
 /// The table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -185,6 +196,9 @@ pub struct ModelTable {
     /// Model → what to ask when it fails.
     #[serde(default)]
     pub fallbacks: BTreeMap<String, Vec<String>>,
+    /// What a refusal by content leads to.
+    #[serde(default)]
+    pub on_refusal: OnRefusal,
     /// The model where no route says otherwise.
     pub default: String,
     /// Providers this workspace brought itself (trusted): their keys must be bound by the user.

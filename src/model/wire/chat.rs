@@ -70,7 +70,7 @@ impl Wire for Chat {
 
     fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault> {
         let completion: Completion = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
-        take(completion, bytes, draft)?;
+        take(completion, bytes, draft, false)?;
         draft.done = true;
         Ok(())
     }
@@ -135,11 +135,12 @@ pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<Option<Valu
     }
     let value: Value = serde_json::from_str(data).map_err(|e| malformed(&e))?;
     let completion = Completion::deserialize(&value).map_err(|e| malformed(&e))?;
-    take(completion, data.as_bytes(), draft)?;
+    take(completion, data.as_bytes(), draft, true)?;
     Ok(Some(value))
 }
 
-fn take(completion: Completion, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault> {
+/// Takes a whole answer in, or with `piece` a piece of a stream. Perplexity sends both fields in either.
+fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) -> Result<(), Fault> {
     if let Some(error) = completion.error.filter(|e| !e.is_null()) {
         // The status was sent before the error was known; some servers put it into the code.
         let status = ["code", "status"]
@@ -160,7 +161,12 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft) -> Result<(), F
     let Some(choice) = completion.choices.into_iter().next() else {
         return Ok(());
     };
-    let said = choice.message.or(choice.delta).unwrap_or_default();
+    let said = if piece {
+        choice.delta.or(choice.message)
+    } else {
+        choice.message.or(choice.delta)
+    };
+    let said = said.unwrap_or_default();
     draft.think(said.reasoning_content.as_deref().unwrap_or_default());
     draft.say(said.content.as_deref().unwrap_or_default());
     if let Some(refusal) = said.refusal.filter(|r| !r.is_empty()) {

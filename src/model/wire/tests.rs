@@ -1,1 +1,219 @@
+//! What real servers send, and what nobody should: a corpus of streams whose first line says what each
+//! amounts to, and streams made at random, cut at random.
 
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::model::{Format, Message, Role};
+use crate::workspace::models::TokenParameter;
+
+/// Reads a stream in pieces of `cut` bytes.
+fn read(kind: &str, bytes: &[u8], cut: usize) -> (Draft, Option<Fault>) {
+    let wire = of(kind).unwrap();
+    let (mut parser, mut draft, mut fault) = (sse::Parser::default(), Draft::default(), None);
+    let mut each = |event: sse::Event| {
+        if fault.is_none() && !draft.done {
+            fault = wire.event(&event, &mut draft).err();
+        }
+    };
+    for chunk in bytes.chunks(cut) {
+        parser.push(chunk, &mut each).unwrap();
+    }
+    parser.finish(&mut each).unwrap();
+    (draft, fault)
+}
+
+/// What a stream amounts to, in the words of the corpus.
+fn words(draft: &Draft, fault: Option<Fault>) -> String {
+    match fault {
+        Some(Fault::Malformed(_)) => return "malformed".into(),
+        Some(Fault::Reported { status, .. }) => return format!("error {status}"),
+        None => {}
+    }
+    let done = if draft.done { "done" } else { "open" };
+    let finish = match &draft.finish {
+        None => "-",
+        Some(Finish::Stop) => "stop",
+        Some(Finish::Length) => "length",
+        Some(Finish::Refused(_)) => "refused",
+    };
+    let tokens = draft
+        .tokens
+        .map_or("-".to_owned(), |t| format!("{}/{}", t.prompt, t.completion));
+    let mut out = format!("{done} {finish} {tokens} {}", draft.text);
+    if !draft.citations.is_empty() {
+        out.push_str(" cites");
+        for citation in &draft.citations {
+            out.push(' ');
+            out.push_str(citation.url.raw());
+        }
+    }
+    out
+}
+
+#[test]
+fn every_stream_of_the_corpus_amounts_to_what_it_says_however_it_is_cut() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpora/streams");
+    let mut seen = 0;
+    for (kind, _) in KINDS {
+        for file in std::fs::read_dir(root.join(kind)).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let first = text.lines().next().unwrap();
+            let wanted = first.strip_prefix(": expect ").unwrap();
+            for cut in [1, 2, 3, 7, 64, bytes.len()] {
+                let (draft, fault) = read(kind, &bytes, cut);
+                assert_eq!(words(&draft, fault), wanted, "{} by {cut}", path.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 25, "{seen}");
+}
+
+fn request(format: Format, structured: Structured) -> Request {
+    let said = |role, text: &str| Message {
+        role,
+        text: text.into(),
+    };
+    Request {
+        model: "m".into(),
+        system: "s".into(),
+        messages: vec![
+            said(Role::User, "q"),
+            said(Role::Assistant, "a"),
+            said(Role::User, "r"),
+        ],
+        max_output_tokens: 7,
+        temperature: 1.5,
+        parameter: TokenParameter::MaxTokens,
+        format,
+        structured,
+        stream: true,
+        recency: Some("week"),
+    }
+}
+
+fn json_form() -> Format {
+    Format::Json {
+        name: "verdict",
+        schema: std::sync::Arc::new(json!({"type": "object"})),
+    }
+}
+
+#[test]
+fn each_kind_asks_in_its_own_words() {
+    let body = |kind: &str, format, structured, habits| {
+        of(kind).unwrap().body(&request(format, structured), habits)
+    };
+    let plain = Habits::default();
+    let chat = body("chat", json_form(), Structured::Schema, plain);
+    assert_eq!(chat["messages"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        (&chat["max_tokens"], &chat["stream"]),
+        (&json!(7), &json!(true))
+    );
+    assert_eq!(chat["response_format"]["json_schema"]["strict"], true);
+    assert_eq!(chat["stream_options"]["include_usage"], true);
+    let object = body("chat", json_form(), Structured::Object, plain);
+    assert_eq!(object["response_format"], json!({"type": "json_object"}));
+    for (format, structured) in [
+        (Format::Text, Structured::Schema),
+        (json_form(), Structured::None),
+    ] {
+        assert_eq!(
+            body("chat", format, structured, plain).get("response_format"),
+            None
+        );
+    }
+    let perplexity = body("perplexity", json_form(), Structured::Schema, plain);
+    assert_eq!(
+        perplexity["response_format"]["json_schema"]["schema"]["type"],
+        "object"
+    );
+    assert_eq!(perplexity["search_recency_filter"], "week");
+    assert_eq!(perplexity.get("stream_options"), None);
+    let anthropic = body("anthropic", json_form(), Structured::Schema, plain);
+    assert_eq!(
+        (&anthropic["system"], &anthropic["temperature"]),
+        (&json!("s"), &json!(1.0))
+    );
+    assert_eq!(anthropic["tool_choice"]["name"], "verdict");
+    assert_eq!(anthropic["messages"].as_array().unwrap().len(), 3);
+    let text = body("anthropic", Format::Text, Structured::Schema, plain);
+    assert_eq!(text.get("tools"), None);
+}
+
+#[test]
+fn what_a_model_refuses_is_left_out_or_said_otherwise() {
+    let chat = of("chat").unwrap();
+    let mut habits = Habits::default();
+    for field in [
+        "max_tokens",
+        "temperature",
+        "response_format.json_schema",
+        "stream_options",
+        "stream",
+    ] {
+        assert!(habits.learn(field), "{field}");
+        assert!(!habits.learn(field), "{field}: once");
+    }
+    assert!(!habits.learn("messages[1].content"));
+    let body = chat.body(&request(json_form(), Structured::Schema), habits);
+    let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["model", "messages", "max_completion_tokens"]);
+    let body = of("anthropic")
+        .unwrap()
+        .body(&request(json_form(), Structured::Schema), habits);
+    assert_eq!(body.get("tools"), None);
+}
+
+proptest! {
+    /// Events of the right shape with anything in them: never a panic, and the cuts change nothing.
+    #[test]
+    fn streams_at_random_are_read_the_same_however_they_are_cut(
+        kind in prop::sample::select(vec!["chat", "perplexity", "anthropic"]),
+        pieces in prop::collection::vec("\\PC{0,12}", 0..8),
+        end in prop::sample::select(vec!["stop", "length", "content_filter", "end_turn", "max_tokens", ""]),
+        cut in 1..40usize,
+    ) {
+        let event = |text: &str| if kind == "anthropic" {
+            json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}})
+        } else {
+            json!({"choices": [{"delta": {"content": text}}]})
+        };
+        let mut stream: String = pieces.iter().map(|p| format!("data: {}\r\n\r\n", event(p))).collect();
+        let last = if kind == "anthropic" {
+            json!({"type": "message_delta", "delta": {"stop_reason": end}})
+        } else {
+            json!({"choices": [{"delta": {}, "finish_reason": end}]})
+        };
+        stream.push_str(&format!("data: {last}\n\n"));
+        let (draft, fault) = read(kind, stream.as_bytes(), cut);
+        prop_assert_eq!(fault, None);
+        prop_assert_eq!(draft.text, pieces.concat());
+    }
+
+    #[test]
+    fn rubbish_is_malformed_and_never_a_panic(
+        kind in prop::sample::select(vec!["chat", "perplexity", "anthropic"]),
+        lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..8),
+        json in "\\{(\"(type|choices|delta|error|usage|content|message)\":(null|1|\"x\"|\\[\\]|\\{\\}),?){0,4}\\}",
+    ) {
+        let wire = of(kind).unwrap();
+        let mut stream = Vec::new();
+        for line in &lines {
+            stream.extend_from_slice(b"data: ");
+            stream.extend_from_slice(line);
+            stream.extend_from_slice(b"\n\n");
+        }
+        let _ = read(kind, &stream, 16);
+        let _ = read(kind, format!("data: {json}\n\n").as_bytes(), 16);
+        let _ = wire.whole(json.as_bytes(), &mut Draft::default());
+        let _ = wire.whole(&stream, &mut Draft::default());
+    }
+}
