@@ -8,6 +8,7 @@
 //!  engine       intake → run → step → decision → report; commands in, pictures and events out
 //!  settings     files, environment, flags → one validated value
 //!  ─────────────────────────────────────────────────────────── what the engine uses
+//!  drill        what the resilience core promises, tried out against a simulator of its own
 //!  model        calling a language model: providers, the service in front of them, the simulator
 //!  journal      SQLite: runs and steps; one writer thread
 //!  ─────────────────────────────────────────────────────────── ground: each stands alone
@@ -29,6 +30,7 @@
 pub mod cache;
 pub mod cli;
 pub mod console;
+pub mod drill;
 pub mod engine;
 pub mod files;
 pub mod filter;

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod console;
 mod cost;
+mod drill;
 mod init;
 mod logs;
 mod run;
@@ -117,6 +118,8 @@ pub enum CliCommand {
     Status(status::StatusArgs),
     /// Say what models cost, by day, provider, model or agent
     Cost(cost::CostArgs),
+    /// Try out what the resilience core promises, promise beside measurement
+    Drill(drill::DrillArgs),
     /// Be a model server with faults that can be switched
     Simulate(simulate::SimulateArgs),
     /// Print log lines
@@ -190,6 +193,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Config(args)) => config::run(&global, &args),
         Some(CliCommand::Status(args)) => status::run(&global, &args),
         Some(CliCommand::Cost(args)) => cost::run(&global, &args),
+        Some(CliCommand::Drill(args)) => drill::run(&global, &args),
         Some(CliCommand::Simulate(args)) => simulate::run(&global, &args),
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Completions(args)) => completions::run(&args),

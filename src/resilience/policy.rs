@@ -214,11 +214,18 @@ impl Policy {
                     .await
                     .map_err(|r| refused(guards.limiter.name(), r))?;
             }
-            if place.is_none() {
+            while place.is_none() && call.layers.pool {
                 place = self
                     .place(call, guards, began, entry)
                     .await
                     .map_err(|r| refused(guards.pool.name(), r))?;
+                // The upstream may have asked for quiet while this one waited for its place.
+                if call.layers.limiter && guards.limiter.is_paused(self.clock.now()) {
+                    place = None;
+                    self.quiet(call, guards, entry)
+                        .await
+                        .map_err(|r| refused(guards.limiter.name(), r))?;
+                }
             }
         }
         let (mut permit, sent) = match permit {
@@ -299,6 +306,13 @@ impl Policy {
         reserved.map(Some)
     }
 
+    async fn quiet(&self, call: Call, guards: &Guards, entry: &mut Attempt) -> Result<(), Refusal> {
+        let from = self.clock.now();
+        let waited = guards.limiter.quiet(call.deadline).await;
+        entry.limiter_us += micros(self.clock.now() - from);
+        waited
+    }
+
     async fn place(
         &self,
         call: Call,
@@ -306,9 +320,6 @@ impl Policy {
         began: Instant,
         entry: &mut Attempt,
     ) -> Result<Option<bulkhead::Permit>, Refusal> {
-        if !call.layers.pool {
-            return Ok(None);
-        }
         let before = began + Duration::from_micros(entry.limiter_us);
         let left = call.deadline.remaining(before);
         let place = guards.pool.acquire(call.lane, left).await;

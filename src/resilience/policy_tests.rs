@@ -303,6 +303,57 @@ async fn the_trace_says_which_layer_took_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_upstream_may_have_asked_for_quiet_while_a_call_waited_for_its_place() {
+    let policy = Policy::new(Arc::new(SystemClock));
+    let mut only = target("a");
+    let pool = PoolSettings {
+        limit: 1,
+        queue: 10,
+        wait_ms: 60_000,
+    };
+    only.guards.pool = Bulkhead::new("a", pool, Arc::new(SystemClock));
+    let targets = [only];
+    let began = SystemClock.now();
+    let busy = Fault {
+        meaning: Meaning {
+            pause: true,
+            retry_after: Some(Duration::from_secs(5)),
+            ..LOCAL
+        },
+        name: "http_429",
+    };
+    let first = policy.run(call(), &targets, |_| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err::<((), u32), Fault>(busy)
+    });
+    let sent_after = |left: u64| {
+        let mut call = call();
+        call.deadline = Deadline::after(began, Duration::from_secs(left));
+        policy.run(call, &targets, |_| async {
+            Ok::<_, Fault>((SystemClock.now() - began, 0))
+        })
+    };
+    let (first, second, third) = tokio::join!(first, sent_after(60), sent_after(3));
+    assert!(first.result.is_err());
+    let (sent, _) = second.result.ok().unwrap();
+    assert_eq!(sent.as_secs(), 6, "1 s in the pool, then 5 s of quiet");
+    let entry = &second.trace[0];
+    assert_eq!(
+        (entry.limiter_us / 1_000_000, entry.pool_us / 1_000_000),
+        (5, 1)
+    );
+    assert_eq!(
+        third.trace[0].outcome, "rate_limited",
+        "longer than it has left"
+    );
+    let (pool, limiter) = (
+        targets[0].guards.pool.stats(),
+        targets[0].guards.limiter.stats(),
+    );
+    assert_eq!((pool.in_use, limiter.reserved), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_may_have_opened_while_a_call_waited_for_its_place() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a")];

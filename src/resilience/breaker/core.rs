@@ -290,10 +290,16 @@ impl Core {
 
     fn open(&mut self, now: Instant, retry_after: Option<Duration>, cause: &str) {
         let settings = &self.settings;
-        let doubled = settings
-            .open_ms
-            .saturating_mul(1 << self.opened_in_row.min(20));
-        let capped = doubled.min(settings.open_max_ms.max(settings.open_ms));
+        let most = settings.open_max_ms.max(settings.open_ms);
+        // Half as much again, not twice: after doubling, a short outage that ends just after a trial
+        // would be noticed later than it lasted.
+        let mut capped = settings.open_ms;
+        for _ in 0..self.opened_in_row {
+            if capped >= most {
+                break;
+            }
+            capped = capped.saturating_add((capped / 2).max(1)).min(most);
+        }
         let jitter = if settings.open_jitter.is_nan() {
             0.0
         } else {

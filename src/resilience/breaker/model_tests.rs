@@ -71,7 +71,8 @@ impl Naive {
     }
 
     fn open(&mut self, now: u64, wish: Option<u64>) {
-        let ours = (self.settings.open_ms << self.opened.min(20)).min(self.settings.open_max_ms);
+        let grown = (0..self.opened).fold(self.settings.open_ms, |t, _| t + (t / 2).max(1));
+        let ours = grown.min(self.settings.open_max_ms);
         self.opened += 1;
         self.until = now + ours.max(wish.unwrap_or(0));
         self.go(BreakerState::Open);

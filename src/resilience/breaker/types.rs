@@ -33,7 +33,7 @@ pub struct BreakerSettings {
     pub window_ms: u64,
     /// Length of a count window in calls (at most 10,000).
     pub window_calls: u32,
-    /// First time open, in milliseconds; doubles after each failed trial.
+    /// First time open, in milliseconds; half as much again after each failed trial.
     pub open_ms: u64,
     /// Longest time open, in milliseconds; an upstream's `Retry-After` may ask for up to five minutes.
     pub open_max_ms: u64,

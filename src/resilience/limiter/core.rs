@@ -158,6 +158,14 @@ impl Core {
         left
     }
 
+    pub(super) fn is_paused(&mut self, now: Instant) -> bool {
+        !self.paused(now).is_zero()
+    }
+
+    pub(super) fn pause_left(&mut self, now: Instant) -> Duration {
+        self.paused(now)
+    }
+
     /// Takes one request and `tokens`, or says how long that is not possible.
     pub(super) fn take(&mut self, tokens: u32, now: Instant) -> Result<(), Duration> {
         let paused = self.paused(now);

@@ -182,6 +182,30 @@ impl Limiter {
         self.look_again(somebody);
     }
 
+    /// True while the upstream wants quiet.
+    pub fn is_paused(&self, now: Instant) -> bool {
+        lock(&self.core).is_paused(now)
+    }
+
+    /// Waits until the upstream wants quiet no more. Reserves nothing.
+    ///
+    /// # Errors
+    /// [`super::Reason::RateLimited`] at once when that is longer than what is left.
+    pub async fn quiet(&self, deadline: Deadline) -> Result<(), Refusal> {
+        loop {
+            let now = self.clock.now();
+            let wait = {
+                let mut core = lock(&self.core);
+                match core.pause_left(now) {
+                    wait if wait.is_zero() => return Ok(()),
+                    wait if wait > deadline.remaining(now) => return Err(core.refuse(wait)),
+                    wait => wait,
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// What one took the longest wait for may be there now, or may never come in time.
     fn look_again(&self, somebody_waits: bool) {
         if somebody_waits {

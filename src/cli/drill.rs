@@ -1,0 +1,168 @@
+//! `bsm drill`: what is promised, tried out here and now, promise beside measurement.
+#![expect(
+    clippy::print_stderr,
+    reason = "what happens meanwhile is not the result"
+)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Failure, Global, say, setup};
+use crate::drill::measure::Want;
+use crate::drill::{DRILLS, Drill, Drilled, Length, Say, of, run as carry_out};
+use crate::text::{clean_line, json_pretty};
+
+/// Try out what the resilience core promises, against a simulator of its own.
+///
+/// Without a name: all of them. Exit: 0 when every count is as promised, 1 when one is not (with
+/// --strict also when a time is not). Times depend on the machine.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bsm drill                          all, in about half a minute
+  bsm drill brownout --strict
+  bsm drill --json --save before.json
+  bsm drill --compare before.json")]
+pub struct DrillArgs {
+    /// The drill: outage, slow, flaky, rate-limited, stampede, poison, brownout, recovery
+    name: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Times decide too
+    #[arg(long)]
+    strict: bool,
+    /// With the waits of real life: minutes instead of seconds
+    #[arg(long)]
+    full: bool,
+    /// Keep the result in a file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Show what an earlier result had
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+}
+
+pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
+    let drills: Vec<&'static Drill> = match &args.name {
+        None => DRILLS.iter().collect(),
+        Some(name) => vec![of(name).ok_or_else(|| {
+            let names: Vec<&str> = DRILLS.iter().map(|d| d.name).collect();
+            Failure::usage(
+                format!("there is no drill '{}'", clean_line(name, 40)),
+                &format!("There are {}.", names.join(", ")),
+            )
+        })?],
+    };
+    let before = args.compare.as_ref().map_or(Ok(Vec::new()), earlier)?;
+    let length = if args.full {
+        Length::Full
+    } else {
+        Length::Short
+    };
+    let runtime = setup::runtime()?;
+    let mut all = Vec::new();
+    for drill in drills {
+        if !args.json {
+            say(format!("{}: {}", drill.name, drill.promise));
+        }
+        let aloud: Say = if args.json {
+            Arc::new(|_| ())
+        } else {
+            Arc::new(|line| eprintln!("  · {line}"))
+        };
+        let drilled = runtime
+            .block_on(carry_out(drill, length, aloud))
+            .map_err(Failure::engine)?;
+        if !args.json {
+            print(global, &drilled, &before, args.strict);
+        }
+        all.push(drilled);
+    }
+    if args.json {
+        say(json_pretty(&all).map_err(Failure::engine)?);
+    }
+    if let Some(path) = &args.save {
+        let text = json_pretty(&all).map_err(Failure::engine)?;
+        std::fs::write(path, text + "\n").map_err(|e| {
+            Failure::usage(
+                format!("{}: {e}", path.display()),
+                "Give a file that can be written.",
+            )
+        })?;
+    }
+    let broken: Vec<&str> = all
+        .iter()
+        .filter(|d| !d.kept(args.strict))
+        .map(|d| d.name.as_str())
+        .collect();
+    if !args.json {
+        say(if broken.is_empty() {
+            "Every promise that decides is kept.".to_owned()
+        } else {
+            format!("Not kept: {}.", broken.join(", "))
+        });
+    }
+    Ok(u8::from(!broken.is_empty()))
+}
+
+fn print(global: &Global, drilled: &Drilled, before: &[Drilled], strict: bool) {
+    let old: BTreeMap<&str, String> = before
+        .iter()
+        .filter(|d| d.name == drilled.name)
+        .flat_map(|d| &d.measures)
+        .map(|m| (m.name.as_str(), m.measured()))
+        .collect();
+    for m in &drilled.measures {
+        let sign = match (m.want, m.kept(), m.decides(strict)) {
+            (Want::Nothing, ..) => " ",
+            (_, true, _) => {
+                if global.ascii {
+                    "+"
+                } else {
+                    "✓"
+                }
+            }
+            (_, false, true) => {
+                if global.ascii {
+                    "x"
+                } else {
+                    "✗"
+                }
+            }
+            (_, false, false) => "!",
+        };
+        let then = old
+            .get(m.name.as_str())
+            .map_or_else(String::new, |then| format!("   was {then}"));
+        say(format!(
+            "  {sign} {:<62} {:>10} {:>14}{then}",
+            m.name,
+            m.promised(global.ascii),
+            m.measured()
+        ));
+    }
+    say(format!("  in {:.1} s\n", drilled.took_ms as f64 / 1e3));
+}
+
+/// Largest earlier result, bytes.
+const LARGEST: u64 = 4 << 20;
+
+fn earlier(path: &PathBuf) -> Result<Vec<Drilled>, Failure> {
+    let wrong = |what: String| {
+        Failure::usage(
+            format!("{}: {what}", path.display()),
+            "Give a file that `bsm drill --save` wrote.",
+        )
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| wrong(e.to_string()))?
+        .len();
+    if size > LARGEST {
+        return Err(wrong("too large".into()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| wrong(clean_line(&e.to_string(), 120)))
+}
