@@ -19,10 +19,15 @@ use bsm::console::terminal::Frames;
 use bsm::console::theme::{Palette, Theme};
 use bsm::console::update::update;
 use bsm::console::{Options, view};
+use bsm::drill::Drilled;
+use bsm::drill::measure::{Kind, Measure, Want};
 use bsm::engine::Operator;
-use bsm::engine::types::command::Command;
+use bsm::engine::types::call::CallView;
+use bsm::engine::types::command::{Command, Reply};
+use bsm::engine::types::cost::{CostLine, Costs};
+use bsm::engine::types::event::Event;
 use bsm::engine::types::query::{Answer, Query};
-use bsm::engine::types::run::{Action, Evidence, RunState, StepStatus};
+use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
@@ -559,7 +564,9 @@ fn ascii_means_ascii_and_mono_means_no_colour() {
         snapshot.runs.truncate(5);
         snapshot
     });
-    for keys in ["1", "2", "3", "4", "5", "7", "?", ":", "r", "c", "b"] {
+    for keys in [
+        "1", "2", "3", "4", "5", "7", "?", ":", "r", "c", "b", "A", "d", "$",
+    ] {
         let mut s = State::new(Arc::clone(&s.live), ASCII, false, WALL);
         press(&mut s, keys);
         let text = drawn(&s, 120, 40);
@@ -603,7 +610,7 @@ fn every_screen_and_overlay_draws_at_every_size() {
     let base = state(UNICODE);
     for keys in [
         "1", "2", "3", "4", "5", "7", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D", "e", "p",
-        "F", "L", "w", "t",
+        "F", "L", "w", "t", "A", "d", "S", "$",
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         press(&mut s, keys);
@@ -612,7 +619,14 @@ fn every_screen_and_overlay_draws_at_every_size() {
             view::draw(&s, area, &mut Buffer::empty(area));
         }
     }
-    for fill in [with_trends, with_calls, with_calls_and_why] {
+    for fill in [
+        with_trends,
+        with_calls,
+        with_calls_and_why,
+        with_talk,
+        with_drill,
+        with_costs,
+    ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         fill(&mut s);
         for (w, h) in &sizes {
@@ -626,6 +640,277 @@ fn every_screen_and_overlay_draws_at_every_size() {
 fn with_calls_and_why(state: &mut State) {
     with_calls(state);
     with_why(state);
+}
+
+/// A question that is being answered, after one that was.
+fn with_talk(state: &mut State) {
+    press(state, "A");
+    let type_in = |state: &mut State, text: &str| -> Vec<Effect> {
+        for c in text.chars() {
+            update(state, key(c), now());
+        }
+        let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+        update(state, Message::Key(enter), now())
+    };
+    let effects = type_in(state, "why is openai open?");
+    let [Effect::Send(command @ Command::Ask(_))] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let reply = Reply::Answered {
+        text: "Five answers in a row were 529. The next trial comes in 6 s.\n\nNothing is lost meanwhile: the fallback answers.".into(),
+        model: "gpt-4o".into(),
+        source: "loaded".into(),
+        citations: Vec::new(),
+        tokens: bsm::model::Tokens { prompt: 215, completion: 39 },
+        micro_usd: 927,
+    };
+    update(state, Message::Replied(command.clone(), Ok(reply)), now());
+    let effects = type_in(state, "and \u{202e}what then?");
+    let [Effect::Send(Command::Ask(question))] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(question.history.len(), 2);
+    let said = Event::Said {
+        of: question.id.clone(),
+        agent: "assistant".into(),
+        text: "Then it is asked\x1b[2J once".into(),
+    };
+    update(state, Message::Happened(said, 0), now());
+}
+
+fn with_drill(state: &mut State) {
+    let name = "stampede".to_owned();
+    let command = Command::Drill {
+        drill: name.clone(),
+    };
+    let done = Reply::Done {
+        what: String::new(),
+    };
+    update(state, Message::Replied(command, Ok(done)), now());
+    let line = "2000 callers want one answer that takes 200 ms".to_owned();
+    let event = Event::Drill {
+        name: name.clone(),
+        line,
+    };
+    update(state, Message::Happened(event, 0), now());
+    let measure = |name: &str, kind, want, value, unit: &str| Measure {
+        name: name.into(),
+        kind,
+        want,
+        value,
+        unit: unit.into(),
+    };
+    let drilled = Box::new(Drilled {
+        name,
+        promise: "A thousand callers of one answer are one call.".into(),
+        measures: vec![
+            measure(
+                "calls to the provider",
+                Kind::Count,
+                Want::Exactly(1.0),
+                1.0,
+                "",
+            ),
+            measure(
+                "callers without an answer",
+                Kind::Count,
+                Want::Exactly(0.0),
+                2.0,
+                "",
+            ),
+            measure(
+                "an answer, p99",
+                Kind::Timing,
+                Want::AtMost(250.0),
+                301.5,
+                "ms",
+            ),
+            measure(
+                "processor time a caller",
+                Kind::Timing,
+                Want::Nothing,
+                29.9,
+                "µs",
+            ),
+        ],
+        took_ms: 812,
+    });
+    update(
+        state,
+        Message::Happened(Event::Drilled { drilled }, 0),
+        now(),
+    );
+}
+
+fn with_costs(state: &mut State) {
+    let effects = press(state, "$");
+    let [Effect::Query(query)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let line = |day: &str, model: &str, agent: &str, micro_usd| CostLine {
+        day: day.into(),
+        provider: "openai".into(),
+        model: model.into(),
+        agent: agent.into(),
+        calls: 12,
+        prompt_tokens: 34_567,
+        completion_tokens: 890,
+        micro_usd,
+    };
+    let costs = Box::new(Costs {
+        today_micro_usd: 420_000,
+        reserved_micro_usd: 12_000,
+        run_budget_usd: 0.0,
+        day_budget_usd: 5.0,
+        lines: vec![
+            line("2026-11-21", "gpt-4o", "security-agent", 400_000),
+            line("2026-11-21", "gpt-4o-mini", "", 20_000),
+            line("2026-11-20", "gpt-4o", "code-review-agent", 300_000),
+        ],
+    });
+    update(
+        state,
+        Message::Answered(query.clone(), Ok(Answer::Costs { costs })),
+        now(),
+    );
+}
+
+/// From a cache that is slow to the log line of the call behind it: four keys from the Overview.
+#[test]
+fn from_a_slow_cache_to_the_call_behind_it_and_its_log_lines() {
+    let mut snapshot = (*busy()).clone();
+    let slow = snapshot.caches.iter_mut().find(|c| c.name == "responses");
+    slow.unwrap().last_load_ms = Some(29_000);
+    let mut s = State::new(Arc::new(snapshot), UNICODE, false, WALL);
+    press(&mut s, "4"); // the slowest is selected
+    let effects = press_enter(&mut s);
+    let [Effect::Query(query @ Query::Calls { provider: None, .. })] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let call = |ms: u64, run: &str, agent: &str| CallView {
+        at_ms: WALL,
+        provider: "openai".into(),
+        model: "gpt-4o".into(),
+        outcome: "ok".into(),
+        sent: true,
+        upstream_ms: ms,
+        waited_ms: 0,
+        target: 0,
+        run: run.into(),
+        agent: agent.into(),
+        correlation: "c".into(),
+        tokens: bsm::model::Tokens {
+            prompt: 900,
+            completion: 24,
+        },
+        micro_usd: 2_500,
+    };
+    let calls = vec![
+        call(300, "job_1_aaaaaa", "code-review-agent"),
+        call(29_000, "job_2_bbbbbb", "security-agent"),
+    ];
+    update(
+        &mut s,
+        Message::Answered(query.clone(), Ok(Answer::Calls { calls })),
+        now(),
+    );
+    let shown = drawn(&s, 140, 12);
+    assert!(
+        shown.contains("slowest first") && shown.contains("924 tokens $0.0025"),
+        "{shown}"
+    );
+    let effects = press(&mut s, "l");
+    let [Effect::Query(Query::Logs { filter })] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(
+        filter.run.as_deref(),
+        Some("job_2_bbbbbb"),
+        "the slowest call's run"
+    );
+    // A cache of files leads to what the log says of its loads.
+    let mut snapshot = (*busy()).clone();
+    let slow = snapshot.caches.iter_mut().find(|c| c.name == "knowledge");
+    slow.unwrap().last_load_ms = Some(29_000);
+    let mut s = State::new(Arc::new(snapshot), UNICODE, false, WALL);
+    press(&mut s, "4");
+    let effects = press_enter(&mut s);
+    let [Effect::Query(Query::Logs { filter })] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(filter.terms, "cache=knowledge");
+}
+
+fn press_enter(state: &mut State) -> Vec<Effect> {
+    let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+    update(state, Message::Key(enter), now())
+}
+
+#[test]
+fn what_a_model_says_is_shown_while_it_says_it_and_only_in_its_own_run() {
+    let mut s = state(UNICODE);
+    press(&mut s, "2");
+    let effects = press_enter(&mut s);
+    let [Effect::Query(Query::Run { id })] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let mut run = running(id);
+    run.decision = None;
+    let query = Query::Run { id: id.clone() };
+    update(
+        &mut s,
+        Message::Answered(query, Ok(Answer::Run { run: Box::new(run) })),
+        now(),
+    );
+    let said = |of: &str, text: &str| {
+        Message::Happened(
+            Event::Said {
+                of: of.into(),
+                agent: "security-agent".into(),
+                text: text.into(),
+            },
+            0,
+        )
+    };
+    update(&mut s, said(id, "The change opens\x1b[2J a door"), now());
+    update(&mut s, said("job_of_another", "something else"), now());
+    let shown = drawn(&s, 120, 40);
+    assert!(
+        shown.contains("security-agent says") && shown.contains("opens␛[2J a door"),
+        "{shown}"
+    );
+    assert!(!shown.contains("something else"));
+    let ended = Event::StepFinished {
+        run: id.clone(),
+        agent: "security-agent".into(),
+        status: StepStatus::Succeeded,
+    };
+    update(&mut s, Message::Happened(ended, 0), now());
+    assert!(!drawn(&s, 120, 40).contains("says"));
+}
+
+/// A run at work.
+fn running(id: &str) -> RunResult {
+    RunResult {
+        schema_version: 1,
+        run_id: id.into(),
+        correlation_id: "c".into(),
+        event: "pull_request.opened".into(),
+        requested_event: None,
+        state: RunState::Running,
+        strategy: bsm::workspace::events::Strategy::Parallel,
+        simulated: false,
+        evidence: Evidence::Partial,
+        stale: false,
+        coverage: bsm::review::finding::Coverage::default(),
+        size: bsm::review::finding::ChangeSize::default(),
+        decision: None,
+        agents: vec![bsm::engine::types::run::Step::queued("security-agent")],
+        report: None,
+        created_at: WALL,
+        duration_ms: None,
+        notes: Vec::new(),
+    }
 }
 
 /// What the documents show is what the program draws. `BSM_UPDATE_DOCS=1 cargo test` writes it anew.
@@ -674,6 +959,9 @@ fn the_documents_show_the_real_screen_and_keys() {
         shown("The calls behind a breaker.", &with_calls, (120, 12)),
         shown("Why.", &with_calls_and_why, (100, 16)),
         shown("Trends.", &with_trends, (110, 30)),
+        shown("Talking with an agent.", &with_talk, (100, 16)),
+        shown("A drill.", &with_drill, (100, 16)),
+        shown("What models cost.", &with_costs, (100, 14)),
     ];
     between("docs/console.md", "screens", screens.concat());
     let rows: Vec<String> = ACTIONS

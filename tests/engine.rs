@@ -1050,3 +1050,224 @@ async fn ended_runs_are_listed_and_filtered_from_the_journal() {
     assert!(list(10, "state:failed").await.is_empty());
     assert_eq!(list(10, &ids[7]).await, [ids[7].clone()]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
+    use bsm::engine::types::command::{Question, Reply};
+    use bsm::engine::types::event::Event;
+    let state = state_folder();
+    let (key, body) = support::private_key();
+    let said = key.clone();
+    let up = upstream(move |_, _| Wire::Content(format!("You asked about\n{said}\nand I say no.")))
+        .await;
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    let mut events = handle.events();
+    let question = |agent: &str, text: String| {
+        Command::Ask(Question {
+            id: "q-1".into(),
+            agent: Some(agent.into()),
+            text,
+            history: Vec::new(),
+            search: false,
+        })
+    };
+    let reply = support::command(
+        &handle,
+        question("security-agent", format!("What of {key}?")),
+    )
+    .await;
+    let Ok(Reply::Answered { text, tokens, .. }) = reply else {
+        panic!("{reply:?}");
+    };
+    assert!(text.raw().contains("and I say no."), "{}", text.raw());
+    assert!(!text.raw().contains(&body), "an answer is redacted");
+    assert!(tokens.sum() > 0);
+    let (system, user) = up.calls.lock().unwrap()[0].clone();
+    assert!(system.to_lowercase().contains("security"), "{system}");
+    assert!(!user.contains(&body), "a question is redacted");
+    let told = loop {
+        if let Event::Said { of, text, .. } = events.next().await.unwrap() {
+            break (of, text);
+        }
+    };
+    assert_eq!(told.0, "q-1");
+    assert!(!told.1.raw().contains(&body), "what is said meanwhile too");
+    for (agent, text, what) in [
+        ("nobody", "x".to_owned(), "agent"),
+        ("security-agent", " ".to_owned(), "bytes"),
+        ("security-agent", "x".repeat(40_000), "bytes"),
+    ] {
+        let refused = support::command(&handle, question(agent, text))
+            .await
+            .unwrap_err();
+        assert!(refused.to_string().contains(what), "{refused}");
+    }
+    let state = state_folder();
+    let offline = Start::new(state.path());
+    let mut offline = offline.upstream(&up.url);
+    offline.mode.offline = true;
+    let handle = offline.go().await;
+    let refused = support::command(&handle, question("security-agent", "x".into())).await;
+    assert!(matches!(refused, Err(Refused::InvalidInput { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_entry_is_forgotten_and_the_others_stay() {
+    let state = state_folder();
+    let up = upstream(|_, _| Wire::verdict("approve")).await;
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let entries = async || {
+        let query = Query::Entries {
+            cache: "responses".into(),
+            limit: 100,
+        };
+        match handle.query(query).await.unwrap() {
+            Answer::Entries { entries } => entries,
+            other => panic!("{other:?}"),
+        }
+    };
+    let before = entries().await;
+    assert_eq!(before.len(), 4);
+    let clear = |key: &str| Command::ClearEntry {
+        cache: "responses".into(),
+        key: key.to_owned(),
+    };
+    support::command(&handle, clear(&before[0].key))
+        .await
+        .unwrap();
+    let after = entries().await;
+    assert_eq!(after.len(), 3);
+    assert!(after.iter().all(|e| e.key != before[0].key));
+    assert!(
+        support::command(&handle, clear(&before[0].key))
+            .await
+            .is_err()
+    );
+    let calls = up.calls.lock().unwrap().len();
+    finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    assert_eq!(
+        up.calls.lock().unwrap().len(),
+        calls + 1,
+        "only that one is asked again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_are_switched_under_the_simulator_and_nowhere_else() {
+    use bsm::model::simulator::Switch;
+    let switch = |preset: &str| {
+        Command::SetFaults(Switch {
+            preset: Some(preset.into()),
+            ..Switch::default()
+        })
+    };
+    let state = state_folder();
+    let real = Start::new(state.path()).go().await;
+    let refused = support::command(&real, switch("outage")).await.unwrap_err();
+    assert!(refused.to_string().contains("--simulate"));
+    let state = state_folder();
+    let mut start = Start::new(state.path());
+    start.mode.simulated = true;
+    let handle = start.go().await;
+    support::command(&handle, switch("outage")).await.unwrap();
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    assert_eq!(run.evidence, Evidence::Partial);
+    assert!(
+        support::command(&handle, switch("earthquake"))
+            .await
+            .is_err()
+    );
+    support::command(&handle, switch("instant")).await.unwrap();
+    support::command(&handle, Command::ResetBreaker { breaker: None })
+        .await
+        .unwrap();
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    assert_eq!(run.evidence, Evidence::Full);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_runs_beside_the_engine_one_at_a_time_and_tells_how_it_ended() {
+    use bsm::engine::types::event::Event;
+    let state = state_folder();
+    let handle = Start::new(state.path()).go().await;
+    let mut events = handle.events();
+    let drill = |name: &str| Command::Drill { drill: name.into() };
+    assert!(
+        support::command(&handle, drill("earthquake"))
+            .await
+            .is_err()
+    );
+    support::command(&handle, drill("stampede")).await.unwrap();
+    let second = support::command(&handle, drill("poison"))
+        .await
+        .unwrap_err();
+    assert!(second.to_string().contains("another drill"), "{second}");
+    let mut lines = 0;
+    let ended = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            match events.next().await.unwrap() {
+                Event::Drill { .. } => lines += 1,
+                Event::Drilled { drilled } => break drilled,
+                _ => {}
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert!(ended.kept(false), "{ended:?}");
+    assert!(lines > 1);
+    let snapshot = handle.snapshots().borrow().clone();
+    assert_eq!(snapshot.calls_failed, 0, "nothing of it is the engine's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_models_cost_is_kept_by_day_and_survives_a_restart() {
+    let state = state_folder();
+    let up = upstream(|_, _| Wire::verdict("approve")).await;
+    let costs =
+        async |handle: &bsm::engine::Handle| match handle.query(Query::Costs { days: 2 }).await {
+            Ok(Answer::Costs { costs }) => *costs,
+            other => panic!("{other:?}"),
+        };
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let spent = costs(&handle).await;
+    let of_run: f64 = run.agents.iter().map(|s| s.cost_usd).sum();
+    assert!(of_run > 0.0);
+    let sum: u64 = spent.lines.iter().map(|l| l.micro_usd).sum();
+    assert_eq!(sum, spent.today_micro_usd);
+    assert!((sum as f64 / 1e6 - of_run).abs() < 1e-9, "{sum} {of_run}");
+    assert_eq!(spent.lines.iter().map(|l| l.calls).sum::<u64>(), 4);
+    handle.stop(Duration::from_secs(5)).await;
+    // A budget that is used up already, after a restart: nothing is sent.
+    let mut start = Start::new(state.path()).upstream(&up.url);
+    start.settings.budgets.day_usd = of_run;
+    let handle = start.go().await;
+    assert_eq!(
+        costs(&handle).await,
+        bsm::engine::types::cost::Costs {
+            day_budget_usd: of_run,
+            ..spent
+        }
+    );
+    let calls = up.calls.lock().unwrap().len();
+    let refused = finish(
+        &handle,
+        trigger(
+            "pull_request.opened",
+            &support::adding("b.md", "other words"),
+        ),
+    )
+    .await;
+    assert_eq!(refused.evidence, Evidence::Partial);
+    assert!(
+        refused
+            .agents
+            .iter()
+            .all(|s| s.trace[0].outcome == "over_budget"),
+        "{:?}",
+        refused.agents[0].trace
+    );
+    assert_eq!(up.calls.lock().unwrap().len(), calls);
+}

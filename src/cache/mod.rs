@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub use self::types::{CacheSettings, CacheStats, LoadError, Loading, Source};
+pub use self::types::{CacheSettings, CacheStats, Kept, LoadError, Loading, Source};
 use crate::resilience::clock::{Clock, lock};
 use entry::{ByWeight, Entry, Found, Held, Lives, MakingRoom, Tags, has, tags};
 use flight::{Landing, Sky, Tower};
@@ -292,11 +292,46 @@ where
         }
     }
 
-    /// Forgets one key. A load in flight will not bring the old value back.
-    pub fn invalidate(&self, key: &str) {
+    /// Forgets one key; true when it was held. A load in flight will not bring the old value back.
+    pub fn invalidate(&self, key: &str) -> bool {
         let mut sky = lock(&self.sky);
         sky.forget(key);
-        self.store.remove(key);
+        self.store.remove(key).is_some()
+    }
+
+    /// What is held, the newest first, at most `most`; `label` says what a value is. Counts nothing.
+    pub fn list(&self, most: usize, label: impl Fn(&V) -> String) -> Vec<Kept> {
+        let now = self.clock.now();
+        let mut kept: Vec<Kept> = self
+            .store
+            .iter()
+            .filter_map(|(key, entry)| {
+                let (bytes, shown) = (
+                    entry.weight,
+                    match &entry.held {
+                        entry::Held::Good(value) => label(value),
+                        entry::Held::Nothing(error) => format!("known to fail: {error}"),
+                    },
+                );
+                let (age, state) = match self.lives.judge(entry, now) {
+                    Found::Fresh(_, age) => (age, "fresh"),
+                    Found::Stale(_, age) => (age, "stale"),
+                    Found::InNeed(_, age) => (age, "for need only"),
+                    Found::Nothing(_) => (Duration::ZERO, "nothing"),
+                    Found::Gone => return None,
+                };
+                Some(Kept {
+                    key,
+                    label: shown,
+                    age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+                    state: state.to_owned(),
+                    bytes,
+                })
+            })
+            .collect();
+        kept.sort_by(|a, b| a.age_ms.cmp(&b.age_ms).then_with(|| a.key.cmp(&b.key)));
+        kept.truncate(most);
+        kept
     }
 
     /// Forgets every value that was loaded under `tag`, those on their way too; returns how many were held.

@@ -148,3 +148,19 @@ impl<E> Clone for LoadError<E> {
         }
     }
 }
+
+/// One thing that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// Its key.
+    pub key: String,
+    /// What it is.
+    pub label: String,
+    /// Milliseconds since it was loaded.
+    pub age_ms: u64,
+    /// `fresh`, `stale`, `for need only`, `nothing`.
+    pub state: String,
+    /// Its weight.
+    pub bytes: u64,
+}

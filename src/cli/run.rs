@@ -242,6 +242,9 @@ async fn once(
     let (run, defaulted) = match handle.send(envelope).await {
         Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
         Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
+        Ok(Reply::Answered { .. }) => {
+            return Err(Failure::engine("an answer came where a run was asked for"));
+        }
         Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
             return Err(Failure::usage(
                 refused,

@@ -65,6 +65,14 @@ pub enum Action {
     Copy,
     /// Take it out into a file.
     Export,
+    /// Talk with an agent.
+    Ask,
+    /// What models cost.
+    Costs,
+    /// Try out what is promised.
+    Drill,
+    /// Change how the simulator behaves.
+    Faults,
     /// Stop all runs and take no more, or take them again.
     Drain,
     /// Have the mouse reported, or not.
@@ -230,6 +238,10 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Copy, "copy", "copy it", "y", Danger::None, Scope::Everywhere),
     row(Action::Export, "export", "take it out into a file", "e", Danger::None, Scope::Everywhere),
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
+    row(Action::Ask, "ask", "talk with an agent", "A", Danger::Changes, Scope::Everywhere),
+    row(Action::Costs, "costs", "what models cost", "$", Danger::None, Scope::Everywhere),
+    row(Action::Drill, "drill", "start a drill", "d", Danger::Changes, Scope::Everywhere),
+    row(Action::Faults, "faults", "simulator faults", "S", Danger::Changes, Scope::Everywhere),
     row(Action::Drain, "drain", "stop all runs and take no more", "D", Danger::Confirm, Scope::Everywhere),
     row(Action::Mouse, "mouse", "the mouse on or off", "M", Danger::None, Scope::Everywhere),
     row(Action::Utc, "utc", "local time or UTC", "U", Danger::None, Scope::Everywhere),

@@ -284,7 +284,7 @@ impl<W: Write> App<W> {
             Message::Tick => Dirty::Calm,
             // What it leads to comes as a picture or an answer; a notice is shown by itself.
             Message::Happened(event, _) => match event {
-                Event::Notice { .. } => Dirty::Now,
+                Event::Notice { .. } | Event::Drill { .. } | Event::Drilled { .. } => Dirty::Now,
                 _ => Dirty::Calm,
             },
             _ => Dirty::Now,

@@ -164,8 +164,13 @@ impl State {
             };
         }
         if let Some(calls) = &self.calls {
+            // Of all calls together the selected one's provider is what is asked about.
+            let selected = self.calls_shown();
+            let of_call = selected.get(self.calls_selection());
             let name = calls.provider.clone();
-            return About::Provider { name };
+            if let Some(name) = name.or_else(|| of_call.map(|c| c.provider.clone())) {
+                return About::Provider { name };
+            }
         }
         let s = self.snapshot();
         match self.screen {

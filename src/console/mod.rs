@@ -26,6 +26,7 @@ pub mod preview;
 mod questions;
 pub mod remembered;
 pub mod state;
+pub mod talk;
 pub mod terminal;
 pub mod theme;
 pub mod update;

@@ -144,6 +144,7 @@ pub(super) fn on_choice_key(
             let effect = chosen.map(|c| match c {
                 Chosen::Send(command) => Effect::Send(command),
                 Chosen::Export(form) => Effect::Export(form),
+                Chosen::Look(query) => Effect::Query(query),
             });
             (false, effect.into_iter().collect())
         }

@@ -6,10 +6,10 @@ use super::format::Zone;
 use super::message::{Effect, Now};
 use super::past::{FAR_MS, open_trends, pan, rewind, zoom};
 use super::questions::{
-    ask, cancel, clear_cache, close_breaker, drain, isolate_breaker, log_level, reset_breaker,
-    resize_pool, switch_flag,
+    ask, cancel, clear_cache, close_breaker, drain, drill, faults, isolate_breaker, log_level,
+    reset_breaker, resize_pool, switch_flag,
 };
-use super::state::{Chosen, OpenCalls, OpenRun, Overlay, State, TriggerForm};
+use super::state::{Chosen, OpenCalls, OpenCosts, OpenRun, Overlay, State, TriggerForm};
 use super::theme::Palette;
 use super::update::{LOG_LINES, toast};
 use crate::engine::types::command::Command;
@@ -168,6 +168,17 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             state.filters.insert(Screen::Logs, "alert".into());
             return vec![logs_query(state)];
         }
+        Action::Ask => {
+            state.overlays.push(Overlay::Ask);
+            return vec![Effect::Query(Query::Workspace)];
+        }
+        Action::Costs => {
+            state.overlays.push(Overlay::Costs(OpenCosts::default()));
+            let days = OpenCosts::DAYS;
+            return vec![Effect::Query(Query::Costs { days })];
+        }
+        Action::Drill => drill(state),
+        Action::Faults => faults(state, now),
         Action::Drain => drain(state),
         Action::Mouse => {
             state.mouse = !state.mouse;
@@ -252,12 +263,16 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
     if screen == Screen::Logs && state.screen != Screen::Logs {
         state.logs_of = None;
         // What `alerts` asked for is not what somebody asks for who comes by the number.
-        if state.filters.get(&screen).is_some_and(|f| f == "alert") {
+        let asked = |f: &String| f == "alert" || f.starts_with("cache=");
+        if state.filters.get(&screen).is_some_and(asked) {
             state.filters.remove(&screen);
         }
     }
     if screen == Screen::Resilience && state.screen != screen {
         worst_first(state);
+    }
+    if screen == Screen::Caches && state.screen != screen {
+        slowest_first(state);
     }
     state.screen = screen;
     match screen {
@@ -290,6 +305,18 @@ fn worst_first(state: &mut State) {
     }
 }
 
+/// The cache that fails, else the one whose last load took longest.
+fn slowest_first(state: &mut State) {
+    let caches = state.live.caches.iter().enumerate();
+    let worst = caches.max_by_key(|(n, c)| {
+        let slow = c.last_load_ms.unwrap_or(0);
+        (c.last_error.is_some(), slow, std::cmp::Reverse(*n))
+    });
+    if let Some((at, _)) = worst {
+        state.selected.insert(Screen::Caches, at);
+    }
+}
+
 /// What is shown or selected, as text for the clipboard.
 fn copy(state: &State) -> Vec<Effect> {
     let text = match &state.open {
@@ -318,18 +345,41 @@ fn open_calls(state: &mut State) -> Vec<Effect> {
     let (About::Provider { name } | About::Pool { name }) = state.subject() else {
         return Vec::new();
     };
+    calls_of(state, Some(name))
+}
+
+fn calls_of(state: &mut State, provider: Option<String>) -> Vec<Effect> {
     state.trends = None;
     state.calls = Some(OpenCalls {
-        provider: name.clone(),
+        provider: provider.clone(),
         list: None,
         selected: 0,
     });
     vec![Effect::Query(Query::Calls {
-        provider: Some(name),
+        provider,
         run: None,
         failed: false,
         limit: 500,
     })]
+}
+
+/// What is behind a cache: the calls that brought its answers, or what the log says of its loads.
+fn open_cache(state: &mut State) -> Vec<Effect> {
+    let Some(name) = state
+        .snapshot()
+        .caches
+        .get(state.selection())
+        .map(|c| c.name.clone())
+    else {
+        return Vec::new();
+    };
+    if name == "responses" {
+        return calls_of(state, None);
+    }
+    state.logs_of = None;
+    state.screen = Screen::Logs;
+    state.filters.insert(Screen::Logs, format!("cache={name}"));
+    vec![logs_query(state)]
 }
 
 pub(super) fn travel(state: &mut State, action: Action) {
@@ -376,6 +426,7 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
     }
     match state.screen {
         Screen::Resilience => open_calls(state),
+        Screen::Caches => open_cache(state),
         Screen::Overview | Screen::Runs => match (state.open.is_some(), state.current_run()) {
             (true, _) => report(state),
             (false, Some(run)) => open_run(state, run),
@@ -398,6 +449,7 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
 }
 
 pub(super) fn open_run(state: &mut State, id: String) -> Vec<Effect> {
+    state.saying.clear();
     state.open = Some(OpenRun {
         id: id.clone(),
         run: None,

@@ -7,7 +7,11 @@ use super::message::{Effect, Now};
 use super::preview;
 use super::state::{Choice, Chosen, Overlay, State};
 use super::update::toast;
+use crate::cache::Kept;
+use crate::drill::DRILLS;
 use crate::engine::types::command::Command;
+use crate::engine::types::query::Query;
+use crate::model::simulator::{PRESETS, Switch};
 use crate::resilience::breaker::BreakerState;
 
 pub(super) fn cancel(state: &mut State, now: Now) -> Vec<Effect> {
@@ -74,6 +78,19 @@ pub(super) fn clear_cache(state: &mut State) {
     } else {
         0
     };
+    // One thing of the cache under the selection.
+    if state.screen == Screen::Caches
+        && let Some(cache) = live.caches.get(state.selection()).map(|c| c.name.clone())
+    {
+        let look = Query::Entries {
+            cache: cache.clone(),
+            limit: 200,
+        };
+        items.push((
+            format!("one entry of {cache}: choose it"),
+            Chosen::Look(look),
+        ));
+    }
     let body = "What is forgotten is loaded again when it is next asked for.".to_owned();
     ask(state, "Clear a cache", body, items, selected);
 }
@@ -195,6 +212,78 @@ pub(super) fn switch_flag(state: &mut State) {
     let body = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew."
         .to_owned();
     ask(state, "Switch a layer", body, items, 0);
+}
+
+/// Everything that one cache holds, to forget one of it.
+pub(super) fn one_entry(state: &mut State, cache: &str, entries: Vec<Kept>) {
+    let items = entries
+        .into_iter()
+        .map(|kept| {
+            let (age, label) = (super::format::seconds(kept.age_ms), kept.label);
+            let command = Command::ClearEntry {
+                cache: cache.to_owned(),
+                key: kept.key,
+            };
+            let label = format!("{age:>7} {:<6} {label}", kept.state);
+            (label, Chosen::Send(command))
+        })
+        .collect();
+    let body = "Age, state and what it is. Enter forgets it; it is loaded again when it is next asked for.";
+    ask(
+        state,
+        &format!("One entry of {cache}"),
+        body.to_owned(),
+        items,
+        0,
+    );
+}
+
+pub(super) fn drill(state: &mut State) {
+    if state.drill.as_ref().is_some_and(|d| d.ended.is_none()) {
+        state.overlays.push(Overlay::Drill);
+        return;
+    }
+    let items = DRILLS
+        .iter()
+        .map(|d| {
+            let drill = d.name.to_owned();
+            let label = format!("{:<13} {}", d.name, d.promise);
+            (label, Chosen::Send(Command::Drill { drill }))
+        })
+        .collect();
+    let body = "A drill has a simulator and breakers of its own: nothing of this engine is touched, but it takes processor time for some seconds.";
+    ask(state, "Start a drill", body.to_owned(), items, 0);
+}
+
+/// How the simulator behaves from now on: for the selected provider, else for all.
+pub(super) fn faults(state: &mut State, now: Now) {
+    if !state.live.mode.simulated {
+        let text = "simulator faults: only under --simulate; these are real providers";
+        toast(state, text, true, now);
+        return;
+    }
+    let provider = (state.screen == Screen::Resilience)
+        .then(|| selected_breaker(state).map(|b| b.name.clone()))
+        .flatten();
+    let items = PRESETS
+        .iter()
+        .map(|(name, what)| {
+            let switch = Switch {
+                provider: provider.clone(),
+                preset: Some((*name).to_owned()),
+                ..Switch::default()
+            };
+            (
+                format!("{name:<13} {what}"),
+                Chosen::Send(Command::SetFaults(switch)),
+            )
+        })
+        .collect();
+    let whose = provider.as_deref().unwrap_or("every provider");
+    let body = format!(
+        "From the next question on, for {whose}. On the Resilience screen it is for the selected provider."
+    );
+    ask(state, "How the simulator behaves", body, items, 0);
 }
 
 /// All runs stop: a word must be typed. Taking them again harms nobody and is only asked about.

@@ -12,15 +12,20 @@ pub use super::form::{SubjectKind, TriggerForm};
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::preview::FollowUp;
+use super::talk::Talk;
 use super::theme::Theme;
+use crate::drill::Drilled;
 use crate::engine::types::call::CallView;
 use crate::engine::types::command::Command;
+use crate::engine::types::cost::{CostBy, Costs};
 use crate::engine::types::history::Trends;
+use crate::engine::types::query::Query;
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
 use crate::engine::types::why::{About, Why};
 use crate::filter::Filter;
 use crate::telemetry::log_read::LogLine;
+use crate::text::Untrusted;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
 use crate::workspace::events::EventRule;
@@ -54,8 +59,8 @@ pub struct OpenRun {
 /// The calls to a provider, opened.
 #[derive(Debug, Clone)]
 pub struct OpenCalls {
-    /// The provider.
-    pub provider: String,
+    /// The provider; none: all of them.
+    pub provider: Option<String>,
     /// As last read, newest first.
     pub list: Option<Vec<CallView>>,
     /// The selected one.
@@ -82,6 +87,8 @@ pub enum Chosen {
     Send(Command),
     /// Something taken out of the console.
     Export(Form),
+    /// A question to the engine first.
+    Look(Query),
 }
 
 /// A choice of commands.
@@ -95,6 +102,49 @@ pub struct Choice {
     pub items: Vec<(String, Chosen)>,
     /// The selected one.
     pub selected: usize,
+}
+
+/// A drill, as far as it has come.
+#[derive(Debug, Clone)]
+pub struct DrillView {
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub lines: Vec<String>,
+    /// How it ended.
+    pub ended: Option<Box<Drilled>>,
+}
+
+/// What models cost, opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenCosts {
+    /// As last read.
+    pub costs: Option<Box<Costs>>,
+    /// Which way they are added up.
+    pub way: usize,
+    /// The row in the middle.
+    pub scroll: u16,
+}
+
+impl OpenCosts {
+    /// Days that are read.
+    pub const DAYS: u32 = 30;
+    const WAYS: [(CostBy, &'static str); 4] = [
+        (CostBy::Model, "model"),
+        (CostBy::Agent, "agent"),
+        (CostBy::Provider, "provider"),
+        (CostBy::Day, "day"),
+    ];
+
+    /// By what they are added up.
+    pub fn by(&self) -> CostBy {
+        Self::WAYS[self.way % Self::WAYS.len()].0
+    }
+
+    /// The same, in a word.
+    pub fn word(&self) -> &'static str {
+        Self::WAYS[self.way % Self::WAYS.len()].1
+    }
 }
 
 /// What lies over the screen.
@@ -143,6 +193,12 @@ pub enum Overlay {
         /// First line shown.
         scroll: u16,
     },
+    /// Talk with an agent; the conversation is [`State::talk`].
+    Ask,
+    /// A drill; what is known of it is [`State::drill`].
+    Drill,
+    /// What models cost.
+    Costs(OpenCosts),
     /// Leave although runs are active?
     Quit {
         /// How many.
@@ -195,6 +251,12 @@ pub struct State {
     pub logs_of: Option<String>,
     /// The agent whose failed attempt is looked for when log lines come.
     pub seek: Option<String>,
+    /// The conversation with an agent.
+    pub talk: Talk,
+    /// The newest drill.
+    pub drill: Option<DrillView>,
+    /// What models are saying in the open run, by agent.
+    pub saying: BTreeMap<String, Untrusted>,
     /// Commands whose consequence is looked at again.
     pub follow_ups: Vec<FollowUp>,
     /// Columns and rows.
@@ -246,6 +308,9 @@ impl State {
             logs: Vec::new(),
             logs_of: None,
             seek: None,
+            talk: Talk::default(),
+            drill: None,
+            saying: BTreeMap::new(),
             follow_ups: Vec::new(),
             keys: Keymap::default(),
             zone: Zone::default(),
@@ -370,7 +435,9 @@ impl State {
         }
         if self.calls.is_some() {
             let calls = self.calls_shown();
-            return calls.get(self.calls_selection()).map(|c| c.run.clone());
+            let call = calls.get(self.calls_selection());
+            // A person's question belongs to no run.
+            return call.map(|c| c.run.clone()).filter(|r| !r.is_empty());
         }
         match self.screen {
             Screen::Overview | Screen::Runs => {

@@ -16,7 +16,7 @@ use super::overlay_keys::{
 use super::past::ask_trends;
 use super::perform::{act, open_run, read_again, usual_event};
 use super::preview::FollowUp;
-use super::state::{OpenTrends, Overlay, State, Toast};
+use super::state::{DrillView, OpenCosts, OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};
 use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::event::Event;
@@ -105,6 +105,10 @@ fn look_again(state: &mut State, now: Now) {
     }
 }
 
+fn is_open(state: &State, run: &str) -> bool {
+    state.frozen.is_none() && state.open.as_ref().is_some_and(|o| o.id == *run)
+}
+
 fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
     match event {
         Event::Notice { bad, text } => {
@@ -113,11 +117,15 @@ fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
                 return vec![Effect::Bell];
             }
         }
+        Event::StepFinished { run, agent, .. } if is_open(state, run) => {
+            state.saying.remove(agent);
+            return vec![Effect::Query(Query::Run { id: run.clone() })];
+        }
         Event::StepFinished { run, .. }
         | Event::RunStarted { run, .. }
         | Event::StepStarted { run, .. }
         | Event::RunFinished { run, .. } => {
-            if state.frozen.is_none() && state.open.as_ref().is_some_and(|o| o.id == *run) {
+            if is_open(state, run) {
                 return vec![Effect::Query(Query::Run { id: run.clone() })];
             }
             // The picture keeps forty; what has left it is in the journal.
@@ -130,7 +138,26 @@ fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
             }
         }
         Event::WorkspaceReloaded { .. } => return vec![Effect::Query(Query::Workspace)],
-        Event::Said { .. } | Event::RunQueued { .. } | Event::Breaker { .. } => {}
+        Event::Said { of, agent, text } => {
+            state.talk.said(of, text);
+            if state.open.as_ref().is_some_and(|o| o.id == *of) {
+                state.saying.insert(agent.clone(), text.clone());
+            }
+        }
+        Event::Drill { name, line } => {
+            if let Some(drill) = state.drill.as_mut().filter(|d| d.name == *name) {
+                drill.lines.push(clean_line(line, 200));
+            }
+        }
+        Event::Drilled { drilled } => {
+            let lines = state.drill.take().filter(|d| d.name == drilled.name);
+            state.drill = Some(DrillView {
+                name: drilled.name.clone(),
+                lines: lines.map(|d| d.lines).unwrap_or_default(),
+                ended: Some(drilled.clone()),
+            });
+        }
+        Event::RunQueued { .. } | Event::Breaker { .. } => {}
     }
     Vec::new()
 }
@@ -141,7 +168,12 @@ fn on_reply(
     result: Result<Reply, crate::engine::types::command::Refused>,
     now: Now,
 ) -> Vec<Effect> {
+    if let Command::Ask(question) = command {
+        state.talk.answered(question, result);
+        return Vec::new();
+    }
     match result {
+        Ok(Reply::Answered { .. }) => Vec::new(),
         Ok(Reply::Accepted { run, defaulted, .. }) => {
             let note = if defaulted {
                 "; the event has no rule, the default's agents answer"
@@ -164,6 +196,15 @@ fn on_reply(
         Ok(Reply::Done { what }) => {
             if let Some(follow_up) = FollowUp::of(command, &state.live, now) {
                 state.follow_ups.push(follow_up);
+            }
+            if let Command::Drill { drill } = command {
+                state.drill = Some(DrillView {
+                    name: drill.clone(),
+                    lines: Vec::new(),
+                    ended: None,
+                });
+                state.overlays.push(Overlay::Drill);
+                return Vec::new();
             }
             toast(state, what, false, now);
             Vec::new()
@@ -220,10 +261,25 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
             state.selected.insert(Screen::Logs, at);
             state.seek = None;
         }
-        (Query::Calls { provider, .. }, Answer::Calls { calls }) => {
+        (Query::Costs { .. }, Answer::Costs { costs }) => {
+            for overlay in &mut state.overlays {
+                if let Overlay::Costs(open) = overlay {
+                    open.costs = Some(costs.clone());
+                }
+            }
+        }
+        (Query::Entries { cache, .. }, Answer::Entries { entries }) => {
+            super::questions::one_entry(state, cache, entries);
+        }
+        (Query::Calls { provider, .. }, Answer::Calls { mut calls }) => {
             if let Some(open) = &mut state.calls
-                && Some(&open.provider) == provider.as_ref()
+                && open.provider == *provider
             {
+                if provider.is_none() {
+                    calls.sort_by_key(|c| std::cmp::Reverse(c.upstream_ms + c.waited_ms));
+                    open.list = Some(calls);
+                    return;
+                }
                 // What failed is what is looked for.
                 let failed = calls.iter().position(|c| c.failed() && c.sent);
                 open.selected = failed.unwrap_or(0);
@@ -329,6 +385,13 @@ fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
     } else {
         clean_line(text.lines().next().unwrap_or_default(), 2_000)
     };
+    if matches!(state.overlays.last(), Some(Overlay::Ask)) {
+        for c in line.chars() {
+            let typed = tui_input::InputRequest::InsertChar(c);
+            state.talk.input.handle(typed);
+        }
+        return Vec::new();
+    }
     if let Some(input) = state.overlays.last_mut().and_then(input_of) {
         for c in line.chars() {
             input.handle(tui_input::InputRequest::InsertChar(c));
@@ -376,6 +439,9 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
             (keep, effects)
         }
         Overlay::Choice(choice) => on_choice_key(choice, key, action),
+        Overlay::Ask => super::talk::on_key(state, key),
+        Overlay::Drill => (!closes(key), Vec::new()),
+        Overlay::Costs(open) => on_costs_key(open, key, action),
         Overlay::Filter { input } => on_filter_key(state, input, key),
         Overlay::Typed {
             word,
@@ -395,6 +461,25 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         state.overlays.insert(at, overlay);
     }
     effects
+}
+
+fn closes(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'))
+}
+
+fn on_costs_key(
+    open: &mut OpenCosts,
+    key: KeyEvent,
+    action: Option<Action>,
+) -> (bool, Vec<Effect>) {
+    match (key.code, action) {
+        (KeyCode::Tab, _) => open.way += 1,
+        (KeyCode::BackTab, _) => open.way += 3,
+        (_, Some(Action::Down)) => open.scroll = open.scroll.saturating_add(1),
+        (_, Some(Action::Up)) => open.scroll = open.scroll.saturating_sub(1),
+        _ => return (!closes(key), Vec::new()),
+    }
+    (true, Vec::new())
 }
 
 /// The soonest time at which something on the screen changes by itself.

@@ -5,9 +5,9 @@
 
 use super::core::Core;
 use super::handle::Handle;
-use super::intake;
 use super::reload::reload;
 use super::types::command::{Command, Refused, Reply};
+use super::{asking, drills, intake};
 use crate::model::provider::Live;
 use crate::resilience::clock::lock;
 use crate::text::clean_line;
@@ -109,6 +109,36 @@ impl Handle {
                 // Not while settings are read again: one would undo the other.
                 let _one_at_a_time = core.reloading.lock().await;
                 core.set_flag(&flag, on).map(|what| Reply::Done { what })
+            }
+            Command::ClearEntry { cache, key } => {
+                let gone = match cache.as_str() {
+                    "agents" => core.agents_cache.invalidate(&key),
+                    "knowledge" => core.knowledge_cache.invalidate(&key),
+                    "registry" => core.registry_cache.invalidate(&key),
+                    "responses" => core.models.forget(&key),
+                    other => return Err(Refused::not_found("cache", other)),
+                };
+                core.dirty.notify_one();
+                if gone {
+                    done(format!("one entry of {cache} forgotten"))
+                } else {
+                    Err(Refused::not_found(&format!("entry of {cache}"), &key))
+                }
+            }
+            Command::Ask(question) => asking::ask(core, question, correlation).await,
+            Command::SetFaults(switch) => match &core.simulator {
+                Some(simulator) => {
+                    simulator.switch(&switch).map_err(Refused::input)?;
+                    let whose = switch.provider.as_deref().unwrap_or("every provider");
+                    let how = switch.preset.as_deref().unwrap_or("as told");
+                    done(format!("the simulator: {} is {how}", clean_line(whose, 60)))
+                }
+                None => Err(Refused::input(
+                    "there is no simulator; start the engine with --simulate",
+                )),
+            },
+            Command::Drill { drill } => {
+                drills::start(core, &drill).map(|what| Reply::Done { what })
             }
             Command::Drain => {
                 core.drained.store(true, Relaxed);

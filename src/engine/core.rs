@@ -114,6 +114,8 @@ pub struct Core {
     pub safe_mode: Mutex<Option<bool>>,
     /// Alerts of missed targets that are not over.
     pub raised: Mutex<Vec<String>>,
+    /// A drill runs.
+    pub drilling: Arc<tokio::sync::Mutex<()>>,
     /// Takes no runs.
     pub drained: AtomicBool,
     /// Takes secrets out.

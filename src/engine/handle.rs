@@ -215,6 +215,7 @@ impl Handle {
             on: tokio::runtime::Handle::current(),
             safe_mode: Mutex::new(None),
             raised: Mutex::default(),
+            drilling: Arc::default(),
             drained: AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
             env,
@@ -408,6 +409,7 @@ impl Handle {
         let outcome = match &result {
             Ok(Reply::Accepted { run, .. }) => run.clone(),
             Ok(Reply::Done { what }) => what.clone(),
+            Ok(Reply::Answered { model, source, .. }) => format!("answered by {model} ({source})"),
             Err(refused) => self
                 .core
                 .redactor

@@ -5,11 +5,13 @@
 //! [`decision`] → [`report`]. [`handle`] carries commands in and pictures out; [`picture`] assembles
 //! them. Faces know the trait [`Operator`] and nothing else.
 
-pub mod audit;
+pub mod asking;
+mod audit;
 pub mod calls;
 mod commands;
 pub mod core;
 pub mod decision;
+mod drills;
 mod ending;
 pub mod failpoint;
 pub mod handle;

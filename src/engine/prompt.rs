@@ -280,7 +280,8 @@ fn weight(path: &str) -> u8 {
     }
 }
 
-fn framed(out: &mut String, what: &str, text: &str) {
+/// Marks text as data; nothing in it can close its own frame.
+pub(super) fn framed(out: &mut String, what: &str, text: &str) {
     let mark = crate::state::short_hash(text.as_bytes());
     out.push_str(&format!(
         "\n<<<{what} {mark}>>>\n{text}\n<<<end {mark}>>>\n"

@@ -8,7 +8,7 @@ use super::types::query::{Answer, Query, QueryError};
 use super::types::snapshot::RunBrief;
 use super::types::why::About;
 use super::{history, ledger, picture, views, why};
-use crate::cache::Loading;
+use crate::cache::{Kept, Loading};
 use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
 use crate::resilience::clock::lock;
@@ -95,6 +95,27 @@ impl Handle {
                 };
                 let calls = core.calls.newest(limit.min(2_000) as usize, wanted);
                 Ok(Answer::Calls { calls })
+            }
+            Query::Entries { cache, limit } => {
+                let most = limit.min(1_000) as usize;
+                let entries = match cache.as_str() {
+                    "agents" => core.agents_cache.list(most, |w| w.name.clone()),
+                    "knowledge" => core
+                        .knowledge_cache
+                        .list(most, |k| format!("{} documents", k.documents.len())),
+                    "registry" => core.registry_cache.list(most, |_| "the registry".into()),
+                    "responses" => core.models.cached(most),
+                    other => return Err(not_found("cache", other)),
+                };
+                let redactor = core.redactor.load();
+                let entries = entries
+                    .into_iter()
+                    .map(|kept| Kept {
+                        label: clean_line(&redactor.text(&kept.label), 120),
+                        ..kept
+                    })
+                    .collect();
+                Ok(Answer::Entries { entries })
             }
             Query::Costs { days } => {
                 let costs = ledger::costs(core, days).await.map_err(journal)?;

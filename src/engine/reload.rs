@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::cache::Loading;
 use crate::model::provider::known_secrets;
 use crate::resilience::clock::lock;
+use crate::resilience::policy::elapsed_ms;
 use crate::text::clean_line;
 use crate::workspace::Workspace;
 use crate::workspace::trust::TrustStore;
@@ -97,13 +98,17 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
 
 pub(super) async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {
     let root = core.root.clone();
+    let clock = Arc::clone(&core.clock);
     let load = move |_: Loading| async move {
+        let began = clock.now();
         let read = move || {
             Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string())
         };
-        tokio::task::spawn_blocking(read)
+        let read = tokio::task::spawn_blocking(read)
             .await
-            .unwrap_or_else(|_| Err("reading it failed".into()))
+            .unwrap_or_else(|_| Err("reading it failed".into()));
+        super::run::loaded("agents", elapsed_ms(began, clock.now()), &read);
+        read
     };
     core.agents_cache
         .get("workspace", load)

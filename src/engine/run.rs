@@ -205,10 +205,26 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
 }
 
 async fn knowledge(core: &Arc<Core>, live: &LiveRun, run: &str) -> Arc<Knowledge> {
+    let (knowledge, error) = documents(core).await;
+    let failures = knowledge
+        .failures
+        .iter()
+        .map(|f| format!("knowledge left out: {f}"));
+    lock(&live.view).notes.extend(failures);
+    if let Some(error) = error {
+        tracing::warn!(run, "knowledge cannot be read: {error}");
+    }
+    knowledge
+}
+
+/// The workspace's documents, redacted; none, with the reason, where they cannot be read.
+pub(super) async fn documents(core: &Arc<Core>) -> (Arc<Knowledge>, Option<String>) {
     let root = core.root.clone();
     let redactor = core.redactor.load_full();
+    let clock = Arc::clone(&core.clock);
     let load = move |_| async move {
-        tokio::task::spawn_blocking(move || {
+        let began = clock.now();
+        let read = tokio::task::spawn_blocking(move || {
             let mut knowledge = crate::workspace::knowledge::load(root.as_deref())?;
             for document in &mut knowledge.documents {
                 document.text = Untrusted::new(redactor.text(document.text.raw()));
@@ -216,21 +232,25 @@ async fn knowledge(core: &Arc<Core>, live: &LiveRun, run: &str) -> Arc<Knowledge
             Ok(knowledge)
         })
         .await
-        .unwrap_or_else(|_| Err("reading it failed".into()))
+        .unwrap_or_else(|_| Err("reading it failed".into()));
+        loaded("knowledge", elapsed_ms(began, clock.now()), &read);
+        read
     };
     match core.knowledge_cache.get("documents", load).await {
-        Ok((knowledge, _)) => {
-            let failures = knowledge
-                .failures
-                .iter()
-                .map(|f| format!("knowledge left out: {f}"));
-            lock(&live.view).notes.extend(failures);
-            knowledge
-        }
-        Err(error) => {
-            tracing::warn!(run, "knowledge cannot be read: {error}");
-            Arc::default()
-        }
+        Ok((knowledge, _)) => (knowledge, None),
+        Err(error) => (Arc::default(), Some(error.to_string())),
+    }
+}
+
+/// A load of files that takes longer is worth a warning.
+const SLOW_MS: u64 = 500;
+
+/// Says in the log what a cache loaded: the cause behind a cache that is slow.
+pub(super) fn loaded<T>(cache: &str, ms: u64, result: &Result<T, String>) {
+    match result {
+        Ok(_) if ms < SLOW_MS => tracing::info!(cache, ms, "cache loaded"),
+        Ok(_) => tracing::warn!(cache, ms, "cache loaded slowly"),
+        Err(error) => tracing::warn!(cache, ms, error, "cache not loaded"),
     }
 }
 

@@ -182,7 +182,7 @@ async fn ask_model(
     }
 }
 
-fn described(source: Source) -> (Option<String>, bool) {
+pub(super) fn described(source: Source) -> (Option<String>, bool) {
     let (word, stale) = match source {
         Source::Hit(_) => ("cache", false),
         Source::Stale(_) | Source::StaleOnError(_) => ("stale", true),

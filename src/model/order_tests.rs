@@ -12,6 +12,7 @@ use crate::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::limiter::{Limiter, RateSettings};
+use crate::resilience::patience::Cut;
 use crate::resilience::policy::{Call, Failure, Guards, Layers, Policy, Target};
 use crate::resilience::retry::RetrySettings;
 
@@ -51,8 +52,25 @@ fn cases() -> Vec<(&'static str, Case)> {
     };
     let malformed = ModelError::Malformed {
         provider: "a".into(),
-        message: "truncated".into(),
+        message: "no JSON".into(),
     };
+    let stalled = |cut| {
+        Case::Answer(ModelError::Stalled {
+            provider: "a".into(),
+            cut,
+        })
+    };
+    let truncated = ModelError::Truncated {
+        provider: "a".into(),
+        bytes: 7,
+    };
+    let cut_prompt = ModelError::CutPrompt {
+        provider: "a".into(),
+        read: 2_048,
+        sent: 9_000,
+    };
+    let refused = ModelError::Refused(String::new());
+    let interrupted = ModelError::Interrupted(Box::new(truncated.clone()));
     let refused_connection = ModelError::Connect {
         provider: "a".into(),
         message: "refused".into(),
@@ -84,14 +102,26 @@ fn cases() -> Vec<(&'static str, Case)> {
         ),
         ("529", plain(529, "")),
         ("no connection", Case::Answer(refused_connection)),
-        ("malformed or truncated", Case::Answer(malformed)),
+        ("malformed", Case::Answer(malformed)),
+        (
+            "first token too late",
+            stalled(Cut::First(Duration::from_secs(1))),
+        ),
+        (
+            "stalled in mid-stream",
+            stalled(Cut::Idle(Duration::from_secs(1))),
+        ),
+        ("truncated stream", Case::Answer(truncated)),
+        ("broken off, and somebody reads", Case::Answer(interrupted)),
+        ("prompt cut by the server", Case::Answer(cut_prompt)),
         (
             "cut off at its length",
             Case::Answer(ModelError::CutOff("length".into())),
         ),
+        ("refused by the model", Case::Answer(refused.clone())),
         (
-            "refused by the model",
-            Case::Answer(ModelError::Refused(String::new())),
+            "the same, onRefusal: fallBack",
+            Case::Answer(ModelError::HandedOn(Box::new(refused))),
         ),
         ("our attempt timeout", Case::Hangs),
         ("deadline passes during it", Case::HangsPastDeadline),

@@ -18,13 +18,14 @@ use super::load::{
 use super::provider::{Live, ProviderStats, Surroundings, build};
 use super::router;
 use super::spend::Spend;
-use crate::cache::{Cache, CacheStats, LoadError, Loading, Source};
+use crate::cache::{Cache, CacheStats, Kept, LoadError, Loading, Source};
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::policy::{Call, Policy, upstream_time};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Flags, Settings};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
+use crate::text::clean_line;
 use crate::workspace::models::ModelTable;
 
 struct Table {
@@ -193,6 +194,20 @@ impl ModelService {
     /// Forgets the answers of one provider or model (`provider:NAME`, `model:NAME`); returns how many.
     pub fn clear_tag(&self, tag: &str) -> u64 {
         self.responses.invalidate_tag(tag)
+    }
+
+    /// The answers that are held, the newest first.
+    pub fn cached(&self, most: usize) -> Vec<Kept> {
+        self.responses.list(most, |held| {
+            let answer = &held.answer;
+            let text = clean_line(answer.text.raw(), 60);
+            format!("{} of {}: {text}", answer.model, answer.provider)
+        })
+    }
+
+    /// Forgets one answer; true when it was held.
+    pub fn forget(&self, key: &str) -> bool {
+        self.responses.invalidate(key)
     }
 
     /// Forgets all cached answers; returns how many.

@@ -8,17 +8,36 @@ use super::pieces::{facts, first_visible, fit, panel, put, row};
 use crate::console::format::short_id;
 use crate::console::state::{OpenCalls, State};
 use crate::console::theme::{Mark, Role};
+use crate::engine::types::call::CallView;
+
+/// Tokens and money of a call, where it used any.
+fn used(c: &CallView) -> String {
+    if c.tokens.sum() == 0 {
+        return String::new();
+    }
+    let usd = c.micro_usd as f64 / 1e6;
+    format!("{} tokens ${usd:.4}  ", c.tokens.sum())
+}
 
 pub fn draw(state: &State, open: &OpenCalls, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let calls = state.calls_shown();
-    let title = format!("Calls to {}", crate::text::clean_line(&open.provider, 40));
+    let title = open.provider.as_ref().map_or_else(
+        || "Calls behind the answers, slowest first".to_owned(),
+        |name| format!("Calls to {}", crate::text::clean_line(name, 40)),
+    );
     let note = match (&open.list, state.filters.get(&state.screen)) {
         (None, _) => "reading them".to_owned(),
         (Some(_), Some(filter)) => {
             format!("/{} {}", crate::text::clean_line(filter, 30), calls.len())
         }
-        (Some(_), None) => format!("newest first, {}", calls.len()),
+        (Some(_), None) => {
+            if open.provider.is_some() {
+                format!("newest first, {}", calls.len())
+            } else {
+                calls.len().to_string()
+            }
+        }
     };
     let inner = panel(theme, &title, &note, area, buffer);
     let dim = theme.style(Role::Dim);
@@ -66,6 +85,7 @@ pub fn draw(state: &State, open: &OpenCalls, area: Rect, buffer: &mut Buffer) {
             )),
             Span::styled(format!("{waited}{fallback}"), theme.style(Role::Warn)),
             Span::styled(format!("{}  ", crate::text::clean_line(&c.model, 40)), dim),
+            Span::styled(used(c), dim),
             Span::styled(crate::text::clean_line(&c.correlation, 40), dim),
         ];
         facts(buffer, place, parts);

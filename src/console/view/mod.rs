@@ -3,6 +3,8 @@
 mod agents;
 mod caches;
 mod calls;
+mod costs;
+mod drill;
 mod logs;
 mod overlay;
 mod overview;
@@ -11,6 +13,7 @@ pub mod plot;
 mod resilience;
 mod run;
 mod runs;
+mod talk;
 mod trends;
 mod why;
 

@@ -32,6 +32,13 @@ pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
         Overlay::Why { why, scroll, .. } => {
             super::why::draw(state, why.as_deref(), *scroll, area, buffer);
         }
+        Overlay::Ask => super::talk::draw(state, area, buffer),
+        Overlay::Drill => {
+            if let Some(drill) = &state.drill {
+                super::drill::draw(state, drill, area, buffer);
+            }
+        }
+        Overlay::Costs(open) => super::costs::draw(state, open, area, buffer),
         Overlay::Quit { active } => quit(state, *active, area, buffer),
     }
 }
@@ -128,7 +135,7 @@ fn palette(state: &State, input: &Input, selected: usize, area: Rect, buffer: &m
     }
 }
 
-fn cursor(state: &State) -> &'static str {
+pub(super) fn cursor(state: &State) -> &'static str {
     if state.theme.ascii { "_" } else { "▏" }
 }
 
@@ -292,11 +299,13 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
 fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let height = choice.items.len() as u16 + 6;
+    let longest = choice.items.iter().map(|(label, _)| label.chars().count());
+    let width = (longest.max().unwrap_or(0) as u16 + 4).clamp(76, 110);
     let inner = window(
         state,
         &choice.title,
         "Enter does it  Esc back",
-        (76, height),
+        (width, height),
         area,
         buffer,
     );
@@ -317,7 +326,7 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
         put(
             buffer,
             place,
-            &crate::text::clean_line(label, 80),
+            &crate::text::clean_line(label, 120),
             theme.style(Role::Text),
         );
         if n == choice.selected {

@@ -417,15 +417,27 @@ fn resources(state: &State, area: Rect, buffer: &mut Buffer) {
     );
 }
 
+/// Today's money, where models cost any or a budget bounds it.
+fn money(state: &State) -> String {
+    let money = state.snapshot().money;
+    let spent = money.today_micro_usd as f64 / 1e6;
+    match money.day_budget_usd {
+        budget if budget > 0.0 => format!("   today ${spent:.2} of ${budget:.2}"),
+        _ if money.today_micro_usd > 0 => format!("   today ${spent:.2}"),
+        _ => String::new(),
+    }
+}
+
 fn up_words(state: &State) -> String {
     let snapshot = state.snapshot();
     let up = (state.clock_ms() - snapshot.started_ms)
         .max(0)
         .unsigned_abs();
     format!(
-        "uptime {}   available {:.2} %",
+        "uptime {}   available {:.2} %{}",
         uptime(up),
-        snapshot.availability
+        snapshot.availability,
+        money(state)
     )
 }
 

@@ -239,6 +239,32 @@ pub fn fit(theme: Theme, text: &str, width: usize) -> String {
     out + &" ".repeat(width.saturating_sub(used))
 }
 
+/// `text` in lines of at most `width` columns, cut between words where that is possible.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let mut row = String::new();
+        for word in line.split_inclusive(' ') {
+            if row.width() + word.trim_end().width() > width && !row.is_empty() {
+                out.push(std::mem::take(&mut row));
+            }
+            if word.trim_end().width() <= width {
+                row.push_str(word);
+                continue;
+            }
+            for cluster in word.graphemes(true) {
+                if row.width() + cluster.width() > width && !row.is_empty() {
+                    out.push(std::mem::take(&mut row));
+                }
+                row.push_str(cluster);
+            }
+        }
+        out.push(row);
+    }
+    out
+}
+
 /// First row to show so that `selected` is visible in `height` rows.
 pub fn first_visible(selected: usize, height: usize, total: usize) -> usize {
     if height == 0 || total <= height {
@@ -269,6 +295,23 @@ mod tests {
         ] {
             for width in 0..20 {
                 assert_eq!(fit(T, text, width).width(), width, "{text} in {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_and_long_words_within() {
+        assert_eq!(wrap("one two three", 7), ["one two ", "three"]);
+        assert_eq!(wrap("a\n\nb", 5), ["a", "", "b"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh ", "ij"]);
+        for text in ["中文字符很宽很宽很宽", "👩‍👩‍👧 family and more", "x"] {
+            for width in 2..12 {
+                let lines = wrap(text, width);
+                assert!(
+                    lines.iter().all(|l| l.trim_end().width() <= width),
+                    "{lines:?}"
+                );
+                assert_eq!(lines.concat(), text);
             }
         }
     }

@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
-use super::pieces::{cut, fit, line, panel, put, row};
+use super::pieces::{cut, fit, line, panel, put, row, wrap};
 use super::runs::mark_of;
 use crate::console::format::{count, seconds, short_id};
 use crate::console::state::{OpenRun, State};
@@ -225,6 +225,10 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
     }
     all.sort_by_key(|(f, _)| std::cmp::Reverse(f.severity));
     let inner = panel(theme, "Findings", &all.len().to_string(), area, buffer);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    if run.decision.is_none() {
+        lines.extend(saying(state, usize::from(inner.width)));
+    }
     if all.is_empty() && run.decision.is_some() {
         put(
             buffer,
@@ -233,7 +237,6 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
             theme.style(Role::Dim),
         );
     }
-    let mut lines: Vec<Line<'static>> = Vec::new();
     for skipped in run.coverage.skipped.iter().take(50) {
         lines.push(Line::from(Span::styled(
             format!(
@@ -252,12 +255,58 @@ fn findings(state: &State, open: &OpenRun, run: &RunResult, area: Rect, buffer: 
             usize::from(inner.width),
         ));
     }
+    for step in &run.agents {
+        lines.extend(passed_over(theme, step));
+    }
     let scroll = open
         .scroll
         .min((lines.len() as u16).saturating_sub(inner.height));
     Paragraph::new(lines)
         .scroll((scroll, 0))
         .render(inner, buffer);
+}
+
+/// What models are saying at this moment, the end of it.
+fn saying(state: &State, width: usize) -> Vec<Line<'static>> {
+    const ROWS: usize = 3;
+    let theme = state.theme;
+    let mut out = Vec::new();
+    for (agent, text) in state.saying.iter().filter(|(_, t)| !t.raw().is_empty()) {
+        let agent = crate::text::clean_line(agent, 40);
+        out.push(Line::from(Span::styled(
+            format!("{agent} says"),
+            theme.style(Role::Warn),
+        )));
+        let rows = wrap(&text.block(8_000), width.saturating_sub(2).max(8));
+        for row in &rows[rows.len().saturating_sub(ROWS)..] {
+            out.push(Line::from(Span::styled(
+                format!("  {row}"),
+                theme.style(Role::Text),
+            )));
+        }
+    }
+    out
+}
+
+/// Models that were wanted and not asked, and places that a model names.
+fn passed_over(theme: Theme, step: &Step) -> Vec<Line<'static>> {
+    let agent = crate::text::clean_line(&step.agent_id, 40);
+    let dim = theme.style(Role::Dim);
+    let skipped = step.skipped.iter().map(|skip| {
+        let (model, reason) = (
+            crate::text::clean_line(&skip.model, 60),
+            crate::text::clean_line(&skip.reason, 160),
+        );
+        format!("not asked      {model}: {reason}  {agent}")
+    });
+    let places = step
+        .citations
+        .iter()
+        .map(|c| format!("source         {}  {agent}", c.url.line(200)));
+    skipped
+        .chain(places)
+        .map(|text| Line::from(Span::styled(text, dim)))
+        .collect()
 }
 
 fn finding_lines(

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::model::simulator::Switch;
+use crate::model::{Citation, Message, Tokens};
 use crate::review::git::GitError;
 use crate::text::Untrusted;
 
@@ -106,6 +108,25 @@ pub struct Trigger {
     pub offline: bool,
 }
 
+/// A person's question to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// The asker's own name for it: events say under it what has been answered so far.
+    pub id: String,
+    /// The agent; none: an assistant without a role.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// What is asked.
+    pub text: String,
+    /// What was said before, oldest first.
+    #[serde(default)]
+    pub history: Vec<Message>,
+    /// It needs the web.
+    #[serde(default)]
+    pub search: bool,
+}
+
 /// What can be told to an engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "command")]
@@ -159,6 +180,22 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Forget one thing that a cache holds.
+    ClearEntry {
+        /// agents, knowledge, registry, responses.
+        cache: String,
+        /// Its key, as the list of entries has it.
+        key: String,
+    },
+    /// Ask an agent something; answered when the model has answered.
+    Ask(Question),
+    /// Change how the simulator behaves, under `--simulate`.
+    SetFaults(Switch),
+    /// Start a drill; what happens comes as events.
+    Drill {
+        /// Its name.
+        drill: String,
+    },
     /// Stop every run and take no more until intake is opened again.
     Drain,
     /// Take runs again after a drain.
@@ -185,6 +222,10 @@ impl Command {
             Self::IsolateBreaker { .. } => "isolate_breaker",
             Self::ResizePool { .. } => "resize_pool",
             Self::SetFlag { .. } => "set_flag",
+            Self::ClearEntry { .. } => "clear_entry",
+            Self::Ask(_) => "ask",
+            Self::SetFaults(_) => "set_faults",
+            Self::Drill { .. } => "drill",
             Self::Drain => "drain",
             Self::OpenIntake => "open_intake",
             Self::Reload => "reload",
@@ -204,6 +245,15 @@ impl Command {
             Self::CloseBreaker { breaker } | Self::IsolateBreaker { breaker } => breaker.clone(),
             Self::ResizePool { pool, limit } => format!("{pool} to {limit}"),
             Self::SetFlag { flag, on } => format!("{flag} {}", if *on { "on" } else { "off" }),
+            Self::ClearEntry { cache, key } => format!("{cache} {key}"),
+            // What is asked is nobody's business but the asker's.
+            Self::Ask(question) => question.agent.clone().unwrap_or_else(|| "assistant".into()),
+            Self::SetFaults(switch) => format!(
+                "{} of {}",
+                switch.preset.as_deref().unwrap_or("faults"),
+                switch.provider.as_deref().unwrap_or("all")
+            ),
+            Self::Drill { drill } => drill.clone(),
             Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
             Self::SetLogLevel { level } => level.clone(),
@@ -236,6 +286,21 @@ pub enum Reply {
         correlation: String,
         /// The event has no rule; the default's applies.
         defaulted: bool,
+    },
+    /// The answer to a question.
+    Answered {
+        /// The model's text, redacted.
+        text: Untrusted,
+        /// The model.
+        model: String,
+        /// `loaded`, `cache`, `shared`, `stale`.
+        source: String,
+        /// Where it says it has it from.
+        citations: Vec<Citation>,
+        /// Tokens of all attempts.
+        tokens: Tokens,
+        /// Millionths of a dollar.
+        micro_usd: u64,
     },
     /// It is done; a sentence says what changed.
     Done {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::run::{Action, StepStatus};
+use crate::drill::Drilled;
 use crate::resilience::breaker::Transition;
 use crate::text::Untrusted;
 
@@ -66,6 +67,18 @@ pub enum Event {
     WorkspaceReloaded {
         /// Errors in it.
         errors: u32,
+    },
+    /// A line about a drill that runs.
+    Drill {
+        /// Its name.
+        name: String,
+        /// What happens.
+        line: String,
+    },
+    /// A drill has ended.
+    Drilled {
+        /// Promise and measurement.
+        drilled: Box<Drilled>,
     },
     /// Something an operator should know.
     Notice {

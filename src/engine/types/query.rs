@@ -8,6 +8,7 @@ use super::history::{Moment, Trends};
 use super::run::RunResult;
 use super::snapshot::RunBrief;
 use super::why::{About, Why};
+use crate::cache::Kept;
 use crate::telemetry::log_read::{LogFilter, LogLine};
 use crate::text::Untrusted;
 use crate::workspace::Problem;
@@ -52,6 +53,13 @@ pub enum Query {
         /// Only those that were not answered.
         failed: bool,
         /// At most so many.
+        limit: u32,
+    },
+    /// What a cache holds.
+    Entries {
+        /// agents, knowledge, registry, responses.
+        cache: String,
+        /// At most so many, the newest.
         limit: u32,
     },
     /// What models cost.
@@ -119,6 +127,11 @@ pub enum Answer {
     Calls {
         /// The attempts.
         calls: Vec<CallView>,
+    },
+    /// Newest first.
+    Entries {
+        /// What is held.
+        entries: Vec<Kept>,
     },
     /// What they cost.
     Costs {

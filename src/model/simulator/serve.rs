@@ -441,12 +441,13 @@ fn content(shape: Shape, request: &Value, dice: &mut Dice) -> Content {
         || !request["response_format"].is_null()
         || said.iter().any(|s| s.contains("\"decision\""));
     let text = if verdict {
-        json!({
+        let answer = json!({
             "decision": "approve",
             "score": 80 + (dice.throw() * 20.0) as u64,
             "comments": ["Simulated answer: no model has looked at this."],
-        })
-        .to_string()
+        });
+        // With blanks, as models write it.
+        serde_json::to_string_pretty(&answer).unwrap_or_default()
     } else {
         let asked = messages
             .and_then(|m| m.last())
