@@ -1,0 +1,242 @@
+//! What leaves the machine, and what must not: the real program beside upstreams and a proxy that write
+//! down everything that reaches them.
+#![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use support::{all_bytes, contains};
+
+/// Answers every request on loopback with `answer(request)`, and keeps what it was sent.
+struct Ear {
+    url: String,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Ear {
+    fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (into, answer) = (Arc::clone(&heard), Arc::new(answer));
+        // It ends with the test's process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (into, answer) = (Arc::clone(&into), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &into, &*answer));
+            }
+        });
+        Self { url, heard }
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, heard: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16_384];
+    // Until the body is whole, by its length.
+    loop {
+        let Ok(read) = stream.read(&mut chunk) else {
+            break;
+        };
+        bytes.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&bytes);
+        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let length = head.lines().find_map(|l| {
+                let (name, value) = l.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.trim().parse::<usize>().ok())?
+            });
+            body.len() >= length.unwrap_or(0)
+        });
+        if read == 0 || whole {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let reply = answer(&text);
+    heard.lock().unwrap().push(text);
+    let _ = stream.write_all(reply.as_bytes());
+}
+
+fn reply(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The program with nothing of this machine's environment.
+fn bsm(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let work = dir.join("work");
+    std::fs::create_dir_all(&work).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_bsm"))
+        .args(args)
+        .current_dir(work)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", dir)
+        .env("LANG", "C.UTF-8")
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+#[test]
+fn a_key_is_in_no_output_even_if_the_provider_says_it_back() {
+    const KEY: &str = "canary-9d1f7c5e3b2a4068";
+    for (status, form) in [
+        (
+            "401 Unauthorized",
+            r#"{"error":{"message":"the key KEY is wrong"}}"#,
+        ),
+        (
+            "400 Bad Request",
+            r#"{"error":{"message":"KEY","code":"KEY","param":"KEY"}}"#,
+        ),
+        ("503 Service Unavailable", "<html>KEY</html>"),
+        (
+            "200 OK",
+            r#"{"choices":[{"message":{"content":"{\"decision\":\"comment\",\"comments\":[{\"message\":\"KEY\",\"file\":\"KEY\"}]}"},"finish_reason":"stop"}],"model":"KEY","id":"KEY"}"#,
+        ),
+        (
+            "200 OK",
+            r#"{"choices":[{"message":{"content":"KEY"},"finish_reason":"stop"}]}"#,
+        ),
+        ("200 OK", "KEY"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let ear = Ear::new(move |_| reply(status, &form.replace("KEY", KEY)));
+        let base = format!("{}/v1", ear.url);
+        let env = [
+            ("OPENAI_API_KEY", KEY),
+            ("OPENAI_BASE_URL", base.as_str()),
+            ("BSM_RETRY_BASE_MS", "1"),
+        ];
+        let args = [
+            "run",
+            "pull_request.opened",
+            "--sample",
+            "docs",
+            "--json",
+            "--log-level",
+            "trace",
+        ];
+        let output = bsm(dir.path(), &args, &env);
+        let heard = ear.heard();
+        assert!(
+            heard.iter().any(|h| h.contains(KEY)),
+            "the canary sings: {form}"
+        );
+        for stream in [&output.stdout, &output.stderr] {
+            assert!(
+                !contains(stream, KEY.as_bytes()),
+                "{form}: {}",
+                String::from_utf8_lossy(stream)
+            );
+        }
+        let kept = all_bytes(dir.path());
+        assert!(
+            kept.keys().any(|k| k.ends_with("bsm.db")),
+            "{:?}",
+            kept.keys()
+        );
+        for (path, bytes) in &kept {
+            assert!(!contains(bytes, KEY.as_bytes()), "{form}: {path}");
+        }
+        // Nor where its settings, its past or its costs are asked for.
+        for args in [
+            vec!["config"],
+            vec!["runs", "--json"],
+            vec!["logs"],
+            vec!["cost", "--json"],
+            vec!["check"],
+        ] {
+            let output = bsm(dir.path(), &args, &env);
+            assert!(
+                !contains(&output.stdout, KEY.as_bytes()),
+                "{form}: {args:?}"
+            );
+            assert!(
+                !contains(&output.stderr, KEY.as_bytes()),
+                "{form}: {args:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_proxy_is_used_where_it_should_be_and_never_by_the_simulator_or_in_safe_mode() {
+    const KEY: &str = "canary-4b8a6c2e0f1d3579";
+    let keys = [
+        ("OPENAI_API_KEY", KEY),
+        ("ANTHROPIC_API_KEY", KEY),
+        ("PERPLEXITY_KEY", KEY),
+        ("GEMINI_API_KEY", KEY),
+    ];
+    let run = |more: &[(&str, &str)], args: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let ear = Ear::new(|_| reply("502 Bad Gateway", "{}"));
+        let proxies = [
+            "HTTPS_PROXY",
+            "HTTP_PROXY",
+            "ALL_PROXY",
+            "https_proxy",
+            "http_proxy",
+        ];
+        let mut env = keys.to_vec();
+        env.extend(proxies.map(|name| (name, ear.url.as_str())));
+        env.extend(more);
+        let mut all = vec!["run", "pull_request.opened", "--sample", "docs", "--json"];
+        all.extend(args);
+        let output = bsm(dir.path(), &all, &env);
+        (ear.heard(), output)
+    };
+    let (heard, _) = run(&[("BSM_RETRY_BASE_MS", "1")], &[]);
+    assert!(
+        heard
+            .iter()
+            .any(|h| h.starts_with("CONNECT api.openai.com:443")),
+        "the proxy is really asked: {heard:?}"
+    );
+    assert!(
+        heard.iter().all(|h| !h.contains(KEY)),
+        "and sees no key: {heard:?}"
+    );
+    let (heard, output) = run(&[], &["--simulate"]);
+    assert_eq!(
+        heard,
+        Vec::<String>::new(),
+        "the simulator is on this machine"
+    );
+    let result = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(result["evidence"], "full", "{result}");
+    let (heard, output) = run(&[("SAFE_MODE", "true")], &[]);
+    assert_eq!(heard, Vec::<String>::new(), "nothing leaves in safe mode");
+    let result = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(
+        result["evidence"], "offline",
+        "no provider was ready: {result}"
+    );
+    let (heard, output) = run(&[("EGRESS_POLICY", "deny_all")], &[]);
+    assert_eq!(heard, Vec::<String>::new());
+    let result = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(result["evidence"], "offline", "{result}");
+}
