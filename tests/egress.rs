@@ -47,10 +47,7 @@ fn serve(mut stream: TcpStream, heard: &Mutex<Vec<String>>, answer: &dyn Fn(&str
     let mut bytes = Vec::new();
     let mut chunk = [0; 16_384];
     // Until the body is whole, by its length.
-    loop {
-        let Ok(read) = stream.read(&mut chunk) else {
-            break;
-        };
+    while let Ok(read) = stream.read(&mut chunk) {
         bytes.extend_from_slice(&chunk[..read]);
         let text = String::from_utf8_lossy(&bytes);
         let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {

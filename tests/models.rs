@@ -724,6 +724,59 @@ async fn a_field_that_a_model_refuses_is_left_out_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_searching_model_is_told_how_new_and_its_sources_are_kept_or_not() {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let app = axum::Router::new().route(
+        "/chat/completions",
+        axum::routing::post(move |body: String| async move {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            seen.lock().unwrap().push(body);
+            axum::Json(serde_json::json!({
+                "choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}],
+                "search_results": [{"url": "https://a.example/1", "title": "A"}],
+                "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+            }))
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    for (days, model, citations, recency) in [
+        (1, None, true, serde_json::json!("day")),
+        (
+            30,
+            Some("equal".to_owned()),
+            false,
+            serde_json::json!("month"),
+        ),
+        (0, None, true, serde_json::Value::Null),
+    ] {
+        let wanted = model.clone().unwrap_or_else(|| "small".into());
+        let url = url.clone();
+        let rig = Rig::with(move |table, settings| {
+            let provider = table.providers.get_mut("a").unwrap();
+            provider.kind = "perplexity".into();
+            provider.base_url = url;
+            settings.search = bsm::settings::SearchSettings {
+                model,
+                citations,
+                recency_days: days,
+            };
+        })
+        .await;
+        let (answer, _) = rig.ask(verdict_of(question(""))).await.result.unwrap();
+        assert_eq!(answer.citations.len(), usize::from(citations));
+        assert_eq!(answer.model, wanted);
+        let body = bodies.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(
+            (&body["search_recency_filter"], &body["model"]),
+            (&recency, &wanted.into())
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redirect_is_not_followed_and_no_key_leaves() {
     let there = Rig::new().await;
     let target = there

@@ -10,8 +10,9 @@ use crate::model::simulator::faults::preset;
 use crate::model::simulator::{Faults, Latency};
 
 const TIME: Duration = Duration::from_secs(20);
-/// Questions a second to the healthy one: four at a time, where its pool has ten places.
-const RATE: u32 = 40;
+/// Questions a second to the healthy one: two at a time, where its pool has ten places. A machine that
+/// stands still for a third of a second makes none of them queue.
+const RATE: u32 = 20;
 
 pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
     let lasting = match length {

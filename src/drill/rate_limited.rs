@@ -48,14 +48,14 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
     let failed = ended.iter().filter(|e| !e.ok()).count();
     let sent = lock(&sent);
     let refusals: Vec<i64> = sent.iter().filter_map(|s| s.refused_at).collect();
-    // A clock of milliseconds: what was sent in the very one of the refusal was under way.
+    // What was on its way when the refusal was being read is no offence, even on a machine that hesitates.
+    let (hesitates, quiet) = (QUIET_MS.cast_signed() / 5, QUIET_MS.cast_signed() - 5);
     let into_quiet = sent
         .iter()
         .filter(|s| {
-            let quiet = QUIET_MS.cast_signed() - 5;
             refusals
                 .iter()
-                .any(|r| s.from > r + 5 && s.from < r + quiet)
+                .any(|r| s.from > r + hesitates && s.from < r + quiet)
         })
         .count();
     let breaker = ground.guards(SICK).map(|g| g.breaker.stats(ground.now()));

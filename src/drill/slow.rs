@@ -47,10 +47,10 @@ pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
         exactly("answered by the healthy provider", 240, by_well as u64),
         // What was under way when it opened cannot be called back.
         at_most("sent to the slow one until it opened", limit + 10, sent),
-        at_most("trials afterwards", 3, trials),
+        at_most("trials afterwards", 5, trials),
         at_least(
             "questions that did not wait for it at all",
-            195,
+            190,
             passed_by.len() as u64,
         ),
         exactly("places still held in its pool", 0, u64::from(held)),

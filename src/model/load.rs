@@ -19,7 +19,7 @@ use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::{Attempt, Call, Failure, Policy, Target, Watch};
 use crate::resilience::{Reason, Rejection};
-use crate::settings::Budgets;
+use crate::settings::{Budgets, SearchSettings};
 use crate::state::hex;
 
 /// An answer as the cache keeps it.
@@ -94,6 +94,7 @@ pub(super) struct Tools {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tape: Arc<Tape>,
     pub(super) budgets: Budgets,
+    pub(super) search: SearchSettings,
 }
 
 /// What every attempt is asked before, and what it tells afterwards.
@@ -261,7 +262,7 @@ async fn attempt(
         format: ask.format.clone(),
         structured: structured(&choice),
         stream: endpoint.stream,
-        recency: endpoint.wire.searches().then_some("week"),
+        recency: tools.search.recency(),
     };
     tools.tape.begin();
     let exchanged = exchange::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
@@ -293,6 +294,9 @@ async fn attempt(
     tools.meters.first_token.record(first, tools.clock.now());
     answer.cost_usd = micro_usd as f64 / 1e6;
     answer.left_out.clone_from(&choice.prompt.left_out);
+    if !tools.search.citations {
+        answer.citations.clear();
+    }
     // An answer that is no verdict says nothing against its provider's health.
     let checked = (ask.validate)(&answer).err();
     Ok((
@@ -307,7 +311,7 @@ fn structured(choice: &Choice) -> crate::workspace::models::Structured {
 }
 
 /// Tenant, purpose, address, model, parameters, form and prompt.
-pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>) -> String {
+pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSettings) -> String {
     let choice = &target.what;
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -329,6 +333,9 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>) -> String {
             part(format!("{:?}", structured(choice)).as_bytes());
             part(schema.to_string().as_bytes());
         }
+    }
+    if choice.endpoint.wire.searches() {
+        part(search.recency().unwrap_or_default().as_bytes());
     }
     part(choice.prompt.system.as_bytes());
     for message in &choice.prompt.messages {

@@ -45,7 +45,13 @@ pub(super) fn route(
         draw: draw(ask),
     };
     let mut whole: Option<(Arc<Prompt>, u32)> = None;
+    let mut seen: Vec<String> = Vec::new();
     for name in table.candidates(wanted) {
+        let name = in_place_of(table, settings, name);
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name.clone());
         let candidate = candidate(table, providers, ask, &name, now, &mut whole);
         match candidate {
             Ok(target) => targets.push(target),
@@ -114,6 +120,21 @@ fn candidate(
             refusals_fall_back: table.on_refusal == OnRefusal::FallBack,
         },
     })
+}
+
+/// The model that the settings want in the place of every one that searches.
+fn in_place_of(table: &ModelTable, settings: &Settings, name: String) -> String {
+    let Some(wanted) = &settings.search.model else {
+        return name;
+    };
+    let provider = table
+        .models
+        .get(&name)
+        .and_then(|m| table.providers.get(&m.provider));
+    let searches = provider
+        .and_then(|p| super::wire::of(&p.kind))
+        .is_some_and(super::wire::Wire::searches);
+    if searches { wanted.clone() } else { name }
 }
 
 /// 0 to 99, the same for all questions of a run: its agents ask the same models.

@@ -232,7 +232,7 @@ impl ModelService {
                 added: Duration::ZERO,
             };
         };
-        let key = cache_key(&ask, first);
+        let key = cache_key(&ask, first, &settings.search);
         let call = Call {
             deadline: ask.deadline,
             lane: ask.lane,
@@ -262,6 +262,7 @@ impl ModelService {
                 clock: Arc::clone(&self.clock),
                 tape: Arc::clone(&tape),
                 budgets: settings.budgets,
+                search: settings.search.clone(),
             };
             let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
             let load = move |loading: Loading| async move {

@@ -209,6 +209,41 @@ pub struct Budgets {
     pub day_usd: f64,
 }
 
+/// How the web is searched by models that do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SearchSettings {
+    /// Takes the place of every model of a provider that searches.
+    pub model: Option<String>,
+    /// Where an answer says it has it from is kept.
+    pub citations: bool,
+    /// What is looked up must not be older, days; 0: however old.
+    pub recency_days: u32,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self {
+            model: None,
+            citations: true,
+            recency_days: 7,
+        }
+    }
+}
+
+impl SearchSettings {
+    /// The shortest span that providers know and that holds those days.
+    pub fn recency(&self) -> Option<&'static str> {
+        match self.recency_days {
+            0 => None,
+            1 => Some("day"),
+            2..=7 => Some("week"),
+            8..=31 => Some("month"),
+            _ => Some("year"),
+        }
+    }
+}
+
 /// Switches that can be changed while running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -270,6 +305,8 @@ pub struct Settings {
     pub default_model: Option<String>,
     /// Ask other models when one fails.
     pub fallback: Fallback,
+    /// Models that search the web.
+    pub search: SearchSettings,
     /// The engine.
     pub engine: EngineSettings,
     /// Every breaker.
