@@ -4,6 +4,7 @@
 //!  cli          one file a command; the only room that prints
 //!  ─────────────────────────────────────────────────────────── faces: know the trait engine::Operator only
 //!  console      the terminal
+//!  api          HTTP: the same commands and queries, pictures as a stream, metrics; and its client
 //!  ─────────────────────────────────────────────────────────── the engine
 //!  engine       intake → run → step → decision → report; commands in, pictures and events out
 //!  settings     files, environment, flags → one validated value
@@ -27,6 +28,7 @@
 //! A room knows the rooms below it, nothing above or beside it. An event enters at the top, goes down one
 //! floor at a time, and comes back as a decision, a report and a snapshot.
 
+pub mod api;
 pub mod cache;
 pub mod cli;
 pub mod console;

@@ -112,6 +112,11 @@ impl StateDir {
         self.path.join("logs")
     }
 
+    /// The owner's socket of a resident engine.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("bsm.sock")
+    }
+
     /// The audit trail.
     pub fn audit(&self) -> PathBuf {
         self.path.join("audit.jsonl")

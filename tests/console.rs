@@ -1138,6 +1138,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 screen: None,
                 bell: false,
                 exports: std::env::temp_dir(),
+                attached: None,
                 redact: bsm::console::Redact(Arc::new(str::to_owned)),
             };
             let mut app = App::new(

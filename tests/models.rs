@@ -315,6 +315,8 @@ fn rows() -> Vec<Row> {
         row(Fault::CutOff, "cut_off", 1, 0, 0),
         row(Fault::Refuse, "refused", 1, 0, 0),
         row(Fault::Prose, "ok", 1, 0, 0),
+        // The same prompt gets the same nothing, and the provider is well.
+        row(Fault::Empty, "empty", 1, 1, 0),
         // Harmless.
         row(Fault::NoEnd, "ok", 1, 0, 0),
         row(Fault::Bytewise, "ok", 1, 0, 0),
@@ -663,6 +665,140 @@ async fn what_was_paid_for_nothing_is_counted_too() {
         "{:?}",
         asked.used
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_cut_off_by_a_clock_or_by_a_caller_is_charged_too() {
+    for leaves in [false, true] {
+        let rig = Rig::with(|table, settings| {
+            table.fallbacks.clear();
+            settings.retry.attempts = 1;
+            // Pieces come all the time: only the clock for the whole ends it.
+            table.providers.get_mut("a").unwrap().timeouts.total_ms = 300;
+        })
+        .await;
+        rig.simulator.behave(
+            Some("a"),
+            Faults {
+                piece_ms: 100,
+                ..Faults::none()
+            },
+        );
+        if leaves {
+            let left = Duration::from_millis(150);
+            let asked = tokio::time::timeout(left, rig.service.ask(verdict_of(question(""))));
+            assert!(asked.await.is_err());
+            // The flight ends a moment after the last one who waited for it.
+            let spent = || rig.service.spend().today(SystemClock.wall_ms()).0 > 0;
+            tokio::time::timeout(Duration::from_secs(5), async {
+                while !spent() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await
+            .unwrap();
+        } else {
+            let asked = rig.ask(verdict_of(question(""))).await;
+            assert_eq!(asked.trace[0].outcome, "timeout");
+            assert!(
+                asked.used.tokens.completion > 0 && asked.used.micro_usd > 0,
+                "{:?}",
+                asked.used
+            );
+        }
+        let (spent, reserved) = rig.service.spend().today(SystemClock.wall_ms());
+        assert!(spent > 0);
+        assert_eq!(reserved, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_schema_is_asked_for_as_an_object_before_nothing_is() {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let app = axum::Router::new().route(
+        "/v1/chat/completions",
+        axum::routing::post(move |body: String| async move {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let form = body["response_format"]["type"].clone();
+            seen.lock().unwrap().push(form.clone());
+            if form == "json_schema" {
+                let error = serde_json::json!({"error": {"message": "json_schema is not supported"}});
+                return (axum::http::StatusCode::BAD_REQUEST, axum::Json(error));
+            }
+            let answer = serde_json::json!({"choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}]});
+            (axum::http::StatusCode::OK, axum::Json(answer))
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let rig = Rig::with(|table, _| table.providers.get_mut("a").unwrap().base_url = url).await;
+    for _ in 0..2 {
+        assert!(rig.ask(verdict_of(question(""))).await.result.is_ok());
+    }
+    assert_eq!(
+        *bodies.lock().unwrap(),
+        ["json_schema", "json_object", "json_object"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn safe_mode_stops_what_waits_for_its_place() {
+    // Never dialled: its name resolves to loopback, by a resolver of the test's own.
+    let rig = Rig::with(|table, settings| {
+        let provider = table.providers.get_mut("a").unwrap();
+        provider.base_url = "https://models.example/v1".into();
+        table.fallbacks.clear();
+        settings.egress_allowed_hosts = vec!["models.example".into()];
+        settings.pools.insert(
+            "a".into(),
+            bsm::resilience::bulkhead::PoolSettings {
+                limit: 1,
+                queue: 10,
+                wait_ms: 10_000,
+            },
+        );
+    })
+    .await;
+    let mut held = None;
+    rig.service.for_each(|name, live| {
+        if name == "a" {
+            held = live.guards.pool.try_acquire();
+        }
+    });
+    let waiting = rig.service.ask(verdict_of(question("")));
+    let switch = async {
+        // Until it waits.
+        loop {
+            let mut queued = 0;
+            rig.service.for_each(|name, live| {
+                if name == "a" {
+                    queued = live.guards.pool.stats().queued;
+                }
+            });
+            if queued > 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let safe = Settings {
+            safe_mode: true,
+            ..rig.settings.clone()
+        };
+        let around = Surroundings {
+            settings: &safe,
+            env: &rig.env,
+            simulator: None,
+            clock: &rig.clock,
+            lookup: &rig.lookup,
+        };
+        rig.service.rebuild(Arc::new(rig.table.clone()), &around);
+        drop(held.take());
+    };
+    let (asked, ()) = tokio::join!(waiting, switch);
+    assert_eq!(asked.trace[0].outcome, "egress", "{:?}", asked.trace);
+    assert_eq!(rig.failures("a"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

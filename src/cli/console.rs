@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::setup::{self, Setup};
 use super::{Color, Failure, Global};
+use crate::api::client::Address;
+use crate::api::{ApiConfig, Face};
 use crate::console::format::Zone;
 use crate::console::keymap::Keymap;
 use crate::console::remembered::Remembered;
@@ -20,18 +22,28 @@ use crate::state::{Holder, StateError};
 const STOP: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &Global) -> Result<u8, Failure> {
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        let help = "Run it in a terminal, or use a command: bsm run, bsm runs, bsm status. See bsm --help.";
-        return Err(Failure::usage("the console needs a terminal", help));
-    }
+    needs_terminal()?;
     let setup = Setup::read(global)?;
     let options = options(global, &setup)?;
-    let habits = setup.state.path().join(HABITS);
     let log = Arc::new(setup.start_log()?);
-    let _lock = setup.state.lock(Holder::Resident).map_err(|error| match error {
-        StateError::Locked { .. } => Failure::engine(error).with_help("Leave the other one first, or look from outside with bsm status, bsm runs, bsm logs."),
-        other => Failure::engine(other),
-    })?;
+    let _lock = match setup.state.lock(Holder::Resident) {
+        Ok(lock) => lock,
+        Err(StateError::Locked {
+            holder: Holder::Resident,
+            ..
+        }) if !global.read_only => {
+            // Somebody serves this workspace already: the console goes over that one.
+            drop(log);
+            let socket = Address::Socket(setup.state.socket());
+            return super::attach::over(global, &setup, socket);
+        }
+        Err(error @ StateError::Locked { .. }) => {
+            return Err(Failure::engine(error).with_help(
+                "Wait for the other one, or look from outside with bsm status, bsm runs, bsm logs.",
+            ));
+        }
+        Err(other) => return Err(Failure::engine(other)),
+    };
     let runtime = setup::runtime()?;
     let handle = Arc::new(
         runtime
@@ -43,22 +55,73 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
             .map_err(Failure::engine)?,
     );
     let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
+    // Others may attach and submit runs. Without the socket the console works all the same.
+    let face = runtime.block_on(open_socket(&setup, Arc::clone(&operator)));
     let (engine, on) = (Arc::clone(&handle), runtime.handle().clone());
     let stop = move || on.block_on(engine.stop(STOP));
-    let thread = std::thread::Builder::new()
-        .name("bsm-console".into())
-        .spawn(move || console::run(operator, options, stop))
-        .map_err(|e| Failure::engine(format!("cannot start the console's thread: {e}")))?;
-    // The first frame is on its way; the first run need not wait for the rules.
-    setup::warm_rules();
-    let result = thread.join();
+    let ended = show(operator, options, stop);
     // Stopped already, unless the console panicked.
     runtime.block_on(handle.stop(STOP));
+    drop(face);
     runtime.shutdown_timeout(Duration::from_millis(200));
-    match result {
+    self::ended(&setup, ended)
+}
+
+async fn open_socket(setup: &Setup, operator: Arc<dyn Operator>) -> Option<Face> {
+    let config = ApiConfig {
+        listen: None,
+        socket: Some(setup.state.socket()),
+        admin_token: None,
+        settings: setup.loaded.settings.api.clone(),
+        keys: super::serve::keys(setup).unwrap_or_default(),
+    };
+    match Face::open(operator, config).await {
+        Ok(face) => Some(face),
+        Err(error) => {
+            tracing::warn!("no socket, nobody can attach: {error}");
+            None
+        }
+    }
+}
+
+/// The console draws; without a terminal there is nothing to draw on.
+pub(super) fn needs_terminal() -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let help =
+        "Run it in a terminal, or use a command: bsm run, bsm runs, bsm status. See bsm --help.";
+    Err(Failure::usage("the console needs a terminal", help))
+}
+
+/// How a console's thread ended.
+pub(super) type Ended = std::thread::Result<std::io::Result<Remembered>>;
+
+/// The console on a thread of its own, until the operator leaves.
+pub(super) fn show(
+    operator: Arc<dyn Operator>,
+    options: Options,
+    leaving: impl FnOnce() + Send + 'static,
+) -> Ended {
+    let thread = std::thread::Builder::new()
+        .name("bsm-console".into())
+        .spawn(move || console::run(operator, options, leaving));
+    match thread {
+        Ok(thread) => {
+            // The first frame is on its way; the first run need not wait for the rules.
+            setup::warm_rules();
+            thread.join()
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Keeps the console's habits, and says how it ended.
+pub(super) fn ended(setup: &Setup, ended: Ended) -> Result<u8, Failure> {
+    match ended {
         Ok(Ok(remembered)) => {
             // A habit that cannot be kept is no reason to end badly.
-            let _ = keep(&habits, &remembered);
+            let _ = keep(&setup.state.path().join(HABITS), &remembered);
             Ok(0)
         }
         Ok(Err(error)) => Err(Failure::engine(format!("the terminal failed: {error}"))),
@@ -88,6 +151,15 @@ pub(super) fn check(global: &Global, setup: &Setup) -> Result<(), Failure> {
 }
 
 fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
+    options_for(global, setup, None)
+}
+
+/// Options of a console over the engine at `attached`; none: its own.
+pub(super) fn options_for(
+    global: &Global,
+    setup: &Setup,
+    attached: Option<String>,
+) -> Result<Options, Failure> {
     let variable = |name: &str| setup.env.get(name);
     let dumb = variable("TERM").is_none_or(|t| t == "dumb");
     let color = match global.color {
@@ -165,5 +237,6 @@ fn options(global: &Global, setup: &Setup) -> Result<Options, Failure> {
         bell: setup.loaded.settings.alerts.bell,
         exports: setup.state.path().join("exports"),
         redact: Redact(setup.redaction()?),
+        attached,
     })
 }

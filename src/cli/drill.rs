@@ -57,6 +57,19 @@ pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
         })?],
     };
     let before = args.compare.as_ref().map_or(Ok(Vec::new()), earlier)?;
+    if let Some(path) = &args.save {
+        // Before minutes are spent on it.
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        file.map_err(|e| {
+            Failure::usage(
+                format!("{}: {e}", path.display()),
+                "Give a file that can be written.",
+            )
+        })?;
+    }
     let length = if args.full {
         Length::Full
     } else {

@@ -5,6 +5,7 @@
     reason = "printing is what a command line is for"
 )]
 
+mod attach;
 mod check;
 mod completions;
 mod config;
@@ -15,6 +16,7 @@ mod init;
 mod logs;
 mod run;
 mod runs;
+mod serve;
 mod setup;
 mod simulate;
 mod status;
@@ -102,6 +104,10 @@ pub struct Global {
 pub enum CliCommand {
     /// Open the console (the same as no command)
     Console,
+    /// Serve the engine over HTTP and a socket, without a screen
+    Serve(serve::ServeArgs),
+    /// Open the console over a running engine
+    Attach(attach::AttachArgs),
     /// Run an event's agents once and print the decision
     Run(run::RunArgs),
     /// List runs, or show one
@@ -185,6 +191,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
     let result = match cli.command {
         None | Some(CliCommand::Console) => console::run(&global),
+        Some(CliCommand::Serve(args)) => serve::run(&global, &args),
+        Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Run(args)) => run::run(&global, args),
         Some(CliCommand::Runs(args)) => runs::run(&global, args),
         Some(CliCommand::Check(args)) => check::run(&global, &args),

@@ -9,10 +9,12 @@ use clap::Args;
 
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
+use crate::api::client::{Address, Remote};
 use crate::engine::types::command::{Blob, Command, Envelope, Refused, Reply, Subject, Trigger};
 use crate::engine::types::event::Event;
-use crate::engine::types::run::RunResult;
-use crate::engine::{Handle, Operator as _};
+use crate::engine::types::query::{Answer, Query};
+use crate::engine::types::run::{RunResult, RunState};
+use crate::engine::{Handle, Operator};
 use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
 
@@ -76,18 +78,23 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     } else {
         lock(&setup, Duration::from_secs(args.wait))?
     };
+    let progress = std::io::stderr().is_terminal() && !args.json;
     if !args.no_save && lock.is_none() {
-        mode.no_save = true;
-        eprintln!(
-            "bsm: another engine runs on this workspace; this run is on its own, with a journal in memory and no report"
-        );
+        match submit(global, &setup, &trigger, progress)? {
+            Some(ended) => return report(ended, args.json),
+            None => {
+                mode.no_save = true;
+                eprintln!(
+                    "bsm: another engine runs on this workspace and takes no runs over its socket; this run is on its own, with a journal in memory and no report"
+                );
+            }
+        }
     }
     let log = if mode.no_save {
         None
     } else {
         Some(Arc::new(setup.start_log()?))
     };
-    let progress = std::io::stderr().is_terminal() && !args.json;
     let runtime = setup::runtime()?;
     let result = runtime.block_on(async {
         let handle = Handle::start(setup.engine(mode, false, log))
@@ -103,12 +110,55 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
-    let (result, interrupted) = result;
-    print(&result, args.json)?;
+    report(result, args.json)
+}
+
+fn report((result, interrupted): (RunResult, bool), json: bool) -> Result<u8, Failure> {
+    print(&result, json)?;
     if interrupted {
         return Ok(130);
     }
     Ok(result.decision.map_or(1, |d| d.action.exit_code()))
+}
+
+/// Has the resident engine of this workspace carry the run out; `None`: it cannot be reached, or runs in
+/// another mode than was asked for here.
+fn submit(
+    global: &Global,
+    setup: &Setup,
+    trigger: &Trigger,
+    progress: bool,
+) -> Result<Option<(RunResult, bool)>, Failure> {
+    let trigger = here(trigger.clone());
+    let runtime = setup::runtime()?;
+    runtime.block_on(async {
+        let address = Address::Socket(setup.state.socket());
+        let Ok(remote) = Remote::connect(address).await else {
+            return Ok(None);
+        };
+        let theirs = remote.snapshots().borrow().mode.clone();
+        let other = (theirs.simulated, theirs.offline) != (global.simulate, global.offline);
+        if other || theirs.read_only {
+            return Ok(None);
+        }
+        once(&remote, trigger, progress).await.map(Some)
+    })
+}
+
+/// Files named from this folder, as they are named from any other.
+fn here(mut trigger: Trigger) -> Trigger {
+    let absolute = |path: &mut PathBuf| {
+        if let Ok(whole) = std::path::absolute(&*path) {
+            *path = whole;
+        }
+    };
+    match &mut trigger.subject {
+        Some(Subject::DiffFile { path }) => absolute(path),
+        Some(Subject::Range { repo, .. }) => absolute(repo),
+        Some(Subject::Folder { dir }) => absolute(dir),
+        _ => {}
+    }
+    trigger
 }
 
 fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
@@ -228,7 +278,7 @@ fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
 
 /// Sends the trigger and waits for the end; Ctrl-C cancels the run.
 async fn once(
-    handle: &Handle,
+    handle: &dyn Operator,
     trigger: Trigger,
     progress: bool,
 ) -> Result<(RunResult, bool), Failure> {
@@ -269,7 +319,7 @@ async fn once(
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(Failure::engine)?;
     let mut interrupted = false;
-    let finished = handle.finished(&run);
+    let finished = finished(handle, &run);
     tokio::pin!(shown, finished);
     let result = loop {
         tokio::select! {
@@ -287,6 +337,36 @@ async fn once(
     result
         .map(|r| (r, interrupted))
         .ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
+}
+
+/// Waits until a run has ended; `None` when the engine cannot be asked any more.
+async fn finished(operator: &dyn Operator, id: &str) -> Option<RunResult> {
+    const TRIES: u32 = 40;
+    let mut events = operator.events();
+    let mut lost = 0;
+    loop {
+        match operator.query(Query::Run { id: id.to_owned() }).await {
+            Ok(Answer::Run { run })
+                if !matches!(run.state, RunState::Queued | RunState::Running) =>
+            {
+                return Some(*run);
+            }
+            Ok(_) => lost = 0,
+            Err(_) if lost == TRIES => return None,
+            Err(_) => lost += 1,
+        }
+        let ended = async {
+            loop {
+                match events.next().await {
+                    Some(Event::RunFinished { run, .. }) if run == id => return,
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        // An event that was lost on the way must not make this wait for ever.
+        let _ = tokio::time::timeout(Duration::from_millis(250), ended).await;
+    }
 }
 
 fn show(event: &Event, of: &str) {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::types::run::RunResult;
+use crate::engine::types::run::{RunResult, StepStatus};
 use crate::engine::views::{brief_of_row, from_row};
 use crate::journal::Journal;
 use crate::text::{clean_line, json_pretty};
@@ -88,13 +88,14 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     for run in briefs {
+        let simulated = if run.simulated { " (simulated)" } else { "" };
         let action = run
             .action
             .map_or("…", crate::engine::types::run::Action::word);
         let reason = run.reason.as_ref().map_or_else(String::new, |r| r.line(80));
         let at = jiff::Timestamp::from_millisecond(run.created_ms).unwrap_or_default();
         say(format!(
-            "{}  {}  {:<28} {action:<18} {reason}",
+            "{}  {}  {:<28} {action:<18}{simulated} {reason}",
             at.strftime("%m-%d %H:%M"),
             run.id,
             run.event.line(28)
@@ -133,12 +134,18 @@ pub(super) fn print_run(result: &RunResult) {
         let verdict = step
             .verdict
             .map_or("–", crate::review::verdict::Verdict::word);
+        // What the rules say is no model's approval.
+        let verdict = if step.status == StepStatus::Degraded {
+            format!("rules: {verdict}")
+        } else {
+            verdict.to_owned()
+        };
         let error = step
             .error
             .as_ref()
             .map_or_else(String::new, |e| format!("  {}", e.line(200)));
         say(format!(
-            "\n{:<26} {:<16} {}{error}",
+            "\n{:<26} {:<22} {}{error}",
             clean_line(&step.agent_id, 64),
             verdict,
             step.status.word()

@@ -170,7 +170,7 @@ impl Setup {
     }
 
     /// What an engine is started with.
-    pub fn engine(self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
+    pub fn engine(&self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
         let (again, root) = (self.global.clone(), self.root.clone());
         let reread: Reread = Arc::new(move || {
             let global = Global {
@@ -182,11 +182,11 @@ impl Setup {
                 .map_err(|f| f.to_string())
         });
         EngineConfig {
-            settings: self.loaded.settings,
-            env: self.env,
-            root: self.root,
+            settings: self.loaded.settings.clone(),
+            env: self.env.clone(),
+            root: self.root.clone(),
             trust: TrustStore::load(),
-            state: self.state,
+            state: self.state.clone(),
             mode,
             resident,
             log,

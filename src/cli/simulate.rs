@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Failure, Global, say, setup};
 use crate::model::simulator::faults::preset;
-use crate::model::simulator::{Faults, PRESETS, Simulator, SimulatorSettings, Switch};
+use crate::model::simulator::{Behaviour, Faults, PRESETS, Simulator, SimulatorSettings, Switch};
 use crate::text::clean_line;
 
 /// A model server with faults that can be switched: chat completions and Anthropic's Messages.
@@ -97,5 +97,13 @@ fn script(path: &PathBuf) -> Result<Vec<Switch>, Failure> {
         return Err(wrong(format!("larger than {LARGEST} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    serde_yaml::from_str(&text).map_err(|e| wrong(clean_line(&e.to_string(), 200)))
+    let script: Vec<Switch> =
+        serde_yaml::from_str(&text).map_err(|e| wrong(clean_line(&e.to_string(), 200)))?;
+    let mut tried = Behaviour::default();
+    for (n, switch) in script.iter().enumerate() {
+        tried
+            .switch(switch)
+            .map_err(|e| wrong(format!("entry {}: {e}", n + 1)))?;
+    }
+    Ok(script)
 }

@@ -65,6 +65,8 @@ pub enum Action {
     Copy,
     /// Take it out into a file.
     Export,
+    /// Leave an engine that is somewhere else.
+    Detach,
     /// Talk with an agent.
     Ask,
     /// What models cost.
@@ -240,7 +242,8 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
     row(Action::Ask, "ask", "talk with an agent", "A", Danger::Changes, Scope::Everywhere),
     row(Action::Costs, "costs", "what models cost", "$", Danger::None, Scope::Everywhere),
-    row(Action::Drill, "drill", "start a drill", "d", Danger::Changes, Scope::Everywhere),
+    row(Action::Detach, "detach", "leave, and leave the engine running", "d", Danger::None, Scope::Everywhere),
+    row(Action::Drill, "drill", "start a drill", "f", Danger::Changes, Scope::Everywhere),
     row(Action::Faults, "faults", "simulator faults", "S", Danger::Changes, Scope::Everywhere),
     row(Action::Drain, "drain", "stop all runs and take no more", "D", Danger::Confirm, Scope::Everywhere),
     row(Action::Mouse, "mouse", "the mouse on or off", "M", Danger::None, Scope::Everywhere),

@@ -59,6 +59,8 @@ pub struct Options {
     pub exports: PathBuf,
     /// What they pass before.
     pub redact: Redact,
+    /// The engine is somewhere else, there; leaving leaves it alone.
+    pub attached: Option<String>,
 }
 
 /// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
@@ -154,6 +156,7 @@ impl<W: Write> App<W> {
         let read_only = operator.capabilities().read_only;
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
+        state.attached.clone_from(&options.attached);
         state.size = size;
         state.keys = options.keys.clone();
         state.screen = options.screen.unwrap_or(state.screen);
@@ -174,6 +177,9 @@ impl<W: Write> App<W> {
 
     /// Lives until the operator leaves.
     pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
+        // What the screen to begin with is made of, if it is more than the picture.
+        let first = show(&mut self.state);
+        let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
         let mut term = signal(SignalKind::terminate())?;
@@ -456,4 +462,10 @@ fn now() -> Now {
         at: Instant::now(),
         wall_ms: jiff::Timestamp::now().as_millisecond(),
     }
+}
+
+/// The first screen, as if its number had been pressed.
+fn show(state: &mut super::state::State) -> Vec<Effect> {
+    let screen = state.screen;
+    super::perform::show(state, screen)
 }

@@ -45,7 +45,8 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
     match action {
         Action::Quit => {
             let active = state.live.counts.running + state.live.counts.queued;
-            if active == 0 {
+            // An engine somewhere else goes on.
+            if active == 0 || state.attached.is_some() {
                 return vec![Effect::Quit];
             }
             state.overlays.push(Overlay::Quit { active });
@@ -84,7 +85,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         | Action::Bottom
         | Action::PageDown
         | Action::PageUp => travel(state, action),
-        Action::Open => return open(state),
+        Action::Open => return open(state, now),
         Action::Back => {
             let filtered = state.filters.contains_key(&state.screen);
             back(state);
@@ -167,6 +168,11 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             state.screen = Screen::Logs;
             state.filters.insert(Screen::Logs, "alert".into());
             return vec![logs_query(state)];
+        }
+        Action::Detach if state.attached.is_some() => return vec![Effect::Quit],
+        Action::Detach => {
+            let text = "detach: this console runs its engine itself; over `bsm serve` it can leave";
+            toast(state, text, true, now);
         }
         Action::Ask => {
             state.overlays.push(Overlay::Ask);
@@ -418,7 +424,7 @@ fn moved(at: usize, last: usize, action: Action) -> usize {
     next.min(last)
 }
 
-pub(super) fn open(state: &mut State) -> Vec<Effect> {
+pub(super) fn open(state: &mut State, now: Now) -> Vec<Effect> {
     if state.calls.is_some() && state.open.is_none() {
         return state
             .current_run()
@@ -428,6 +434,10 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         Screen::Resilience => open_calls(state),
         Screen::Caches => open_cache(state),
         Screen::Overview | Screen::Runs => match (state.open.is_some(), state.current_run()) {
+            (true, _) if state.current_is_active() => {
+                toast(state, "no report yet: the run goes on", false, now);
+                Vec::new()
+            }
             (true, _) => report(state),
             (false, Some(run)) => open_run(state, run),
             // Nothing to open yet: the empty list says that Enter starts the first run.

@@ -281,7 +281,7 @@ pub(super) fn faults(state: &mut State, now: Now) {
         .collect();
     let whose = provider.as_deref().unwrap_or("every provider");
     let body = format!(
-        "From the next question on, for {whose}. On the Resilience screen it is for the selected provider."
+        "From the next question on, for {whose}. On the Resilience screen: for the selected provider. Answers in the cache are not asked for again; c clears them."
     );
     ask(state, "How the simulator behaves", body, items, 0);
 }

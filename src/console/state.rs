@@ -281,6 +281,8 @@ pub struct State {
     pub focused: bool,
     /// The engine takes no commands.
     pub read_only: bool,
+    /// The engine is somewhere else, there.
+    pub attached: Option<String>,
 }
 
 impl State {
@@ -323,6 +325,7 @@ impl State {
             missed: 0,
             focused: true,
             read_only,
+            attached: None,
         }
     }
 

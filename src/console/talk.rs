@@ -1,5 +1,7 @@
 //! Talking with an agent: what was said, what is being said, and the keys while one types.
 
+use std::collections::BTreeMap;
+
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
@@ -41,12 +43,25 @@ pub struct Talk {
     /// Lines up from the end.
     pub scroll: u16,
     asked: u64,
+    /// What was said with the others.
+    others: BTreeMap<Option<String>, Vec<Line>>,
 }
 
 /// Most that is kept of a conversation.
 const LINES: usize = 40;
+/// Bytes of it that go with a question.
+const LONGEST: usize = 200 << 10;
 
 impl Talk {
+    /// Turns to another agent, who has not heard what this one was told; both conversations stay.
+    fn turn_to(&mut self, agent: Option<String>) {
+        let lines = std::mem::take(&mut self.lines);
+        let before = std::mem::replace(&mut self.agent, agent);
+        self.others.insert(before, lines);
+        self.lines = self.others.remove(&self.agent).unwrap_or_default();
+        self.scroll = 0;
+    }
+
     fn question(&mut self, wall_ms: i64) -> Option<Question> {
         let text = self.input.value().trim().to_owned();
         if text.is_empty() || self.waiting.is_some() {
@@ -63,6 +78,10 @@ impl Talk {
                     text: l.text.raw().to_owned(),
                 }));
             }
+        }
+        // What is longer than an engine takes loses its beginning.
+        while history.iter().map(|m| m.text.len()).sum::<usize>() > LONGEST {
+            history.drain(..2);
         }
         self.asked += 1;
         let id = format!("ask-{wall_ms}-{}", self.asked);
@@ -159,12 +178,11 @@ pub(super) fn on_key(state: &mut State, key: KeyEvent) -> (bool, Vec<Effect>) {
                 ids.len()
             };
             let next = (at + step) % (ids.len() + 1);
-            talk.agent = next
+            let chosen = next
                 .checked_sub(1)
                 .and_then(|n| ids.get(n))
                 .map(|id| (*id).clone());
-            // Another agent has not heard what this one was told.
-            talk.lines.clear();
+            talk.turn_to(chosen);
         }
         KeyCode::Char('w') if control => talk.search = !talk.search,
         KeyCode::Up => talk.scroll = talk.scroll.saturating_add(1),

@@ -379,19 +379,22 @@ fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
     // A payload may be pasted as it was printed; everything else is one line.
     // Terminals send a pasted line's end as a carriage return.
     let text = &text.replace("\r\n", "\n").replace('\r', "\n");
+    if matches!(state.overlays.last(), Some(Overlay::Ask)) {
+        // A trace or a diff keeps its lines.
+        const MOST: usize = 30_000;
+        let typed = |c: &char| *c == '\n' || *c == '\t' || !c.is_control();
+        for c in text.chars().filter(typed).take(MOST) {
+            let insert = tui_input::InputRequest::InsertChar(c);
+            state.talk.input.handle(insert);
+        }
+        return Vec::new();
+    }
     let payload = matches!(state.overlays.last(), Some(Overlay::Trigger(form)) if form.field == 3);
     let line = if payload {
         clean_line(&text.lines().collect::<Vec<_>>().join(" "), 200_000)
     } else {
         clean_line(text.lines().next().unwrap_or_default(), 2_000)
     };
-    if matches!(state.overlays.last(), Some(Overlay::Ask)) {
-        for c in line.chars() {
-            let typed = tui_input::InputRequest::InsertChar(c);
-            state.talk.input.handle(typed);
-        }
-        return Vec::new();
-    }
     if let Some(input) = state.overlays.last_mut().and_then(input_of) {
         for c in line.chars() {
             input.handle(tui_input::InputRequest::InsertChar(c));

@@ -18,7 +18,7 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
     let well = Faults::after(Latency::Between { from: 20, to: 80 });
     ground.simulator.behave(Some(WELL), well);
     ground.say(format!(
-        "{SICK} answers every second question with 503; {RUNS} runs of {AGENTS} agents"
+        "{SICK} answers about half of the questions with 503, {WELL} is well; {RUNS} runs of {AGENTS} agents"
     ));
     let (mut failed_runs, mut answered, mut took, mut retried) = (0, 0, Vec::new(), 0);
     for group in 0..RUNS / 10 {

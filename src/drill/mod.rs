@@ -64,7 +64,7 @@ pub static DRILLS: &[Drill] = &[
     },
     Drill {
         name: "flaky",
-        promise: "A provider that fails every second time costs no run its verdict.",
+        promise: "A provider that fails half of the time, with a healthy one behind it, costs no run its verdict.",
         run: |ground, _| flaky::run(ground).boxed(),
     },
     Drill {
@@ -74,7 +74,7 @@ pub static DRILLS: &[Drill] = &[
     },
     Drill {
         name: "stampede",
-        promise: "A thousand callers of one answer are one call.",
+        promise: "Thousands of callers of one answer are one call.",
         run: |ground, length| stampede::run(ground, length).boxed(),
     },
     Drill {

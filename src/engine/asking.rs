@@ -172,18 +172,22 @@ pub async fn ask(
                 micro_usd: asked.used.micro_usd,
             })
         }
-        Err(error) => Err(Refused::input(redactor.text(&error.to_string()))),
+        Err(error) => Err(Refused::Unanswered {
+            reason: clean_line(&redactor.text(&error.to_string()), 400),
+        }),
     }
 }
 
 /// What the workspace knows, the likest to the question first, framed.
 async fn known(core: &Arc<Core>, about: &str) -> Vec<(String, u32)> {
     let (knowledge, _) = super::run::documents(core).await;
+    let redactor = core.redactor.load_full();
     by_likeness(&knowledge.documents, about)
         .into_iter()
         .map(|document: &Document| {
             let mut text = String::new();
             super::prompt::framed(
+                &redactor,
                 &mut text,
                 &format!("knowledge {}", document.name.line(120)),
                 document.text.raw(),

@@ -131,7 +131,10 @@ impl Handle {
                     simulator.switch(&switch).map_err(Refused::input)?;
                     let whose = switch.provider.as_deref().unwrap_or("every provider");
                     let how = switch.preset.as_deref().unwrap_or("as told");
-                    done(format!("the simulator: {} is {how}", clean_line(whose, 60)))
+                    done(format!(
+                        "the simulator: {} behaves as '{how}' from now on",
+                        clean_line(whose, 60)
+                    ))
                 }
                 None => Err(Refused::input(
                     "there is no simulator; start the engine with --simulate",

@@ -100,7 +100,7 @@ pub async fn take_in(
             .unwrap_or(settings.engine.step_timeout_ms),
         own_rule,
         offline: core.mode.offline || trigger.offline,
-        models_wanted: !core.mode.offline && !trigger.offline && !core.models.ready().is_empty(),
+        models_wanted: !core.mode.offline && !trigger.offline && core.models.wanted(),
         simulated: core.mode.simulated,
         policy_hash: workspace.policy_hash.clone(),
         rules_hash: packs::hash(),
@@ -207,7 +207,7 @@ pub async fn again(
     plan.policy_hash.clone_from(&workspace.policy_hash);
     plan.offline |= core.mode.offline;
     plan.simulated = core.mode.simulated;
-    plan.models_wanted = !plan.offline && !core.models.ready().is_empty();
+    plan.models_wanted = !plan.offline && core.models.wanted();
     refuse_when_full(core)?;
     let now_ms = core.clock.wall_ms();
     let new_id = format!("job_{now_ms}_{}", random());

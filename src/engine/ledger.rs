@@ -14,6 +14,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Takes in what was spent today before this start.
 pub async fn begin(core: &Core) -> Result<(), JournalError> {
+    if core.mode.simulated {
+        return Ok(()); // What is simulated costs nothing, today or ever.
+    }
     let now = core.clock.wall_ms();
     let rows = core.journal.spend_since(day_of(now)).await?;
     core.models
@@ -35,7 +38,7 @@ pub async fn keep(core: std::sync::Arc<Core>) {
 /// Writes what has been added. What cannot be written is kept and tried again.
 pub async fn flush(core: &Core) {
     let unsaved = core.models.spend().take_unsaved();
-    if unsaved.is_empty() {
+    if unsaved.is_empty() || core.mode.simulated {
         return;
     }
     let rows = unsaved.iter().cloned().map(row).collect();
@@ -51,7 +54,12 @@ pub async fn flush(core: &Core) {
 pub async fn costs(core: &Core, days: u32) -> Result<Costs, JournalError> {
     flush(core).await;
     let now = core.clock.wall_ms();
-    let rows = core.journal.spend_since(first_day(now, days)).await?;
+    let rows = if core.mode.simulated {
+        let lines = core.models.spend().lines(now);
+        lines.into_iter().map(row).collect()
+    } else {
+        core.journal.spend_since(first_day(now, days)).await?
+    };
     let (settled, reserved) = core.models.spend().today(now);
     let budgets = core.settings.load().budgets;
     Ok(Costs {

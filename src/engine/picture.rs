@@ -209,6 +209,18 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
             BreakerState::Closed | BreakerState::Disabled => {}
         }
     }
+    for provider in &snapshot.providers {
+        let refused =
+            !provider.keys.is_empty() && provider.keys.iter().all(|k| k.refused.is_some());
+        if refused {
+            let text = format!("{}: every key was refused", provider.name);
+            reasons.push((Health::Degraded, text));
+        }
+    }
+    let money = snapshot.money;
+    if money.day_budget_usd > 0.0 && money.today_micro_usd as f64 >= money.day_budget_usd * 1e6 {
+        reasons.push((Health::Degraded, "the day's budget is used up".into()));
+    }
     for text in lock(&core.raised).iter() {
         reasons.push((Health::Degraded, text.clone()));
     }

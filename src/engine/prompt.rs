@@ -1,7 +1,7 @@
 //! What a model is told: who it is, then data that is marked as data, cut to what the model can read.
 //!
 //! Why the frame: payload, knowledge and diff are hostile text. They stand between marks that carry a
-//! hash of what is between them, so that the text cannot close its own frame, and nothing from a
+//! keyed hash of what is between them, so that the text cannot close its own frame, and nothing from a
 //! payload ever reaches the system prompt. Why by risk: what does not fit is not looked at, so the files
 //! with the worst findings go in first; what stays out is named and becomes missing coverage.
 
@@ -29,6 +29,8 @@ pub struct Review {
     diff: Arc<str>,
     /// Bytes of the diff that any model is shown at most.
     room: usize,
+    /// Makes the marks.
+    redactor: Arc<Redactor>,
 }
 
 struct Piece {
@@ -65,6 +67,7 @@ impl Review {
         diff: Arc<str>,
         knowledge: &[Document],
         room: usize,
+        redactor: &Arc<Redactor>,
     ) -> Self {
         let findings = findings(input);
         let about = format!("{findings}\n{diff}");
@@ -73,24 +76,26 @@ impl Review {
             .map(|document| {
                 let name = document.name.line(120);
                 let mut text = String::new();
-                framed(&mut text, &format!("knowledge {name}"), document.text.raw());
+                framed(
+                    redactor,
+                    &mut text,
+                    &format!("knowledge {name}"),
+                    document.text.raw(),
+                );
                 let tokens = estimate_tokens(&text);
                 Piece { name, text, tokens }
             })
             .collect();
         Self {
-            system: system(agent, event),
-            head: head(agent, event, input, &findings),
+            // An agent's file is the operator's, but a key may have slipped into it.
+            system: redactor.text(&system(agent, event)),
+            head: head(agent, event, input, &findings, redactor),
             documents,
             files: parts(&diff, input),
             diff,
             room,
+            redactor: Arc::clone(redactor),
         }
-    }
-
-    /// Takes secrets out of what the workspace's files say; payload and diff come redacted.
-    pub fn redact(&mut self, redactor: &Redactor) {
-        self.system = redactor.text(&self.system);
     }
 
     /// Which files fit into so many tokens, the riskiest first; in the diff's order.
@@ -147,7 +152,7 @@ impl Question for Review {
             }
         }
         if !shown.is_empty() {
-            framed(&mut user, "diff", &shown);
+            framed(&self.redactor, &mut user, "diff", &shown);
         }
         Prompt {
             system: self.system.clone(),
@@ -177,19 +182,20 @@ pub fn who(agent: &Agent) -> String {
     )
 }
 
-fn head(agent: &Agent, event: &str, input: &Input, findings: &str) -> String {
+fn head(agent: &Agent, event: &str, input: &Input, findings: &str, redactor: &Redactor) -> String {
     let mut user = String::new();
     if let Some(template) = &agent.user_prompt {
-        user.push_str(&render(template.raw(), agent, event));
+        user.push_str(&redactor.text(&render(template.raw(), agent, event)));
         user.push_str("\n\n");
     }
     user.push_str(&format!("Event: {}\n", crate::text::clean_line(event, 120)));
     framed(
+        redactor,
         &mut user,
         "payload",
         &serde_json::to_string(&input.payload).unwrap_or_default(),
     );
-    framed(&mut user, "findings of the rules", findings);
+    framed(redactor, &mut user, "findings of the rules", findings);
     let size = format!(
         "{} files, +{} -{}; {} of {} looked at",
         input.size.files,
@@ -198,7 +204,7 @@ fn head(agent: &Agent, event: &str, input: &Input, findings: &str) -> String {
         input.coverage.files_seen,
         input.coverage.files_total
     );
-    framed(&mut user, "size and coverage", &size);
+    framed(redactor, &mut user, "size and coverage", &size);
     user
 }
 
@@ -281,8 +287,8 @@ fn weight(path: &str) -> u8 {
 }
 
 /// Marks text as data; nothing in it can close its own frame.
-pub(super) fn framed(out: &mut String, what: &str, text: &str) {
-    let mark = crate::state::short_hash(text.as_bytes());
+pub(super) fn framed(redactor: &Redactor, out: &mut String, what: &str, text: &str) {
+    let mark = redactor.mark(text.as_bytes());
     out.push_str(&format!(
         "\n<<<{what} {mark}>>>\n{text}\n<<<end {mark}>>>\n"
     ));

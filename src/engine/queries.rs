@@ -4,10 +4,10 @@ use super::core::Core;
 use super::handle::Handle;
 use super::reload::load_workspace;
 use super::types::call::CallView;
-use super::types::query::{Answer, Query, QueryError};
+use super::types::query::{Answer, KnowledgeView, Query, QueryError};
 use super::types::snapshot::RunBrief;
 use super::types::why::About;
-use super::{history, ledger, picture, views, why};
+use super::{history, ledger, picture, run, views, why};
 use crate::cache::{Kept, Loading};
 use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
@@ -95,6 +95,21 @@ impl Handle {
                 };
                 let calls = core.calls.newest(limit.min(2_000) as usize, wanted);
                 Ok(Answer::Calls { calls })
+            }
+            Query::Knowledge => {
+                let (knowledge, error) = run::documents(core).await;
+                if let Some(error) = error {
+                    return Err(unavailable(clean_line(&error, 200)));
+                }
+                let documents = knowledge
+                    .documents
+                    .iter()
+                    .map(|d| KnowledgeView {
+                        name: d.name.clone(),
+                        text: d.text.clone(),
+                    })
+                    .collect();
+                Ok(Answer::Knowledge { documents })
             }
             Query::Entries { cache, limit } => {
                 let most = limit.min(1_000) as usize;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::types::run::{RunResult, Step};
+use super::types::run::{RunResult, Step, StepStatus};
 use crate::files::{FileError, Root};
 use crate::text::markdown;
 
@@ -120,9 +120,15 @@ fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
     let verdict = step
         .verdict
         .map_or("none", super::super::review::verdict::Verdict::word);
+    // What the rules say is no model's approval.
+    let whose = if step.status == StepStatus::Degraded {
+        "rules alone say"
+    } else {
+        "verdict"
+    };
     writeln!(
         out,
-        "- Status: {}; verdict: **{verdict}**",
+        "- Status: {}; {whose}: **{verdict}**",
         step.status.word()
     )?;
     if let Some(model) = &step.model {

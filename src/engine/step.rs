@@ -103,16 +103,15 @@ async fn ask_model(
     rules: Verdict,
 ) {
     let settings = core.settings.load();
-    let mut review = Review::new(
+    let review = Review::new(
         agent,
         &context.event,
         &context.input,
         Arc::clone(&context.diff),
         &context.knowledge.documents,
         settings.engine.prompt_bytes,
+        &core.redactor.load_full(),
     );
-    // An agent's file is the operator's, but a key may have slipped into it.
-    review.redact(&core.redactor.load());
     let ask = Ask {
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),

@@ -112,8 +112,11 @@ pub struct Skip {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AskError {
     /// No candidate can be asked at all.
-    #[error("no model can be asked: {}", reasons(.0))]
+    #[error("no model can be asked: {}; routes, fallbacks and default in agents/models.yaml say which", reasons(.0))]
     NoCandidate(Vec<Skip>),
+    /// It would cost more than may be spent; whose budget, and how much is left of it.
+    #[error("{0}")]
+    OverBudget(String),
     /// Refused here.
     #[error("{0}")]
     Rejected(Rejection),
@@ -130,6 +133,7 @@ impl AskError {
     pub fn class(&self) -> String {
         match self {
             Self::NoCandidate(_) => "no_candidate".into(),
+            Self::OverBudget(_) => "over_budget".into(),
             Self::Rejected(rejection) => rejection.reason.words().into(),
             Self::Model(error) => error.class().into_owned(),
             Self::Broken(_) => "broken".into(),

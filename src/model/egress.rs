@@ -34,8 +34,10 @@ fn is_localhost(name: &str) -> bool {
     name.trim_end_matches('.').eq_ignore_ascii_case("localhost")
 }
 
+/// Only what the system itself keeps on this machine: a packet to an embedded 127.0.0.1 of another form
+/// is routed away.
 fn is_own(ip: IpAddr) -> bool {
-    unmapped(ip).is_loopback()
+    ip.to_canonical().is_loopback()
 }
 
 /// An IPv4 address in IPv6 clothes, without them.
@@ -79,6 +81,10 @@ pub fn is_public(ip: IpAddr) -> bool {
                 || (first & 0xfe00) == 0xfc00
                 || (first & 0xffc0) == 0xfe80
                 || (first & 0xffc0) == 0xfec0
+                // Local NAT64, IPv4 in old clothes, Teredo: what is behind them nobody can tell.
+                || ip.segments()[..3] == [0x64, 0xff9b, 1]
+                || ip.segments()[..6] == [0; 6]
+                || ip.segments()[..2] == [0x2001, 0]
                 || ip == Ipv6Addr::UNSPECIFIED)
         }
     }
@@ -285,6 +291,11 @@ mod tests {
             "file:///etc/passwd",
             "https://user:pw@api.example",
             "http://localhost.evil.example",
+            "http://[2002:7f00:1::1]/v1",
+            "http://[64:ff9b::7f00:1]/v1",
+            "https://[64:ff9b:1::a00:1]/v1",
+            "https://[::10.0.0.1]/v1",
+            "https://[2001:0:a00:1::1]/v1",
             "https://169.254.169.254/latest",
             "https://10.1.2.3/v1",
             "https://[fe80::1]/v1",
@@ -299,6 +310,10 @@ mod tests {
         assert!(safe.allows("https://api.openai.com/v1").is_err());
         assert!(safe.allows("https://10.1.2.3/v1").is_err());
         assert!(safe.allows("http://127.0.0.1:9").is_ok());
+        // Routed away, whatever is embedded in them.
+        for away in ["http://[2002:7f00:1::1]/v1", "http://[64:ff9b::7f00:1]/v1"] {
+            assert!(safe.allows(away).is_err(), "{away}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Wish {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// The provider answered with an error.
-    #[error("{provider} answered {status}{}", detail(message))]
+    #[error("{provider} answered {status}{}{}", self.gist(), detail(message))]
     Status {
         /// Who.
         provider: String,
@@ -52,7 +52,7 @@ pub enum ModelError {
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
     /// The answer is not what the protocol says.
-    #[error("{provider} sent something else than an answer: {message}")]
+    #[error("{provider} sent something that is no answer of its kind: {message}")]
     Malformed {
         /// Who.
         provider: String,
@@ -93,6 +93,12 @@ pub enum ModelError {
     /// The answer was cut off at its length.
     #[error("the answer was cut off (finish_reason {0})")]
     CutOff(String),
+    /// Its address may not be connected to any more.
+    #[error("{0}: nothing leaves this machine in safe mode")]
+    Forbidden(String),
+    /// The answer is complete and says nothing.
+    #[error("{0} answered with nothing")]
+    Empty(String),
     /// A refusal by content, after which another model is asked.
     #[error("{0}")]
     HandedOn(Box<ModelError>),
@@ -113,11 +119,33 @@ fn detail(message: &str) -> String {
 }
 
 impl ModelError {
+    /// What an answer's status and code amount to, where a person must act on it.
+    fn gist(&self) -> &'static str {
+        match self {
+            _ if self.is_quota() => {
+                " (the account's quota is used up: top it up, or set another key)"
+            }
+            _ if self.is_context() => " (the prompt is longer than the model reads)",
+            Self::Status { status: 401, .. } => " (it refuses the key)",
+            Self::Status { status: 403, .. } if !self.is_refusal() => " (it forbids this key that)",
+            Self::Status { status: 404, .. } => {
+                " (does it have this model, and is its baseUrl right?)"
+            }
+            _ => "",
+        }
+    }
+
     /// An error answer, read leniently: `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or a page of
     /// HTML from a proxy.
     pub fn from_answer(provider: &str, status: u16, body: &str, wish: Wish) -> Self {
-        let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-        let error = &json["error"];
+        let mut json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        // Some put the object into a list.
+        if let Some([one]) = json.as_array_mut().map(Vec::as_mut_slice) {
+            json = one.take();
+        }
+        // And some have no object around it.
+        let bare = json["error"].is_null() && json["message"].is_string();
+        let error = if bare { &json } else { &json["error"] };
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
         // Either may tell what it is; some proxies put the status into the code.
         let code = [&error["code"], &error["type"]]
@@ -219,18 +247,22 @@ impl ModelError {
         if !param.is_empty() {
             return Some(param.clone());
         }
-        // The longer names first: one is the beginning of another.
+        // Whole names: "upstream" is no stream.
+        let said: Vec<&str> = lower
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .collect();
         [
             "max_completion_tokens",
             "max_tokens",
             "response_format",
+            "json_schema",
             "stream_options",
             "temperature",
             "tool_choice",
             "stream",
         ]
         .into_iter()
-        .find(|f| lower.contains(f))
+        .find(|f| said.contains(f))
         .map(str::to_owned)
     }
 
@@ -314,6 +346,12 @@ impl Classify for ModelError {
                 | Self::Malformed { .. }
                 | Self::Stalled { .. }
                 | Self::Truncated { .. } => row(true, true, true),
+                Self::Forbidden(_) => row(false, true, false),
+                // The same prompt would get the same nothing; another model may say something.
+                Self::Empty(_) => Meaning {
+                    answered: true,
+                    ..row(false, true, false)
+                },
                 // It would read the same part again; another model may take it whole.
                 Self::CutPrompt { .. } => Meaning {
                     answered: true,
@@ -376,6 +414,8 @@ impl Classify for ModelError {
             Self::Stalled { .. } => "idle_timeout",
             Self::Truncated { .. } => "truncated",
             Self::CutPrompt { .. } => "cut_prompt",
+            Self::Forbidden(_) => "egress",
+            Self::Empty(_) => "empty",
             Self::Interrupted(error) | Self::HandedOn(error) => return error.class(),
             Self::CutOff(_) => "cut_off",
             Self::Refused(_) => "refused",
@@ -513,6 +553,24 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_field_is_a_whole_word() {
+        let field = |message: &str| {
+            let body = serde_json::json!({"error": {"message": message}}).to_string();
+            ModelError::from_answer("p", 400, &body, Wish::default()).refused_field()
+        };
+        assert_eq!(
+            field("Unsupported parameter: 'max_tokens'"),
+            Some("max_tokens".into())
+        );
+        assert_eq!(
+            field("stream_options is not supported"),
+            Some("stream_options".into())
+        );
+        assert_eq!(field("not supported by upstream provider"), None);
+        assert_eq!(field("the stream broke"), None);
+    }
+
+    #[test]
     fn every_form_of_error_body_and_of_retry_after() {
         let message =
             |body: &str| ModelError::from_answer("p", 500, body, Wish::default()).to_string();
@@ -520,6 +578,11 @@ mod tests {
         assert!(message(r#"{"detail":"why"}"#).ends_with(": why"));
         assert!(message("<html>\x1b[31mbad gateway</html>").contains("␛[31mbad gateway"));
         assert_eq!(message("{}"), "p answered 500");
+        // vLLM has no object around it, Gemini puts it into a list.
+        let bare = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens","code":400}"#;
+        assert!(ModelError::from_answer("p", 400, bare, Wish::default()).is_context());
+        let listed = r#"[{"error":{"code":429,"message":"insufficient_quota","status":"x","type":"insufficient_quota"}}]"#;
+        assert!(ModelError::from_answer("p", 429, listed, Wish::default()).is_quota());
         let now = jiff::Timestamp::from_second(784_111_770).unwrap();
         let after = |name: &'static str, value: &'static str| {
             retry_after(|h| (h == name).then(|| value.to_owned()), now)

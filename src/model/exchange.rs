@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::error::{ModelError, wish};
 use super::provider::Endpoint;
-use super::wire::{Draft, Finish, Habits, sse};
+use super::wire::{Draft, Fault, Finish, Habits, sse};
 use super::{Answer, Request, Tokens, estimate_tokens, http};
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
@@ -125,7 +125,13 @@ async fn once(
         provider: name.clone(),
         cut,
     };
-    let response = match tokio::time::timeout(endpoint.first, call.send()).await {
+    // A whole answer begins when it is complete: for it the attempt's own clock is the one.
+    let until_headers = if request.stream && !habits.no_stream {
+        endpoint.first
+    } else {
+        Duration::MAX
+    };
+    let response = match tokio::time::timeout(until_headers, call.send()).await {
         Err(_) => return Exchanged::failed(stalled(Cut::First(endpoint.first))),
         Ok(Err(error)) => return Exchanged::failed(http::broken(name, &error)),
         Ok(Ok(response)) => response,
@@ -142,7 +148,7 @@ async fn once(
         .or_else(|| header("request-id"))
         .map(|id| clean_line(&id, 80));
     if status != 200 {
-        let body = http::error_text(response).await;
+        let body = endpoint.keys.scrub(&http::error_text(response).await);
         return Exchanged::failed(ModelError::from_answer(name, status, &body, wish));
     }
     let kind = header("content-type").unwrap_or_default();
@@ -165,6 +171,7 @@ async fn once(
     } else {
         whole(endpoint, response, &mut draft, hear).await
     };
+    draft.text = endpoint.keys.scrub(&draft.text);
     let tokens = used(request, &draft, read.is_ok());
     let result = read
         .and_then(|()| judge(name, request, &draft))
@@ -193,7 +200,7 @@ async fn whole(
 ) -> Result<(), ModelError> {
     let bytes = http::body(&endpoint.name, response).await?;
     let read = endpoint.wire.whole(&bytes, draft);
-    read.map_err(|fault| fault.of(&endpoint.name))?;
+    read.map_err(|fault| endpoint.fault(fault))?;
     draft.finish.get_or_insert(Finish::Stop);
     if !draft.text.is_empty() {
         hear(&draft.text);
@@ -234,7 +241,7 @@ impl Reading<'_> {
             return Err(http::too_large(&endpoint.name));
         }
         match fault {
-            Some(fault) => Err(fault.of(&endpoint.name)),
+            Some(fault) => Err(endpoint.fault(fault)),
             None => Ok(self.draft.pieces > pieces),
         }
     }
@@ -328,10 +335,7 @@ fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, Mod
         Some(Finish::Stop) | None => {}
     }
     if draft.text.is_empty() {
-        return Err(ModelError::Malformed {
-            provider: provider.to_owned(),
-            message: "no content".into(),
-        });
+        return Err(ModelError::Empty(provider.to_owned()));
     }
     let read = draft.tokens.map_or(0, |t| t.prompt);
     if read > 0 && read < fewest_tokens(request) {
@@ -362,6 +366,13 @@ fn fewest_tokens(request: &Request) -> u64 {
 /// Tokens by the provider's count; else estimated, as soon as there was any answer.
 fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
     match draft.tokens {
+        // What a stream says at its beginning of its end is not what came.
+        Some(tokens) if !complete => Tokens {
+            completion: tokens
+                .completion
+                .max(u64::from(estimate_tokens(&draft.text))),
+            ..tokens
+        },
         Some(tokens) => tokens,
         None if complete || draft.pieces > 0 => Tokens {
             prompt: estimate(request),
@@ -372,6 +383,18 @@ fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
 }
 
 impl Endpoint {
+    /// A fault of its answer, without its own key in it.
+    fn fault(&self, fault: Fault) -> ModelError {
+        let fault = match fault {
+            Fault::Malformed(message) => Fault::Malformed(self.keys.scrub(&message)),
+            Fault::Reported { status, body } => Fault::Reported {
+                status,
+                body: self.keys.scrub(&body),
+            },
+        };
+        fault.of(&self.name)
+    }
+
     fn habits(&self, model: &str) -> Habits {
         lock(&self.learnt).get(model).copied().unwrap_or_default()
     }

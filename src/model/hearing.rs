@@ -36,28 +36,57 @@ impl std::fmt::Debug for Listener {
 #[derive(Default)]
 struct Inner {
     text: String,
-    listeners: Vec<Listener>,
+    listeners: Vec<(u64, Listener)>,
+    joined: u64,
 }
 
 /// One answer in the making.
 #[derive(Default)]
 pub(super) struct Tape(Mutex<Inner>);
 
+/// A listener at a tape; it hears no more when this is dropped.
+pub(super) struct Joined {
+    tape: Arc<Tape>,
+    number: u64,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        lock(&self.tape.0)
+            .listeners
+            .retain(|(number, _)| *number != self.number);
+    }
+}
+
 impl Tape {
     /// Lets somebody listen from now on, beginning with what has come already.
-    pub(super) fn join(&self, listener: Listener) {
+    pub(super) fn join(self: &Arc<Self>, listener: Listener) -> Joined {
         let mut inner = lock(&self.0);
         if !inner.text.is_empty() {
             (listener.hear)(Heard::Text(&inner.text));
         }
-        inner.listeners.push(listener);
+        inner.joined += 1;
+        let number = inner.joined;
+        inner.listeners.push((number, listener));
+        Joined {
+            tape: Arc::clone(self),
+            number,
+        }
+    }
+
+    /// Tokens of what has been said, estimated.
+    pub(super) fn tokens(&self) -> u32 {
+        super::estimate_tokens(&lock(&self.0).text)
     }
 
     /// An attempt begins.
     pub(super) fn begin(&self) {
         let mut inner = lock(&self.0);
         if !std::mem::take(&mut inner.text).is_empty() {
-            inner.listeners.iter().for_each(|l| (l.hear)(Heard::Again));
+            inner
+                .listeners
+                .iter()
+                .for_each(|(_, l)| (l.hear)(Heard::Again));
         }
     }
 
@@ -68,13 +97,13 @@ impl Tape {
         inner
             .listeners
             .iter()
-            .for_each(|l| (l.hear)(Heard::Text(text)));
+            .for_each(|(_, l)| (l.hear)(Heard::Text(text)));
     }
 
     /// Somebody has read a part of it.
     pub(super) fn is_read(&self) -> bool {
         let inner = lock(&self.0);
-        !inner.text.is_empty() && inner.listeners.iter().any(|l| l.reads)
+        !inner.text.is_empty() && inner.listeners.iter().any(|(_, l)| l.reads)
     }
 }
 
@@ -117,18 +146,23 @@ mod tests {
         let tapes = Tapes::default();
         let tape = tapes.of("k");
         let (watcher, watched) = listener(false);
-        tape.join(watcher);
+        let watching = tape.join(watcher);
         tape.begin();
         tape.say("one ");
         assert!(!tape.is_read());
         let (reader, read) = listener(true);
-        tapes.of("k").join(reader);
+        let reading = tapes.of("k").join(reader);
         assert!(tape.is_read());
         tape.say("two");
         assert_eq!((&**lock(&watched), &**lock(&read)), ("one two", "one two"));
         tape.begin();
         tape.say("new");
         assert_eq!(&**lock(&watched), "one two|new");
+        drop(reading);
+        assert!(!tape.is_read(), "who has left binds nobody");
+        tape.say(", unheard");
+        assert_eq!(&**lock(&read), "one two|new");
+        drop(watching);
         drop(tape);
         assert!(!tapes.of("k").is_read(), "another load, another tape");
     }

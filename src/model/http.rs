@@ -46,6 +46,8 @@ pub fn client(url: &Url, ways: &Ways<'_>) -> Result<Client, String> {
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        // There is one retry loop, and it is not this one.
+        .retry(reqwest::retry::never())
         .connect_timeout(ways.connect)
         .https_only(url.scheme() == "https")
         .pool_idle_timeout(Duration::from_secs(60))

@@ -20,12 +20,13 @@ pub struct Key(Arc<str>);
 impl Key {
     /// Takes a value in.
     pub fn new(value: &str) -> Self {
-        Self(Arc::from(value))
+        // A line's end that came with it from a file is no part of it.
+        Self(Arc::from(value.trim()))
     }
 
     /// As a header's value, marked sensitive; `None` where it has characters that no header may have.
     pub(super) fn header(&self, before: &str) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("{before}{}", self.0.trim())).ok()?;
+        let mut value = HeaderValue::from_str(&format!("{before}{}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -83,6 +84,19 @@ impl Keys {
             slots: Mutex::new(slots),
             news: Mutex::default(),
         }
+    }
+
+    /// Text of the provider without any of its keys, before it is cut anywhere.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        let slots = lock(&self.slots);
+        let keys = slots.iter().map(|s| &s.key.0).filter(|k| k.len() >= 8);
+        keys.fold(text.to_owned(), |text, key| {
+            if text.contains(&**key) {
+                text.replace(&**key, "[key]")
+            } else {
+                text
+            }
+        })
     }
 
     /// True where no key is configured at all.

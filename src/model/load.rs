@@ -1,10 +1,11 @@
 //! One load of an answer: the whole chain of candidates, what is kept of it, and what each attempt tells.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::ask::{Ask, AskError, Observed, Purpose, Used};
 use super::error::{CONTEXT_LENGTH, ModelError};
@@ -95,6 +96,8 @@ pub(super) struct Tools {
     pub(super) tape: Arc<Tape>,
     pub(super) budgets: Budgets,
     pub(super) search: SearchSettings,
+    /// Nothing may leave this machine, as it is at this moment.
+    pub(super) loopback_only: Arc<AtomicBool>,
 }
 
 /// What every attempt is asked before, and what it tells afterwards.
@@ -107,6 +110,8 @@ struct Watcher<'a> {
     hold: Option<Hold>,
     /// A model of this size was too small.
     too_small: u32,
+    /// Why money was not set aside, in words.
+    over: &'a Mutex<Option<String>>,
     /// What the attempt under way has used; all of them together.
     used: &'a Mutex<(Used, Used)>,
 }
@@ -114,6 +119,9 @@ struct Watcher<'a> {
 impl Watch<Choice> for Watcher<'_> {
     fn before(&mut self, choice: &Choice) -> Result<(), Rejection> {
         let refused = |reason| Err(Rejection::new(&choice.endpoint.name, reason, None));
+        if let Err(reason) = self.tools.may_leave(&choice.endpoint.base_url) {
+            return refused(reason);
+        }
         if self.tools.tape.is_read() {
             return refused(Reason::AnswerBegun);
         }
@@ -137,6 +145,7 @@ impl Watch<Choice> for Watcher<'_> {
             }
             Err(over) => {
                 tracing::warn!(model = choice.name, run = self.ask.origin.run, "{over}");
+                *lock(self.over) = Some(over.to_string());
                 refused(Reason::OverBudget)
             }
         }
@@ -195,7 +204,9 @@ pub(super) async fn load(
     ask: &Ask,
 ) -> Loaded {
     let used = Mutex::new((Used::default(), Used::default()));
+    let over = Mutex::new(None);
     let mut watcher = Watcher {
+        over: &over,
         tools,
         ask,
         targets,
@@ -233,7 +244,13 @@ pub(super) async fn load(
             )),
         },
         Err(Failure::Upstream(error)) => Err(not_held(AskError::Model(error), last)),
-        Err(Failure::Rejected(rejection)) => Err(not_held(AskError::Rejected(rejection), last)),
+        Err(Failure::Rejected(rejection)) => {
+            let error = match lock(&over).take() {
+                Some(text) if rejection.reason == Reason::OverBudget => AskError::OverBudget(text),
+                _ => AskError::Rejected(rejection),
+            };
+            Err(not_held(error, last))
+        }
         Err(Failure::NoTarget) => Err(not_held(AskError::NoCandidate(Vec::new()), 0)),
     };
     let used = lock(&used).1;
@@ -264,24 +281,23 @@ async fn attempt(
         stream: endpoint.stream,
         recency: tools.search.recency(),
     };
+    if tools.may_leave(&endpoint.base_url).is_err() {
+        // Switched while this question waited for its place.
+        return Err(ModelError::Forbidden(endpoint.name.clone()));
+    }
     tools.tape.begin();
+    let mut bill = Bill {
+        tools,
+        ask,
+        choice: &choice,
+        used,
+        tokens: None,
+    };
     let exchanged = exchange::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
     let tokens = exchanged.tokens;
+    bill.tokens = Some(tokens);
+    drop(bill);
     let micro_usd = spend::cost(&choice.model.prices, tokens);
-    lock(used).0 = Used { tokens, micro_usd };
-    tools.meters.tokens.fetch_add(tokens.sum(), Relaxed);
-    tools.meters.cost_micro_usd.fetch_add(micro_usd, Relaxed);
-    let line = Line {
-        provider: endpoint.name.clone(),
-        model: choice.name.clone(),
-        agent: ask.origin.agent.clone(),
-        prompt: tokens.prompt,
-        completion: tokens.completion,
-        micro_usd,
-        ..Line::default()
-    };
-    let wall_ms = tools.clock.wall_ms();
-    tools.spend.settle(&ask.origin.run, line, wall_ms);
     let mut answer = match exchanged.result {
         Ok(answer) => answer,
         Err(error) if tools.tape.is_read() => return Err(ModelError::Interrupted(error.into())),
@@ -303,6 +319,51 @@ async fn attempt(
         (answer, checked),
         u32::try_from(tokens.sum()).unwrap_or(u32::MAX),
     ))
+}
+
+/// What an attempt is charged, also when it is cut off by its clock or by a caller who leaves: then the
+/// prompt, and what had been heard.
+struct Bill<'a> {
+    tools: &'a Tools,
+    ask: &'a Ask,
+    choice: &'a Choice,
+    used: &'a Mutex<(Used, Used)>,
+    tokens: Option<Tokens>,
+}
+
+impl Drop for Bill<'_> {
+    fn drop(&mut self) {
+        let (tools, choice) = (self.tools, self.choice);
+        let tokens = self.tokens.unwrap_or_else(|| Tokens {
+            prompt: u64::from(choice.prompt_tokens),
+            completion: u64::from(tools.tape.tokens()),
+        });
+        let micro_usd = spend::cost(&choice.model.prices, tokens);
+        lock(self.used).0 = Used { tokens, micro_usd };
+        tools.meters.tokens.fetch_add(tokens.sum(), Relaxed);
+        tools.meters.cost_micro_usd.fetch_add(micro_usd, Relaxed);
+        let line = Line {
+            provider: choice.endpoint.name.clone(),
+            model: choice.name.clone(),
+            agent: self.ask.origin.agent.clone(),
+            prompt: tokens.prompt,
+            completion: tokens.completion,
+            micro_usd,
+            ..Line::default()
+        };
+        let wall_ms = tools.clock.wall_ms();
+        tools.spend.settle(&self.ask.origin.run, line, wall_ms);
+    }
+}
+
+impl Tools {
+    /// What the settings say of this address at this moment, whatever they said when it was chosen.
+    fn may_leave(&self, url: &Url) -> Result<(), Reason> {
+        if self.loopback_only.load(Relaxed) && !super::egress::is_loopback(url) {
+            return Err(Reason::NotAllowed);
+        }
+        Ok(())
+    }
 }
 
 fn structured(choice: &Choice) -> crate::workspace::models::Structured {

@@ -84,6 +84,8 @@ pub struct Live {
     pub attempt_timeout: Duration,
     /// Its keys.
     pub keys: Arc<Keys>,
+    /// Somebody has set a key for it, whether it can be asked or not.
+    pub configured: bool,
     learnt: Arc<Mutex<BTreeMap<String, Habits>>>,
     quota: Arc<Mutex<Option<Quota>>>,
     host: String,
@@ -194,6 +196,7 @@ pub fn build(
             endpoint: Err(String::new()),
             attempt_timeout: Duration::from_millis(provider.timeouts.total_ms.max(1)),
             keys: Arc::default(),
+            configured: provider.key_env.iter().any(|v| around.env.get(v).is_some()),
             learnt: before.map(|l| Arc::clone(&l.learnt)).unwrap_or_default(),
             quota: before.map(|l| Arc::clone(&l.quota)).unwrap_or_default(),
             guards,
@@ -397,7 +400,7 @@ pub fn known_secrets(table: &ModelTable, env: &Env) -> Vec<String> {
     ];
     let mut values: Vec<String> = named
         .chain(always)
-        .filter_map(|n| env.get(n).map(str::to_owned))
+        .filter_map(|n| env.get(n).map(|v| v.trim().to_owned()))
         .collect();
     values.sort();
     values.dedup();

@@ -4,7 +4,7 @@
 //! breaker, limit, pool, timeout. A flight runs in its own task: a caller that leaves harms nobody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ pub struct ModelService {
     meters: Arc<CallMeters>,
     spend: Arc<Spend>,
     tapes: Tapes,
+    loopback_only: Arc<AtomicBool>,
     rebuilding: Mutex<()>,
 }
 
@@ -91,6 +92,7 @@ impl ModelService {
             }),
             spend: Arc::default(),
             tapes: Tapes::default(),
+            loopback_only: Arc::new(AtomicBool::new(around.settings.loopback_only())),
             clock,
             rebuilding: Mutex::new(()),
         }
@@ -99,6 +101,9 @@ impl ModelService {
     /// Takes a new table or new settings; breakers, pools and limiters keep their state.
     pub fn rebuild(&self, models: Arc<ModelTable>, around: &Surroundings<'_>) {
         let _one_at_a_time = lock(&self.rebuilding);
+        // First of all: what waits for its place must see it before it is sent.
+        let only = around.settings.loopback_only();
+        self.loopback_only.store(only, Ordering::Relaxed);
         let providers = build(&models, &self.table.load().providers, around);
         self.responses.reconfigure(around.settings.cache.responses);
         self.settings.store(Arc::new(around.settings.clone()));
@@ -114,6 +119,14 @@ impl ModelService {
             .filter(|(_, l)| l.endpoint.is_ok())
             .map(|(n, _)| n.clone())
             .collect()
+    }
+
+    /// True when answers of models are counted on: a provider can be asked, or was set up and cannot.
+    /// Where nothing may leave the machine nobody counts on one that is elsewhere.
+    pub fn wanted(&self) -> bool {
+        let nothing_leaves = self.loopback_only.load(Ordering::Relaxed);
+        let counted_on = |l: &Live| l.endpoint.is_ok() || (l.configured && !nothing_leaves);
+        self.table.load().providers.values().any(counted_on)
     }
 
     /// Every provider's section of the snapshot.
@@ -246,9 +259,8 @@ impl ModelService {
         ];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let tape = self.tapes.of(&key);
-        if let Some(listener) = &ask.listener {
-            tape.join(listener.clone());
-        }
+        // Who has asked hears until the answer is there, and no refresh after it.
+        let _listening = ask.listener.clone().map(|l| tape.join(l));
         let mine = Arc::new(Mutex::new(None));
         let deadline = ask.deadline;
         let shared = Arc::new((targets, ask));
@@ -263,6 +275,7 @@ impl ModelService {
                 tape: Arc::clone(&tape),
                 budgets: settings.budgets,
                 search: settings.search.clone(),
+                loopback_only: Arc::clone(&self.loopback_only),
             };
             let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
             let load = move |loading: Loading| async move {

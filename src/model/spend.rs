@@ -60,6 +60,8 @@ pub struct Spend(Mutex<Inner>);
 pub struct Over {
     /// `run` or `day`.
     pub whose: &'static str,
+    /// The budget.
+    pub budget: u64,
     /// Left.
     pub left: u64,
     /// Wanted.
@@ -71,8 +73,9 @@ impl std::fmt::Display for Over {
         let usd = |micro: u64| micro as f64 / 1e6;
         write!(
             f,
-            "the {}'s budget has ${:.4} left, this could cost ${:.4}",
+            "the {0}'s budget of ${1:.4} (budgets.{0}Usd) has ${2:.4} left, this call could cost ${3:.4}",
             self.whose,
+            usd(self.budget),
             usd(self.left),
             usd(self.wanted)
         )
@@ -168,6 +171,7 @@ impl Spend {
             if budget > 0.0 && counts && micro_usd > left {
                 return Err(Over {
                     whose,
+                    budget: micro(budget),
                     left,
                     wanted: micro_usd,
                 });

@@ -92,6 +92,8 @@ pub enum Reason {
     NoCredentials,
     /// A part of the answer has been passed on already: it cannot be begun again.
     AnswerBegun,
+    /// Its address may not be connected to.
+    NotAllowed,
 }
 
 impl Reason {
@@ -109,6 +111,7 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::NoCredentials => "no_credentials",
             Self::AnswerBegun => "answer_begun",
+            Self::NotAllowed => "not_allowed",
         }
     }
 
@@ -126,6 +129,7 @@ impl Reason {
             Self::TooLarge => "too large for it",
             Self::NoCredentials => "every key was refused",
             Self::AnswerBegun => "a part of the answer was passed on already",
+            Self::NotAllowed => "its address may not be connected to",
         }
     }
 }

@@ -69,6 +69,15 @@ impl Redactor {
         self.rules.as_ref().unwrap_or_else(|| packs::built_in())
     }
 
+    /// A mark that only this installation can make of a text: 32 hex digits.
+    pub fn mark(&self, text: &[u8]) -> String {
+        let hash = Sha256::new()
+            .chain_update(b"mark")
+            .chain_update(self.salt)
+            .chain_update(text);
+        crate::state::hex(&hash.finalize()[..16])
+    }
+
     /// The salted fingerprint of a secret: 16 hex digits.
     pub fn fingerprint(&self, secret: &[u8]) -> String {
         let mut hash = Sha256::new();

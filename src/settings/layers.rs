@@ -72,6 +72,12 @@ const NAMED: &[(&str, &str)] = &[
     ("SAFE_MODE", "safeMode"),
     ("EGRESS_POLICY", "egress"),
     ("EGRESS_ALLOWED_HOSTS", "egressAllowedHosts"),
+    ("CORS_ORIGINS", "api.cors"),
+    ("RATE_LIMIT_MAX", "api.rateLimit.max"),
+    ("RATE_LIMIT_WINDOW_MS", "api.rateLimit.windowMs"),
+    ("MAX_AGENT_INPUT_LENGTH", "api.maxAgentInput"),
+    ("LAN_ONLY", "api.lanOnly"),
+    ("MOBILE_MODE", "api.mobileMode"),
     ("ASYNC_FILE_IO_ENABLED", "flags.asyncFileIo"),
     ("CIRCUIT_BREAKER_ENABLED", "flags.circuitBreaker"),
     ("CACHE_STAMPEDE_PROTECTION", "flags.cacheStampedeProtection"),
@@ -86,6 +92,7 @@ const NOT_FROM_WORKSPACE: &[&str] = &[
     "logs",
     "engine.runsKept",
     "budgets",
+    "api",
 ];
 
 /// A file's text with the name it is shown by.

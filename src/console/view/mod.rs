@@ -179,6 +179,10 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
             left.push(Span::styled(format!("{word} "), theme.style(Role::Warn)));
         }
     }
+    if let Some(at) = &state.attached {
+        let text = format!("attached to {} ", crate::text::clean_line(at, 40));
+        left.push(Span::styled(text, theme.style(Role::Key)));
+    }
     left.push(Span::raw(snapshot.workspace.name.line(24)));
     if !state.rewound {
         let words = if narrow {

@@ -348,6 +348,12 @@ pub enum Refused {
     /// The engine is stopping.
     #[error("the engine is stopping")]
     Stopping,
+    /// A question found no answer, or a command's own answer was lost on the way.
+    #[error("{reason}")]
+    Unanswered {
+        /// A sentence.
+        reason: String,
+    },
     /// It could not be put on disk, so it was not accepted.
     #[error("{reason}")]
     Journal {

@@ -55,6 +55,8 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
+    /// What the workspace knows.
+    Knowledge,
     /// What a cache holds.
     Entries {
         /// agents, knowledge, registry, responses.
@@ -128,6 +130,11 @@ pub enum Answer {
         /// The attempts.
         calls: Vec<CallView>,
     },
+    /// What the workspace knows.
+    Knowledge {
+        /// Its documents.
+        documents: Vec<KnowledgeView>,
+    },
     /// Newest first.
     Entries {
         /// What is held.
@@ -153,6 +160,16 @@ pub enum Answer {
         /// All of them.
         trends: Box<Trends>,
     },
+}
+
+/// A knowledge document, redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnowledgeView {
+    /// Its file's name.
+    pub name: Untrusted,
+    /// Its text.
+    pub text: Untrusted,
 }
 
 /// Why a question has no answer.

@@ -116,6 +116,8 @@ pub enum Fault {
     CutOff,
     /// The model refuses.
     Refuse,
+    /// A complete answer that says nothing.
+    Empty,
     /// A complete answer that is none of what was asked for.
     Prose,
     /// The last mark (`[DONE]`) is missing, all else is there. Harmless.
@@ -181,6 +183,31 @@ impl Faults {
         self
     }
 
+    /// What no provider could do.
+    fn check(&self) -> Result<(), String> {
+        let ordered = match self.latency {
+            Latency::Fixed(_) => true,
+            Latency::Between { from, to } => from <= to,
+            Latency::Spread { p50, p99 } => p50 <= p99,
+        };
+        if !ordered {
+            return Err("latency: the first figure must not be above the second".into());
+        }
+        let good = |p: f64| (0.0..=100.0).contains(&p);
+        let sum: f64 = self.shares.iter().map(|s| s.percent).sum();
+        if !self.shares.iter().all(|s| good(s.percent)) || !good(sum) {
+            return Err("percent: each and all together from 0 to 100".into());
+        }
+        for share in &self.shares {
+            if let Fault::Status { status, .. } = share.fault
+                && !(300..600).contains(&status)
+            {
+                return Err(format!("status: {status} is none from 300 to 599"));
+            }
+        }
+        Ok(())
+    }
+
     /// The fault that a number from 0 to 100 falls upon.
     pub fn pick(&self, draw: f64) -> Option<&Fault> {
         let mut below = 0.0;
@@ -198,7 +225,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("outage", "503 at once, always"),
     ("down", "breaks every connection"),
     ("slow", "answers after 29 s"),
-    ("flaky", "503 for every second question"),
+    ("flaky", "503 for about half of the questions"),
     ("rate-limited", "429 with retry-after for four of ten"),
     ("quota", "429: the account's quota is used up"),
     ("stall", "nothing comes, not even a status"),
@@ -294,8 +321,9 @@ impl Behaviour {
                 )
             })?,
             (None, Some(faults)) => faults.clone(),
-            _ => return Err("one of preset and faults is needed".into()),
+            _ => return Err("either preset or faults is needed, and not both".into()),
         };
+        faults.check()?;
         match &switch.provider {
             Some(provider) => {
                 self.providers.insert(provider.clone(), faults);
@@ -377,5 +405,26 @@ mod tests {
                 .contains("outage")
         );
         assert!(behaviour.switch(&Switch::default()).is_err());
+        let status = |status| Fault::Status {
+            status,
+            code: None,
+            retry_after: None,
+        };
+        for bad in [
+            Faults::after(Latency::Between { from: 2, to: 1 }),
+            Faults::after(Latency::Spread { p50: 2, p99: 1 }),
+            Faults::none().with(150.0, Fault::Quota),
+            Faults::none().with(-1.0, Fault::Quota),
+            Faults::none()
+                .with(60.0, Fault::Quota)
+                .with(60.0, Fault::Reset),
+            Faults::none().with(1.0, status(42)),
+        ] {
+            let switch = Switch {
+                faults: Some(bad.clone()),
+                ..Switch::default()
+            };
+            assert!(behaviour.switch(&switch).is_err(), "{bad:?}");
+        }
     }
 }

@@ -19,6 +19,8 @@ use super::answers::{Content, Shape, error};
 use super::{Fault, Faults, Inner, REMEMBERED, RetryAfter, Shared, Switch};
 use crate::resilience::clock::lock;
 
+/// Providers that are counted.
+const PROVIDERS: usize = 1_000;
 /// Largest question, bytes.
 const LARGEST: usize = 16 << 20;
 
@@ -67,6 +69,11 @@ async fn answer(
         Some((provider, route)) => (provider.trim_start_matches('/'), route),
         None => ("", path),
     };
+    if parts.headers.contains_key(header::ORIGIN) {
+        // A page in a browser has nothing to ask here.
+        let error = json!({"error": {"message": "not for pages"}});
+        return Ok(json_of(StatusCode::FORBIDDEN, &error));
+    }
     match (&parts.method, route) {
         (&Method::GET, "/faults") => Ok(json_of(StatusCode::OK, &shared.told())),
         (&Method::PUT | &Method::POST, "/faults") => Ok(switched(&shared, &body)),
@@ -130,6 +137,10 @@ struct UnderWay {
 impl UnderWay {
     fn begin(shared: &Arc<Shared>, provider: &str) -> Self {
         let mut inner = lock(&shared.inner);
+        // Whoever makes names up fills no memory.
+        if inner.told.asked.len() >= PROVIDERS && !inner.told.asked.contains_key(provider) {
+            inner.told.asked.clear();
+        }
         let asked = inner.told.asked.entry(provider.to_owned()).or_default();
         asked.asked += 1;
         asked.under_way += 1;
@@ -235,6 +246,10 @@ async fn converse(
             content.finish = "refusal";
             content.as_tool = false;
             content.text = "I cannot help with this.".into();
+        }
+        Some(Fault::Empty) => {
+            content.as_tool = false;
+            content.text.clear();
         }
         Some(Fault::Prose) => {
             content.as_tool = false;
@@ -416,7 +431,8 @@ fn set_retry_after(headers: &mut HeaderMap, after: RetryAfter) {
         RetryAfter::Seconds { ms } => ("retry-after", ms.div_ceil(1_000).to_string()),
         RetryAfter::Fraction { ms } => ("retry-after", format!("{:.3}", ms as f64 / 1_000.0)),
         RetryAfter::Date { ms } => {
-            let at = jiff::Timestamp::now() + Duration::from_millis(ms);
+            const DAY: u64 = 86_400_000;
+            let at = jiff::Timestamp::now() + Duration::from_millis(ms.min(DAY));
             let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
             ("retry-after", date.unwrap_or_default())
         }

@@ -47,7 +47,7 @@ impl Wire for Anthropic {
             body["temperature"] = request.temperature.min(1.0).into();
         }
         if let (Format::Json { name, schema }, Structured::Schema, false) =
-            (&request.format, request.structured, habits.no_format)
+            (&request.format, request.structured, habits.no_schema)
         {
             body["tools"] =
                 json!([{"name": name, "description": "The answer.", "input_schema": schema}]);

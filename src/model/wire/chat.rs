@@ -22,6 +22,13 @@ pub(super) struct Completion {
     usage: Option<Usage>,
     #[serde(default)]
     error: Option<Value>,
+    /// `error`, where it stands for itself.
+    #[serde(default)]
+    object: Option<String>,
+    #[serde(default)]
+    message: Option<Value>,
+    #[serde(default)]
+    code: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -102,13 +109,13 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
     }
     match (&request.format, request.structured) {
         (Format::Json { .. }, _) if habits.no_format => {}
-        (Format::Json { name, schema }, Structured::Schema) => {
+        (Format::Json { name, schema }, Structured::Schema) if !habits.no_schema => {
             body["response_format"] = json!({
                 "type": "json_schema",
                 "json_schema": {"name": name, "strict": true, "schema": schema},
             });
         }
-        (Format::Json { .. }, Structured::Object) => {
+        (Format::Json { .. }, Structured::Schema | Structured::Object) => {
             body["response_format"] = json!({"type": "json_object"});
         }
         (Format::Json { .. }, Structured::None) | (Format::Text, _) => {}
@@ -141,7 +148,11 @@ pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<Option<Valu
 
 /// Takes a whole answer in, or with `piece` a piece of a stream. Perplexity sends both fields in either.
 fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) -> Result<(), Fault> {
-    if let Some(error) = completion.error.filter(|e| !e.is_null()) {
+    let bare = completion.object.as_deref() == Some("error")
+        || (completion.choices.is_empty()
+            && completion.message.as_ref().is_some_and(Value::is_string));
+    let bare = bare.then(|| json!({"code": completion.code}));
+    if let Some(error) = completion.error.filter(|e| !e.is_null()).or(bare) {
         // The status was sent before the error was known; some servers put it into the code.
         let status = ["code", "status"]
             .iter()

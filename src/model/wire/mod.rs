@@ -35,6 +35,8 @@ pub struct Habits {
     pub other_limit: bool,
     /// No `temperature`.
     pub no_temperature: bool,
+    /// A form, but no schema.
+    pub no_schema: bool,
     /// No demand for a form.
     pub no_format: bool,
     /// No `stream_options`.
@@ -50,7 +52,11 @@ impl Habits {
         match field.split(['.', '[']).next().unwrap_or_default() {
             "max_tokens" | "max_completion_tokens" => self.other_limit = true,
             "temperature" => self.no_temperature = true,
-            "response_format" | "tool_choice" | "tools" => self.no_format = true,
+            // First less is asked for, then nothing.
+            "response_format" | "json_schema" | "tool_choice" | "tools" => {
+                self.no_format = self.no_schema;
+                self.no_schema = true;
+            }
             "stream_options" => self.no_stream_options = true,
             "stream" => self.no_stream = true,
             _ => {}
@@ -133,7 +139,8 @@ impl Fault {
 
 /// A serde error as a fault.
 fn malformed(error: &serde_json::Error) -> Fault {
-    Fault::Malformed(clean_line(&error.to_string(), 120))
+    let error = clean_line(&error.to_string(), 120);
+    Fault::Malformed(format!("its body is not the JSON expected ({error})"))
 }
 
 /// A kind of provider.

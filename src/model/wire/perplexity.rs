@@ -34,7 +34,7 @@ impl Wire for Perplexity {
             fields.shift_remove("response_format");
         }
         if let (Format::Json { schema, .. }, Structured::Schema, false) =
-            (&request.format, request.structured, habits.no_format)
+            (&request.format, request.structured, habits.no_schema)
         {
             body["response_format"] =
                 json!({"type": "json_schema", "json_schema": {"schema": schema}});

@@ -12,6 +12,8 @@ pub struct Event {
     pub name: String,
     /// Its data; several lines are joined by LF.
     pub data: String,
+    /// Its id, where it names one.
+    pub id: String,
 }
 
 /// Largest event, bytes.
@@ -94,7 +96,8 @@ impl Parser {
                 self.event.data.push_str(&String::from_utf8_lossy(value));
             }
             b"event" => self.event.name = String::from_utf8_lossy(value).into_owned(),
-            // `id` and `retry` are for those who come back; an empty name is a comment.
+            b"id" => self.event.id = String::from_utf8_lossy(value).into_owned(),
+            // `retry` is for browsers; an empty name is a comment.
             _ => {}
         }
         Ok(())

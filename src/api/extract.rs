@@ -1,0 +1,106 @@
+//! What routes take out of a request: a JSON body that was sent as one, and leave to do something.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::error::Failure;
+use super::{Api, Peer};
+
+/// A JSON body.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
+        // A page of another site can send text/plain without asking; JSON it cannot.
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let is_json = kind
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.split(';').next().unwrap_or_default().trim() == "application/json");
+        if !is_json {
+            return Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "INVALID_INPUT",
+                "send application/json",
+            ));
+        }
+        let bytes = Bytes::from_request(request, api)
+            .await
+            .map_err(|e| Failure::of_status(e.status()))?;
+        let value: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", e.to_string()))?;
+        serde_json::from_value(value)
+            .map(Self)
+            .map_err(|e| Failure::input(e.to_string()))
+    }
+}
+
+fn peer(parts: &Parts) -> Peer {
+    parts
+        .extensions
+        .get::<ConnectInfo<Peer>>()
+        .map_or(Peer::Stranger, |c| c.0)
+}
+
+/// Whether the token that came is the admin's; `None`: none came.
+fn token(parts: &Parts, api: &Api) -> Option<bool> {
+    let header = |name: &str| {
+        let value = parts.headers.get(name)?;
+        Some(value.as_bytes().to_vec())
+    };
+    let bearer = || {
+        let value = header("authorization")?;
+        value.strip_prefix(b"Bearer ").map(<[u8]>::to_vec)
+    };
+    let came = header("x-admin-token").or_else(bearer)?;
+    let wanted = api.admin_token.as_ref()?;
+    // Equal lengths for the comparison, whatever came.
+    let (a, b) = (Sha256::digest(&came), Sha256::digest(wanted.as_bytes()));
+    Some(bool::from(a.as_slice().ct_eq(b.as_slice())))
+}
+
+/// Leave to change the engine: the owner's socket, or the admin token.
+pub(super) struct Admin(pub(super) Peer);
+
+impl FromRequestParts<Arc<Api>> for Admin {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        let peer = peer(parts);
+        match (peer, &api.admin_token, token(parts, api)) {
+            (Peer::Owner, ..) | (_, Some(_), Some(true)) => Ok(Self(peer)),
+            (_, None, _) => Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                "ADMIN_DISABLED",
+                "no admin token is set, so this is served on the owner's socket alone",
+            )),
+            _ => Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "the admin token is missing or wrong",
+            )),
+        }
+    }
+}
+
+/// Leave to look closely: on this machine everybody, from elsewhere with the admin token.
+pub(super) struct Reader;
+
+impl FromRequestParts<Arc<Api>> for Reader {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        if peer(parts).is_local() {
+            return Ok(Self);
+        }
+        Admin::from_request_parts(parts, api).await.map(|_| Self)
+    }
+}

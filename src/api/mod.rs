@@ -1,0 +1,244 @@
+//! The HTTP face: the same commands, queries and pictures as the keys, over TCP and a private socket.
+//!
+//! Why over the trait alone: what a key can do, a request can do, and neither knows more than the other.
+//! Closed by default: without an admin token nothing that changes the engine is served over TCP; the
+//! owner's socket (0600, its peer's user checked) needs none.
+
+pub mod client;
+mod error;
+mod extract;
+mod guard;
+mod hub;
+mod limit;
+mod patch;
+mod routes;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Operator;
+use crate::settings::ApiSettings;
+use hub::Hub;
+use limit::Limits;
+
+/// What the face is started with.
+pub struct ApiConfig {
+    /// Where to listen; `None`: not over TCP.
+    pub listen: Option<SocketAddr>,
+    /// The owner's socket; `None`: none.
+    pub socket: Option<PathBuf>,
+    /// The admin token.
+    pub admin_token: Option<String>,
+    /// Settings.
+    pub settings: ApiSettings,
+    /// Which variables hold a key: name, and whether it is set.
+    pub keys: Vec<(String, bool)>,
+}
+
+/// Why the face cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// An address or a path.
+    #[error("cannot listen at {at}: {source}")]
+    Listen {
+        /// Where.
+        at: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nobody could be kept out.
+    #[error("{0} can be reached from other machines, and there is no admin token")]
+    Open(SocketAddr),
+}
+
+/// What every route knows.
+pub(super) struct Api {
+    operator: Arc<dyn Operator>,
+    admin_token: Option<String>,
+    settings: ApiSettings,
+    keys: Vec<(String, bool)>,
+    hub: Arc<Hub>,
+    limits: Limits,
+    port: Option<u16>,
+    stopping: CancellationToken,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// Over TCP, from this address.
+    Tcp(SocketAddr),
+    /// Over the socket, the user who runs the engine.
+    Owner,
+    /// Over the socket, somebody else.
+    Stranger,
+}
+
+impl Peer {
+    /// The same machine.
+    fn is_local(self) -> bool {
+        match self {
+            Self::Tcp(at) => at.ip().to_canonical().is_loopback(),
+            Self::Owner => true,
+            Self::Stranger => false,
+        }
+    }
+
+    fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(at) => Some(at.ip().to_canonical()),
+            Self::Owner | Self::Stranger => None,
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self::Tcp(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let owner = rustix::process::getuid().as_raw();
+        match stream.io().peer_cred() {
+            Ok(peer) if peer.uid() == owner => Self::Owner,
+            _ => Self::Stranger,
+        }
+    }
+}
+
+/// A face that is open; it closes when dropped.
+pub struct Face {
+    address: Option<SocketAddr>,
+    socket: Option<PathBuf>,
+    stopping: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Face {
+    /// Opens the face over an engine. Must run inside tokio.
+    ///
+    /// # Errors
+    /// When an address or the socket cannot be had, or an address would be open to everybody.
+    pub async fn open(operator: Arc<dyn Operator>, config: ApiConfig) -> Result<Self, ApiError> {
+        let listener = match config.listen {
+            Some(at) => {
+                if !at.ip().is_loopback() && config.admin_token.is_none() {
+                    return Err(ApiError::Open(at));
+                }
+                let bound = TcpListener::bind(at).await;
+                Some(bound.map_err(|source| ApiError::Listen {
+                    at: at.to_string(),
+                    source,
+                })?)
+            }
+            None => None,
+        };
+        let address = listener.as_ref().and_then(|l| l.local_addr().ok());
+        let unix = match &config.socket {
+            Some(path) => Some(bind_private(path).map_err(|source| ApiError::Listen {
+                at: path.display().to_string(),
+                source,
+            })?),
+            None => None,
+        };
+        let stopping = CancellationToken::new();
+        let hub = Hub::new(operator.events(), stopping.clone());
+        let api = Arc::new(Api {
+            operator,
+            admin_token: config.admin_token,
+            limits: Limits::new(config.settings.rate_limit),
+            settings: config.settings,
+            keys: config.keys,
+            hub,
+            port: address.map(|a| a.port()),
+            stopping: stopping.clone(),
+        });
+        let routes: Router = routes::all(&api);
+        let mut tasks = Vec::new();
+        if let Some(listener) = listener {
+            let service = routes.clone().into_make_service_with_connect_info::<Peer>();
+            let until = stopping.clone().cancelled_owned();
+            tasks.push(tokio::spawn(async move {
+                // A failed accept is tried again inside; it ends with the face.
+                let _ = axum::serve(listener, service)
+                    .with_graceful_shutdown(until)
+                    .await;
+            }));
+        }
+        if let Some(listener) = unix {
+            let service = routes.into_make_service_with_connect_info::<Peer>();
+            let until = stopping.clone().cancelled_owned();
+            tasks.push(tokio::spawn(async move {
+                let _ = axum::serve(listener, service)
+                    .with_graceful_shutdown(until)
+                    .await;
+            }));
+        }
+        Ok(Self {
+            address,
+            socket: config.socket,
+            stopping,
+            tasks,
+        })
+    }
+
+    /// Its address over TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Takes no more requests and lets those under way end, for at most `limit`.
+    pub async fn close(mut self, limit: Duration) {
+        self.stopping.cancel();
+        let tasks = std::mem::take(&mut self.tasks);
+        let aborts: Vec<_> = tasks
+            .iter()
+            .map(tokio::task::JoinHandle::abort_handle)
+            .collect();
+        let all = futures_util::future::join_all(tasks);
+        if tokio::time::timeout(limit, all).await.is_err() {
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+    }
+}
+
+impl Drop for Face {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        if let Some(path) = &self.socket {
+            // The lock of the state directory is still held: it is ours.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds the owner's socket: 0600 from its first moment (the process's umask), in a 0700 folder. Whoever
+/// holds the state directory's lock may remove what a dead engine left; nothing but a socket is removed.
+fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(std::io::Error::other(
+                "something else than a socket is in its place",
+            ));
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

@@ -1,0 +1,96 @@
+//! What an operator does from afar: clear caches, drain and open again; and what only they may read.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::agents::envelope;
+use super::{ask, now, odd};
+use crate::api::Api;
+use crate::api::error::Failure;
+use crate::api::extract::{Admin, Json as Body};
+use crate::api::guard::Correlation;
+use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::query::{Answer, Query};
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/cache/clear", post(clear))
+        .route("/api/knowledge", get(knowledge))
+        .route("/api/admin/knowledge", get(knowledge))
+        .route("/api/emergency/shutdown", post(drain))
+        .route("/api/emergency/status", get(drained))
+}
+
+#[derive(Deserialize)]
+struct Clear {
+    cache: String,
+}
+
+async fn clear(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Body(wanted): Body<Clear>,
+) -> Result<Json<Value>, Failure> {
+    let cache = (wanted.cache != "all").then_some(wanted.cache);
+    let command = envelope(Command::ClearCache { cache, tag: None }, &id);
+    done(api.operator.send(command).await?, &id)
+}
+
+async fn knowledge(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+) -> Result<Json<Value>, Failure> {
+    match ask(&api, Query::Knowledge).await? {
+        Answer::Knowledge { documents } => Ok(Json(json!({
+            "documents": documents,
+            "total": documents.len(),
+            "correlationId": id,
+        }))),
+        _ => Err(odd()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Drain {
+    reason: String,
+}
+
+async fn drain(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Body(wanted): Body<Drain>,
+) -> Result<Json<Value>, Failure> {
+    let reason = crate::text::clean_line(&wanted.reason, 200);
+    if reason.trim().is_empty() {
+        return Err(Failure::input("say why: {\"reason\": \"…\"}"));
+    }
+    tracing::warn!(corr = id, reason, "drain asked for over the API");
+    let command = envelope(Command::Drain, &id);
+    done(api.operator.send(command).await?, &id)
+}
+
+async fn drained(_: Admin, State(api): State<Arc<Api>>) -> Json<Value> {
+    let snapshot = api.operator.snapshots().borrow().clone();
+    Json(json!({
+        "drained": snapshot.drained,
+        "active": snapshot.counts.running + snapshot.counts.queued,
+        "timestamp": now(),
+    }))
+}
+
+fn done(reply: Reply, id: &str) -> Result<Json<Value>, Failure> {
+    match reply {
+        Reply::Done { what } => Ok(Json(
+            json!({"success": true, "message": what, "timestamp": now(), "correlationId": id}),
+        )),
+        _ => Err(odd()),
+    }
+}

@@ -1,0 +1,151 @@
+//! Is it up, is it well, what is it: for load balancers, monitors and people with curl.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use serde_json::{Value, json};
+
+use super::{ask, now, odd, time};
+use crate::api::Api;
+use crate::api::error::Failure;
+use crate::api::guard::Correlation;
+use crate::engine::types::query::{Answer, Query};
+use crate::engine::types::snapshot::Health;
+use crate::resilience::breaker::BreakerState;
+use crate::workspace::Level;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/api/health", get(health))
+        .route("/api/health/detailed", get(detailed))
+        .route("/api/health/circuit-breakers", get(breakers))
+        .route("/api/status", get(status))
+        .route("/api/cache/stats", get(caches))
+}
+
+async fn health(
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+) -> Json<Value> {
+    let status = api.operator.snapshots().borrow().health;
+    Json(json!({"status": status, "timestamp": now(), "correlationId": id}))
+}
+
+async fn detailed(
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let Answer::Workspace { problems, .. } = ask(&api, Query::Workspace).await? else {
+        return Err(odd());
+    };
+    let snapshot = api.operator.snapshots().borrow().clone();
+    let word = |fails: bool, warns: bool| match (fails, warns) {
+        (true, _) => "fail",
+        (false, true) => "warn",
+        (false, false) => "pass",
+    };
+    let says = |what: &str| snapshot.reasons.iter().any(|r| r.contains(what));
+    let about = |file: &str, level: Level| {
+        problems
+            .iter()
+            .any(|p| p.severity == level && p.file.contains(file))
+    };
+    let open = snapshot
+        .breakers
+        .iter()
+        .any(|b| matches!(b.state, BreakerState::Open | BreakerState::Isolated));
+    let checks = json!({
+        "filesystem": word(says("the journal cannot be written"), snapshot.losses.journal_retries > 0),
+        "agentRegistry": word(about("registry", Level::Error), about("registry", Level::Warning)),
+        "environment": word(says("settings"), false),
+        "requiredFiles": word(snapshot.workspace.errors > 0, snapshot.workspace.warnings > 0),
+        "circuitBreakers": word(false, open),
+    });
+    let status = if snapshot.health == Health::Unhealthy {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    let body = json!({
+        "status": snapshot.health,
+        "reasons": snapshot.reasons,
+        "checks": checks,
+        "timestamp": now(),
+        "correlationId": id,
+    });
+    Ok((status, Json(body)))
+}
+
+async fn breakers(State(api): State<Arc<Api>>) -> Json<Value> {
+    let snapshot = api.operator.snapshots().borrow().clone();
+    let all: Vec<Value> = snapshot
+        .breakers
+        .iter()
+        .map(|b| {
+            let next = b
+                .retry_in_s
+                .map(|_| time(b.since_ms + b.open_for_ms.cast_signed()));
+            json!({
+                "name": b.name,
+                "state": b.state,
+                "failures": b.failures_in_row,
+                "successes": b.successes,
+                "nextAttempt": next,
+                "stats": {
+                    "total": b.successes + b.failures,
+                    "failures": b.failures,
+                    "successes": b.successes,
+                    "rejections": b.rejections,
+                },
+            })
+        })
+        .collect();
+    Json(json!({"circuitBreakers": all, "timestamp": now()}))
+}
+
+async fn status(
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+) -> Json<Value> {
+    let snapshot = api.operator.snapshots().borrow().clone();
+    Json(json!({
+        "environment": snapshot.mode.environment,
+        "version": env!("CARGO_PKG_VERSION"),
+        "features": snapshot.flags,
+        "client": {"lanOnly": api.settings.lan_only, "mobileMode": api.settings.mobile_mode},
+        "capabilities": api.operator.capabilities(),
+        "mode": snapshot.mode,
+        "startedAt": time(snapshot.started_ms),
+        "correlationId": id,
+    }))
+}
+
+async fn caches(State(api): State<Arc<Api>>) -> Json<Value> {
+    let snapshot = api.operator.snapshots().borrow().clone();
+    let mut body = serde_json::Map::new();
+    for c in &snapshot.caches {
+        let age = c
+            .loaded_ms
+            .map(|at| (jiff::Timestamp::now().as_millisecond() - at).max(0));
+        body.insert(
+            c.name.clone(),
+            json!({
+                "cached": c.entries,
+                "age": age,
+                "valid": c.valid,
+                "ttl": c.ttl_ms,
+                "hits": c.hits,
+                "misses": c.misses,
+                "reloads": c.loads,
+                "stampedePrevented": c.stampede_prevented,
+                "staleServed": c.stale_served,
+            }),
+        );
+    }
+    body.insert("timestamp".into(), now().into());
+    Json(body.into())
+}

@@ -1,0 +1,88 @@
+//! The seam itself over the wire: commands and queries as they are, for a console somewhere else.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::DIFF;
+use crate::api::error::Failure;
+use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::{Api, Peer};
+use crate::engine::types::command::{Command, Envelope, Refused, Reply, Subject};
+use crate::engine::types::query::{Answer, Capabilities, Query, QueryError};
+use crate::engine::types::snapshot::VERSION;
+
+/// The seam's own number: two programs with the same one understand each other.
+pub const SEAM: u32 = 1;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/seam/hello", get(hello))
+        .route("/api/seam/query", post(query))
+}
+
+/// Commands may wait for a model.
+pub(super) fn slow_routes() -> Router<Arc<Api>> {
+    Router::new().route(
+        "/api/seam/command",
+        post(command).layer(DefaultBodyLimit::max(DIFF)),
+    )
+}
+
+async fn hello(_: Reader, State(api): State<Arc<Api>>) -> Json<Value> {
+    Json(json!({
+        "seam": SEAM,
+        "snapshot": VERSION,
+        "version": env!("CARGO_PKG_VERSION"),
+        "capabilities": Capabilities {
+            // Files are named on the machine that has them.
+            local_paths: false,
+            ..api.operator.capabilities()
+        },
+    }))
+}
+
+/// Answers keep their own errors: a console shows them as if it were here.
+async fn query(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Body(query): Body<Query>,
+) -> Json<Result<Answer, QueryError>> {
+    Json(api.operator.query(query).await)
+}
+
+async fn command(
+    Admin(peer): Admin,
+    State(api): State<Arc<Api>>,
+    Body(envelope): Body<Envelope>,
+) -> Result<Json<Result<Reply, Refused>>, Failure> {
+    if peer != Peer::Owner && names_local_files(&envelope.command) {
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "INVALID_INPUT",
+            "files of this machine can only be named on the owner's socket",
+        ));
+    }
+    let actor = crate::text::clean_line(&envelope.actor, 40);
+    let actor = match peer {
+        Peer::Owner => actor,
+        _ => format!("{actor} over the API"),
+    };
+    let envelope = Envelope { actor, ..envelope };
+    Ok(Json(api.operator.send(envelope).await))
+}
+
+fn names_local_files(command: &Command) -> bool {
+    let Command::Trigger(trigger) = command else {
+        return false;
+    };
+    trigger.payload_file.is_some()
+        || matches!(
+            trigger.subject,
+            Some(Subject::DiffFile { .. } | Subject::Range { .. } | Subject::Folder { .. })
+        )
+}

@@ -1,0 +1,106 @@
+//! The picture as it changes, and what happens, as server-sent events.
+//!
+//! First a `snapshot`, then a `change` (a merge patch on the last picture) with each new one, and `event`s
+//! with numbers as ids: who sends `Last-Event-ID` gets those it missed, as far as they are kept. A reader
+//! that is too slow misses events and is told how many (`missed`); nobody waits for it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::routing::get;
+use futures_util::stream::{self, Stream};
+use serde_json::Value;
+use tokio::sync::{broadcast, watch};
+
+use crate::api::Api;
+use crate::api::extract::Reader;
+use crate::api::hub::Numbered;
+use crate::api::patch::diff;
+use crate::engine::types::snapshot::Snapshot;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new().route("/api/stream", get(open))
+}
+
+/// Between two pictures at least.
+const PACE: Duration = Duration::from_millis(100);
+
+struct Reading {
+    api: Arc<Api>,
+    pictures: watch::Receiver<Arc<Snapshot>>,
+    last: Value,
+    events: broadcast::Receiver<Numbered>,
+    waiting: VecDeque<Event>,
+}
+
+async fn open(
+    _: Reader,
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let after = headers
+        .get("last-event-id")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
+    let (missed, events) = api.hub.from(after);
+    let mut pictures = api.operator.snapshots();
+    let first = pictures.borrow_and_update().clone();
+    let last = serde_json::to_value(&*first).unwrap_or_default();
+    let mut waiting = VecDeque::from([Event::default().event("snapshot").data(last.to_string())]);
+    waiting.extend(missed.iter().map(happened));
+    let reading = Reading {
+        api,
+        pictures,
+        last,
+        events,
+        waiting,
+    };
+    let stream = stream::unfold(reading, |mut reading| async move {
+        let event = reading.next().await?;
+        Some((Ok(event), reading))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+}
+
+fn happened(event: &Numbered) -> Event {
+    Event::default()
+        .event("event")
+        .id(event.number.to_string())
+        .data(&*event.json)
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            tokio::select! {
+                () = self.api.stopping.cancelled() => return None,
+                event = self.events.recv() => match event {
+                    Ok(event) => return Some(happened(&event)),
+                    Err(broadcast::error::RecvError::Lagged(count)) => {
+                        return Some(Event::default().event("missed").data(count.to_string()));
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+                changed = self.pictures.changed() => {
+                    changed.ok()?;
+                    let picture = self.pictures.borrow_and_update().clone();
+                    let value = serde_json::to_value(&*picture).unwrap_or_default();
+                    if let Some(patch) = diff(&self.last, &value) {
+                        self.last = value;
+                        self.waiting.push_back(Event::default().event("change").data(patch.to_string()));
+                        tokio::time::sleep(PACE).await;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `bsm attach`: the console over an engine that runs somewhere else.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::setup::{self, Setup};
+use super::{Failure, Global, console};
+use crate::api::client::{Address, Remote};
+use crate::engine::Operator;
+
+/// Open the console over a running engine; leaving it leaves the engine alone.
+///
+/// Without an address: the engine of this workspace, over its socket.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bsm attach
+  bsm attach unix:/run/user/1000/engine.sock
+  ssh -L 3000:127.0.0.1:3000 host        then: BSM_TOKEN=… bsm attach http://127.0.0.1:3000")]
+pub struct AttachArgs {
+    /// http://HOST:PORT, https://HOST or unix:PATH
+    address: Option<String>,
+    /// The variable that holds the admin token
+    #[arg(long, value_name = "NAME", default_value = "BSM_TOKEN")]
+    token_env: String,
+    /// A file that holds the admin token
+    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
+    token_file: Option<PathBuf>,
+}
+
+pub(super) fn run(global: &Global, args: &AttachArgs) -> Result<u8, Failure> {
+    console::needs_terminal()?;
+    let setup = Setup::read(global)?;
+    let token = match &args.token_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                Failure::usage(
+                    format!("{}: {e}", path.display()),
+                    "Name a file that can be read.",
+                )
+            })?;
+            Some(text.trim().to_owned())
+        }
+        None => setup.env.get(&args.token_env).map(str::to_owned),
+    };
+    let address = match &args.address {
+        Some(text) => Address::read(text, token)
+            .map_err(|e| Failure::usage(e, "For example http://127.0.0.1:3000, or unix:PATH."))?,
+        None => Address::Socket(setup.state.socket()),
+    };
+    over(global, &setup, address)
+}
+
+/// The console over an engine somewhere else.
+pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u8, Failure> {
+    let shown = match &address {
+        Address::Socket(_) => "this machine".to_owned(),
+        http @ Address::Http { .. } => http.to_string(),
+    };
+    let options = console::options_for(global, setup, Some(shown))?;
+    let runtime = setup::runtime()?;
+    let remote = runtime.block_on(Remote::connect(address)).map_err(|e| {
+        Failure::engine(e)
+            .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")
+    })?;
+    let operator: Arc<dyn Operator> = Arc::new(remote);
+    let ended = console::show(operator, options, || ());
+    runtime.shutdown_background();
+    console::ended(setup, ended)
+}

@@ -1,0 +1,176 @@
+//! `bsm serve`: an engine without a screen, behind HTTP and the owner's socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::setup::{self, Setup};
+use super::{Failure, Global, refuse_when_read_only, say};
+use crate::api::{ApiConfig, Face};
+use crate::engine::types::command::{Command, Envelope};
+use crate::engine::{Handle, Operator};
+use crate::settings::Environment;
+use crate::state::{Holder, StateError};
+
+/// Serve the engine: HTTP and the owner's socket, no screen.
+///
+/// SIGTERM and Ctrl-C let requests and steps end and stop; SIGHUP reads settings and workspace again.
+/// Beyond this machine it listens only with an admin token (ADMIN_TOKEN).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bsm serve
+  ADMIN_TOKEN=… bsm serve --listen 127.0.0.1:3000
+  bsm attach                     the console over it, on this machine
+  curl -s 127.0.0.1:3000/health")]
+pub struct ServeArgs {
+    /// Where to listen (default: api.listen, 127.0.0.1:3000)
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The owner's socket only
+    #[arg(long, conflicts_with = "listen")]
+    no_tcp: bool,
+    /// Serve although this is root
+    #[arg(long)]
+    allow_root: bool,
+}
+
+/// Requests and steps under way may take this long to end.
+const STOP: Duration = Duration::from_secs(10);
+
+pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
+    refuse_when_read_only(global)?;
+    if rustix::process::geteuid().is_root() && !args.allow_root {
+        return Err(Failure::usage(
+            "this is root; a server of models and webhooks should not be",
+            "Use a user of its own, or --allow-root.",
+        ));
+    }
+    let setup = Setup::read(global)?;
+    let config = config(&setup, args)?;
+    let log = Arc::new(setup.start_log()?);
+    let _lock = setup
+        .state
+        .lock(Holder::Resident)
+        .map_err(|error| match error {
+            StateError::Locked { .. } => Failure::engine(error)
+                .with_help("Another engine serves this workspace; `bsm attach` shows it."),
+            other => Failure::engine(other),
+        })?;
+    let runtime = setup::runtime()?;
+    runtime.block_on(async {
+        let engine = setup.engine(setup::mode(global), true, Some(log));
+        let handle = Arc::new(Handle::start(engine).await.map_err(Failure::engine)?);
+        setup::warm_rules();
+        let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
+        let socket = config.socket.clone();
+        let opened = Face::open(Arc::clone(&operator), config).await;
+        let face = match opened {
+            Ok(face) => face,
+            Err(error) => {
+                handle.stop(Duration::from_secs(1)).await;
+                return Err(Failure::engine(error)
+                    .with_help("Give another --listen, set ADMIN_TOKEN, or use --no-tcp."));
+            }
+        };
+        if let Some(address) = face.address() {
+            say(format!("serving at http://{address}"));
+        }
+        if let Some(socket) = socket {
+            say(format!("  and at unix:{}", socket.display()));
+        }
+        wait(&operator).await?;
+        face.close(STOP).await;
+        handle.stop(STOP).await;
+        Ok(0)
+    })
+}
+
+/// What the face is opened with.
+pub(super) fn config(setup: &Setup, args: &ServeArgs) -> Result<ApiConfig, Failure> {
+    let settings = setup.loaded.settings.api.clone();
+    let listen = if args.no_tcp {
+        None
+    } else {
+        Some(match args.listen {
+            Some(at) => at,
+            None => address(setup, &settings.listen)?,
+        })
+    };
+    let admin_token = setup.env.get(&settings.admin_token_env).map(str::to_owned);
+    if setup.loaded.settings.environment == Environment::Production {
+        let good = admin_token
+            .as_deref()
+            .is_some_and(|t| t.len() >= 16 && t != "change-me");
+        if !good && listen.is_some() {
+            return Err(Failure::usage(
+                format!(
+                    "in production {} must hold a token of 16 characters or more",
+                    settings.admin_token_env
+                ),
+                "Set it, for example to the output of `openssl rand -hex 32`, or use --no-tcp.",
+            ));
+        }
+    }
+    Ok(ApiConfig {
+        listen,
+        socket: Some(setup.state.socket()),
+        admin_token,
+        keys: keys(setup)?,
+        settings,
+    })
+}
+
+fn address(setup: &Setup, listen: &str) -> Result<SocketAddr, Failure> {
+    let wrong = |what: &str, text: &str| {
+        let shown = crate::text::clean_line(text, 60);
+        Failure::usage(
+            format!("{what}: '{shown}' is no address to listen at"),
+            "Write 127.0.0.1:3000.",
+        )
+    };
+    match setup.env.get("PORT") {
+        Some(port) => format!("127.0.0.1:{port}")
+            .parse()
+            .map_err(|_| wrong("PORT", port)),
+        None => listen.parse().map_err(|_| wrong("api.listen", listen)),
+    }
+}
+
+/// Which variables hold a key: never their values.
+pub(super) fn keys(setup: &Setup) -> Result<Vec<(String, bool)>, Failure> {
+    let workspace = setup.workspace()?;
+    let mut names: Vec<&String> = workspace
+        .models
+        .providers
+        .values()
+        .flat_map(|p| &p.key_env)
+        .collect();
+    names.sort();
+    names.dedup();
+    let set = |name: &&String| ((*name).clone(), setup.env.get(name).is_some());
+    Ok(names.iter().map(set).collect())
+}
+
+/// Until a signal asks to stop; SIGHUP reads everything again.
+async fn wait(operator: &Arc<dyn Operator>) -> Result<(), Failure> {
+    let on = |kind| signal(kind).map_err(Failure::engine);
+    let (mut terminate, mut hangup) = (on(SignalKind::terminate())?, on(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = hangup.recv() => {
+                let envelope = Envelope {
+                    command: Command::Reload,
+                    actor: "SIGHUP".into(),
+                    correlation: None,
+                };
+                // A broken edit keeps the last good version and is an alert.
+                let _ = operator.send(envelope).await;
+            }
+        }
+    }
+}

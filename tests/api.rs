@@ -1,0 +1,766 @@
+//! The HTTP face over real sockets: every route and guard, the stream, and a console's way over it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bsm::api::client::{Address, ConnectError, Remote};
+use bsm::api::{ApiConfig, Face};
+use bsm::engine::types::command::{Command, Envelope, Reply, Subject};
+use bsm::engine::types::event::Event;
+use bsm::engine::types::query::{Answer, Query};
+use bsm::engine::types::run::Action;
+use bsm::engine::types::snapshot::Health;
+use bsm::engine::{Handle, Operator};
+use bsm::settings::{ApiSettings, RateLimit};
+use serde_json::{Value, json};
+use support::{DOCS, Start, Wire, state_folder, trigger, upstream};
+
+const TOKEN: &str = "an-admin-token-0123456789";
+
+struct Rig {
+    handle: Arc<Handle>,
+    face: Face,
+    client: reqwest::Client,
+    url: String,
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let folder = state_folder();
+        let handle = Start::new(folder.path()).go().await;
+        Self::over(folder, handle, change).await
+    }
+
+    async fn over(
+        folder: tempfile::TempDir,
+        handle: Handle,
+        change: impl FnOnce(&mut ApiConfig),
+    ) -> Self {
+        let handle = Arc::new(handle);
+        let socket = folder.path().join("bsm.sock");
+        let mut config = ApiConfig {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            socket: Some(socket.clone()),
+            admin_token: Some(TOKEN.into()),
+            settings: ApiSettings {
+                rate_limit: RateLimit {
+                    max: 0,
+                    window_ms: 1_000,
+                },
+                ..ApiSettings::default()
+            },
+            keys: vec![("OPENAI_API_KEY".into(), false)],
+        };
+        change(&mut config);
+        let face = Face::open(Arc::clone(&handle) as Arc<dyn Operator>, config)
+            .await
+            .unwrap();
+        let url = format!("http://{}", face.address().unwrap());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self {
+            handle,
+            face,
+            client,
+            url,
+            socket,
+            _folder: folder,
+        }
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let sent = self.client.get(format!("{}{path}", self.url)).send().await;
+        read(sent.unwrap()).await
+    }
+
+    async fn admin(&self, path: &str) -> (u16, Value) {
+        let request = self.client.get(format!("{}{path}", self.url));
+        read(request.header("x-admin-token", TOKEN).send().await.unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        read(request.header("x-admin-token", TOKEN).send().await.unwrap()).await
+    }
+}
+
+async fn read(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let id = response.headers().get("x-correlation-id").cloned();
+    assert_eq!(
+        response.headers()["x-content-type-options"],
+        "nosniff",
+        "every answer has its headers"
+    );
+    let text = response.text().await.unwrap();
+    let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    if status >= 400 {
+        // One shape, everywhere.
+        let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["error", "code", "correlationId"], "{body}");
+        assert_eq!(body["correlationId"], id.unwrap().to_str().unwrap());
+        assert!(!body["error"].as_str().unwrap().is_empty());
+    }
+    (status, body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_anybody_on_this_machine_may_read() {
+    let rig = Rig::new().await;
+    for path in ["/health", "/api/health"] {
+        let (status, body) = rig.get(path).await;
+        assert_eq!((status, &body["status"]), (200, &json!("healthy")));
+        assert!(body["timestamp"].is_string() && body["correlationId"].is_string());
+    }
+    let (_, detailed) = rig.get("/api/health/detailed").await;
+    for check in [
+        "filesystem",
+        "agentRegistry",
+        "environment",
+        "requiredFiles",
+        "circuitBreakers",
+    ] {
+        assert_eq!(detailed["checks"][check], "pass", "{detailed}");
+    }
+    let (_, breakers) = rig.get("/api/health/circuit-breakers").await;
+    assert_eq!(breakers["circuitBreakers"][0]["state"], "closed");
+    let (_, status) = rig.get("/api/status").await;
+    assert_eq!(status["environment"], "development");
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    let (_, caches) = rig.get("/api/cache/stats").await;
+    for cache in ["agents", "knowledge", "registry", "responses"] {
+        assert!(caches[cache]["ttl"].as_u64().unwrap() > 0, "{caches}");
+    }
+    let (_, agents) = rig.get("/api/agents").await;
+    assert!(agents["total"].as_u64().unwrap() > 3);
+    let id = agents["agents"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        agents["agents"][0].get("instructions"),
+        None,
+        "what it is told is nobody's business"
+    );
+    for path in ["status", "health"] {
+        assert_eq!(rig.get(&format!("/api/agents/{id}/{path}")).await.0, 200);
+        assert_eq!(
+            rig.get(&format!("/api/agents/nobody/{path}")).await.1["code"],
+            "AGENT_NOT_FOUND"
+        );
+    }
+    assert_eq!(rig.get("/api/agents/status").await.0, 200);
+    assert_eq!(
+        rig.get("/api/agents?mode=nosuch").await.1["code"],
+        "INVALID_INPUT"
+    );
+    let (_, config) = rig.get("/api/orchestrator/config").await;
+    assert_eq!(config["success"], true);
+    assert_eq!(
+        config["totalEvents"],
+        config["strategies"].as_array().unwrap().len()
+    );
+    let (_, keys) = rig.get("/api/chat/key-status").await;
+    assert_eq!(keys["keys"]["OPENAI_API_KEY"], false);
+    let (_, picture) = rig.get("/api/metrics").await;
+    assert_eq!(picture["version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_error_has_one_shape() {
+    let rig = Rig::new().await;
+    for path in [
+        "/nothing",
+        "/api/nothing",
+        "/api/Health",
+        "/HEALTH",
+        "/api/agents/../status/x",
+        "/api//health",
+    ] {
+        assert_eq!(rig.get(path).await.0, 404, "{path}");
+    }
+    let url = |path: &str| format!("{}{path}", rig.url);
+    let wrong = rig.client.delete(url("/api/status")).send().await.unwrap();
+    assert!(wrong.headers().contains_key("allow"));
+    assert_eq!(read(wrong).await.1["code"], "METHOD_NOT_ALLOWED");
+    let send = |body: &'static str, kind: &'static str| {
+        let request = rig.client.post(url("/api/cache/clear")).body(body);
+        request
+            .header("content-type", kind)
+            .header("x-admin-token", TOKEN)
+            .send()
+    };
+    for (body, kind, status, code) in [
+        ("{", "application/json", 400, "INVALID_JSON"),
+        ("{}", "application/json", 400, "INVALID_INPUT"),
+        ("{\"cache\":\"agents\"}", "text/plain", 415, "INVALID_INPUT"),
+        (
+            "{\"cache\":\"nosuch\"}",
+            "application/json",
+            404,
+            "NOT_FOUND",
+        ),
+    ] {
+        let (got, answer) = read(send(body, kind).await.unwrap()).await;
+        assert_eq!(
+            (got, answer["code"].as_str().unwrap()),
+            (status, code),
+            "{body}"
+        );
+    }
+    let deep = "[".repeat(100_000);
+    let request = rig.client.post(url("/api/cache/clear")).body(deep);
+    let request = request
+        .header("content-type", "application/json")
+        .header("x-admin-token", TOKEN);
+    assert_eq!(
+        read(request.send().await.unwrap()).await.1["code"],
+        "INVALID_JSON"
+    );
+    let large = json!({"cache": "x".repeat(2 << 20)});
+    assert_eq!(
+        rig.post("/api/cache/clear", &large).await.1["code"],
+        "PAYLOAD_TOO_LARGE"
+    );
+    // The caller's id is kept when it is one, and replaced when it is not.
+    for (sent, kept) in [
+        ("abc-123", true),
+        ("bad id", false),
+        (&"x".repeat(65), false),
+    ] {
+        let response = rig
+            .client
+            .get(url("/health"))
+            .header("x-correlation-id", sent)
+            .send()
+            .await
+            .unwrap();
+        let id = response.headers()["x-correlation-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(id == sent, kept, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_leave_nothing_is_changed() {
+    let closed = Rig::with(|c| c.admin_token = None).await;
+    let open = Rig::new().await;
+    let writes = [
+        ("/api/cache/clear", json!({"cache": "all"})),
+        (
+            "/api/orchestrator/run",
+            json!({"event": "pull_request.opened"}),
+        ),
+        ("/api/control/run", json!({"event": "pull_request.opened"})),
+        (
+            "/api/agents/run",
+            json!({"agentId": "security-agent", "input": "x"}),
+        ),
+        ("/api/chat", json!({"message": "x"})),
+        ("/api/chat/direct", json!({"message": "x"})),
+        ("/api/runs/job_1/cancel", json!({})),
+        ("/api/emergency/shutdown", json!({"reason": "x"})),
+        (
+            "/api/seam/command",
+            json!({"command": {"command": "drain"}, "actor": "x"}),
+        ),
+        ("/api/seam/query", json!({"query": "workspace"})),
+    ];
+    for (path, body) in &writes {
+        let (status, answer) = closed.post(path, body).await;
+        assert_eq!(
+            (status, answer["code"].as_str().unwrap()),
+            (403, "ADMIN_DISABLED"),
+            "{path}"
+        );
+        for token in [None, Some("wrong"), Some("")] {
+            let mut request = open.client.post(format!("{}{path}", open.url)).json(body);
+            if let Some(token) = token {
+                request = request.header("x-admin-token", token);
+            }
+            let (status, answer) = read(request.send().await.unwrap()).await;
+            assert_eq!(
+                (status, answer["code"].as_str().unwrap()),
+                (401, "UNAUTHORIZED"),
+                "{path}"
+            );
+        }
+    }
+    for path in [
+        "/api/knowledge",
+        "/api/admin/knowledge",
+        "/api/admin/agents",
+        "/api/emergency/status",
+    ] {
+        assert_eq!(open.get(path).await.0, 401, "{path}");
+        assert_eq!(open.admin(path).await.0, 200, "{path}");
+    }
+    let bearer = open
+        .client
+        .get(format!("{}/api/knowledge", open.url))
+        .bearer_auth(TOKEN);
+    assert_eq!(bearer.send().await.unwrap().status(), 200);
+    assert!(!open.handle.snapshots().borrow().drained);
+    // Beyond this machine it does not even listen without a token.
+    let config = ApiConfig {
+        listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
+        socket: None,
+        admin_token: None,
+        settings: ApiSettings::default(),
+        keys: Vec::new(),
+    };
+    let handle = Arc::clone(&open.handle) as Arc<dyn Operator>;
+    assert!(Face::open(handle, config).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_sites_other_names_and_other_networks_are_kept_out() {
+    let rig = Rig::with(|c| c.settings.cors = vec!["https://board.example".into()]).await;
+    let post = |name: &'static str, value: &'static str| {
+        let request = rig.client.post(format!("{}/api/cache/clear", rig.url));
+        let request = request
+            .json(&json!({"cache": "agents"}))
+            .header("x-admin-token", TOKEN);
+        request.header(name, value).send()
+    };
+    assert_eq!(
+        read(post("origin", "https://evil.example").await.unwrap())
+            .await
+            .0,
+        403
+    );
+    assert_eq!(
+        read(post("host", "evil.example").await.unwrap()).await.0,
+        403
+    );
+    let allowed = post("origin", "https://board.example").await.unwrap();
+    assert_eq!(
+        allowed.headers()["access-control-allow-origin"],
+        "https://board.example"
+    );
+    assert_eq!(allowed.status(), 200);
+    let asked = rig.client.request(
+        reqwest::Method::OPTIONS,
+        format!("{}/api/cache/clear", rig.url),
+    );
+    let asked = asked
+        .header("origin", "https://evil.example")
+        .send()
+        .await
+        .unwrap();
+    assert!(!asked.headers().contains_key("access-control-allow-origin"));
+    // Whoever is behind a header is not behind the socket.
+    let lan = Rig::with(|c| c.settings.lan_only = true).await;
+    let spoofed = lan
+        .client
+        .get(format!("{}/health", lan.url))
+        .header("x-forwarded-for", "8.8.8.8");
+    assert_eq!(
+        spoofed.send().await.unwrap().status(),
+        200,
+        "loopback is the local network"
+    );
+    let mobile = Rig::with(|c| c.settings.mobile_mode = true).await;
+    for path in [
+        "/api/agents/run",
+        "/api/orchestrator/run",
+        "/api/control/run",
+        "/api/emergency/shutdown",
+    ] {
+        assert_eq!(
+            mobile.post(path, &json!({})).await.1["code"],
+            "MOBILE_MODE_RESTRICTION",
+            "{path}"
+        );
+    }
+    assert_eq!(mobile.get("/api/orchestrator/config").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_has_so_many_requests_and_is_told() {
+    let rig = Rig::with(|c| {
+        c.settings.rate_limit = RateLimit {
+            max: 2,
+            window_ms: 60_000,
+        };
+    })
+    .await;
+    for left in ["1", "0"] {
+        let response = rig
+            .client
+            .get(format!("{}/api/status", rig.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.headers()["ratelimit-limit"], "2");
+        assert_eq!(response.headers()["ratelimit-remaining"], left);
+    }
+    let refused = rig
+        .client
+        .get(format!("{}/api/status", rig.url))
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        refused.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            <= 60
+    );
+    assert_eq!(read(refused).await.1["code"], "RATE_LIMITED");
+    assert_eq!(
+        rig.get("/health").await.0,
+        200,
+        "who only asks whether it is up is not counted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_over_http_from_its_diff_to_its_report() {
+    let rig = Rig::new().await;
+    let body = json!({"event": "pull_request.opened", "diff": DOCS, "idempotencyKey": "once"});
+    let (status, accepted) = rig.post("/api/orchestrator/run", &body).await;
+    assert_eq!(status, 202, "{accepted}");
+    let id = accepted["runId"].as_str().unwrap().to_owned();
+    assert!(accepted["correlationId"].is_string());
+    rig.handle.finished(&id).await.unwrap();
+    let (_, again) = rig.post("/api/control/run", &body).await;
+    assert_eq!(again["runId"], id.as_str(), "asked twice, it ran once");
+    let (_, run) = rig.get(&format!("/api/runs/{id}")).await;
+    assert_eq!(run["decision"]["action"], "approve_and_merge");
+    let (_, runs) = rig.get("/api/runs?limit=5").await;
+    assert_eq!(runs["runs"][0]["id"], id.as_str());
+    assert_eq!(rig.get("/api/runs?limit=0").await.0, 400);
+    assert_eq!(rig.get("/api/runs/job_0").await.1["code"], "NOT_FOUND");
+    let report = rig
+        .client
+        .get(format!("{}/api/runs/{id}/report", rig.url))
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        report.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/markdown")
+    );
+    assert!(report.text().await.unwrap().contains("# Agents summary"));
+    assert_eq!(
+        rig.post(&format!("/api/runs/{id}/cancel"), &json!({}))
+            .await
+            .0,
+        404,
+        "it has ended"
+    );
+    let large = json!({"event": "pull_request.opened", "diff": "x".repeat(17 << 20)});
+    assert_eq!(
+        rig.post("/api/orchestrator/run", &large).await.1["code"],
+        "PAYLOAD_TOO_LARGE"
+    );
+    let (_, drained) = rig
+        .post("/api/emergency/shutdown", &json!({"reason": "trying it"}))
+        .await;
+    assert_eq!(drained["success"], true);
+    assert_eq!(
+        rig.post("/api/emergency/shutdown", &json!({"reason": " "}))
+            .await
+            .0,
+        400
+    );
+    assert_eq!(rig.admin("/api/emergency/status").await.1["drained"], true);
+    let other = json!({"event": "pull_request.opened", "diff": DOCS});
+    assert_eq!(
+        rig.post("/api/orchestrator/run", &other).await.1["code"],
+        "ORCHESTRATION_FAILED"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chat_is_answered_by_a_model_or_says_why_not() {
+    let none = Rig::new().await;
+    let (status, answer) = none.post("/api/chat", &json!({"message": "hello"})).await;
+    assert_eq!(
+        (status, answer["code"].as_str().unwrap()),
+        (503, "MISSING_API_KEY")
+    );
+    let up = upstream(|_, user| match user {
+        u if u.contains("fail") => Wire::Status(500, "{}"),
+        _ => Wire::Content("an answer".into()),
+    })
+    .await;
+    let folder = state_folder();
+    let handle = Start::new(folder.path()).upstream(&up.url).go().await;
+    let rig = Rig::over(folder, handle, |_| ()).await;
+    let history =
+        json!([{"role": "user", "text": "before"}, {"role": "assistant", "text": "said"}]);
+    let (_, answer) = rig
+        .post(
+            "/api/chat",
+            &json!({"message": "hello", "history": history, "language": "ar"}),
+        )
+        .await;
+    assert_eq!(answer["output"], "an answer", "{answer}");
+    let (_, answer) = rig
+        .post(
+            "/api/agents/run",
+            &json!({"agentId": "security-agent", "input": "look"}),
+        )
+        .await;
+    assert_eq!(
+        (answer["output"].as_str(), answer["agentId"].as_str()),
+        (Some("an answer"), Some("security-agent"))
+    );
+    let (status, answer) = rig
+        .post("/api/chat/direct", &json!({"message": "fail"}))
+        .await;
+    assert_eq!(
+        (status, answer["code"].as_str().unwrap()),
+        (503, "ALL_MODELS_FAILED")
+    );
+    for bad in [
+        json!({"message": ""}),
+        json!({"message": "x".repeat(4_001)}),
+        json!({"message": "x", "language": "fr"}),
+    ] {
+        assert_eq!(rig.post("/api/chat", &bad).await.0, 400);
+    }
+    let long = json!({"agentId": "security-agent", "input": "x".repeat(4_001)});
+    assert_eq!(rig.post("/api/agents/run", &long).await.0, 400);
+    let nobody = json!({"agentId": "nobody", "input": "x"});
+    assert_eq!(
+        rig.post("/api/agents/run", &nobody).await.1["code"],
+        "AGENT_NOT_FOUND"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_what_a_collector_reads() {
+    let rig = Rig::new().await;
+    let response = rig
+        .client
+        .get(format!("{}/metrics", rig.url))
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = response.text().await.unwrap();
+    let lines = text.lines().map(|l| Ok(l.to_owned()));
+    let page = prometheus_parse::Scrape::parse(lines).unwrap();
+    let value = |name: &str| {
+        let sample = page.samples.iter().find(|s| s.metric == name);
+        match sample.unwrap_or_else(|| panic!("{name} is missing")).value {
+            prometheus_parse::Value::Counter(v) | prometheus_parse::Value::Gauge(v) => v,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    assert!((value("bsm_health") - 0.0).abs() < 1e-9);
+    assert!(value("process_resident_memory_bytes") >= 0.0);
+    let closed = page
+        .samples
+        .iter()
+        .filter(|s| s.metric == "bsm_breaker_state" && s.labels.get("state") == Some("closed"));
+    assert!(closed.count() >= 4);
+    let mut names: Vec<&str> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("# TYPE "))
+        .collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "each family once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_over_the_socket_sees_and_does_what_one_inside_does() {
+    let rig = Rig::with(|c| c.admin_token = None).await;
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(&rig.socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let remote = Remote::connect(Address::Socket(rig.socket.clone()))
+        .await
+        .unwrap();
+    let mut events = remote.events();
+    assert_eq!(
+        remote.snapshots().borrow().workspace,
+        rig.handle.snapshots().borrow().workspace
+    );
+    let envelope = Envelope {
+        command: Command::Trigger(trigger("pull_request.opened", DOCS)),
+        actor: "test".into(),
+        correlation: None,
+    };
+    let Ok(Reply::Accepted { run, .. }) = remote.send(envelope).await else {
+        panic!("not accepted");
+    };
+    let finished = async {
+        loop {
+            if let Event::RunFinished { run: id, action } = events.next().await.unwrap()
+                && id == run
+            {
+                return action;
+            }
+        }
+    };
+    let action = tokio::time::timeout(Duration::from_secs(30), finished)
+        .await
+        .unwrap();
+    assert_eq!(action, Action::ApproveAndMerge);
+    let Ok(Answer::Run { run: over_it }) = remote.query(Query::Run { id: run.clone() }).await
+    else {
+        panic!("no run");
+    };
+    let Ok(Answer::Run { run: inside }) = rig.handle.query(Query::Run { id: run }).await else {
+        panic!("no run");
+    };
+    assert_eq!(over_it, inside);
+    // The changes add up to the picture inside.
+    let mut pictures = remote.snapshots();
+    let same = pictures.wait_for(|p| {
+        let inside = rig.handle.snapshots().borrow().clone();
+        p.sequence == inside.sequence && **p == *inside
+    });
+    tokio::time::timeout(Duration::from_secs(10), same)
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = remote.query(Query::Report { id: "job_0".into() }).await;
+    assert_eq!(
+        refused,
+        rig.handle.query(Query::Report { id: "job_0".into() }).await
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tcp_no_file_of_the_machine_can_be_named() {
+    let rig = Rig::new().await;
+    let url = url::Url::parse(&rig.url).unwrap();
+    let http = |token: Option<&str>| Address::Http {
+        url: url.clone(),
+        token: token.map(str::to_owned),
+    };
+    let remote = Remote::connect(http(Some(TOKEN))).await.unwrap();
+    assert!(!remote.capabilities().local_paths);
+    let mut named = trigger("pull_request.opened", DOCS);
+    named.subject = Some(Subject::Folder { dir: "/etc".into() });
+    let envelope = Envelope {
+        command: Command::Trigger(named),
+        actor: "test".into(),
+        correlation: None,
+    };
+    let refused = remote.send(envelope).await.unwrap_err();
+    assert!(refused.to_string().contains("owner's socket"), "{refused}");
+    // Without the token it looks on, and does nothing.
+    let looking = Remote::connect(http(None)).await.unwrap();
+    assert!(looking.query(Query::Workspace).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
+    let rig = Rig::new().await;
+    let remote = Remote::connect(Address::Socket(rig.socket.clone()))
+        .await
+        .unwrap();
+    let mut pictures = remote.snapshots();
+    let mut events = remote.events();
+    let Rig {
+        handle,
+        face,
+        socket,
+        _folder,
+        ..
+    } = rig;
+    face.close(Duration::from_secs(1)).await;
+    let lost = pictures.wait_for(|p| p.health == Health::Unhealthy);
+    let lost = tokio::time::timeout(Duration::from_secs(10), lost)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        lost.reasons[0].starts_with("no link to unix:"),
+        "{:?}",
+        lost.reasons
+    );
+    drop(lost);
+    let config = ApiConfig {
+        listen: None,
+        socket: Some(socket),
+        admin_token: None,
+        settings: ApiSettings::default(),
+        keys: Vec::new(),
+    };
+    let face = Face::open(Arc::clone(&handle) as Arc<dyn Operator>, config)
+        .await
+        .unwrap();
+    let back = pictures.wait_for(|p| p.health == Health::Healthy);
+    tokio::time::timeout(Duration::from_secs(20), back)
+        .await
+        .unwrap()
+        .unwrap();
+    let id = support::accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    let seen = async {
+        loop {
+            if let Event::RunFinished { run, .. } = events.next().await.unwrap() {
+                return run;
+            }
+        }
+    };
+    assert_eq!(
+        tokio::time::timeout(Duration::from_secs(20), seen)
+            .await
+            .unwrap(),
+        id
+    );
+    face.close(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_version_and_nobody_are_told_apart() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let app = axum::Router::new().route(
+        "/api/seam/hello",
+        axum::routing::get(|| async { axum::Json(json!({"seam": 99, "version": "9.9.9"})) }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let connect = async |text: &str| {
+        Remote::connect(Address::read(text, None).unwrap())
+            .await
+            .err()
+            .unwrap()
+    };
+    let error = connect(&url).await;
+    assert!(matches!(error, ConnectError::Version { .. }), "{error}");
+    assert!(error.to_string().contains("9.9.9"));
+    assert!(matches!(
+        connect("unix:/nonexistent/bsm.sock").await,
+        ConnectError::Nobody { .. }
+    ));
+    for bad in ["ftp://x", "nonsense", "unix", ""] {
+        assert!(Address::read(bad, None).is_err(), "{bad}");
+    }
+    assert!(
+        Address::read("http://10.0.0.1:3000", Some("t".into())).is_err(),
+        "no token in clear text"
+    );
+}
