@@ -118,6 +118,7 @@ async fn through(service: &ModelService) -> Duration {
                 name: "verdict",
                 schema: verdict::schema(),
             },
+            temperature: None,
             max_output_tokens: 500,
             purpose: Purpose::Verdict,
             tenant: "bench".into(),

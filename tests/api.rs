@@ -764,3 +764,197 @@ async fn another_version_and_nobody_are_told_apart() {
         "no token in clear text"
     );
 }
+
+/// The data of every event.
+async fn events_of(response: reqwest::Response) -> Vec<String> {
+    let text = response.text().await.unwrap();
+    text.lines()
+        .filter_map(|l| l.strip_prefix("data: "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_passes_questions_on_whole_and_in_pieces() {
+    use bsm::model::simulator::{Fault, Faults, Simulator, SimulatorSettings};
+    let simulator = Simulator::start(SimulatorSettings {
+        faults: Faults {
+            piece_ms: 1,
+            ..Faults::none()
+        },
+        ..SimulatorSettings::default()
+    })
+    .await
+    .unwrap();
+    let folder = state_folder();
+    let base = format!("{}openai/v1", simulator.url());
+    let handle = Start::new(folder.path()).upstream(&base).go().await;
+    let rig = Rig::over(folder, handle, |_| ()).await;
+    let ask = |body: Value| {
+        let request = rig.client.post(format!("{}/v1/chat/completions", rig.url));
+        request.bearer_auth(TOKEN).json(&body).send()
+    };
+    let said =
+        |text: &str| json!([{"role": "system", "content": "s"}, {"role": "user", "content": text}]);
+    let whole = ask(json!({"model": "gpt-4o-mini", "messages": said("one")}))
+        .await
+        .unwrap();
+    for (header, value) in [
+        ("x-bsm-model", "gpt-4o-mini"),
+        ("x-bsm-provider", "openai"),
+        ("x-bsm-cache", "loaded"),
+        ("x-bsm-attempts", "1"),
+    ] {
+        assert_eq!(whole.headers()[header], value);
+    }
+    assert!(
+        whole.headers()["x-bsm-added-latency-ms"]
+            .to_str()
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            < 1_000.0
+    );
+    let body: Value = whole.json().await.unwrap();
+    let text = body["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.contains("You asked: one"), "{body}");
+    assert_eq!(body["choices"][0]["finish_reason"], "stop");
+    assert!(body["usage"]["total_tokens"].as_u64().unwrap() > 0);
+    let again = ask(json!({"model": "gpt-4o-mini", "messages": said("one")}))
+        .await
+        .unwrap();
+    assert_eq!(again.headers()["x-bsm-cache"], "cache");
+    // In pieces, fresh and from the cache, with and without its usage.
+    for (question, usage) in [("two", true), ("two", false)] {
+        let body = json!({
+            "model": "auto",
+            "messages": said(question),
+            "stream": true,
+            "stream_options": {"include_usage": usage},
+        });
+        let events = events_of(ask(body).await.unwrap()).await;
+        assert_eq!(events.last().unwrap(), "[DONE]");
+        let chunks: Vec<Value> = events[..events.len() - 1]
+            .iter()
+            .map(|e| serde_json::from_str(e).unwrap())
+            .collect();
+        let text: String = chunks
+            .iter()
+            .filter_map(|c| c["choices"][0]["delta"]["content"].as_str())
+            .collect();
+        assert!(text.contains("You asked: two"), "{text}");
+        let last = chunks.last().unwrap();
+        assert_eq!(last["choices"] == json!([]), usage);
+        assert!(
+            chunks
+                .iter()
+                .any(|c| c["choices"][0]["finish_reason"] == "stop")
+        );
+        assert!(!usage || chunks.len() > 5, "in pieces: {}", chunks.len());
+    }
+    // Broken off in mid-answer: an error inside, and no other model goes on with it.
+    simulator.behave(
+        None,
+        Faults {
+            piece_ms: 1,
+            ..Faults::none()
+        }
+        .with(100.0, Fault::BreakMidway),
+    );
+    let body = json!({"model": "auto", "messages": said("three"), "stream": true});
+    let events = events_of(ask(body).await.unwrap()).await;
+    let last: Value = serde_json::from_str(events.last().unwrap()).unwrap();
+    assert_eq!(last["error"]["code"], "ALL_MODELS_FAILED", "{last}");
+    // What fails before its first piece is a status.
+    simulator.behave(None, Faults::none().with(100.0, Fault::Quota));
+    for stream in [true, false] {
+        let body = json!({"model": "auto", "messages": said("four"), "stream": stream});
+        let response = ask(body).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let body: Value = response.json().await.unwrap();
+        assert!(
+            body["error"]["message"].as_str().unwrap().contains("quota"),
+            "{body}"
+        );
+    }
+    // And what is asked wrongly is said.
+    for (body, status) in [
+        (json!({"model": "nosuch", "messages": said("x")}), 404),
+        (json!({"model": "auto", "messages": []}), 400),
+        (
+            json!({"model": "auto", "messages": said("x"), "tools": [{}]}),
+            400,
+        ),
+        (
+            json!({"model": "auto", "messages": said("x"), "temperature": 9}),
+            400,
+        ),
+        (
+            json!({"model": "auto", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}),
+            400,
+        ),
+        (json!({"messages": said("x")}), 400),
+    ] {
+        let response = ask(body.clone()).await.unwrap();
+        assert_eq!(response.status(), status, "{body}");
+        let body: Value = response.json().await.unwrap();
+        assert!(body["error"]["message"].is_string(), "{body}");
+    }
+    let wrong = rig
+        .client
+        .post(format!("{}/v1/chat/completions", rig.url))
+        .bearer_auth("wrong");
+    let wrong = wrong
+        .json(&json!({"model": "auto", "messages": said("x")}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(wrong.status(), 401);
+    assert_eq!(
+        wrong.json::<Value>().await.unwrap()["error"]["type"],
+        "authentication_error"
+    );
+    let models = rig
+        .client
+        .get(format!("{}/v1/models", rig.url))
+        .bearer_auth(TOKEN);
+    let models: Value = models.send().await.unwrap().json().await.unwrap();
+    assert!(
+        models["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|m| m["id"] == "gpt-4o-mini" && m["owned_by"] == "openai")
+    );
+    assert!(
+        rig.handle.snapshots().borrow().calls_failed > 0,
+        "its traffic shows"
+    );
+}
+
+/// Runs where `BSM_PYTHON` names a Python that has the `openai` package; CI installs one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_official_python_client_completes_and_streams() {
+    let Some(python) = std::env::var_os("BSM_PYTHON") else {
+        println!("skipped: BSM_PYTHON names no Python with the openai package");
+        return;
+    };
+    let folder = state_folder();
+    let mut start = Start::new(folder.path());
+    start.mode.simulated = true;
+    let handle = start.go().await;
+    let rig = Rig::over(folder, handle, |_| ()).await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openai_client.py");
+    let output = tokio::process::Command::new(python)
+        .args([script, &format!("{}/v1", rig.url), TOKEN])
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success() && output.stdout.starts_with(b"ok"),
+        "{} {}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

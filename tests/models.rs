@@ -169,6 +169,7 @@ fn verdict_of(prompt: Prompt) -> Ask {
             name: "verdict",
             schema: verdict::schema(),
         },
+        temperature: None,
         max_output_tokens: 500,
         purpose: Purpose::Verdict,
         tenant: "engine".into(),

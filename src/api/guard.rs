@@ -19,6 +19,10 @@ use super::{Api, Peer};
 use crate::engine::handle::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
 
+/// Marks an error that has a shape of its own, which its readers know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnShape;
+
 /// A request's correlation id.
 #[derive(Debug, Clone)]
 pub(super) struct Correlation(pub(super) String);
@@ -56,7 +60,8 @@ pub(super) async fn around(
         },
     };
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let own = response.extensions().get::<OwnShape>().is_some();
+    if !own && (status.is_client_error() || status.is_server_error()) {
         response = shaped(response, &id);
     }
     let headers = response.headers_mut();
@@ -140,7 +145,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "a page of another site may not do this; allow its origin under api.cors",
         ));
     }
-    if path.starts_with("/api/") {
+    if path.starts_with("/api/") || path.starts_with("/v1/") {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));

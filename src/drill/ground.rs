@@ -225,6 +225,7 @@ pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> Ask {
             name: "verdict",
             schema: verdict::schema(),
         },
+        temperature: None,
         max_output_tokens: 500,
         purpose: Purpose::Verdict,
         tenant: "drill".into(),

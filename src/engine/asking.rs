@@ -137,6 +137,7 @@ pub async fn ask(
             search: question.search,
             question: Arc::new(talk),
             format: Format::Text,
+            temperature: None,
             max_output_tokens: LONGEST_ANSWER,
             purpose: Purpose::Chat,
             tenant: "engine".into(),

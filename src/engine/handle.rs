@@ -18,10 +18,11 @@ use super::audit::{Audit, Line};
 use super::core::{Core, Counters, Reread};
 use super::report::ReportFolder;
 use super::types::command::{Envelope, Refused, Reply};
+use super::types::completion::{Completed, Completion, Pieces};
 use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
-use super::{history, ledger, picture, reload, resume, views};
+use super::{completing, history, ledger, picture, reload, resume, views};
 use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
@@ -379,6 +380,15 @@ impl Operator for Handle {
             })
         }
         .boxed()
+    }
+
+    fn complete(
+        &self,
+        wanted: Completion,
+        pieces: Option<Pieces>,
+    ) -> BoxFuture<'_, Result<Completed, Refused>> {
+        // Not to its end: a reader who leaves need not be answered.
+        completing::complete(&self.core, wanted, pieces).boxed()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -9,6 +9,7 @@ pub mod asking;
 mod audit;
 pub mod calls;
 mod commands;
+mod completing;
 pub mod core;
 pub mod decision;
 mod drills;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 
 pub use handle::{EngineConfig, Handle, StartError};
 use types::command::{Envelope, Refused, Reply};
+use types::completion::{Completed, Completion, Pieces};
 use types::event::EventStream;
 use types::query::{Answer, Capabilities, Query, QueryError};
 use types::snapshot::Snapshot;
@@ -54,6 +56,16 @@ pub trait Operator: Send + Sync {
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>>;
     /// Asks for details.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<Answer, QueryError>>;
+    /// Passes another program's question on; `pieces` hears the answer while it comes. An engine somewhere
+    /// else has a gateway of its own for that.
+    fn complete(
+        &self,
+        _wanted: Completion,
+        _pieces: Option<Pieces>,
+    ) -> BoxFuture<'_, Result<Completed, Refused>> {
+        let here = "questions are passed on where the engine is; ask its own gateway";
+        Box::pin(async move { Err(Refused::input(here)) })
+    }
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;
 }

@@ -111,6 +111,9 @@ impl Handle {
                     .collect();
                 Ok(Answer::Knowledge { documents })
             }
+            Query::Models => Ok(Answer::Models {
+                models: core.models.models(),
+            }),
             Query::Entries { cache, limit } => {
                 let most = limit.min(1_000) as usize;
                 let entries = match cache.as_str() {

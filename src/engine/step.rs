@@ -122,6 +122,7 @@ async fn ask_model(
             name: "verdict",
             schema: verdict::schema(),
         },
+        temperature: None,
         max_output_tokens: LONGEST_VERDICT,
         purpose: Purpose::Verdict,
         tenant: "engine".into(),

@@ -70,6 +70,8 @@ pub struct Ask {
     pub question: Arc<dyn Question>,
     /// The form of the answer.
     pub format: Format,
+    /// Randomness, 0 to 2; none: as reviews need it.
+    pub temperature: Option<f64>,
     /// Longest answer, tokens; a model's own limit may be lower.
     pub max_output_tokens: u32,
     /// What it is for.

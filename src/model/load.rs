@@ -274,7 +274,7 @@ async fn attempt(
         system: choice.prompt.system.clone(),
         messages: choice.prompt.messages.clone(),
         max_output_tokens: choice.max_output_tokens,
-        temperature: 0.2,
+        temperature: ask.temperature.unwrap_or(0.2),
         parameter: choice.model.parameter,
         format: ask.format.clone(),
         structured: structured(&choice),
@@ -387,6 +387,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
     part(choice.endpoint.base_url.as_str().as_bytes());
     part(choice.name.as_bytes());
     part(&choice.max_output_tokens.to_le_bytes());
+    part(&ask.temperature.unwrap_or(0.2).to_le_bytes());
     match &ask.format {
         Format::Text => part(b"text"),
         Format::Json { name, schema } => {

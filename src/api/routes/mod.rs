@@ -3,6 +3,7 @@
 mod agents;
 mod chat;
 mod control;
+mod gateway;
 mod health;
 mod metrics;
 mod runs;
@@ -46,6 +47,7 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         ));
     let slow = Router::new()
         .merge(chat::routes())
+        .merge(gateway::routes())
         .merge(seam::slow_routes())
         .merge(stream::routes());
     quick

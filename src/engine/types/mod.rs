@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod command;
+pub mod completion;
 pub mod cost;
 pub mod event;
 pub mod history;

@@ -57,6 +57,8 @@ pub enum Query {
     },
     /// What the workspace knows.
     Knowledge,
+    /// The models that can be named, with their providers.
+    Models,
     /// What a cache holds.
     Entries {
         /// agents, knowledge, registry, responses.
@@ -134,6 +136,11 @@ pub enum Answer {
     Knowledge {
         /// Its documents.
         documents: Vec<KnowledgeView>,
+    },
+    /// By name: the model, its provider.
+    Models {
+        /// All of them.
+        models: Vec<(String, String)>,
     },
     /// Newest first.
     Entries {
