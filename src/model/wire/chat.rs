@@ -83,7 +83,7 @@ impl Wire for Chat {
     }
 
     fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
-        piece(event, draft).map(drop)
+        piece(event, draft)
     }
 }
 
@@ -129,21 +129,19 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
     body
 }
 
-/// One event; its JSON where it has one.
-pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<Option<Value>, Fault> {
+/// One event.
+pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
     let data = event.data.trim();
     if data == "[DONE]" {
         draft.done = true;
-        return Ok(None);
+        return Ok(());
     }
     // Some proxies send an empty event to keep the connection alive.
     if data.is_empty() || draft.done {
-        return Ok(None);
+        return Ok(());
     }
-    let value: Value = serde_json::from_str(data).map_err(|e| malformed(&e))?;
-    let completion = Completion::deserialize(&value).map_err(|e| malformed(&e))?;
-    take(completion, data.as_bytes(), draft, true)?;
-    Ok(Some(value))
+    let completion: Completion = serde_json::from_str(data).map_err(|e| malformed(&e))?;
+    take(completion, data.as_bytes(), draft, true)
 }
 
 /// Takes a whole answer in, or with `piece` a piece of a stream. Perplexity sends both fields in either.

@@ -53,7 +53,9 @@ impl Wire for Perplexity {
     }
 
     fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
-        if let Some(value) = chat::piece(event, draft)? {
+        chat::piece(event, draft)?;
+        // Every piece has its places with it; what is no JSON was said to be none above.
+        if let Ok(value) = serde_json::from_str::<Value>(&event.data) {
             places(&value, draft);
         }
         Ok(())
