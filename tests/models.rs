@@ -932,13 +932,21 @@ async fn a_redirect_is_not_followed_and_no_key_leaves() {
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let rig = Rig::with(|table, _| {
-        table.providers.get_mut("a").unwrap().base_url = url;
+        // Either key header: a bearer token, and Anthropic's own.
         table.fallbacks.clear();
+        for provider in table.providers.values_mut() {
+            provider.base_url.clone_from(&url);
+            provider.key_env = vec!["A_ONE".into()];
+        }
     })
     .await;
-    let asked = rig.ask(verdict_of(question(""))).await;
-    assert_eq!(asked.trace[0].outcome, "http_302");
-    assert_eq!(there.simulator.asked("a").asked, 0);
+    for model in ["small", "large"] {
+        let mut ask = verdict_of(question(""));
+        ask.wanted = Some(model.into());
+        let asked = rig.ask(ask).await;
+        assert_eq!(asked.trace[0].outcome, "http_302", "{model}");
+    }
+    assert!(there.simulator.told().asked.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

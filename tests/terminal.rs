@@ -682,3 +682,123 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
     assert_eq!(s.ended(Duration::from_secs(4)), 0);
     s.assert_clean();
 }
+
+/// A tmux server of the test's own; it ends with the test.
+struct Tmux {
+    socket: String,
+    home: tempfile::TempDir,
+}
+
+impl Tmux {
+    fn command(&self, args: &[&str]) -> std::process::Output {
+        std::process::Command::new("tmux")
+            .args(["-L", &self.socket, "-f", "/dev/null"])
+            .args(args)
+            .env_remove("TMUX")
+            .env("HOME", self.home.path())
+            .env("XDG_STATE_HOME", self.home.path())
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "xterm-256color")
+            .output()
+            .unwrap()
+    }
+
+    fn screen(&self) -> String {
+        let output = self.command(&["capture-pane", "-p", "-t", "t"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn until(&self, wanted: &str) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.screen().contains(wanted) {
+            assert!(
+                Instant::now() < until,
+                "no '{wanted}' on\n{}",
+                self.screen()
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.command(&["kill-server"]);
+    }
+}
+
+/// Inside tmux, over a served engine: the console attaches, a run goes to its decision, the link is cut
+/// and mended, and `d` leaves the engine running.
+#[test]
+fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
+    if std::process::Command::new("tmux")
+        .arg("-V")
+        .output()
+        .is_err()
+    {
+        assert!(
+            std::env::var_os("BSM_TESTS_NEED_TOOLS").is_none(),
+            "tmux is missing"
+        );
+        println!("skipped: tmux is missing");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let bsm = env!("CARGO_BIN_EXE_bsm");
+    let serve = |home: &std::path::Path| {
+        let mut child = std::process::Command::new(bsm)
+            .args(["serve", "--no-tcp", "--offline", "--allow-root"])
+            .current_dir(home)
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", home)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert!(line.contains("bsm.sock"), "{line}");
+        child
+    };
+    let end = |mut child: std::process::Child| {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    let mut engine = serve(home.path());
+    let tmux = Tmux {
+        socket: format!("bsm-test-{}", std::process::id()),
+        home,
+    };
+    let at = tmux.home.path().to_str().unwrap().to_owned();
+    let started = tmux.command(&[
+        "new-session",
+        "-d",
+        "-s",
+        "t",
+        "-x",
+        "120",
+        "-y",
+        "36",
+        "-c",
+        &at,
+        bsm,
+    ]);
+    assert!(started.status.success(), "{started:?}");
+    tmux.until("attached to this machine");
+    tmux.command(&["send-keys", "-t", "t", "r"]);
+    tmux.until("Start a run");
+    tmux.command(&["send-keys", "-t", "t", "Enter"]);
+    tmux.until("request_changes");
+    end(engine);
+    tmux.until("no link to unix:");
+    engine = serve(tmux.home.path());
+    tmux.until("healthy");
+    tmux.command(&["send-keys", "-t", "t", "d"]);
+    let until = Instant::now() + Duration::from_secs(10);
+    while tmux.command(&["has-session", "-t", "t"]).status.success() {
+        assert!(Instant::now() < until, "it stays: {}", tmux.screen());
+        std::thread::yield_now();
+    }
+    end(engine);
+}

@@ -14,10 +14,12 @@ use crate::model;
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let (theme, talk) = (state.theme, &state.talk);
-    let size = (
-        area.width.saturating_sub(4).min(120),
-        area.height.saturating_sub(2),
-    );
+    // In a small terminal all of it: nothing of what is behind says anything there.
+    let size = if area.width < 100 {
+        (area.width, area.height)
+    } else {
+        ((area.width - 4).min(120), area.height.saturating_sub(2))
+    };
     let title = format!("Ask {}", who(talk));
     let inner = window(
         state,
