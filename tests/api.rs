@@ -958,3 +958,44 @@ async fn the_official_python_client_completes_and_streams() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// What systemd hears of a served engine: ready, alive, stopping; and its signals.
+#[test]
+fn a_service_tells_when_it_is_ready_alive_and_stopping() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = state_folder();
+    let path = folder.path().join("notify");
+    let ear = UnixDatagram::bind(&path).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = || {
+        let mut bytes = [0; 200];
+        let read = ear.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    };
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_bsm"))
+        .args(["serve", "--no-tcp", "--offline", "--allow-root"])
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .env("XDG_STATE_HOME", folder.path())
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "100000")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(hear(), "READY=1");
+    assert_eq!((hear(), hear()), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    while hear() != "STOPPING=1" {}
+    assert!(child.wait().unwrap().success());
+    let units = ["bsm.service", "bsm-user.service"];
+    for unit in units {
+        let path = format!("{}/assets/systemd/{unit}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            text.contains("Type=notify") && text.contains(" serve"),
+            "{unit}"
+        );
+    }
+}

@@ -14,6 +14,7 @@ mod cost;
 mod drill;
 mod init;
 mod logs;
+mod notify;
 mod run;
 mod runs;
 mod serve;

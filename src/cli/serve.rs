@@ -7,10 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::notify::Notify;
 use super::setup::{self, Setup};
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::{ApiConfig, Face};
 use crate::engine::types::command::{Command, Envelope};
+use crate::engine::types::query::Query;
 use crate::engine::{Handle, Operator};
 use crate::settings::Environment;
 use crate::state::{Holder, StateError};
@@ -81,7 +83,10 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         if let Some(socket) = socket {
             say(format!("  and at unix:{}", socket.display()));
         }
-        wait(&operator).await?;
+        let notify = Notify::new(&setup.env);
+        notify.say("READY=1");
+        wait(&operator, &notify).await?;
+        notify.say("STOPPING=1");
         face.close(STOP).await;
         handle.stop(STOP).await;
         Ok(0)
@@ -155,11 +160,25 @@ pub(super) fn keys(setup: &Setup) -> Result<Vec<(String, bool)>, Failure> {
 }
 
 /// Until a signal asks to stop; SIGHUP reads everything again.
-async fn wait(operator: &Arc<dyn Operator>) -> Result<(), Failure> {
+async fn wait(operator: &Arc<dyn Operator>, notify: &Notify) -> Result<(), Failure> {
     let on = |kind| signal(kind).map_err(Failure::engine);
     let (mut terminate, mut hangup) = (on(SignalKind::terminate())?, on(SignalKind::hangup())?);
+    let alive = async {
+        match notify.every {
+            Some(every) => loop {
+                tokio::time::sleep(every).await;
+                // An engine that answers nothing is not alive, whatever its process does.
+                if operator.query(Query::Models).await.is_ok() {
+                    notify.say("WATCHDOG=1");
+                }
+            },
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(alive);
     loop {
         tokio::select! {
+            () = &mut alive => {}
             _ = terminate.recv() => return Ok(()),
             _ = tokio::signal::ctrl_c() => return Ok(()),
             _ = hangup.recv() => {
