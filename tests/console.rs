@@ -557,6 +557,25 @@ fn screens_are_as_they_were_agreed() {
 }
 
 #[test]
+fn borders_and_hints_name_the_keys_that_were_chosen() {
+    let chosen = [("reset-breaker", "Z"), ("run", "n"), ("clear-cache", "K")];
+    let chosen = chosen.iter().map(|(a, k)| ((*a).into(), (*k).into()));
+    let mut s = state(UNICODE);
+    s.keys = bsm::console::keymap::Keymap::with(&chosen.collect()).unwrap();
+    let shown = drawn(&s, 120, 40);
+    for (there, gone) in [
+        ("Z reset", "b reset"),
+        ("n run", "r run"),
+        ("K clear", "c clear"),
+    ] {
+        assert!(
+            shown.contains(there) && !shown.contains(gone),
+            "{there}\n{shown}"
+        );
+    }
+}
+
+#[test]
 fn ascii_means_ascii_and_mono_means_no_colour() {
     let mut s = state(ASCII);
     s.live = Arc::new({

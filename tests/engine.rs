@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bsm::engine::Operator as _;
@@ -1270,4 +1271,25 @@ async fn what_models_cost_is_kept_by_day_and_survives_a_restart() {
         refused.agents[0].trace
     );
     assert_eq!(up.calls.lock().unwrap().len(), calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_outside_the_engine_has_its_newest_redactor() {
+    let state = state_folder();
+    let start = Start::new(state.path()).upstream("http://127.0.0.1:9/v1");
+    let redacts = Arc::clone(&start.redacts);
+    assert!(redacts.load().is_none());
+    let handle = start.go().await;
+    let first = redacts.load_full().unwrap();
+    assert!(
+        !first
+            .text("the key test-key-0123456789 is in here")
+            .contains("test-key")
+    );
+    command(&handle, Command::Reload).await.unwrap();
+    let second = redacts.load_full().unwrap();
+    assert!(
+        !Arc::ptr_eq(&first, &second),
+        "a workspace read again may have brought keys"
+    );
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Failure, Global};
 use crate::engine::EngineConfig;
 use crate::engine::core::Reread;
+use crate::engine::handle::Redacts;
 use crate::engine::types::snapshot::Mode;
 use crate::model::provider::known_secrets;
 use crate::model::simulator::SimulatorSettings;
@@ -34,6 +35,8 @@ pub struct Setup {
     /// The settings' files as read, the strongest first: for messages that name a place.
     files: Vec<(String, String)>,
     global: Global,
+    /// The engine's redactor, once there is an engine.
+    redacts: Redacts,
 }
 
 impl Setup {
@@ -115,6 +118,7 @@ impl Setup {
             state,
             files,
             global: global.clone(),
+            redacts: Redacts::default(),
         })
     }
 
@@ -164,8 +168,11 @@ impl Setup {
         let secrets = known_secrets(&self.workspace()?.models, &self.env);
         let redactor = OnceLock::new();
         let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
-        Ok(Arc::new(move |text: &str| {
-            redactor.get_or_init(&make).text(text)
+        let newest = Arc::clone(&self.redacts);
+        Ok(Arc::new(move |text: &str| match &*newest.load() {
+            // It knows the keys of a workspace that was read again.
+            Some(engines) => engines.text(text),
+            None => redactor.get_or_init(&make).text(text),
         }))
     }
 
@@ -192,6 +199,7 @@ impl Setup {
             log,
             reread: Some(reread),
             clock: Arc::new(SystemClock),
+            redacts: Arc::clone(&self.redacts),
             simulator: SimulatorSettings::default(),
         }
     }

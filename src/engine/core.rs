@@ -118,6 +118,8 @@ pub struct Core {
     pub drilling: Arc<tokio::sync::Mutex<()>>,
     /// Takes no runs.
     pub drained: AtomicBool,
+    /// The same for those outside.
+    pub redacts: super::handle::Redacts,
     /// Takes secrets out.
     pub redactor: ArcSwap<Redactor>,
     /// The audit trail.

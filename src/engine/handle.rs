@@ -84,9 +84,14 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// Reads the settings again, for a reload; without it they stay as they are.
     pub reread: Option<Reread>,
+    /// What takes secrets out of log lines and exports: the engine puts its own here, the newest always.
+    pub redacts: Redacts,
     /// How the simulator behaves, under `mode.simulated`.
     pub simulator: SimulatorSettings,
 }
+
+/// The newest redactor, for those outside the engine who write too.
+pub type Redacts = Arc<arc_swap::ArcSwapOption<Redactor>>;
 
 /// A running engine.
 #[derive(Clone)]
@@ -132,6 +137,7 @@ impl Handle {
             log,
             clock,
             reread,
+            redacts,
             simulator,
         } = config;
         mode.environment = settings.environment;
@@ -231,7 +237,12 @@ impl Handle {
             models,
             simulator,
             lookup,
-            redactor: ArcSwap::from_pointee(redactor),
+            redactor: {
+                let redactor = Arc::new(redactor);
+                redacts.store(Some(Arc::clone(&redactor)));
+                ArcSwap::new(redactor)
+            },
+            redacts,
             audit,
             log,
             live: Mutex::default(),

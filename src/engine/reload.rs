@@ -30,8 +30,9 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
     let secrets = known_secrets(&workspace.models, &core.env);
-    core.redactor
-        .store(Arc::new(core.redactor.load().with_known(&secrets)));
+    let redactor = Arc::new(core.redactor.load().with_known(&secrets));
+    core.redacts.store(Some(Arc::clone(&redactor)));
+    core.redactor.store(redactor);
     let settings = core.settings.load_full();
     core.models.rebuild(
         Arc::new(workspace.models.clone()),

@@ -128,6 +128,7 @@ pub struct Start<'a> {
     pub mode: Mode,
     pub resident: bool,
     pub reread: Option<bsm::engine::core::Reread>,
+    pub redacts: bsm::engine::handle::Redacts,
 }
 
 impl<'a> Start<'a> {
@@ -144,6 +145,7 @@ impl<'a> Start<'a> {
             mode: Mode::default(),
             resident: false,
             reread: None,
+            redacts: Arc::default(),
         }
     }
 
@@ -172,6 +174,7 @@ impl<'a> Start<'a> {
             log: None,
             reread: self.reread,
             clock: Arc::new(SystemClock),
+            redacts: self.redacts,
             simulator: SimulatorSettings {
                 faults: Faults::after(Latency::Between { from: 1, to: 20 }),
                 ..SimulatorSettings::default()

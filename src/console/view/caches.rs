@@ -3,14 +3,22 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::pieces::{fit, panel, put, row};
+use super::pieces::{fit, keys, panel, put, row};
+use crate::console::action::Action;
 use crate::console::format::{count, percent, seconds};
 use crate::console::state::State;
 use crate::console::theme::Role;
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
-    let inner = panel(theme, "Caches", "c clear", area, buffer);
+    let note = keys(
+        state,
+        &[
+            (Action::Open, "what is behind"),
+            (Action::ClearCache, "clear"),
+        ],
+    );
+    let inner = panel(theme, "Caches", &note, area, buffer);
     let dash = theme.signs().1;
     let head = format!(
         "{}{:>8}{:>7}{:>7}{:>7}{:>7}{:>7}{:>6}{:>6}{:>8}",

@@ -311,8 +311,8 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
             Action::IsolateBreaker,
             Action::ResizePool,
         ],
-        (None, Screen::Caches) => &[Action::Why, Action::ClearCache],
-        (None, Screen::Agents) => &[Action::Filter, Action::Reload],
+        (None, Screen::Caches) => &[Action::Open, Action::Why, Action::ClearCache],
+        (None, Screen::Agents) => &[Action::Ask, Action::Filter, Action::Reload],
         (None, Screen::Logs) => &[Action::Filter, Action::Open],
     };
     let hint = |action: &Action| {
@@ -363,6 +363,7 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::Forward => "later",
         Action::Trends => "trends",
         Action::Reload => "reload",
+        Action::Ask => "ask",
         Action::Palette => "commands",
         _ => title,
     }
@@ -386,7 +387,7 @@ fn floor(state: &State, area: Rect, buffer: &mut Buffer) {
                 height: 1,
                 ..area
             },
-            "q quit",
+            &pieces::keys(state, &[(Action::Quit, "quit")]),
             state.theme.style(Role::Dim),
         );
     }

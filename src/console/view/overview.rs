@@ -11,8 +11,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, columns, fit, line, mark, panel, put, row};
+use super::pieces::{bar, columns, fit, keys, line, mark, panel, put, row};
 use super::{resilience, runs};
+use crate::console::action::Action;
 use crate::console::format::{count, micros, percent, uptime};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
@@ -228,7 +229,13 @@ fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let snapshot = state.snapshot();
     let trips: u64 = snapshot.breakers.iter().map(|b| b.trips).sum();
-    let inner = panel(theme, "Circuit breakers", "b reset", area, buffer);
+    let inner = panel(
+        theme,
+        "Circuit breakers",
+        &keys(state, &[(Action::ResetBreaker, "reset")]),
+        area,
+        buffer,
+    );
     let room = usize::from(inner.height);
     // What is wrong comes first; providers that cannot be asked come last.
     let mut order: Vec<usize> = (0..snapshot.breakers.len()).collect();
@@ -318,7 +325,13 @@ fn errors(state: &State) -> Vec<Span<'static>> {
 fn cache(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let snapshot = state.snapshot();
-    let inner = panel(theme, "Cache", "c clear", area, buffer);
+    let inner = panel(
+        theme,
+        "Cache",
+        &keys(state, &[(Action::ClearCache, "clear")]),
+        area,
+        buffer,
+    );
     let rate = snapshot.hit_rate();
     let words = rate.map_or_else(|| theme.signs().1.to_owned(), percent);
     let mut top = vec![Span::raw(format!("hit rate {words} "))];
@@ -473,6 +486,12 @@ fn summary(state: &State, area: Rect, buffer: &mut Buffer) {
 }
 
 fn runs_panel(state: &State, area: Rect, buffer: &mut Buffer) {
-    let inner = panel(state.theme, "Runs", "r run  Enter open", area, buffer);
+    let inner = panel(
+        state.theme,
+        "Runs",
+        &keys(state, &[(Action::Trigger, "run"), (Action::Open, "open")]),
+        area,
+        buffer,
+    );
     runs::list(state, inner, buffer);
 }

@@ -8,6 +8,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::console::action::Action;
+use crate::console::state::State;
 use crate::console::theme::{Mark, Role, Theme};
 
 const ASCII_BORDER: border::Set<'static> = border::Set {
@@ -178,15 +180,27 @@ pub fn mark(theme: Theme, mark: Mark) -> Vec<Span<'static>> {
     vec![Span::styled(glyph, theme.style(role))]
 }
 
+/// Keys with what they do, for a border; as the operator has chosen them.
+pub fn keys(state: &State, all: &[(Action, &str)]) -> String {
+    let hints: Vec<String> = all
+        .iter()
+        .map(|(action, word)| format!("{} {word}", key_word(state.keys.key_of(*action))))
+        .collect();
+    hints.join("  ")
+}
+
+/// A key as it is written on keyboards.
+fn key_word(key: &str) -> &str {
+    match key {
+        "enter" => "Enter",
+        "esc" => "Esc",
+        other => other,
+    }
+}
+
 /// `key title `, the key bright.
 pub fn key_hint(theme: Theme, key: &str, title: &'static str) -> Vec<Span<'static>> {
-    let key = if key == "enter" {
-        "Enter"
-    } else if key == "esc" {
-        "Esc"
-    } else {
-        key
-    };
+    let key = key_word(key);
     vec![
         Span::styled(format!(" {key}"), theme.style(Role::Key)),
         Span::styled(format!(" {title} "), theme.style(Role::Dim)),

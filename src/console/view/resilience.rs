@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, facts, fit, line, panel, put, row};
+use super::pieces::{bar, facts, fit, keys, line, panel, put, row};
+use crate::console::action::Action;
 use crate::console::format::{count, seconds};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
@@ -119,8 +120,15 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
-    let keys = "b reset  B close  i isolate";
-    let inner = panel(theme, "Circuit breakers", keys, area, buffer);
+    let keys = keys(
+        state,
+        &[
+            (Action::ResetBreaker, "reset"),
+            (Action::CloseBreaker, "close"),
+            (Action::IsolateBreaker, "isolate"),
+        ],
+    );
+    let inner = panel(theme, "Circuit breakers", &keys, area, buffer);
     for (n, b) in state.snapshot().breakers.iter().enumerate() {
         let place = row(inner, n as u16);
         let dim = |text: String| Span::styled(text, theme.style(Role::Dim));
@@ -159,7 +167,16 @@ fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
     let (theme, snapshot) = (state.theme, state.snapshot());
-    let inner = panel(theme, "Pools", "in use / allowed   p resize", area, buffer);
+    let inner = panel(
+        theme,
+        "Pools",
+        &format!(
+            "in use / allowed   {}",
+            keys(state, &[(Action::ResizePool, "resize")])
+        ),
+        area,
+        buffer,
+    );
     for (n, p) in snapshot.pools.iter().enumerate() {
         let place = row(inner, n as u16);
         let share = f64::from(p.in_use) / f64::from(p.allowed.max(1));
