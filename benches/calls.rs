@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bsm::model::ask::{Ask, Origin, Prompt, Purpose};
+use bsm::model::ask::{Ask, Prompt};
 use bsm::model::egress::system_lookup;
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
-use bsm::model::{Format, Message, Role};
-use bsm::resilience::bulkhead::{Lane, PoolSettings};
+use bsm::model::{Message, Role};
+use bsm::resilience::bulkhead::PoolSettings;
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
 use bsm::review::verdict;
@@ -107,30 +107,13 @@ async fn through(service: &ModelService) -> Duration {
         }],
         left_out: Vec::new(),
     };
+    let deadline = Deadline::after(now, Duration::from_secs(60));
     let asked = service
         .ask(Ask {
-            wanted: None,
             task: "bench".into(),
-            complexity: "low".into(),
-            search: false,
-            question: Arc::new(prompt),
-            format: Format::Json {
-                name: "verdict",
-                schema: verdict::schema(),
-            },
-            temperature: None,
             max_output_tokens: 500,
-            purpose: Purpose::Verdict,
             tenant: "bench".into(),
-            deadline: Deadline::after(now, Duration::from_secs(60)),
-            lane: Lane::Run,
-            origin: Origin::default(),
-            validate: |a| {
-                verdict::parse(a.text.raw())
-                    .map(drop)
-                    .map_err(|e| e.to_string())
-            },
-            listener: None,
+            ..Ask::for_verdict(Arc::new(prompt), deadline)
         })
         .await;
     assert!(asked.result.is_ok(), "{:?}", asked.trace);

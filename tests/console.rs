@@ -24,7 +24,7 @@ use bsm::drill::measure::{Kind, Measure, Want};
 use bsm::engine::Operator;
 use bsm::engine::types::call::CallView;
 use bsm::engine::types::command::{Command, Reply};
-use bsm::engine::types::cost::{CostLine, Costs};
+use bsm::engine::types::cost::Costs;
 use bsm::engine::types::event::Event;
 use bsm::engine::types::query::{Answer, Query};
 use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
@@ -766,14 +766,14 @@ fn with_costs(state: &mut State) {
     let [Effect::Query(query)] = &effects[..] else {
         panic!("{effects:?}");
     };
-    let line = |day: &str, model: &str, agent: &str, micro_usd| CostLine {
+    let line = |day: &str, model: &str, agent: &str, micro_usd| bsm::model::spend::Line {
         day: day.into(),
         provider: "openai".into(),
         model: model.into(),
         agent: agent.into(),
         calls: 12,
-        prompt_tokens: 34_567,
-        completion_tokens: 890,
+        prompt: 34_567,
+        completion: 890,
         micro_usd,
     };
     let costs = Box::new(Costs {

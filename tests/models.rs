@@ -18,8 +18,7 @@ use bsm::model::hearing::{Heard, Listener};
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::simulator::{Fault, Faults, Latency, RetryAfter, Simulator, SimulatorSettings};
-use bsm::model::{Format, Message, Role};
-use bsm::resilience::bulkhead::Lane;
+use bsm::model::{Message, Role};
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
 use bsm::review::verdict;
@@ -159,34 +158,25 @@ fn question(text: &str) -> Prompt {
 }
 
 fn verdict_of(prompt: Prompt) -> Ask {
+    let deadline = Deadline::after(SystemClock.now(), Duration::from_secs(8));
     Ask {
-        wanted: None,
         task: "review".into(),
-        complexity: "low".into(),
-        search: false,
-        question: Arc::new(prompt),
-        format: Format::Json {
-            name: "verdict",
-            schema: verdict::schema(),
-        },
-        temperature: None,
         max_output_tokens: 500,
-        purpose: Purpose::Verdict,
-        tenant: "engine".into(),
-        deadline: Deadline::after(SystemClock.now(), Duration::from_secs(8)),
-        lane: Lane::Run,
         origin: Origin {
             run: "r".into(),
             agent: "agent".into(),
             correlation: "c".into(),
         },
-        validate: |answer| {
-            verdict::parse(answer.text.raw())
-                .map(drop)
-                .map_err(|e| e.to_string())
-        },
-        listener: None,
+        ..Ask::for_verdict(Arc::new(prompt), deadline)
     }
+}
+
+/// A server of the test's own, for what the simulator does not do; its address.
+async fn serve(app: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
 }
 
 fn status(status: u16) -> Fault {
@@ -731,9 +721,7 @@ async fn a_refused_schema_is_asked_for_as_an_object_before_nothing_is() {
             (axum::http::StatusCode::OK, axum::Json(answer))
         }),
     );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = serve(app).await + "/v1";
     let rig = Rig::with(|table, _| table.providers.get_mut("a").unwrap().base_url = url).await;
     for _ in 0..2 {
         assert!(rig.ask(verdict_of(question(""))).await.result.is_ok());
@@ -845,9 +833,7 @@ async fn a_field_that_a_model_refuses_is_left_out_from_then_on() {
             (axum::http::StatusCode::OK, axum::Json(answer))
         }),
     );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = serve(app).await + "/v1";
     let rig = Rig::with(|table, _| table.providers.get_mut("a").unwrap().base_url = url).await;
     for sent in [3, 4] {
         let asked = rig.ask(verdict_of(question(""))).await;
@@ -876,9 +862,7 @@ async fn a_searching_model_is_told_how_new_and_its_sources_are_kept_or_not() {
             }))
         }),
     );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = serve(app).await;
     for (days, model, citations, recency) in [
         (1, None, true, serde_json::json!("day")),
         (
@@ -928,9 +912,7 @@ async fn a_redirect_is_not_followed_and_no_key_leaves() {
             [("location", format!("{target}/a/v1/chat/completions"))],
         )
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = serve(app).await + "/v1";
     let rig = Rig::with(|table, _| {
         // Either key header: a bearer token, and Anthropic's own.
         table.fallbacks.clear();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::Client;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
@@ -378,9 +379,9 @@ impl Link {
         if !changed {
             return Ok(None);
         }
-        Snapshot::deserialize_from(&self.picture)
+        Snapshot::deserialize(&self.picture)
             .map(|s| Some(Arc::new(s)))
-            .map_err(|e| clean_line(&e, 200))
+            .map_err(|e| clean_line(&e.to_string(), 200))
     }
 }
 

@@ -4,10 +4,10 @@ use clap::{Args, ValueEnum};
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::ledger::first_day;
-use crate::engine::types::cost::{CostBy, CostLine, Costs, sums};
+use crate::engine::ledger::{first_day, line};
+use crate::engine::types::cost::{CostBy, Costs, sums};
 use crate::journal::Journal;
-use crate::model::spend::day_of;
+use crate::model::spend::{Line, day_of};
 use crate::resilience::clock::{Clock as _, SystemClock};
 use crate::text::{clean_line, json_pretty};
 
@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, args: &CostArgs) -> Result<u8, Failure> {
             .map_err(Failure::engine)?,
         None => Vec::new(),
     };
-    let lines: Vec<CostLine> = rows.into_iter().map(CostLine::from).collect();
+    let lines: Vec<Line> = rows.into_iter().map(line).collect();
     let today = day_of(now);
     let budgets = setup.loaded.settings.budgets;
     let costs = Costs {
@@ -103,8 +103,8 @@ pub(super) fn run(global: &Global, args: &CostArgs) -> Result<u8, Failure> {
         say(format!(
             "{name:<28} {:>8} {:>12} {:>12} {:>12.4}",
             sum.calls,
-            sum.prompt_tokens,
-            sum.completion_tokens,
+            sum.prompt,
+            sum.completion,
             sum.micro_usd as f64 / 1e6
         ));
     }

@@ -12,9 +12,8 @@ use super::{Failure, Global, say};
 use crate::api::client::{Address, Remote};
 use crate::engine::types::command::{Blob, Command, Envelope, Refused, Reply, Subject, Trigger};
 use crate::engine::types::event::Event;
-use crate::engine::types::query::{Answer, Query};
-use crate::engine::types::run::{RunResult, RunState};
-use crate::engine::{Handle, Operator};
+use crate::engine::types::run::RunResult;
+use crate::engine::{Handle, Operator, finished};
 use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
 
@@ -319,11 +318,11 @@ async fn once(
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(Failure::engine)?;
     let mut interrupted = false;
-    let finished = finished(handle, &run);
-    tokio::pin!(shown, finished);
+    let ended = finished(handle, &run);
+    tokio::pin!(shown, ended);
     let result = loop {
         tokio::select! {
-            result = &mut finished => break result,
+            result = &mut ended => break result,
             () = &mut shown => {}
             () = async {
                 tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
@@ -337,36 +336,6 @@ async fn once(
     result
         .map(|r| (r, interrupted))
         .ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
-}
-
-/// Waits until a run has ended; `None` when the engine cannot be asked any more.
-async fn finished(operator: &dyn Operator, id: &str) -> Option<RunResult> {
-    const TRIES: u32 = 40;
-    let mut events = operator.events();
-    let mut lost = 0;
-    loop {
-        match operator.query(Query::Run { id: id.to_owned() }).await {
-            Ok(Answer::Run { run })
-                if !matches!(run.state, RunState::Queued | RunState::Running) =>
-            {
-                return Some(*run);
-            }
-            Ok(_) => lost = 0,
-            Err(_) if lost == TRIES => return None,
-            Err(_) => lost += 1,
-        }
-        let ended = async {
-            loop {
-                match events.next().await {
-                    Some(Event::RunFinished { run, .. }) if run == id => return,
-                    Some(_) => {}
-                    None => std::future::pending().await,
-                }
-            }
-        };
-        // An event that was lost on the way must not make this wait for ever.
-        let _ = tokio::time::timeout(Duration::from_millis(250), ended).await;
-    }
 }
 
 fn show(event: &Event, of: &str) {

@@ -178,7 +178,8 @@ impl<W: Write> App<W> {
     /// Lives until the operator leaves.
     pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
         // What the screen to begin with is made of, if it is more than the picture.
-        let first = show(&mut self.state);
+        let screen = self.state.screen;
+        let first = super::perform::show(&mut self.state, screen);
         let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
@@ -462,10 +463,4 @@ fn now() -> Now {
         at: Instant::now(),
         wall_ms: jiff::Timestamp::now().as_millisecond(),
     }
-}
-
-/// The first screen, as if its number had been pressed.
-fn show(state: &mut super::state::State) -> Vec<Effect> {
-    let screen = state.screen;
-    super::perform::show(state, screen)
 }

@@ -9,17 +9,15 @@ use tokio::time::MissedTickBehavior;
 
 use super::Say;
 use crate::cache::Source;
-use crate::model::ask::{Ask, AskError, Asked, Origin, Prompt, Purpose};
+use crate::model::ask::{Ask, Asked, Origin, Prompt};
 use crate::model::egress::system_lookup;
 use crate::model::provider::Surroundings;
 use crate::model::service::ModelService;
 use crate::model::simulator::{Faults, Simulator, SimulatorSettings};
-use crate::model::{Format, Message, Role};
-use crate::resilience::bulkhead::Lane;
+use crate::model::{Message, Role};
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::{Attempt, Guards};
-use crate::review::verdict;
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::workspace::models::ModelTable;
@@ -156,7 +154,7 @@ impl Ground {
         let Asked { result, trace, .. } = asked;
         let (answer, error) = match result {
             Ok((answer, source)) => (Some((answer.provider.clone(), source)), None),
-            Err(error) => (None, Some(short(&error))),
+            Err(error) => (None, Some(error.class())),
         };
         Ended {
             at,
@@ -208,40 +206,25 @@ impl Ground {
 
 /// A question as an agent's step asks it.
 pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> Ask {
+    let prompt = Prompt {
+        system: "Answer with a verdict.".into(),
+        messages: vec![Message {
+            role: Role::User,
+            text: text.to_owned(),
+        }],
+        left_out: Vec::new(),
+    };
     Ask {
         wanted: Some(model.to_owned()),
         task: "drill".into(),
-        complexity: "low".into(),
-        search: false,
-        question: Arc::new(Prompt {
-            system: "Answer with a verdict.".into(),
-            messages: vec![Message {
-                role: Role::User,
-                text: text.to_owned(),
-            }],
-            left_out: Vec::new(),
-        }),
-        format: Format::Json {
-            name: "verdict",
-            schema: verdict::schema(),
-        },
-        temperature: None,
         max_output_tokens: 500,
-        purpose: Purpose::Verdict,
         tenant: "drill".into(),
-        deadline: Deadline::after(now, time),
-        lane: Lane::Run,
         origin: Origin {
             run: String::new(),
             agent: "drill".into(),
             correlation: "drill".into(),
         },
-        validate: |answer| {
-            verdict::parse(answer.text.raw())
-                .map(drop)
-                .map_err(|e| e.to_string())
-        },
-        listener: None,
+        ..Ask::for_verdict(Arc::new(prompt), Deadline::after(now, time))
     }
 }
 
@@ -257,10 +240,6 @@ fn with_surroundings<T>(
         clock,
         lookup: &system_lookup(),
     })
-}
-
-fn short(error: &AskError) -> String {
-    error.class()
 }
 
 fn millis(time: Duration) -> u64 {

@@ -160,7 +160,7 @@ pub async fn ask(
             Ok(Reply::Answered {
                 text: redacted(&answer.text),
                 model: answer.model.clone(),
-                source: described(source).0.unwrap_or_default(),
+                source: described(source).0.to_owned(),
                 citations: answer
                     .citations
                     .iter()

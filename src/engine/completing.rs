@@ -35,7 +35,7 @@ pub async fn complete(
         return Err(Refused::ReadOnly);
     }
     if let Some(model) = &wanted.model
-        && !core.models.models().iter().any(|(name, _)| name == model)
+        && !core.models.knows(model)
     {
         return Err(Refused::not_found("model", model));
     }
@@ -85,7 +85,7 @@ pub async fn complete(
             text: answer.text.raw().to_owned(),
             model: answer.model.clone(),
             provider: answer.provider.clone(),
-            source: described(source).0.unwrap_or_default(),
+            source: described(source).0.to_owned(),
             tokens: answer.tokens,
             attempts,
             added_us: u64::try_from(asked.added.as_micros()).unwrap_or(u64::MAX),

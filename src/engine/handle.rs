@@ -326,20 +326,9 @@ impl Handle {
 
     /// Waits until a run has ended and returns it; `None` when the engine stops first.
     pub async fn finished(&self, id: &str) -> Option<super::types::run::RunResult> {
-        let mut events = self.events();
-        loop {
-            if self.core.live(id).is_none() {
-                return match self.query(Query::Run { id: id.to_owned() }).await {
-                    Ok(Answer::Run { run }) => Some(*run),
-                    _ => None,
-                };
-            }
-            tokio::select! {
-                event = events.next() => { event.as_ref()?; }
-                () = self.core.stopping.cancelled() => return None,
-                // A dropped event must not make this wait for ever.
-                () = tokio::time::sleep(Duration::from_millis(250)) => {}
-            }
+        tokio::select! {
+            run = super::finished(self, id) => run,
+            () = self.core.stopping.cancelled() => None,
         }
     }
 

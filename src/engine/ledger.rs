@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::core::Core;
-use super::types::cost::{CostLine, Costs};
+use super::types::cost::Costs;
 use crate::journal::{JournalError, SpendRow};
 use crate::model::spend::{Line, day_of};
 
@@ -54,11 +54,11 @@ pub async fn flush(core: &Core) {
 pub async fn costs(core: &Core, days: u32) -> Result<Costs, JournalError> {
     flush(core).await;
     let now = core.clock.wall_ms();
-    let rows = if core.mode.simulated {
-        let lines = core.models.spend().lines(now);
-        lines.into_iter().map(row).collect()
+    let lines = if core.mode.simulated {
+        core.models.spend().lines(now)
     } else {
-        core.journal.spend_since(first_day(now, days)).await?
+        let rows = core.journal.spend_since(first_day(now, days)).await?;
+        rows.into_iter().map(line).collect()
     };
     let (settled, reserved) = core.models.spend().today(now);
     let budgets = core.settings.load().budgets;
@@ -67,7 +67,7 @@ pub async fn costs(core: &Core, days: u32) -> Result<Costs, JournalError> {
         reserved_micro_usd: reserved,
         run_budget_usd: budgets.run_usd,
         day_budget_usd: budgets.day_usd,
-        lines: rows.into_iter().map(CostLine::from).collect(),
+        lines,
     })
 }
 
@@ -90,7 +90,8 @@ fn row(line: Line) -> SpendRow {
     }
 }
 
-fn line(row: SpendRow) -> Line {
+/// A line of the journal, as it is added up.
+pub fn line(row: SpendRow) -> Line {
     Line {
         day: row.day,
         provider: row.provider,

@@ -34,6 +34,7 @@ mod watchdog;
 pub mod why;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -41,8 +42,9 @@ use tokio::sync::watch;
 pub use handle::{EngineConfig, Handle, StartError};
 use types::command::{Envelope, Refused, Reply};
 use types::completion::{Completed, Completion, Pieces};
-use types::event::EventStream;
+use types::event::{Event, EventStream};
 use types::query::{Answer, Capabilities, Query, QueryError};
+use types::run::{RunResult, RunState};
 use types::snapshot::Snapshot;
 
 /// The seam between the engine and every face. In the process it is [`Handle`]; over HTTP and from a
@@ -68,4 +70,35 @@ pub trait Operator: Send + Sync {
     }
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;
+}
+
+/// Waits until a run has ended; `None` when there is none, or the engine cannot be asked any more.
+pub async fn finished(operator: &dyn Operator, id: &str) -> Option<RunResult> {
+    const TRIES: u32 = 40;
+    let mut events = operator.events();
+    let mut lost = 0;
+    loop {
+        match operator.query(Query::Run { id: id.to_owned() }).await {
+            Ok(Answer::Run { run })
+                if !matches!(run.state, RunState::Queued | RunState::Running) =>
+            {
+                return Some(*run);
+            }
+            Ok(_) => lost = 0,
+            Err(QueryError::NotFound { .. }) => return None,
+            Err(_) if lost == TRIES => return None,
+            Err(_) => lost += 1,
+        }
+        let ended = async {
+            loop {
+                match events.next().await {
+                    Some(Event::RunFinished { run, .. }) if run == id => return,
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        // An event that was lost on the way must not make this wait for ever.
+        let _ = tokio::time::timeout(Duration::from_millis(250), ended).await;
+    }
 }

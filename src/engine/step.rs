@@ -8,9 +8,8 @@ use super::prompt::Review;
 use super::saying;
 use super::types::run::{Input, Plan, Step, StepStatus};
 use crate::cache::Source;
-use crate::model::ask::{Ask, AskError, Origin, Purpose};
-use crate::model::{Citation, Format};
-use crate::resilience::bulkhead::Lane;
+use crate::model::Citation;
+use crate::model::ask::{Ask, AskError, Origin};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Finding, Severity};
@@ -19,9 +18,6 @@ use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::agent::Agent;
 use crate::workspace::knowledge::Knowledge;
-
-/// Tokens of the longest verdict; what a model thinks before it counts too.
-const LONGEST_VERDICT: u32 = 4_096;
 
 /// What a step needs to know.
 pub struct StepContext {
@@ -112,36 +108,21 @@ async fn ask_model(
         settings.engine.prompt_bytes,
         &core.redactor.load_full(),
     );
+    let deadline = Deadline::after(
+        core.clock.now(),
+        Duration::from_millis(context.plan.step_timeout_ms),
+    );
     let ask = Ask {
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),
         complexity: complexity(&context.input).to_owned(),
-        search: false,
-        question: Arc::new(review),
-        format: Format::Json {
-            name: "verdict",
-            schema: verdict::schema(),
-        },
-        temperature: None,
-        max_output_tokens: LONGEST_VERDICT,
-        purpose: Purpose::Verdict,
-        tenant: "engine".into(),
-        deadline: Deadline::after(
-            core.clock.now(),
-            Duration::from_millis(context.plan.step_timeout_ms),
-        ),
-        lane: Lane::Run,
         origin: Origin {
             run: context.run.clone(),
             agent: agent.id.clone(),
             correlation: context.correlation.clone(),
         },
-        validate: |answer| {
-            verdict::parse(answer.text.raw())
-                .map(drop)
-                .map_err(|e| e.to_string())
-        },
         listener: Some(saying::aloud(core, &context.run, &agent.id)),
+        ..Ask::for_verdict(Arc::new(review), deadline)
     };
     let asked = core.models.ask(ask).await;
     core.tell_key_news();
@@ -174,7 +155,8 @@ async fn ask_model(
                     .collect();
                 step.model = Some(answer.model.clone());
                 step.left_out.clone_from(&answer.left_out);
-                (step.source, step.stale) = described(source);
+                let (word, stale) = described(source);
+                (step.source, step.stale) = (Some(word.to_owned()), stale);
             }
             Err(error) => degrade(core, step, &AskError::Broken(error.to_string())),
         },
@@ -182,14 +164,14 @@ async fn ask_model(
     }
 }
 
-pub(super) fn described(source: Source) -> (Option<String>, bool) {
-    let (word, stale) = match source {
+/// Where an answer came from, in a word, and whether it was past its time to live.
+pub(super) fn described(source: Source) -> (&'static str, bool) {
+    match source {
         Source::Hit(_) => ("cache", false),
         Source::Stale(_) | Source::StaleOnError(_) => ("stale", true),
         Source::Shared => ("shared", false),
         Source::Loaded => ("loaded", false),
-    };
-    (Some(word.to_owned()), stale)
+    }
 }
 
 /// The rules' verdict stands, but a model was wanted: missing evidence, never an approval.

@@ -11,6 +11,7 @@ use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::{Attempt, Classify as _};
+use crate::review::verdict;
 use crate::text::Untrusted;
 
 /// A prompt of some size.
@@ -89,6 +90,39 @@ pub struct Ask {
     /// Hears the answer while it comes.
     pub listener: Option<Listener>,
 }
+
+impl Ask {
+    /// A question whose answer must be a verdict, as reviews ask it: the rest is the asker's to set.
+    pub fn for_verdict(question: Arc<dyn Question>, deadline: Deadline) -> Self {
+        Self {
+            wanted: None,
+            task: String::new(),
+            complexity: "low".into(),
+            search: false,
+            question,
+            format: Format::Json {
+                name: "verdict",
+                schema: verdict::schema(),
+            },
+            temperature: None,
+            max_output_tokens: LONGEST_VERDICT,
+            purpose: Purpose::Verdict,
+            tenant: "engine".into(),
+            deadline,
+            lane: Lane::Run,
+            origin: Origin::default(),
+            validate: |answer| {
+                verdict::parse(answer.text.raw())
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            },
+            listener: None,
+        }
+    }
+}
+
+/// Tokens of the longest verdict; what a model thinks before it counts too.
+const LONGEST_VERDICT: u32 = 4_096;
 
 /// For whom a question is asked.
 #[derive(Debug, Clone, Default)]

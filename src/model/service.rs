@@ -157,6 +157,11 @@ impl ModelService {
         news
     }
 
+    /// True when a model can be named so.
+    pub fn knows(&self, model: &str) -> bool {
+        self.table.load().models.models.contains_key(model)
+    }
+
     /// The models that can be named, with their providers.
     pub fn models(&self) -> Vec<(String, String)> {
         let table = self.table.load();

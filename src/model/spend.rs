@@ -4,6 +4,7 @@
 //! most is reserved first; what it did cost replaces it. Amounts are millionths of a dollar, whole
 //! numbers, so that sums add up.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -32,11 +33,23 @@ pub struct Line {
     /// Calls that cost something or used tokens.
     pub calls: u64,
     /// Tokens read.
+    #[serde(rename = "promptTokens")]
     pub prompt: u64,
     /// Tokens written.
+    #[serde(rename = "completionTokens")]
     pub completion: u64,
     /// Millionths of a dollar.
     pub micro_usd: u64,
+}
+
+impl Line {
+    /// Takes the figures of another one in.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.prompt += other.prompt;
+        self.completion += other.completion;
+        self.micro_usd += other.micro_usd;
+    }
 }
 
 type Place = (String, String, String, String);
@@ -207,9 +220,8 @@ impl Spend {
         if !run.is_empty() {
             *inner.runs.entry(run.to_owned()).or_default() += used.micro_usd;
         }
-        let place = place(&used);
-        add(inner.lines.entry(place.clone()).or_default(), &used);
-        add(inner.unsaved.entry(place).or_default(), &used);
+        add(&mut inner.lines, used.clone());
+        add(&mut inner.unsaved, used);
     }
 
     /// Spent today, and set aside at this moment; millionths of a dollar.
@@ -244,8 +256,7 @@ impl Spend {
     pub fn put_back(&self, lines: Vec<Line>) {
         let mut inner = lock(&self.0);
         for line in lines {
-            let place = place(&line);
-            add(inner.unsaved.entry(place).or_default(), &line);
+            add(&mut inner.unsaved, line);
         }
     }
 }
@@ -259,14 +270,12 @@ fn place(line: &Line) -> Place {
     )
 }
 
-fn add(sum: &mut Line, line: &Line) {
-    *sum = Line {
-        calls: sum.calls + line.calls,
-        prompt: sum.prompt + line.prompt,
-        completion: sum.completion + line.completion,
-        micro_usd: sum.micro_usd + line.micro_usd,
-        ..line.clone()
-    };
+/// Adds a line to those of its place.
+fn add(lines: &mut HashMap<Place, Line>, line: Line) {
+    match lines.entry(place(&line)) {
+        Entry::Occupied(mut sum) => sum.get_mut().add(&line),
+        Entry::Vacant(empty) => drop(empty.insert(line)),
+    }
 }
 
 #[cfg(test)]

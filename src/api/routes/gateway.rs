@@ -314,39 +314,15 @@ async fn streamed(api: Arc<Api>, wanted: Completion, usage: bool, id: String) ->
     let first = tokio::select! {
         biased;
         piece = pieces.recv() => piece,
-        ended = &mut work => match ended {
-            Ok(Ok(done)) => {
-                // From the cache, or so short that it was over first.
-                let events = whole(&id, &done, usage);
-                return Sse::new(stream::iter(events.into_iter().map(event))).into_response();
-            }
-            Ok(Err(error)) => return failed(&error),
-            Err(_) => return failed(&Refused::Stopping),
-        },
-    };
-    let chunk = {
-        let (id, created) = (id.clone(), seconds());
-        move |delta: Value, finish: Value| {
-            json!({
-                "id": format!("chatcmpl-{id}"),
-                "object": "chat.completion.chunk",
-                "created": created,
-                "model": model,
-                "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
-            })
-            .to_string()
-        }
+        ended = &mut work => return at_once(ended, &id, usage),
     };
     let Some(first) = first else {
         // The sender went without a word: the end says why.
-        return match work.await {
-            Ok(Ok(done)) => {
-                let events = whole(&id, &done, usage);
-                Sse::new(stream::iter(events.into_iter().map(event))).into_response()
-            }
-            Ok(Err(error)) => failed(&error),
-            Err(_) => failed(&Refused::Stopping),
-        };
+        return at_once(work.await, &id, usage);
+    };
+    let chunk = {
+        let (id, created) = (id.clone(), seconds());
+        move |delta: Value, finish: Value| chunk(&id, created, &model, delta, finish)
     };
     let begin = [
         chunk(json!({"role": "assistant", "content": ""}), Value::Null),
@@ -424,28 +400,38 @@ fn usage_chunk(id: &str, done: &Completed) -> String {
     .to_string()
 }
 
-/// An answer that was there at once, as a stream.
-fn whole(id: &str, done: &Completed, usage: bool) -> Vec<String> {
-    let chunk = |delta: Value, finish: Value| {
-        json!({
-            "id": format!("chatcmpl-{id}"),
-            "object": "chat.completion.chunk",
-            "created": seconds(),
-            "model": done.model,
-            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
-        })
-        .to_string()
+/// One chunk of a stream.
+fn chunk(id: &str, created: i64, model: &str, delta: Value, finish: Value) -> String {
+    json!({
+        "id": format!("chatcmpl-{id}"),
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
+    })
+    .to_string()
+}
+
+/// An end that came before any piece: an answer that was there at once, or why there is none.
+fn at_once(
+    ended: Result<Result<Completed, Refused>, tokio::task::JoinError>,
+    id: &str,
+    usage: bool,
+) -> Response {
+    let done = match ended {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => return failed(&error),
+        Err(_) => return failed(&Refused::Stopping),
     };
+    let (created, model) = (seconds(), &done.model);
+    let said = json!({"role": "assistant", "content": done.text});
     let mut events = vec![
-        chunk(
-            json!({"role": "assistant", "content": done.text}),
-            Value::Null,
-        ),
-        chunk(json!({}), json!("stop")),
+        chunk(id, created, model, said, Value::Null),
+        chunk(id, created, model, json!({}), json!("stop")),
     ];
     if usage {
-        events.push(usage_chunk(id, done));
+        events.push(usage_chunk(id, &done));
     }
     events.push("[DONE]".into());
-    events
+    Sse::new(stream::iter(events.into_iter().map(event))).into_response()
 }

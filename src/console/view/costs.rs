@@ -64,8 +64,8 @@ pub fn draw(state: &State, open: &OpenCosts, area: Rect, buffer: &mut Buffer) {
             "{} {:>8} {:>12} {:>12} {:>12.4}",
             fit(theme, &name, 28),
             count(sum.calls),
-            count(sum.prompt_tokens),
-            count(sum.completion_tokens),
+            count(sum.prompt),
+            count(sum.completion),
             usd(sum.micro_usd)
         );
         put(

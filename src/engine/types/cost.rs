@@ -2,44 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::SpendRow;
-
-/// One line of the sums.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CostLine {
-    /// The day, UTC, as `2026-11-21`.
-    pub day: String,
-    /// The provider.
-    pub provider: String,
-    /// The model.
-    pub model: String,
-    /// The agent; empty for callers that are none.
-    pub agent: String,
-    /// Calls that used something.
-    pub calls: u64,
-    /// Tokens read.
-    pub prompt_tokens: u64,
-    /// Tokens written.
-    pub completion_tokens: u64,
-    /// Millionths of a dollar.
-    pub micro_usd: u64,
-}
-
-impl From<SpendRow> for CostLine {
-    fn from(row: SpendRow) -> Self {
-        Self {
-            day: row.day,
-            provider: row.provider,
-            model: row.model,
-            agent: row.agent,
-            calls: row.calls,
-            prompt_tokens: row.prompt,
-            completion_tokens: row.completion,
-            micro_usd: row.micro_usd,
-        }
-    }
-}
+use crate::model::spend::Line;
 
 /// What models cost, and what they may.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +17,7 @@ pub struct Costs {
     /// All of a day (UTC) may spend so much, US dollars; 0: no bound.
     pub day_budget_usd: f64,
     /// The sums, by day, the dearest of each first.
-    pub lines: Vec<CostLine>,
+    pub lines: Vec<Line>,
 }
 
 /// By what lines are added up.
@@ -72,8 +35,8 @@ pub enum CostBy {
 }
 
 /// Lines added up by one of their fields, the dearest first; days in their order.
-pub fn sums(lines: &[CostLine], by: CostBy) -> Vec<(String, CostLine)> {
-    let mut all: Vec<(String, CostLine)> = Vec::new();
+pub fn sums(lines: &[Line], by: CostBy) -> Vec<(String, Line)> {
+    let mut all: Vec<(String, Line)> = Vec::new();
     for line in lines {
         let key = match by {
             CostBy::Day => &line.day,
@@ -82,14 +45,10 @@ pub fn sums(lines: &[CostLine], by: CostBy) -> Vec<(String, CostLine)> {
             CostBy::Agent => &line.agent,
         };
         let place = all.iter().position(|(k, _)| k == key).unwrap_or_else(|| {
-            all.push((key.clone(), CostLine::default()));
+            all.push((key.clone(), Line::default()));
             all.len() - 1
         });
-        let sum = &mut all[place].1;
-        sum.calls += line.calls;
-        sum.prompt_tokens += line.prompt_tokens;
-        sum.completion_tokens += line.completion_tokens;
-        sum.micro_usd += line.micro_usd;
+        all[place].1.add(line);
     }
     if by == CostBy::Day {
         all.sort_by(|a, b| b.0.cmp(&a.0));

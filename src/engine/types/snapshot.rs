@@ -245,14 +245,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A picture out of its JSON.
-    ///
-    /// # Errors
-    /// A sentence, when it is another version's.
-    pub fn deserialize_from(value: &serde_json::Value) -> Result<Self, String> {
-        Self::deserialize(value).map_err(|e| e.to_string())
-    }
-
     /// Share of finished runs that failed, 0 to 1; `None` below 20 runs.
     pub fn error_rate(&self) -> Option<f64> {
         (self.counts.finished >= crate::telemetry::latency::ENOUGH)
