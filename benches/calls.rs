@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bsm::model::ask::{Ask, Prompt};
-use bsm::model::egress::system_lookup;
+use bsm::outbound::egress::system_lookup;
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::{Message, Role};

@@ -57,6 +57,7 @@ impl Rig {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             socket: Some(socket.clone()),
             admin_token: Some(TOKEN.into()),
+            webhook_secrets: Vec::new(),
             settings: ApiSettings {
                 rate_limit: RateLimit {
                     max: 0,
@@ -319,6 +320,7 @@ async fn without_leave_nothing_is_changed() {
         listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
         socket: None,
         admin_token: None,
+        webhook_secrets: Vec::new(),
         settings: ApiSettings::default(),
         keys: Vec::new(),
     };
@@ -705,6 +707,7 @@ async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
         listen: None,
         socket: Some(socket),
         admin_token: None,
+        webhook_secrets: Vec::new(),
         settings: ApiSettings::default(),
         keys: Vec::new(),
     };

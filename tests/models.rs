@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bsm::cache::Source;
 use bsm::model::ask::{Ask, AskError, Asked, Origin, Prompt, Purpose};
-use bsm::model::egress::{Lookup, system_lookup};
+use bsm::outbound::egress::{Lookup, system_lookup};
 use bsm::model::hearing::{Heard, Listener};
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;

@@ -55,7 +55,7 @@ impl Address {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err("want http://HOST:PORT, https://HOST or unix:PATH".into());
         }
-        let local = crate::model::egress::is_loopback(&url);
+        let local = crate::outbound::egress::is_loopback(&url);
         if url.scheme() == "http" && !local && token.is_some() {
             return Err(
                 "a token is sent over https only, or to this machine (use an SSH tunnel)".into(),
@@ -152,7 +152,7 @@ impl Remote {
                 "http://localhost".to_owned()
             }
             Address::Http { url, .. } => {
-                if crate::model::egress::is_loopback(url) {
+                if crate::outbound::egress::is_loopback(url) {
                     builder = builder.no_proxy();
                 }
                 url.as_str().trim_end_matches('/').to_owned()

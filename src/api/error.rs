@@ -63,6 +63,8 @@ impl From<Refused> for Failure {
             Refused::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             Refused::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             Refused::NoAgent { .. } => (StatusCode::BAD_REQUEST, "ORCHESTRATION_FAILED"),
+            Refused::Forbidden { .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+            Refused::ApprovalRequired { .. } => (StatusCode::FORBIDDEN, "APPROVAL_REQUIRED"),
             Refused::Unanswered { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
             Refused::Drained
             | Refused::Busy { .. }

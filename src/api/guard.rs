@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::error::Failure;
 use super::limit::Left;
+use super::routes::is_webhook;
 use super::{Api, Peer};
 use crate::engine::handle::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
@@ -145,7 +146,8 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "a page of another site may not do this; allow its origin under api.cors",
         ));
     }
-    if path.starts_with("/api/") || path.starts_with("/v1/") {
+    let counted = path.starts_with("/api/") || path.starts_with("/v1/");
+    if counted && !is_webhook(path) {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));

@@ -4,6 +4,7 @@
 //! Closed by default: without an admin token nothing that changes the engine is served over TCP; the
 //! owner's socket (0600, its peer's user checked) needs none.
 
+mod catalog;
 pub mod client;
 mod error;
 mod extract;
@@ -16,6 +17,7 @@ mod routes;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
@@ -37,6 +39,8 @@ pub struct ApiConfig {
     pub socket: Option<PathBuf>,
     /// The admin token.
     pub admin_token: Option<String>,
+    /// The webhooks' secrets, those of a rotation too; none: webhooks are refused.
+    pub webhook_secrets: Vec<String>,
     /// Settings.
     pub settings: ApiSettings,
     /// Which variables hold a key: name, and whether it is set.
@@ -63,6 +67,9 @@ pub enum ApiError {
 pub(super) struct Api {
     operator: Arc<dyn Operator>,
     admin_token: Option<String>,
+    webhook_secrets: Vec<String>,
+    /// Webhooks whose signature was missing or wrong.
+    unsigned: AtomicU64,
     settings: ApiSettings,
     keys: Vec<(String, bool)>,
     hub: Arc<Hub>,
@@ -156,6 +163,8 @@ impl Face {
         let api = Arc::new(Api {
             operator,
             admin_token: config.admin_token,
+            webhook_secrets: config.webhook_secrets,
+            unsigned: AtomicU64::new(0),
             limits: Limits::new(config.settings.rate_limit),
             settings: config.settings,
             keys: config.keys,

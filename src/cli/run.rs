@@ -291,7 +291,7 @@ async fn once(
     let (run, defaulted) = match handle.send(envelope).await {
         Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
         Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
-        Ok(Reply::Answered { .. }) => {
+        Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => {
             return Err(Failure::engine("an answer came where a run was asked for"));
         }
         Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {

@@ -123,9 +123,31 @@ pub(super) fn config(setup: &Setup, args: &ServeArgs) -> Result<ApiConfig, Failu
         listen,
         socket: Some(setup.state.socket()),
         admin_token,
+        webhook_secrets: webhook_secrets(setup)?,
         keys: keys(setup)?,
         settings,
     })
+}
+
+/// The webhooks' secrets: the one, and the next one during a rotation.
+fn webhook_secrets(setup: &Setup) -> Result<Vec<String>, Failure> {
+    let settings = &setup.loaded.settings;
+    let github = &settings.github;
+    let names = [&github.webhook_secret_env, &github.next_webhook_secret_env];
+    let mut secrets = Vec::new();
+    for name in names {
+        let Some(secret) = setup.env.get(name).map(str::trim).filter(|s| !s.is_empty()) else {
+            continue;
+        };
+        if settings.environment == Environment::Production && secret.len() < 16 {
+            return Err(Failure::usage(
+                format!("in production {name} must have 16 characters or more"),
+                "Set it, for example to the output of `openssl rand -hex 32`, and at GitHub too.",
+            ));
+        }
+        secrets.push(secret.to_owned());
+    }
+    Ok(secrets)
 }
 
 fn address(setup: &Setup, listen: &str) -> Result<SocketAddr, Failure> {

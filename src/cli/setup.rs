@@ -165,7 +165,7 @@ impl Setup {
     /// # Errors
     /// When the workspace cannot be opened.
     pub fn redaction(&self) -> Result<Arc<dyn Fn(&str) -> String + Send + Sync>, Failure> {
-        let secrets = known_secrets(&self.workspace()?.models, &self.env);
+        let secrets = known_secrets(&self.workspace()?.models, &self.loaded.settings, &self.env);
         let redactor = OnceLock::new();
         let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
         let newest = Arc::clone(&self.redacts);

@@ -173,7 +173,7 @@ fn on_reply(
         return Vec::new();
     }
     match result {
-        Ok(Reply::Answered { .. }) => Vec::new(),
+        Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => Vec::new(),
         Ok(Reply::Accepted { run, defaulted, .. }) => {
             let note = if defaulted {
                 "; the event has no rule, the default's agents answer"

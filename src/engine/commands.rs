@@ -7,10 +7,11 @@ use super::core::Core;
 use super::handle::Handle;
 use super::reload::reload;
 use super::types::command::{Command, Refused, Reply};
-use super::{asking, drills, intake};
+use super::{approvals, asking, drills, intake, webhook};
 use crate::model::provider::Live;
 use crate::resilience::clock::lock;
 use crate::text::clean_line;
+use crate::workspace::agent::Agent;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -190,11 +191,63 @@ impl Handle {
                 }
                 None => Err(Refused::input("this engine writes no log")),
             },
+            Command::Deliver(hook) => webhook::deliver(core, hook, actor, correlation).await,
+            Command::Decide {
+                approval,
+                grant,
+                reason,
+                token,
+            } => approvals::decide(core, &approval, grant, &reason, &token).await,
+            Command::SetAgent { agent, on: false } => {
+                let known = core.agent(&agent)?;
+                lock(&core.stopped).insert(known.id.clone());
+                core.dirty.notify_one();
+                let what = "where it is wanted, a person decides";
+                done(format!("{} is stopped; {what}", known.id))
+            }
+            Command::SetAgent { agent, on: true } => {
+                let known = core.agent(&agent)?;
+                core.may_start(&known)?;
+                if approvals::needed(&known) {
+                    return Err(approvals::hold_start(core, &known).await?);
+                }
+                lock(&core.stopped).remove(&known.id);
+                core.dirty.notify_one();
+                done(format!("{} works", known.id))
+            }
         }
     }
 }
 
 impl Core {
+    /// An agent of the workspace.
+    pub(super) fn agent(&self, id: &str) -> Result<Arc<Agent>, Refused> {
+        let workspace = self.workspace.load();
+        let agent = workspace.agent(id).cloned();
+        agent.ok_or_else(|| Refused::not_found("agent", id))
+    }
+
+    /// Whether the registry lets an agent start here and now.
+    fn may_start(&self, agent: &Agent) -> Result<(), Refused> {
+        let forbidden = |reason: String| Err(Refused::Forbidden { reason });
+        let settings = self.settings.load();
+        if settings.safe_mode && agent.safety.mode == "destructive" {
+            return forbidden(format!("safe mode: {} is destructive", agent.id));
+        }
+        let workspace = self.workspace.load();
+        let entry = workspace.registry.as_ref().and_then(|r| r.entry(&agent.id));
+        let profiles = entry
+            .and_then(|e| e.startup.as_ref())
+            .map(|s| &s.allowed_profiles);
+        let here = settings.environment.word();
+        match profiles {
+            Some(allowed) if !allowed.iter().any(|p| p == here) => {
+                forbidden(format!("{} may not start in {here}", agent.id))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Does something to one provider's breaker, or to all; the names of those it was done to.
     fn breakers(&self, name: Option<&str>, act: impl Fn(&Live)) -> Result<Vec<String>, Refused> {
         let mut done = Vec::new();

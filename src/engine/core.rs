@@ -1,6 +1,6 @@
 //! What all parts of a running engine share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,11 @@ use tokio_util::task::TaskTracker;
 use super::audit::Audit;
 use super::report::ReportFolder;
 use super::types::event::Event;
+use super::types::github::GithubStats;
 use super::types::run::RunResult;
 use super::types::snapshot::{Alert, Mode, RunBrief};
 use crate::cache::Cache;
+use crate::github::Github;
 use crate::journal::{Journal, JournalError};
 use crate::model::provider::Surroundings;
 use crate::model::service::ModelService;
@@ -95,7 +97,7 @@ pub struct Core {
     /// Models.
     pub models: ModelService,
     /// Names to addresses.
-    pub lookup: crate::model::egress::Lookup,
+    pub lookup: crate::outbound::egress::Lookup,
     /// Where the simulator is.
     pub simulator: Option<crate::model::simulator::Simulator>,
     /// Loaded workspaces.
@@ -156,6 +158,16 @@ pub struct Core {
     pub reloading: tokio::sync::Mutex<()>,
     /// Reads the settings again.
     pub reread: Option<Reread>,
+    /// Webhooks, outbox and approvals in figures.
+    pub github: Mutex<GithubStats>,
+    /// The client for GitHub, and what it was made with.
+    pub github_client: Mutex<Option<(super::outbox::Made, Arc<Github>)>>,
+    /// The outbox has something to do.
+    pub outbox: Notify,
+    /// Agents that an operator stopped.
+    pub stopped: Mutex<BTreeSet<String>>,
+    /// Who looks at it from outside this process.
+    pub attached: Arc<Mutex<BTreeMap<u64, String>>>,
 }
 
 impl Core {

@@ -54,6 +54,7 @@ fn good() -> Case {
             nothing_to_review: false,
             missing: None,
             not_kept: vec![],
+            change: None,
         },
         coverage,
         steps: [

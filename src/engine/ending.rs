@@ -1,15 +1,23 @@
 //! The end of every run: decision and report in one transaction, then the report's file, then the lists.
 
+use super::approvals;
 use super::core::Core;
 use super::failpoint;
 use super::report;
 use super::types::event::Event;
 use super::types::run::{Action, RunResult};
 use super::views::brief;
-use crate::journal::{Finish, JournalError, NewRun, RunStatus};
+use crate::journal::{ApprovalRow, Finish, JournalError, NewPublication, NewRun, RunStatus};
 use crate::text::Untrusted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// What a decision leaves at GitHub, and what that waits for.
+#[derive(Default)]
+pub(super) struct Leaving {
+    pub(super) publications: Vec<NewPublication>,
+    pub(super) approval: Option<ApprovalRow>,
+}
 
 /// Decision, report, journal, file, lists: the end of every run.
 pub(super) async fn conclude(
@@ -19,6 +27,7 @@ pub(super) async fn conclude(
     status: RunStatus,
     title: Option<Untrusted>,
     started_ms: Option<i64>,
+    leaving: Leaving,
 ) -> Result<(), JournalError> {
     let action = view
         .decision
@@ -45,10 +54,18 @@ pub(super) async fn conclude(
         brief: serde_json::to_string(&line).map_err(|e| JournalError::Sqlite(e.to_string()))?,
         action: action.word().to_owned(),
         report: text.clone(),
+        publications: leaving.publications,
+        approval: leaving.approval,
     };
     failpoint::reached("decision-made");
     core.persist(|| core.journal.finish(finish.clone())).await?;
     failpoint::reached("decision-kept");
+    if let Some(held) = &finish.approval {
+        approvals::tell(core, &held.id, &held.what);
+    }
+    if !finish.publications.is_empty() {
+        core.outbox.notify_one();
+    }
     write_report(core, new, &text).await?;
     core.counters.finished.fetch_add(1, Relaxed);
     if status == RunStatus::Failed {

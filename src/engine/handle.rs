@@ -22,7 +22,7 @@ use super::types::completion::{Completed, Completion, Pieces};
 use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
-use super::{completing, history, ledger, picture, reload, resume, views};
+use super::{completing, history, ledger, outbox, picture, reload, resume, schedules, views};
 use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
@@ -164,10 +164,10 @@ impl Handle {
         } else {
             None
         };
-        let secrets = known_secrets(&workspace.models, &env);
+        let secrets = known_secrets(&workspace.models, &settings, &env);
         let redactor = Redactor::built_in(&secrets, salt);
         let now = clock.now();
-        let lookup = crate::model::egress::system_lookup();
+        let lookup = crate::outbound::egress::system_lookup();
         let models = {
             let around = Surroundings {
                 settings: &settings,
@@ -259,6 +259,11 @@ impl Handle {
             tasks: TaskTracker::new(),
             reloading: tokio::sync::Mutex::new(()),
             reread,
+            github: Mutex::default(),
+            github_client: Mutex::default(),
+            outbox: Notify::new(),
+            stopped: Mutex::default(),
+            attached: Arc::default(),
             clock,
         });
         core.apply_flags();
@@ -303,6 +308,9 @@ impl Handle {
         }
         if resident && !core.mode.read_only {
             resume::resume(&core).await?;
+            outbox::count(&core).await?;
+            core.tasks.spawn(outbox::keep(Arc::clone(&core)));
+            core.tasks.spawn(schedules::keep(Arc::clone(&core)));
             tokio::spawn(reload::watch_files(Arc::clone(&core)));
             tokio::spawn(reload::prune(Arc::clone(&core)));
         }
@@ -419,6 +427,7 @@ impl Handle {
         let outcome = match &result {
             Ok(Reply::Accepted { run, .. }) => run.clone(),
             Ok(Reply::Done { what }) => what.clone(),
+            Ok(Reply::Delivered { outcome, note, .. }) => format!("{}: {note}", outcome.word()),
             Ok(Reply::Answered { model, source, .. }) => format!("answered by {model} ({source})"),
             Err(refused) => self
                 .core

@@ -14,7 +14,9 @@ use super::failpoint;
 use super::report;
 use super::types::command::{Refused, Reply, Subject, Trigger};
 use super::types::event::Event;
+use super::types::github::Change;
 use super::types::run::{Input, Plan};
+use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
 use crate::resilience::clock::lock;
 use crate::review::diff::{DiffError, parse};
@@ -25,9 +27,19 @@ use crate::text::clean_line;
 use crate::workspace::built_in;
 
 /// What the rules made of the subject.
-struct Looked {
-    scanned: Scanned,
-    has_diff: bool,
+pub(super) struct Looked {
+    pub(super) scanned: Scanned,
+    pub(super) has_diff: bool,
+}
+
+/// A run that can be taken in.
+pub(super) struct Prepared {
+    /// What is kept.
+    pub(super) new: NewRun,
+    /// Agents, strategy, policy.
+    pub(super) plan: Plan,
+    /// What the rules saw.
+    pub(super) input: Input,
 }
 
 /// Takes a run in: on disk when this returns.
@@ -37,6 +49,66 @@ pub async fn take_in(
     actor: &str,
     correlation: &str,
 ) -> Result<Reply, Refused> {
+    let Prepared { new, plan, input } = prepare(core, trigger, None, actor, correlation).await?;
+    let defaulted = !plan.own_rule && new.requested_event != "default";
+    match core.journal.intake(new.clone()).await {
+        Ok(()) => failpoint::reached("intake-kept"),
+        Err(JournalError::Duplicate(first)) => {
+            // The first one may have been cut off by a crash: it goes on now.
+            super::resume::take_up(core, &first)
+                .await
+                .map_err(journal)?;
+            return Ok(Reply::Accepted {
+                run: first,
+                correlation: correlation.to_owned(),
+                defaulted: false,
+            });
+        }
+        Err(error) => return Err(journal(error)),
+    }
+    begin(core, &new, &plan, &input);
+    Ok(Reply::Accepted {
+        run: new.id,
+        correlation: correlation.to_owned(),
+        defaulted,
+    })
+}
+
+/// Sends a run that is on disk on its way.
+pub(super) fn begin(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input) {
+    tracing::info!(
+        run = new.id,
+        corr = new.correlation,
+        event = %clean_line(&new.requested_event, 80),
+        actor = new.actor,
+        "run taken in"
+    );
+    super::run::launch(core, new, plan, input, false);
+    core.tell(Event::RunQueued {
+        run: new.id.clone(),
+    });
+}
+
+pub(super) fn journal(error: JournalError) -> Refused {
+    Refused::Journal {
+        reason: error.to_string(),
+    }
+}
+
+fn json(error: serde_json::Error) -> Refused {
+    Refused::Journal {
+        reason: error.to_string(),
+    }
+}
+
+/// Looks at what a run is about; nothing is kept yet. `pull`: its change is fetched later.
+pub(super) async fn prepare(
+    core: &Arc<Core>,
+    trigger: Trigger,
+    pull: Option<Pull>,
+    actor: &str,
+    correlation: &str,
+) -> Result<Prepared, Refused> {
     refuse_when_full(core)?;
     let settings = core.settings.load_full();
     let mut trigger = trigger;
@@ -113,15 +185,17 @@ pub async fn take_in(
         size: scanned.size,
         head_sha: head_sha(&trigger.payload),
         has_diff,
-        nothing_to_review: rule.needs_diff && !has_diff,
+        nothing_to_review: rule.needs_diff && !has_diff && pull.is_none(),
         missing: None,
         not_kept: scanned.not_kept,
+        change: pull.map(|pull| Change {
+            pull,
+            to_fetch: rule.needs_diff,
+            needs_diff: rule.needs_diff,
+        }),
     };
     let now_ms = core.clock.wall_ms();
     let id = format!("job_{now_ms}_{}", random());
-    let json = |e: serde_json::Error| Refused::Journal {
-        reason: e.to_string(),
-    };
     let new = NewRun {
         report_name: report::file_name(&id, now_ms),
         id: id.clone(),
@@ -141,35 +215,7 @@ pub async fn take_in(
     failpoint::reached("intake-scanned");
     // Looking at it may have taken seconds.
     refuse_when_full(core)?;
-    match core.journal.intake(new.clone()).await {
-        Ok(()) => failpoint::reached("intake-kept"),
-        Err(JournalError::Duplicate(first)) => {
-            // The first one may have been cut off by a crash: it goes on now.
-            super::resume::take_up(core, &first)
-                .await
-                .map_err(|e| Refused::Journal {
-                    reason: e.to_string(),
-                })?;
-            return Ok(Reply::Accepted {
-                run: first,
-                correlation: correlation.to_owned(),
-                defaulted: false,
-            });
-        }
-        Err(error) => {
-            return Err(Refused::Journal {
-                reason: error.to_string(),
-            });
-        }
-    }
-    tracing::info!(run = id, corr = correlation, event = %clean_line(&requested, 80), actor, "run taken in");
-    super::run::launch(core, &new, &plan, &input, false);
-    core.tell(Event::RunQueued { run: id.clone() });
-    Ok(Reply::Accepted {
-        run: id,
-        correlation: correlation.to_owned(),
-        defaulted: !own_rule && requested != "default",
-    })
+    Ok(Prepared { new, plan, input })
 }
 
 /// Takes a kept run in again, with what it looked at as it was kept.
@@ -179,20 +225,18 @@ pub async fn again(
     actor: &str,
     correlation: &str,
 ) -> Result<Reply, Refused> {
-    let journal = |e: JournalError| Refused::Journal {
-        reason: e.to_string(),
-    };
     let row = core
         .journal
         .run(id)
         .await
         .map_err(journal)?
         .ok_or_else(|| Refused::not_found("run", id))?;
-    let json = |e: serde_json::Error| Refused::Journal {
-        reason: e.to_string(),
-    };
     let mut plan: Plan = serde_json::from_str(&row.new.plan).map_err(json)?;
-    let input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
+    let mut input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
+    if input.change.as_ref().is_some_and(|c| c.to_fetch) {
+        // It could not be had then; it may be had now.
+        input.missing = None;
+    }
     let workspace = core.workspace.load_full();
     let (rule, own_rule) = workspace
         .events
@@ -219,6 +263,7 @@ pub async fn again(
         actor: actor.to_owned(),
         idempotency: None,
         plan: serde_json::to_string(&plan).map_err(json)?,
+        input: serde_json::to_string(&input).map_err(json)?,
         ..row.new
     };
     core.journal.intake(new.clone()).await.map_err(journal)?;
@@ -235,7 +280,7 @@ pub async fn again(
 
 /// A drained engine takes nothing; the queue is bounded, and what does not fit into it is refused before
 /// any work is done for it.
-fn refuse_when_full(core: &Core) -> Result<(), Refused> {
+pub(super) fn refuse_when_full(core: &Core) -> Result<(), Refused> {
     if core.drained.load(Relaxed) {
         core.counters.refused.fetch_add(1, Relaxed);
         return Err(Refused::Drained);
@@ -294,7 +339,7 @@ fn random() -> String {
 }
 
 /// Runs the rules over the subject. Blocking: on a thread of its own.
-fn look(
+pub(super) fn look(
     subject: Option<Subject>,
     redactor: &Redactor,
     limits: ScanLimits,

@@ -2,9 +2,11 @@
 //!
 //! The way of a run, never turning back: [`intake`] (rules on the raw change, redaction, journal) →
 //! [`run`] (its turn, its agents) → [`step`] (rules' verdict, model's verdict, the stricter) →
-//! [`decision`] → [`report`]. [`handle`] carries commands in and pictures out; [`picture`] assembles
+//! [`decision`] → [`report`] → what is published. A webhook's change is fetched before the first step.
+//! [`handle`] carries commands in and pictures out; [`picture`] assembles
 //! them. Faces know the trait [`Operator`] and nothing else.
 
+mod approvals;
 pub mod asking;
 mod audit;
 pub mod calls;
@@ -15,22 +17,27 @@ pub mod decision;
 mod drills;
 mod ending;
 pub mod failpoint;
+mod fetching;
 pub mod handle;
 mod history;
 pub mod intake;
 pub mod ledger;
+pub mod outbox;
 pub mod picture;
 pub mod prompt;
+mod publish;
 mod queries;
 mod reload;
 pub mod report;
 mod resume;
 pub mod run;
 mod saying;
+mod schedules;
 pub mod step;
 pub mod types;
 pub mod views;
 mod watchdog;
+mod webhook;
 pub mod why;
 
 use std::sync::Arc;

@@ -174,6 +174,9 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
             journal_retries: core.counters.journal_retries.load(Relaxed),
             audit_lines: core.audit.lost(),
         },
+        github: *lock(&core.github),
+        stopped_agents: lock(&core.stopped).iter().cloned().collect(),
+        attached: lock(&core.attached).values().cloned().collect(),
     };
     judge(core, &mut snapshot);
     snapshot

@@ -7,7 +7,7 @@ use super::types::call::CallView;
 use super::types::query::{Answer, KnowledgeView, Query, QueryError};
 use super::types::snapshot::RunBrief;
 use super::types::why::About;
-use super::{history, ledger, picture, run, views, why};
+use super::{history, ledger, outbox, picture, run, views, why};
 use crate::cache::{Kept, Loading};
 use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
@@ -140,6 +140,25 @@ impl Handle {
                 Ok(Answer::Costs {
                     costs: Box::new(costs),
                 })
+            }
+            Query::Deliveries { limit } => {
+                let limit = limit.min(1_000);
+                let deliveries = core.journal.deliveries(limit).await.map_err(journal)?;
+                Ok(Answer::Deliveries { deliveries })
+            }
+            Query::Outbox { limit } => {
+                let rows = core
+                    .journal
+                    .outbox(limit.min(1_000))
+                    .await
+                    .map_err(journal)?;
+                let entries = rows.into_iter().map(outbox::view).collect();
+                Ok(Answer::Outbox { entries })
+            }
+            Query::Approvals { limit } => {
+                let limit = limit.min(1_000);
+                let approvals = core.journal.approvals(limit).await.map_err(journal)?;
+                Ok(Answer::Approvals { approvals })
             }
             Query::Why { about } => {
                 let run = match &about {

@@ -29,7 +29,7 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     let (workspace, kept) = Workspace::clone(&fresh).keeping_good(&old);
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
-    let secrets = known_secrets(&workspace.models, &core.env);
+    let secrets = known_secrets(&workspace.models, &core.settings.load(), &core.env);
     let redactor = Arc::new(core.redactor.load().with_known(&secrets));
     core.redacts.store(Some(Arc::clone(&redactor)));
     core.redactor.store(redactor);

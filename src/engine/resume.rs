@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::ending::{conclude, write_report};
-use super::run::{launch, stand_by_rules, with_worst};
+use super::run::{launch, publications, stand_by_rules, with_worst};
 use super::types::command::payload_title;
 use super::types::run::{Action, Decision, Evidence, Input, Plan, RunState, StepStatus};
 use super::views::{first_view, put};
@@ -122,6 +122,7 @@ pub(super) async fn quarantine(
     });
     view.state = RunState::Failed;
     view.evidence = Evidence::Partial;
+    let leaving = publications(core, plan, input, &view).await?;
     conclude(
         core,
         &row.new,
@@ -129,6 +130,7 @@ pub(super) async fn quarantine(
         RunStatus::Failed,
         payload_title(&input.payload),
         row.started_ms,
+        leaving,
     )
     .await
 }

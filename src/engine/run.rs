@@ -12,14 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, LiveRun};
 use super::decision::{GATES, at, decide, evidence};
-use super::ending::conclude;
+use super::ending::{Leaving, conclude};
 use super::failpoint;
+use super::fetching;
 use super::step::{StepContext, by_rules, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
-use super::types::run::{Action, Decision, Input, Plan, RunResult, RunState, Step, StepStatus};
+use super::types::run::{
+    Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
+};
 use super::views::{first_view, put};
-use crate::journal::{JournalError, NewRun, RunStatus, StepRow};
+use super::{approvals, outbox, publish};
+use crate::journal::{JournalError, NewPublication, NewRun, OutboxState, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Coverage, Severity};
@@ -72,12 +76,12 @@ async fn live_through(
         () = live.cancel.cancelled() => None,
         slot = Arc::clone(&core.slots).acquire_owned() => Some(slot.map_err(|_| JournalError::Closed)?),
     };
-    let row = core.journal.run(id).await?.ok_or(JournalError::Closed)?;
+    let mut row = core.journal.run(id).await?.ok_or(JournalError::Closed)?;
     let began = core.clock.now();
     let started_ms = row.started_ms.unwrap_or_else(|| core.clock.wall_ms());
     let json = |e: serde_json::Error| JournalError::Sqlite(e.to_string());
     let plan: Arc<Plan> = Arc::new(serde_json::from_str(&row.new.plan).map_err(json)?);
-    let input: Arc<Input> = Arc::new(serde_json::from_str(&row.new.input).map_err(json)?);
+    let mut input: Input = serde_json::from_str(&row.new.input).map_err(json)?;
     if slot.is_some() {
         *lock(&live.started_ms) = Some(started_ms);
         core.persist(|| core.journal.start(id, started_ms)).await?;
@@ -86,7 +90,9 @@ async fn live_through(
             run: id.to_owned(),
             resumed,
         });
+        fetching::complete(core, live, &mut row, &mut input).await?;
     }
+    let input = Arc::new(input);
     let done = core.journal.steps(id).await?;
     begin_view(core, live, &plan, &done, resumed);
     if resumed {
@@ -126,7 +132,11 @@ async fn live_through(
     let mut view = lock(&live.view).clone();
     let cancelled = live.cancel.is_cancelled();
     view.coverage = coverage_with(&input, &view.agents);
-    view.evidence = evidence(&view.agents, plan.offline || !plan.models_wanted);
+    view.evidence = if input.missing.is_some() {
+        Evidence::Partial
+    } else {
+        evidence(&view.agents, plan.offline || !plan.models_wanted)
+    };
     view.stale = view.agents.iter().any(|s| s.stale);
     let took = elapsed_ms(began, core.clock.now());
     view.duration_ms = Some(took);
@@ -158,6 +168,7 @@ async fn live_through(
         core.run_latency
             .record(now.saturating_duration_since(began), now);
     }
+    let leaving = publications(core, &plan, &input, &view).await?;
     conclude(
         core,
         &row.new,
@@ -165,27 +176,102 @@ async fn live_through(
         status,
         live.title.clone(),
         Some(started_ms),
+        leaving,
     )
     .await?;
     drop(slot);
     Ok(())
 }
 
+/// What the decision leaves at GitHub: of a webhook's run, with a token for its repository, never under
+/// the simulator.
+pub(super) async fn publications(
+    core: &Core,
+    plan: &Plan,
+    input: &Input,
+    view: &RunResult,
+) -> Result<Leaving, JournalError> {
+    let nothing = Leaving::default();
+    let Some(change) = input.change.as_ref().filter(|_| !plan.simulated) else {
+        return Ok(nothing);
+    };
+    let settings = core.settings.load_full();
+    let dry = settings.github.dry_run;
+    if !dry && outbox::token(core, &change.pull.repository).is_none() {
+        return Ok(nothing);
+    }
+    let merges =
+        proved(core, input, true).await? || (view.evidence == Evidence::Full && covers_gates(plan));
+    let all = publish::of(view, &change.pull, settings.github.publish, merges);
+    let workspace = core.workspace.load_full();
+    let holding: Vec<_> = plan
+        .agents
+        .iter()
+        .filter_map(|a| workspace.agent(a))
+        .filter(|a| approvals::needed(a))
+        .collect();
+    // The registry may leave it to the evidence: then full evidence is the approval.
+    let by_evidence = view.evidence == Evidence::Full
+        && view.decision.as_ref().is_some_and(|d| d.automated)
+        && holding.iter().all(|a| a.approval.kind == "automated");
+    let held = !holding.is_empty() && !by_evidence && !dry;
+    let state = match (dry, held) {
+        (true, _) => OutboxState::Dry,
+        (_, true) => OutboxState::Held,
+        _ => OutboxState::Waiting,
+    };
+    let json = |e: serde_json::Error| JournalError::Sqlite(e.to_string());
+    let pull = serde_json::to_string(&change.pull).map_err(json)?;
+    let mut publications = Vec::new();
+    for publication in &all {
+        publications.push(NewPublication {
+            pull: pull.clone(),
+            publication: serde_json::to_string(publication).map_err(json)?,
+            state,
+        });
+    }
+    let approval = (held && !publications.is_empty()).then(|| {
+        let kinds: Vec<&str> = all.iter().map(crate::github::Publication::kind).collect();
+        let action = view
+            .decision
+            .as_ref()
+            .map_or("no decision", |d| d.action.word());
+        let (place, kinds) = (change.pull.place(), kinds.join(", "));
+        let what = format!("publishing {action} on {place} ({kinds})");
+        let agents = holding.iter().map(|a| &***a);
+        approvals::new(core, "publish", &view.run_id, what, agents)
+    });
+    Ok(Leaving {
+        publications,
+        approval,
+    })
+}
+
+fn covers_gates(plan: &Plan) -> bool {
+    GATES
+        .iter()
+        .all(|gate| plan.agents.iter().any(|a| a == gate))
+}
+
 /// Whether the four gates have approved this very commit, in a run that is kept.
 async fn approved_before(core: &Core, input: &Input) -> Result<bool, JournalError> {
+    proved(core, input, false).await
+}
+
+/// As [`approved_before`]; `fully`: with models, not by rules alone.
+async fn proved(core: &Core, input: &Input, fully: bool) -> Result<bool, JournalError> {
     let Some(sha) = &input.head_sha else {
         return Ok(false);
     };
     let plans = core.journal.approving_plans(sha).await?;
+    let counts = |plan: &Plan| {
+        let with_models = plan.models_wanted && !plan.offline;
+        !plan.simulated && covers_gates(plan) && (with_models || !fully)
+    };
     Ok(plans
         .iter()
         .filter_map(|p| serde_json::from_str::<Plan>(p).ok())
-        .any(|plan| {
-            !plan.simulated
-                && GATES
-                    .iter()
-                    .all(|gate| plan.agents.iter().any(|a| a == gate))
-        }))
+        .any(|plan| counts(&plan)))
 }
 
 /// The live view at the beginning: earlier steps, and what a person should know.

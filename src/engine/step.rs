@@ -10,6 +10,7 @@ use super::types::run::{Input, Plan, Step, StepStatus};
 use crate::cache::Source;
 use crate::model::Citation;
 use crate::model::ask::{Ask, AskError, Origin};
+use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Finding, Severity};
@@ -67,8 +68,14 @@ pub async fn carry_out(core: &Arc<Core>, context: &StepContext, agent_id: &str) 
         Some(agent) => {
             let (findings, rules) = by_rules(&agent, &context.input);
             (step.findings, step.verdict) = (findings, Some(rules));
-            if context.plan.offline || !context.plan.models_wanted {
+            if lock(&core.stopped).contains(agent_id) {
+                step.status = StepStatus::Failed;
+                step.error = Some("an operator stopped it".into());
+            } else if context.plan.offline || !context.plan.models_wanted {
                 step.status = StepStatus::Succeeded;
+            } else if context.input.missing.is_some() {
+                let why = AskError::Broken("without the change there is nothing to ask".into());
+                degrade(core, &mut step, &why);
             } else if core.mode.offline {
                 let why =
                     AskError::Broken("models were switched off after the run was taken in".into());

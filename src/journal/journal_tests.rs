@@ -37,6 +37,8 @@ fn finish(id: &str, action: &str) -> Finish {
         brief: format!(r#"{{"id":"{id}"}}"#),
         action: action.into(),
         report: "text".into(),
+        publications: Vec::new(),
+        approval: None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! only when its result is. All writes go through one thread that puts what has gathered into one
 //! fully synced transaction. Reading has connections of its own and never waits for it.
 
+mod approvals;
+mod github;
 mod history;
 mod open;
 mod rows;
@@ -15,6 +17,10 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub use approvals::{ApprovalRow, ApprovalState};
+pub use github::{
+    DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome, Taken,
+};
 pub use history::{Recorded, Side};
 pub use open::JournalNotes;
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
@@ -85,6 +91,10 @@ pub struct Finish {
     pub action: String,
     /// The report's text: written to its file after this is on disk, again after a crash.
     pub report: String,
+    /// What it leaves at GitHub, in this order.
+    pub publications: Vec<NewPublication>,
+    /// What they wait for.
+    pub approval: Option<ApprovalRow>,
 }
 
 /// The journal. Cheap to clone.
@@ -214,13 +224,21 @@ impl Journal {
         .await
     }
 
-    /// A run has ended: decision and report in one transaction; the first decision stays.
+    /// A run has ended: decision, report and what it publishes in one transaction; the first decision stays.
     pub async fn finish(&self, finish: Finish) -> Result<(), JournalError> {
         self.write(move |tx| {
             let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
-            tx.prepare_cached(sql)?
-                .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])
-                .map(drop)
+            let first = tx.prepare_cached(sql)?
+                .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
+                > 0;
+            if !first {
+                return Ok(());
+            }
+            let approval = finish.approval.as_ref();
+            if let Some(approval) = approval {
+                approvals::insert(tx, approval)?;
+            }
+            github::insert(tx, &finish.id, finish.at_ms, approval.map(|a| a.id.as_str()), &finish.publications)
         })
         .await
     }

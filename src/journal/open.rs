@@ -25,6 +25,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611211930_spend",
         include_str!("migrations/202611211930_spend.sql"),
     ),
+    (
+        "202611212300_github",
+        include_str!("migrations/202611212300_github.sql"),
+    ),
 ];
 
 /// A journal larger than this is not read through at every start.

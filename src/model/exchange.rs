@@ -148,7 +148,9 @@ async fn once(
         .or_else(|| header("request-id"))
         .map(|id| clean_line(&id, 80));
     if status != 200 {
-        let body = endpoint.keys.scrub(&http::error_text(response).await);
+        let body = endpoint
+            .keys
+            .scrub(&crate::outbound::error_text(response).await);
         return Exchanged::failed(ModelError::from_answer(name, status, &body, wish));
     }
     let kind = header("content-type").unwrap_or_default();

@@ -359,7 +359,7 @@ impl Drop for Bill<'_> {
 impl Tools {
     /// What the settings say of this address at this moment, whatever they said when it was chosen.
     fn may_leave(&self, url: &Url) -> Result<(), Reason> {
-        if self.loopback_only.load(Relaxed) && !super::egress::is_loopback(url) {
+        if self.loopback_only.load(Relaxed) && !crate::outbound::egress::is_loopback(url) {
             return Err(Reason::NotAllowed);
         }
         Ok(())

@@ -5,7 +5,6 @@
 //! asked, in which order and with which key is data (`agents/models.yaml`).
 
 pub mod ask;
-pub mod egress;
 pub mod error;
 mod exchange;
 pub mod hearing;

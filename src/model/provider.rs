@@ -9,10 +9,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::egress::{self, Lookup};
-use super::http;
 use super::keys::{Key, KeyStats, Keys};
 use super::wire::{self, Habits, Wire};
+use crate::outbound;
+use crate::outbound::egress::{self, Lookup};
 use crate::resilience::breaker::Breaker;
 use crate::resilience::bulkhead::{Bulkhead, PoolSettings};
 use crate::resilience::clock::{Clock, lock};
@@ -244,9 +244,9 @@ fn endpoint(
         let found = keys(name, provider, &base_url, table, around)?;
         live.keys = Arc::new(Keys::new(found, before.map(|l| &*l.keys)));
     }
-    let client = http::client(
+    let client = outbound::client(
         &base_url,
-        &http::Ways {
+        &outbound::Ways {
             policy: &policy,
             lookup: around.lookup,
             env: around.env,
@@ -382,7 +382,7 @@ fn base_url_is_overridden(name: &str, variable: &str, around: &Surroundings<'_>)
 }
 
 /// The values of every key that any provider may use: what must never be shown.
-pub fn known_secrets(table: &ModelTable, env: &Env) -> Vec<String> {
+pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<String> {
     let named = table
         .providers
         .values()
@@ -398,8 +398,18 @@ pub fn known_secrets(table: &ModelTable, env: &Env) -> Vec<String> {
         "GITHUB_BSU_TOKEN",
         "GITHUB_WEBHOOK_SECRET",
     ];
+    let github = &settings.github;
+    let chosen = [
+        settings.api.admin_token_env.as_str(),
+        &github.token_env,
+        &github.webhook_secret_env,
+        &github.next_webhook_secret_env,
+    ];
+    let approvers = settings.approvers.iter().map(|a| a.token_env.as_str());
     let mut values: Vec<String> = named
         .chain(always)
+        .chain(chosen)
+        .chain(approvers)
         .filter_map(|n| env.get(n).map(|v| v.trim().to_owned()))
         .collect();
     values.sort();

@@ -78,6 +78,8 @@ const NAMED: &[(&str, &str)] = &[
     ("MAX_AGENT_INPUT_LENGTH", "api.maxAgentInput"),
     ("LAN_ONLY", "api.lanOnly"),
     ("MOBILE_MODE", "api.mobileMode"),
+    ("GITHUB_REPO", "github.repositories"),
+    ("GITHUB_API_URL", "github.apiUrl"),
     ("ASYNC_FILE_IO_ENABLED", "flags.asyncFileIo"),
     ("CIRCUIT_BREAKER_ENABLED", "flags.circuitBreaker"),
     ("CACHE_STAMPEDE_PROTECTION", "flags.cacheStampedeProtection"),
@@ -93,6 +95,9 @@ const NOT_FROM_WORKSPACE: &[&str] = &[
     "engine.runsKept",
     "budgets",
     "api",
+    "github",
+    "approvers",
+    "approvals",
 ];
 
 /// A file's text with the name it is shown by.

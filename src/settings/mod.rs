@@ -6,11 +6,14 @@
 //! the place; it never becomes a default in silence.
 
 pub mod env;
+mod github;
 pub mod layers;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use github::{ApprovalSettings, Approver, GithubSettings, Publish};
 
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
@@ -30,6 +33,17 @@ pub enum Environment {
     Staging,
     /// For real.
     Production,
+}
+
+impl Environment {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
 }
 
 /// Which connections may leave the machine.
@@ -383,6 +397,12 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// The HTTP face.
     pub api: ApiSettings,
+    /// Webhooks, and what is published.
+    pub github: GithubSettings,
+    /// Who may approve what the registry holds back.
+    pub approvers: Vec<Approver>,
+    /// How long such an action waits.
+    pub approvals: ApprovalSettings,
     /// Feature flags.
     pub flags: Flags,
     /// Hosts that a key may be sent to, beside the built-in providers' own: variable → hosts. Only the

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Schedule;
 use super::trust::Trust;
 use super::{Problem, built_in, locate};
 use crate::files::Root;
@@ -48,7 +49,7 @@ pub struct EventRule {
     pub step_timeout_ms: Option<u64>,
     /// When it runs by itself.
     #[serde(default)]
-    pub schedule: Option<serde_json::Value>,
+    pub schedule: Option<Schedule>,
     /// Without a diff there is nothing to review.
     #[serde(default)]
     pub needs_diff: bool,

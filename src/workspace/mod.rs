@@ -14,6 +14,7 @@ pub mod knowledge;
 pub mod locate;
 pub mod models;
 pub mod registry;
+pub mod schedule;
 pub mod trust;
 pub mod watch;
 

@@ -1,17 +1,16 @@
 //! The agents: who they are, how they stand, and one asked on its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query as UrlQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ask, now, odd};
 use crate::api::Api;
+use crate::api::catalog::{self, Routes, boolean, doc, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
@@ -21,15 +20,99 @@ use crate::workspace::agent::Agent;
 use crate::workspace::events::Strategy;
 use crate::workspace::registry::CONTEXTS;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/agents", get(list))
-        .route("/api/admin/agents", get(list_for_admin))
-        .route("/api/agents/status", get(all_status))
-        .route("/api/agents/{id}/status", get(status))
-        .route("/api/agents/{id}/health", get(health))
-        .route("/api/agents/run", axum::routing::post(run))
-        .route("/api/orchestrator/config", get(config))
+pub(super) fn routes() -> Routes {
+    let listed = || {
+        let body = json!({"agents": catalog::list(), "total": number(), "timestamp": text()});
+        doc("The agents, with what the registry says of them.")
+            .query("mode", json!({"type": "string", "enum": CONTEXTS}))
+            .answers(200, body)
+    };
+    let switched = || json!({"agentId": text(), "message": text(), "correlationId": text()});
+    let strategies = json!({
+        "success": boolean(), "strategies": catalog::list(), "totalEvents": number(), "correlationId": text(),
+    });
+    Routes::new()
+        .get("/api/agents", list, listed())
+        .get("/api/admin/agents", list_for_admin, listed().admin())
+        .get(
+            "/api/agents/status",
+            all_status,
+            doc("What every agent is doing.")
+                .answers(200, json!({"agents": catalog::list(), "timestamp": text()})),
+        )
+        .get(
+            "/api/agents/{id}/status",
+            status,
+            doc("What an agent is doing.")
+                .answers(200, json!({"id": text(), "status": text(), "steps": number()})),
+        )
+        .get(
+            "/api/agents/{id}/health",
+            health,
+            doc("Whether an agent can work.")
+                .answers(200, json!({"id": text(), "status": text(), "models": text(), "timestamp": text()})),
+        )
+        .post(
+            "/api/agents/run",
+            run,
+            doc("Ask one agent: an answer, never a decision.")
+                .admin()
+                .body(
+                    &["agentId", "input"],
+                    json!({"agentId": text(), "input": {"type": "string", "minLength": 1, "maxLength": 4000}, "payload": {}}),
+                )
+                .answers(200, json!({"agentId": text(), "output": text(), "model": text(), "correlationId": text()})),
+        )
+        .post(
+            "/api/agents/start/{id}",
+            start,
+            doc("Let an agent work; where the registry wants an approval, it waits for one (403).")
+                .admin()
+                .answers(200, switched()),
+        )
+        .post(
+            "/api/agents/stop/{id}",
+            stop,
+            doc("Let an agent not work: where it is wanted, a person decides.")
+                .admin()
+                .answers(200, switched()),
+        )
+        .get(
+            "/api/orchestrator/config",
+            config,
+            doc("Which agents an event selects.").answers(200, strategies),
+        )
+}
+
+async fn start(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Path(agent): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(&api, agent, true, &id).await
+}
+
+async fn stop(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Path(agent): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(&api, agent, false, &id).await
+}
+
+async fn switch(api: &Api, agent: String, on: bool, id: &str) -> Result<Json<Value>, Failure> {
+    let command = Command::SetAgent {
+        agent: agent.clone(),
+        on,
+    };
+    match api.operator.send(envelope(command, id)).await? {
+        Reply::Done { what } => Ok(Json(
+            json!({"agentId": agent, "message": what, "correlationId": id}),
+        )),
+        _ => Err(odd()),
+    }
 }
 
 async fn agents(api: &Api) -> Result<Vec<Agent>, Failure> {
@@ -56,7 +139,7 @@ fn card(agent: &Agent) -> Value {
 
 async fn list(
     State(api): State<Arc<Api>>,
-    UrlQuery(wanted): UrlQuery<BTreeMap<String, String>>,
+    super::UrlQuery(wanted): super::Wanted,
 ) -> Result<Json<Value>, Failure> {
     let mode = wanted.get("mode");
     if let Some(mode) = mode
@@ -78,7 +161,7 @@ async fn list(
 async fn list_for_admin(
     _: Admin,
     state: State<Arc<Api>>,
-    query: UrlQuery<BTreeMap<String, String>>,
+    query: super::Wanted,
 ) -> Result<Json<Value>, Failure> {
     list(state, query).await
 }

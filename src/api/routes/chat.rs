@@ -4,25 +4,50 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::agents::envelope;
 use super::odd;
 use crate::api::Api;
+use crate::api::catalog::{Routes, boolean, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
 use crate::engine::types::command::{Command, Question, Refused, Reply};
 use crate::model::Message;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/chat", post(chat))
-        .route("/api/chat/direct", post(chat))
-        .route("/api/chat/key-status", get(keys))
+pub(super) fn routes() -> Routes {
+    let talk = || {
+        let message = json!({"type": "object", "required": ["role", "content"], "properties": {
+            "role": {"enum": ["system", "user", "assistant"]}, "content": text(),
+        }});
+        doc("Talk with a model, or with an agent by its name.")
+            .admin()
+            .body(
+                &["message"],
+                json!({
+                    "message": {"type": "string", "minLength": 1, "maxLength": LONGEST.0},
+                    "history": {"type": "array", "maxItems": LONGEST.1, "items": message},
+                    "language": {"enum": ["ar", "en"]},
+                    "agent": text(),
+                    "search": boolean(),
+                }),
+            )
+            .answers(
+                200,
+                json!({"output": text(), "model": text(), "source": text(), "citations": list(), "tokens": object(), "correlationId": text()}),
+            )
+    };
+    Routes::new()
+        .post("/api/chat", chat, talk())
+        .post("/api/chat/direct", chat, talk())
+        .get(
+            "/api/chat/key-status",
+            keys,
+            doc("Which keys are set; never their values.").answers(200, json!({"keys": object()})),
+        )
 }
 
 /// Longest message, characters, and longest history, messages.

@@ -3,27 +3,57 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::agents::envelope;
 use super::{ask, now, odd};
 use crate::api::Api;
+use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
 use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::query::{Answer, Query};
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/cache/clear", post(clear))
-        .route("/api/knowledge", get(knowledge))
-        .route("/api/admin/knowledge", get(knowledge))
-        .route("/api/emergency/shutdown", post(drain))
-        .route("/api/emergency/status", get(drained))
+pub(super) fn routes() -> Routes {
+    let done = || json!({"success": boolean(), "message": text(), "timestamp": text(), "correlationId": text()});
+    let documents = || {
+        doc("What the workspace knows, redacted.").admin().answers(
+            200,
+            json!({"documents": list(), "total": number(), "correlationId": text()}),
+        )
+    };
+    Routes::new()
+        .post(
+            "/api/cache/clear",
+            clear,
+            doc("Forget what a cache holds.")
+                .admin()
+                .body(
+                    &["cache"],
+                    json!({"cache": {"enum": ["agents", "knowledge", "registry", "responses", "all"]}}),
+                )
+                .answers(200, done()),
+        )
+        .get("/api/knowledge", knowledge, documents())
+        .get("/api/admin/knowledge", knowledge, documents())
+        .post(
+            "/api/emergency/shutdown",
+            drain,
+            doc("Stop every run and take no more.")
+                .admin()
+                .body(&["reason"], json!({"reason": {"type": "string", "minLength": 1}}))
+                .answers(200, done()),
+        )
+        .get(
+            "/api/emergency/status",
+            drained,
+            doc("Whether runs are taken.")
+                .admin()
+                .answers(200, json!({"drained": boolean(), "active": number(), "timestamp": text()})),
+        )
 }
 
 #[derive(Deserialize)]

@@ -6,13 +6,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{DIFF, ask, odd};
 use crate::api::Api;
+use crate::api::catalog::{Routes, boolean, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Reader};
 use crate::api::guard::Correlation;
@@ -28,11 +28,42 @@ use crate::engine::types::completion::{Completed, Completion};
 use crate::engine::types::query::{Answer, Query};
 use crate::model::{Message, Role};
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new().route("/v1/models", get(models)).route(
-        "/v1/chat/completions",
-        post(complete).layer(DefaultBodyLimit::max(DIFF)),
-    )
+pub(super) fn routes() -> Routes {
+    let message = json!({"type": "object", "required": ["role", "content"], "properties": {
+        "role": {"enum": ["system", "developer", "user", "assistant"]},
+        "content": {"type": ["string", "array"]},
+    }});
+    Routes::new()
+        .get(
+            "/v1/models",
+            models,
+            doc("The models that can be named.")
+                .reader()
+                .answers(200, json!({"object": text(), "data": list()})),
+        )
+        .post(
+            "/v1/chat/completions",
+            complete,
+            doc("A chat completion, whole or streamed.")
+                .admin()
+                .largest(DIFF)
+                .body(
+                    &["model", "messages"],
+                    json!({
+                        "model": text(),
+                        "messages": {"type": "array", "minItems": 1, "items": message},
+                        "stream": boolean(),
+                        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+                        "max_tokens": {"type": "integer", "minimum": 1},
+                        "max_completion_tokens": {"type": "integer", "minimum": 1},
+                    }),
+                )
+                .answers(
+                    200,
+                    json!({"id": text(), "object": text(), "model": text(), "choices": list()}),
+                )
+                .sends("text/event-stream"),
+        )
 }
 
 async fn models(_: Reader, State(api): State<Arc<Api>>) -> Result<Json<Value>, Failure> {

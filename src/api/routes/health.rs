@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::{ask, now, odd, time};
 use crate::api::Api;
+use crate::api::catalog::{Routes, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::guard::Correlation;
 use crate::engine::types::query::{Answer, Query};
@@ -17,14 +17,47 @@ use crate::engine::types::snapshot::Health;
 use crate::resilience::breaker::BreakerState;
 use crate::workspace::Level;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/health", get(health))
-        .route("/api/health", get(health))
-        .route("/api/health/detailed", get(detailed))
-        .route("/api/health/circuit-breakers", get(breakers))
-        .route("/api/status", get(status))
-        .route("/api/cache/stats", get(caches))
+pub(super) fn routes() -> Routes {
+    let well = || {
+        let body = json!({"status": text(), "timestamp": text(), "correlationId": text()});
+        doc("Whether the engine is well.").answers(200, body)
+    };
+    let checks = json!({
+        "status": text(), "reasons": list(), "checks": object(), "timestamp": text(), "correlationId": text(),
+    });
+    let status_body = json!({
+        "environment": text(), "version": text(), "features": object(), "client": object(),
+        "capabilities": object(), "mode": object(), "startedAt": text(), "correlationId": text(),
+    });
+    Routes::new()
+        .get("/health", health, well())
+        .get("/api/health", health, well())
+        .get(
+            "/api/health/detailed",
+            detailed,
+            doc("What is well and what is not; 503 when the engine cannot do its work.")
+                .answers(200, checks.clone())
+                .answers(503, checks),
+        )
+        .get(
+            "/api/health/circuit-breakers",
+            breakers,
+            doc("Every breaker.")
+                .answers(200, json!({"circuitBreakers": list(), "timestamp": text()})),
+        )
+        .get(
+            "/api/status",
+            status,
+            doc("How the engine was started.").answers(200, status_body),
+        )
+        .get(
+            "/api/cache/stats",
+            caches,
+            doc("Every cache, by its name.").answers(
+                200,
+                json!({"agents": object(), "knowledge": object(), "registry": object(), "responses": object(), "timestamp": text()}),
+            ),
+        )
 }
 
 async fn health(

@@ -6,20 +6,32 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use serde_json::json;
 
 use crate::api::Api;
+use crate::api::catalog::{self, Routes, doc, list, number, object};
 use crate::api::extract::Reader;
 use crate::engine::types::snapshot::{Health, Snapshot};
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::latency::LatencyStats;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/metrics", get(text))
-        .route("/api/metrics", get(json))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/metrics",
+            text,
+            doc("Figures as Prometheus text.").reader().sends("text/plain"),
+        )
+        .get(
+            "/api/metrics",
+            json,
+            doc("The picture that the console draws.").reader().answers(
+                200,
+                json!({"version": number(), "health": catalog::text(), "workspace": object(), "runs": list()}),
+            ),
+        )
 }
 
 async fn json(_: Reader, State(api): State<Arc<Api>>) -> Json<Snapshot> {

@@ -1,6 +1,7 @@
 //! The routes, one file a subject. Paths match with their case.
 
 mod agents;
+mod approvals;
 mod chat;
 mod control;
 mod gateway;
@@ -9,19 +10,24 @@ mod metrics;
 mod runs;
 mod seam;
 mod stream;
+mod webhooks;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Query as UrlQuery};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Json, Router};
 use tower_http::timeout::TimeoutLayer;
 
 pub(super) use seam::SEAM;
+pub(super) use webhooks::is_webhook;
 
 use super::Api;
+use super::catalog::openapi;
 use super::error::Failure;
 use super::guard::around;
 use crate::engine::types::query::{Answer, Query};
@@ -34,24 +40,32 @@ const DIFF: usize = 16 << 20;
 const TIME: Duration = Duration::from_secs(30);
 
 pub(super) fn all(api: &Arc<Api>) -> Router {
-    let quick = Router::new()
-        .merge(health::routes())
-        .merge(agents::routes())
-        .merge(runs::routes())
-        .merge(control::routes())
-        .merge(metrics::routes())
-        .merge(seam::routes())
+    let (quick, mut docs) = health::routes()
+        .and(agents::routes())
+        .and(runs::routes())
+        .and(control::routes())
+        .and(metrics::routes())
+        .and(seam::routes())
+        .and(webhooks::routes())
+        .and(approvals::routes())
+        .parts();
+    let (slow, more) = chat::routes()
+        .and(gateway::routes())
+        .and(seam::slow_routes())
+        .and(stream::routes())
+        .parts();
+    docs.extend(more);
+    let description = Arc::new(openapi(&docs));
+    quick
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             TIME,
-        ));
-    let slow = Router::new()
-        .merge(chat::routes())
-        .merge(gateway::routes())
-        .merge(seam::slow_routes())
-        .merge(stream::routes());
-    quick
+        ))
         .merge(slow)
+        .route(
+            "/openapi.json",
+            get(move || async move { Json((*description).clone()) }),
+        )
         .fallback(|| async { Failure::of_status(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async {
             Failure::of_status(StatusCode::METHOD_NOT_ALLOWED)
@@ -59,6 +73,23 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(api), around))
         .with_state(Arc::clone(api))
+}
+
+/// What stands behind the question mark.
+type Wanted = UrlQuery<BTreeMap<String, String>>;
+
+/// Entries in one list.
+const MOST: u32 = 1_000;
+
+/// How many entries are wanted: 50 where nothing is said.
+fn limit(wanted: &BTreeMap<String, String>) -> Result<u32, Failure> {
+    match wanted.get("limit").map(|l| l.parse::<u32>()) {
+        None => Ok(50),
+        Some(Ok(limit)) if (1..=MOST).contains(&limit) => Ok(limit),
+        Some(_) => Err(Failure::input(format!(
+            "limit is a number from 1 to {MOST}"
+        ))),
+    }
 }
 
 /// Asks the engine.

@@ -1,33 +1,73 @@
 //! Runs: start one, look at them, stop one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Query as UrlQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::agents::envelope;
-use super::{DIFF, ask, now, odd};
+use super::{DIFF, MOST, ask, limit, now, odd};
 use crate::api::Api;
+use crate::api::catalog::{self, Routes, boolean, doc, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
 use crate::engine::types::command::{Blob, Command, Reply, Subject, Trigger};
 use crate::engine::types::query::{Answer, Query};
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    let start = || post(start).layer(DefaultBodyLimit::max(DIFF));
-    Router::new()
-        .route("/api/orchestrator/run", start())
-        .route("/api/control/run", start())
-        .route("/api/runs", get(list))
-        .route("/api/runs/{id}", get(one))
-        .route("/api/runs/{id}/report", get(report))
-        .route("/api/runs/{id}/cancel", post(cancel))
+pub(super) fn routes() -> Routes {
+    let begin = || {
+        doc("Start a run: on disk when it is answered.")
+            .admin()
+            .largest(DIFF)
+            .body(
+                &["event"],
+                json!({
+                    "event": {"type": "string", "minLength": 1},
+                    "payload": object(),
+                    "diff": text(),
+                    "idempotencyKey": text(),
+                }),
+            )
+            .answers(
+                202,
+                json!({"runId": text(), "correlationId": text(), "defaulted": boolean()}),
+            )
+    };
+    Routes::new()
+        .post("/api/orchestrator/run", start, begin())
+        .post("/api/control/run", start, begin())
+        .get(
+            "/api/runs",
+            list,
+            doc("Runs under way, and the newest that ended.")
+                .reader()
+                .query("limit", json!({"type": "integer", "minimum": 1, "maximum": MOST}))
+                .query("filter", text())
+                .answers(200, json!({"active": catalog::list(), "runs": catalog::list(), "timestamp": text()})),
+        )
+        .get(
+            "/api/runs/{id}",
+            one,
+            doc("One run.")
+                .reader()
+                .answers(200, json!({"runId": text(), "event": text(), "state": text(), "agents": catalog::list()})),
+        )
+        .get(
+            "/api/runs/{id}/report",
+            report,
+            doc("A run's report.").reader().sends("text/markdown"),
+        )
+        .post(
+            "/api/runs/{id}/cancel",
+            cancel,
+            doc("Stop a run.")
+                .admin()
+                .answers(200, json!({"runId": text(), "status": text(), "correlationId": text()})),
+        )
 }
 
 #[derive(Deserialize)]
@@ -70,23 +110,12 @@ async fn start(
     }
 }
 
-/// Runs in one list.
-const MOST: u32 = 1_000;
-
 async fn list(
     _: Reader,
     State(api): State<Arc<Api>>,
-    UrlQuery(wanted): UrlQuery<BTreeMap<String, String>>,
+    super::UrlQuery(wanted): super::Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let limit = match wanted.get("limit").map(|l| l.parse::<u32>()) {
-        None => 50,
-        Some(Ok(limit)) if (1..=MOST).contains(&limit) => limit,
-        Some(_) => {
-            return Err(Failure::input(format!(
-                "limit is a number from 1 to {MOST}"
-            )));
-        }
-    };
+    let limit = limit(&wanted)?;
     let filter = wanted.get("filter").cloned().unwrap_or_default();
     let live: Vec<_> = {
         let snapshot = api.operator.snapshots().borrow().clone();

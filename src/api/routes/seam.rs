@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::DIFF;
+use crate::api::catalog::{Routes, doc, number, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::{Api, Peer};
@@ -19,17 +19,39 @@ use crate::engine::types::snapshot::VERSION;
 /// The seam's own number: two programs with the same one understand each other.
 pub const SEAM: u32 = 1;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/seam/hello", get(hello))
-        .route("/api/seam/query", post(query))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/api/seam/hello",
+            hello,
+            doc("Which seam this is: a console asks first.").reader().answers(
+                200,
+                json!({"seam": number(), "snapshot": number(), "version": text(), "capabilities": object()}),
+            ),
+        )
+        .post(
+            "/api/seam/query",
+            query,
+            doc("A question as a console puts it.")
+                .admin()
+                .body(&["query"], json!({"query": text()}))
+                .answers(200, json!({})),
+        )
 }
 
 /// Commands may wait for a model.
-pub(super) fn slow_routes() -> Router<Arc<Api>> {
-    Router::new().route(
+pub(super) fn slow_routes() -> Routes {
+    Routes::new().post(
         "/api/seam/command",
-        post(command).layer(DefaultBodyLimit::max(DIFF)),
+        command,
+        doc("A command as a console sends it.")
+            .admin()
+            .largest(DIFF)
+            .body(
+                &["command", "actor"],
+                json!({"command": object(), "actor": text()}),
+            )
+            .answers(200, json!({})),
     )
 }
 

@@ -9,23 +9,28 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::routing::get;
 use futures_util::stream::{self, Stream};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use crate::api::Api;
+use crate::api::catalog::{Routes, doc};
 use crate::api::extract::Reader;
 use crate::api::hub::Numbered;
 use crate::api::patch::diff;
 use crate::engine::types::snapshot::Snapshot;
 
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new().route("/api/stream", get(open))
+pub(super) fn routes() -> Routes {
+    Routes::new().get(
+        "/api/stream",
+        open,
+        doc("The picture as it changes, and what happens, as server-sent events.")
+            .reader()
+            .sends("text/event-stream"),
+    )
 }
 
 /// Between two pictures at least.

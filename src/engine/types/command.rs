@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::github::{Secret, Webhook};
+use crate::journal::Outcome;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
 use crate::review::git::GitError;
@@ -207,6 +209,26 @@ pub enum Command {
         /// error, warn, info, debug, trace, or a filter.
         level: String,
     },
+    /// Take a webhook in.
+    Deliver(Webhook),
+    /// Approve or deny an action that waits.
+    Decide {
+        /// The approval's id.
+        approval: String,
+        /// Approved; else denied.
+        grant: bool,
+        /// Why.
+        reason: String,
+        /// The approver's token.
+        token: Secret,
+    },
+    /// Let an agent work, or not: where it is wanted and does not work, a person decides.
+    SetAgent {
+        /// The agent.
+        agent: String,
+        /// It works.
+        on: bool,
+    },
 }
 
 impl Command {
@@ -230,6 +252,11 @@ impl Command {
             Self::OpenIntake => "open_intake",
             Self::Reload => "reload",
             Self::SetLogLevel { .. } => "set_log_level",
+            Self::Deliver(_) => "deliver",
+            Self::Decide { grant: true, .. } => "approve",
+            Self::Decide { .. } => "deny",
+            Self::SetAgent { on: true, .. } => "start_agent",
+            Self::SetAgent { .. } => "stop_agent",
         }
     }
 
@@ -257,6 +284,11 @@ impl Command {
             Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
             Self::SetLogLevel { level } => level.clone(),
+            Self::Deliver(webhook) => format!("{} {}", webhook.named, webhook.delivery),
+            Self::Decide {
+                approval, reason, ..
+            } => format!("{approval}: {reason}"),
+            Self::SetAgent { agent, .. } => agent.clone(),
         }
     }
 }
@@ -301,6 +333,17 @@ pub enum Reply {
         tokens: Tokens,
         /// Millionths of a dollar.
         micro_usd: u64,
+    },
+    /// A webhook was taken.
+    Delivered {
+        /// What became of it.
+        outcome: Outcome,
+        /// Its run; a repeated one's is that of the first.
+        run: Option<String>,
+        /// It came before.
+        repeated: bool,
+        /// Why.
+        note: String,
     },
     /// It is done; a sentence says what changed.
     Done {
@@ -353,6 +396,20 @@ pub enum Refused {
     Unanswered {
         /// A sentence.
         reason: String,
+    },
+    /// The registry, the profile or safe mode forbids it.
+    #[error("{reason}")]
+    Forbidden {
+        /// A sentence.
+        reason: String,
+    },
+    /// It waits until somebody approves it.
+    #[error("{what} waits for an approval: {approval}")]
+    ApprovalRequired {
+        /// The approval's id.
+        approval: String,
+        /// What waits.
+        what: String,
     },
     /// It could not be put on disk, so it was not accepted.
     #[error("{reason}")]

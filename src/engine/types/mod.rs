@@ -6,6 +6,7 @@ pub mod command;
 pub mod completion;
 pub mod cost;
 pub mod event;
+pub mod github;
 pub mod history;
 pub mod query;
 pub mod run;

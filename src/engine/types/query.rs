@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::call::CallView;
 use super::cost::Costs;
+use super::github::PublicationView;
 use super::history::{Moment, Trends};
 use super::run::RunResult;
 use super::snapshot::RunBrief;
 use super::why::{About, Why};
 use crate::cache::Kept;
+use crate::journal::{ApprovalRow, DeliveryRow};
 use crate::telemetry::log_read::{LogFilter, LogLine};
 use crate::text::Untrusted;
 use crate::workspace::Problem;
@@ -70,6 +72,21 @@ pub enum Query {
     Costs {
         /// The newest so many days (UTC), today included.
         days: u32,
+    },
+    /// The newest webhooks.
+    Deliveries {
+        /// At most so many.
+        limit: u32,
+    },
+    /// What is left at GitHub, or will be.
+    Outbox {
+        /// At most so many, the newest.
+        limit: u32,
+    },
+    /// Actions that wait for a person, and those that did.
+    Approvals {
+        /// At most so many.
+        limit: u32,
     },
     /// Why something is as it is.
     Why {
@@ -151,6 +168,21 @@ pub enum Answer {
     Costs {
         /// All of it.
         costs: Box<Costs>,
+    },
+    /// Newest first.
+    Deliveries {
+        /// The webhooks.
+        deliveries: Vec<DeliveryRow>,
+    },
+    /// Newest first.
+    Outbox {
+        /// The publications.
+        entries: Vec<PublicationView>,
+    },
+    /// Those that wait first.
+    Approvals {
+        /// The actions.
+        approvals: Vec<ApprovalRow>,
     },
     /// The reasons.
     Why {

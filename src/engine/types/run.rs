@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::github::Change;
 use crate::model::ask::Skip;
 use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
@@ -260,6 +261,9 @@ pub struct Input {
     pub missing: Option<String>,
     /// Files whose text was too much to keep; no model can see them.
     pub not_kept: Vec<Untrusted>,
+    /// The pull request that a webhook was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 /// A whole run.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::github::GithubStats;
 use super::run::{Action, Evidence, RunState, StepStatus};
 use crate::cache::CacheStats;
 use crate::filter::{Row, lowered};
@@ -242,6 +243,15 @@ pub struct Snapshot {
     pub alerts: Vec<Alert>,
     /// Bounds that were hit.
     pub losses: Losses,
+    /// Webhooks, outbox, approvals.
+    #[serde(default)]
+    pub github: GithubStats,
+    /// Agents that an operator stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_agents: Vec<String>,
+    /// Who else looks at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<String>,
 }
 
 impl Snapshot {

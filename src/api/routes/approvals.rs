@@ -1,0 +1,122 @@
+//! Actions that wait for somebody's word. The admin token lets nobody approve: an approver's own does.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::agents::envelope;
+use super::{ask, limit, now, odd};
+use crate::api::Api;
+use crate::api::catalog::{Routes, doc, list, text};
+use crate::api::error::Failure;
+use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::guard::Correlation;
+use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::github::Secret;
+use crate::engine::types::query::{Answer, Query};
+
+pub(super) fn routes() -> Routes {
+    let decided = || {
+        doc("Decide on what waits; the header x-approver-token says who does.")
+            .admin()
+            .body(
+                &["reason"],
+                json!({"reason": {"type": "string", "minLength": 1}}),
+            )
+            .answers(
+                200,
+                json!({"approval": text(), "message": text(), "correlationId": text()}),
+            )
+    };
+    Routes::new()
+        .get(
+            "/api/approvals",
+            inbox,
+            doc("Actions that wait for a person, and those that did.")
+                .reader()
+                .query(
+                    "limit",
+                    json!({"type": "integer", "minimum": 1, "maximum": super::MOST}),
+                )
+                .answers(200, json!({"approvals": list(), "timestamp": text()})),
+        )
+        .post("/api/approvals/{id}/approve", approve, decided())
+        .post("/api/approvals/{id}/deny", deny, decided())
+}
+
+async fn inbox(
+    _: Reader,
+    State(api): State<Arc<Api>>,
+    super::UrlQuery(wanted): super::Wanted,
+) -> Result<Json<Value>, Failure> {
+    let limit = limit(&wanted)?;
+    match ask(&api, Query::Approvals { limit }).await? {
+        Answer::Approvals { approvals } => {
+            Ok(Json(json!({"approvals": approvals, "timestamp": now()})))
+        }
+        _ => Err(odd()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Why {
+    reason: String,
+}
+
+async fn approve(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Path(approval): Path<String>,
+    headers: HeaderMap,
+    Body(why): Body<Why>,
+) -> Result<Json<Value>, Failure> {
+    decide(&api, approval, true, why.reason, &headers, &id).await
+}
+
+async fn deny(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Path(approval): Path<String>,
+    headers: HeaderMap,
+    Body(why): Body<Why>,
+) -> Result<Json<Value>, Failure> {
+    decide(&api, approval, false, why.reason, &headers, &id).await
+}
+
+async fn decide(
+    api: &Api,
+    approval: String,
+    grant: bool,
+    reason: String,
+    headers: &HeaderMap,
+    id: &str,
+) -> Result<Json<Value>, Failure> {
+    let token = headers
+        .get("x-approver-token")
+        .and_then(|v| v.to_str().ok());
+    let Some(token) = token else {
+        return Err(Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "x-approver-token is missing: an approver decides, not an administrator",
+        ));
+    };
+    let command = Command::Decide {
+        approval: approval.clone(),
+        grant,
+        reason,
+        token: Secret(token.to_owned()),
+    };
+    match api.operator.send(envelope(command, id)).await? {
+        Reply::Done { what } => Ok(Json(
+            json!({"approval": approval, "message": what, "correlationId": id}),
+        )),
+        _ => Err(odd()),
+    }
+}

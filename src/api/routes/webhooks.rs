@@ -1,0 +1,160 @@
+//! GitHub's webhooks: verified over the bytes as they came, then handed to the engine, which answers when
+//! they are on disk. And what is listed of them and of the outbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+
+use super::agents::envelope;
+use super::{ask, limit, now, odd};
+use crate::api::catalog::{Routes, boolean, doc, list, text};
+use crate::api::error::Failure;
+use crate::api::extract::Reader;
+use crate::api::guard::Correlation;
+use crate::api::{Api, Peer};
+use crate::engine::types::command::{Blob, Command, Reply};
+use crate::engine::types::github::Webhook;
+use crate::engine::types::query::{Answer, Query};
+use crate::github::verify;
+use crate::journal::Outcome;
+
+pub(super) fn routes() -> Routes {
+    let hook = || {
+        let taken = json!({"status": text(), "repeated": boolean(), "correlationId": text()});
+        doc("A webhook of GitHub: 202 with a run, 200 where there is nothing to do.")
+            .signed()
+            .body(&[], json!({}))
+            .answers(202, taken.clone())
+            .answers(200, taken)
+    };
+    let most = json!({"type": "integer", "minimum": 1, "maximum": super::MOST});
+    Routes::new()
+        .post("/api/webhooks/github", take, hook())
+        .post("/webhook/github", take, hook())
+        .get(
+            "/api/webhooks",
+            inbox,
+            doc("The newest webhooks, and what became of them.")
+                .reader()
+                .query("limit", most.clone())
+                .answers(200, json!({"deliveries": list(), "timestamp": text()})),
+        )
+        .get(
+            "/api/outbox",
+            outbox,
+            doc("What is left at GitHub, or will be.")
+                .reader()
+                .query("limit", most)
+                .answers(200, json!({"entries": list(), "timestamp": text()})),
+        )
+}
+
+/// Whether a path is one that webhooks come to: signatures guard it, and a count of requests does not.
+pub(in crate::api) fn is_webhook(path: &str) -> bool {
+    matches!(path, "/api/webhooks/github" | "/webhook/github")
+}
+
+async fn take(
+    State(api): State<Arc<Api>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let body = body.map_err(|e| Failure::of_status(e.status()))?;
+    if api.webhook_secrets.is_empty() {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "WEBHOOKS_DISABLED",
+            "no webhook secret is set (GITHUB_WEBHOOK_SECRET), so no webhook is taken",
+        ));
+    }
+    let signature = headers.get("x-hub-signature-256");
+    let signature = signature.map_or(&[][..], axum::http::HeaderValue::as_bytes);
+    if !verify(&api.webhook_secrets, &body, signature) {
+        api.unsigned.fetch_add(1, Relaxed);
+        tracing::warn!(corr = id, "a webhook's signature is missing or wrong");
+        // Who does not know the secret is counted like everybody.
+        if let Some(ip) = peer.ip()
+            && api
+                .limits
+                .count(ip, Instant::now())
+                .is_some_and(|l| l.refused)
+        {
+            return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));
+        }
+        return Err(Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "INVALID_WEBHOOK_SIGNATURE",
+            "X-Hub-Signature-256 is missing or wrong",
+        ));
+    }
+    let named = |name: &str| {
+        let value = headers.get(name).and_then(|v| v.to_str().ok());
+        value
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::input(format!("{name} is missing")))
+    };
+    let webhook = Webhook {
+        delivery: named("x-github-delivery")?,
+        named: named("x-github-event")?,
+        body: Blob(body.to_vec()),
+    };
+    let sent = api.operator.send(crate::engine::types::command::Envelope {
+        actor: "github".into(),
+        ..envelope(Command::Deliver(webhook), &id)
+    });
+    let Reply::Delivered {
+        outcome,
+        run,
+        repeated,
+        note,
+    } = sent.await?
+    else {
+        return Err(odd());
+    };
+    let (status, word) = match outcome {
+        Outcome::Run => (StatusCode::ACCEPTED, "accepted"),
+        Outcome::Skipped | Outcome::Unmapped | Outcome::Refused => (StatusCode::OK, outcome.word()),
+    };
+    let mut answer = json!({"status": word, "repeated": repeated, "correlationId": id});
+    if let Some(run) = run {
+        answer["runId"] = run.into();
+    }
+    if !note.is_empty() {
+        answer["reason"] = note.into();
+    }
+    Ok((status, Json(answer)))
+}
+
+async fn inbox(
+    _: Reader,
+    State(api): State<Arc<Api>>,
+    super::UrlQuery(wanted): super::Wanted,
+) -> Result<Json<Value>, Failure> {
+    let limit = limit(&wanted)?;
+    match ask(&api, Query::Deliveries { limit }).await? {
+        Answer::Deliveries { deliveries } => {
+            Ok(Json(json!({"deliveries": deliveries, "timestamp": now()})))
+        }
+        _ => Err(odd()),
+    }
+}
+
+async fn outbox(
+    _: Reader,
+    State(api): State<Arc<Api>>,
+    super::UrlQuery(wanted): super::Wanted,
+) -> Result<Json<Value>, Failure> {
+    let limit = limit(&wanted)?;
+    match ask(&api, Query::Outbox { limit }).await? {
+        Answer::Outbox { entries } => Ok(Json(json!({"entries": entries, "timestamp": now()}))),
+        _ => Err(odd()),
+    }
+}

@@ -1,0 +1,152 @@
+//! What is published for every decision and every evidence, a case a line.
+
+use super::*;
+use crate::engine::types::run::Decision;
+use crate::engine::types::run::{Input, Plan};
+use crate::engine::views::first_view;
+use crate::journal::NewRun;
+use crate::review::finding::{Coverage, Finding};
+use crate::text::Untrusted;
+
+fn run(action: Action, evidence: Evidence) -> RunResult {
+    let plan: Plan = serde_json::from_value(serde_json::json!({
+        "strategy": "parallel", "outcome": "review", "agents": ["security-agent"],
+        "stepTimeoutMs": 1, "ownRule": true, "offline": false, "modelsWanted": true,
+        "simulated": false, "policyHash": "p", "rulesHash": "r", "rulesComplete": true,
+    }))
+    .unwrap();
+    let input: Input = serde_json::from_value(serde_json::json!({
+        "payload": null, "findings": [], "coverage": Coverage::default(),
+        "size": crate::review::finding::ChangeSize::default(),
+        "hasDiff": true, "nothingToReview": false, "missing": null, "notKept": [],
+    }))
+    .unwrap();
+    let new = NewRun {
+        id: "job_1_abc".into(),
+        created_ms: 0,
+        event: "pull_request.opened".into(),
+        requested_event: "pull_request.opened".into(),
+        correlation: "c".into(),
+        actor: "github".into(),
+        idempotency: None,
+        plan: String::new(),
+        input: String::new(),
+        diff: String::new(),
+        report_name: String::new(),
+    };
+    let mut run = first_view(&new, &plan, &input);
+    run.state = RunState::Finished;
+    run.evidence = evidence;
+    run.decision = Some(Decision {
+        action,
+        reason: Untrusted::new("because @everybody <b>says</b> so"),
+        rule: 5,
+        automated: true,
+    });
+    let finding = Finding {
+        file: Some(Untrusted::new("src/a.rs")),
+        line: Some(7),
+        ..Finding::whole("security/x", Severity::High, "![img](http://evil) | pipe")
+    };
+    run.agents[0].findings = vec![finding.clone(), finding];
+    run
+}
+
+fn pull() -> Pull {
+    Pull {
+        repository: "acme/shop".into(),
+        number: 7,
+        head_sha: "a".repeat(40),
+    }
+}
+
+fn kinds(run: &RunResult, wanted: Publish, merges: bool) -> Vec<&'static str> {
+    of(run, &pull(), wanted, merges)
+        .iter()
+        .map(Publication::kind)
+        .collect()
+}
+
+fn state(run: &RunResult) -> &'static str {
+    status(run).0
+}
+
+#[test]
+fn success_is_said_with_full_evidence_and_nothing_acts_without_it() {
+    use Action::{ApproveAndMerge, BlockPr, ManualReview, RequestChanges};
+    use Evidence::{Full, Offline, Partial};
+    for (action, evidence, wanted) in [
+        (ApproveAndMerge, Full, "success"),
+        (ApproveAndMerge, Offline, "pending"),
+        (ApproveAndMerge, Partial, "error"),
+        (ManualReview, Full, "pending"),
+        (ManualReview, Offline, "pending"),
+        (ManualReview, Partial, "error"),
+        (RequestChanges, Offline, "failure"),
+        (BlockPr, Full, "failure"),
+        (BlockPr, Partial, "failure"),
+    ] {
+        let run = run(action, evidence);
+        assert_eq!(state(&run), wanted, "{action:?} {evidence:?}");
+        let all = kinds(
+            &run,
+            Publish {
+                merge: true,
+                ..Publish::default()
+            },
+            true,
+        );
+        if evidence == Full {
+            assert_eq!(&all[..4], ["comment", "status", "label", "review"]);
+            assert_eq!(all.contains(&"merge"), action == ApproveAndMerge);
+        } else {
+            assert_eq!(all, ["comment", "status"], "{action:?} {evidence:?}");
+        }
+    }
+    let mut cut_off = run(ApproveAndMerge, Full);
+    cut_off.state = RunState::Failed;
+    assert_eq!(state(&cut_off), "error");
+    assert_eq!(
+        kinds(&cut_off, Publish::default(), true),
+        ["comment", "status"]
+    );
+}
+
+#[test]
+fn a_merge_is_off_until_it_is_wanted_and_proved() {
+    let run = run(Action::ApproveAndMerge, Evidence::Full);
+    assert!(!kinds(&run, Publish::default(), true).contains(&"merge"));
+    let merging = Publish {
+        merge: true,
+        ..Publish::default()
+    };
+    assert!(!kinds(&run, merging, false).contains(&"merge"));
+    assert!(kinds(&run, merging, true).contains(&"merge"));
+}
+
+#[test]
+fn outside_text_mentions_nobody_and_shows_no_image() {
+    let run = run(Action::BlockPr, Evidence::Full);
+    let all = of(&run, &pull(), Publish::default(), false);
+    let Publication::Comment { marker, body } = &all[0] else {
+        panic!("a comment comes first")
+    };
+    assert!(body.starts_with(marker.as_str()));
+    for never in ["@everybody", "<b>", "![img]"] {
+        assert!(!body.contains(never), "{never}: {body}");
+    }
+    assert!(body.contains("**full: rules and models**"));
+    assert_eq!(body.matches("src/a.rs:7").count(), 1, "each finding once");
+    let Publication::Review { comments, .. } = &all[3] else {
+        panic!("a review comes last")
+    };
+    assert_eq!((comments.len(), comments[0].line), (1, 7));
+    let long = RunResult {
+        decision: Some(Decision {
+            reason: Untrusted::new("é".repeat(400)),
+            ..run.decision.clone().unwrap()
+        }),
+        ..run
+    };
+    assert_eq!(status(&long).1.chars().count(), 140);
+}

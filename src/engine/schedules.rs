@@ -1,0 +1,92 @@
+//! Events that begin by themselves, by a crontab expression with its zone.
+//!
+//! Why by wall time that is kept: what was missed while nothing ran is made up for once, and a clock that
+//! jumps begins one run, not a storm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::handle::new_correlation;
+use super::intake;
+use super::types::command::Trigger;
+use crate::journal::JournalError;
+use crate::text::clean_line;
+
+/// Looked at least this often: the workspace may have changed, the machine may have slept.
+const TICK: Duration = Duration::from_secs(20);
+
+/// Begins what is due, until the engine stops.
+pub(super) async fn keep(core: Arc<Core>) {
+    loop {
+        let next = match pass(&core).await {
+            Ok(next) => next,
+            Err(JournalError::Closed) => return,
+            Err(error) => {
+                tracing::warn!("schedules cannot be kept: {error}");
+                None
+            }
+        };
+        let wait = next.map_or(TICK, |at| {
+            let ms = at.saturating_sub(core.clock.wall_ms()).max(0);
+            Duration::from_millis(ms.unsigned_abs()).min(TICK)
+        });
+        tokio::select! {
+            () = core.stopping.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Begins every event whose time has come; returns when the next one's does.
+pub(super) async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> {
+    let workspace = core.workspace.load_full();
+    let mut soonest: Option<i64> = None;
+    for (event, rule) in &workspace.events.events {
+        let Some(schedule) = &rule.schedule else {
+            continue;
+        };
+        let now_ms = core.clock.wall_ms();
+        let last = core
+            .journal
+            .schedule(event, schedule.text(), now_ms)
+            .await?;
+        let Some(due) = schedule.next(last) else {
+            continue;
+        };
+        if due > now_ms {
+            soonest = Some(soonest.map_or(due, |s| s.min(due)));
+            continue;
+        }
+        // Written down first: begun once, whatever happens in between.
+        core.journal.scheduled(event, now_ms).await?;
+        begin(core, event).await;
+        if let Some(next) = schedule.next(now_ms) {
+            soonest = Some(soonest.map_or(next, |s| s.min(next)));
+        }
+    }
+    Ok(soonest)
+}
+
+async fn begin(core: &Arc<Core>, event: &str) {
+    let trigger = Trigger {
+        event: event.to_owned(),
+        payload: serde_json::Value::Null,
+        payload_file: None,
+        subject: None,
+        idempotency_key: None,
+        offline: false,
+    };
+    let begun = intake::take_in(core, trigger, "schedule", &new_correlation()).await;
+    if let Err(refused) = begun {
+        let name = clean_line(event, 80);
+        core.alert(
+            true,
+            format!("the schedule of {name} could not run: {refused}"),
+        );
+    }
+}
+
+#[cfg(test)]
+#[path = "schedules_tests.rs"]
+mod tests;

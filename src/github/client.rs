@@ -1,0 +1,347 @@
+//! Asking GitHub's API: one client, no redirects, bounded answers, writes that may be done twice.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::publication::Publication;
+use super::{GithubError, Pull};
+use crate::outbound::egress::{Lookup, Policy};
+use crate::outbound::{Ways, client, error_text};
+use crate::settings::Settings;
+use crate::settings::env::Env;
+use crate::text::clean_line;
+
+/// Largest JSON that is read, bytes.
+const JSON: usize = 8 << 20;
+/// An answer that takes longer is given up.
+const TIME: Duration = Duration::from_secs(30);
+/// Pages of comments that are looked through for our own.
+const PAGES: u32 = 10;
+/// Without a word from GitHub, so long a pause after a limit.
+const PAUSE_S: u64 = 60;
+
+/// A pull request as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullNow {
+    /// Its newest commit.
+    pub head_sha: String,
+    /// It can still be merged.
+    pub open: bool,
+}
+
+impl PullNow {
+    /// Still at the commit that is meant.
+    ///
+    /// # Errors
+    /// When it has moved on.
+    pub fn is_at(&self, pull: &Pull) -> Result<(), GithubError> {
+        if self.head_sha == pull.head_sha {
+            return Ok(());
+        }
+        Err(GithubError::Moved {
+            to: clean_line(&self.head_sha, 12),
+        })
+    }
+}
+
+/// GitHub, with a token or without.
+pub struct Github {
+    api: Url,
+    client: Client,
+    token: Option<String>,
+}
+
+impl Github {
+    /// A client for the API that the settings name.
+    ///
+    /// # Errors
+    /// When nothing may be sent there, or no client can be made.
+    pub fn new(
+        settings: &Settings,
+        env: &Env,
+        lookup: &Lookup,
+        token: Option<String>,
+    ) -> Result<Self, GithubError> {
+        let policy = Policy::of(settings);
+        let api = policy
+            .allows(settings.github.api_url.trim_end_matches('/'))
+            .map_err(GithubError::NotAsked)?;
+        let ways = Ways {
+            policy: &policy,
+            lookup,
+            env,
+            connect: Duration::from_secs(10),
+        };
+        let client = client(&api, &ways).map_err(GithubError::NotAsked)?;
+        Ok(Self { api, client, token })
+    }
+
+    /// The pull request as it is now.
+    ///
+    /// # Errors
+    /// As all asking.
+    pub async fn pull(&self, pull: &Pull) -> Result<PullNow, GithubError> {
+        let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
+        let now = self.json(Method::GET, &path, None).await?;
+        let head_sha = now.pointer("/head/sha").and_then(Value::as_str);
+        Ok(PullNow {
+            head_sha: head_sha.unwrap_or_default().to_ascii_lowercase(),
+            open: now["state"] == "open",
+        })
+    }
+
+    /// Its change, as it is now.
+    ///
+    /// # Errors
+    /// As all asking; when it is larger than `most` bytes.
+    pub async fn diff(&self, pull: &Pull, most: usize) -> Result<Vec<u8>, GithubError> {
+        let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
+        let request = self
+            .request(Method::GET, &path)?
+            .header("accept", "application/vnd.github.diff");
+        bytes(send(request).await?, most).await
+    }
+
+    /// Leaves something on a pull request; says what was done.
+    ///
+    /// # Errors
+    /// As all asking.
+    pub async fn publish(
+        &self,
+        pull: &Pull,
+        publication: &Publication,
+    ) -> Result<String, GithubError> {
+        match publication {
+            Publication::Comment { marker, body } => self.comment(pull, marker, body).await,
+            Publication::Status {
+                state,
+                description,
+                context,
+            } => {
+                let path = format!("repos/{}/statuses/{}", pull.repository, pull.head_sha);
+                let body = json!({"state": state, "description": description, "context": context});
+                self.json(Method::POST, &path, Some(body)).await?;
+                Ok(format!("status {state}"))
+            }
+            Publication::Review { .. } => self.review(pull, publication).await,
+            Publication::Label { add, prefix } => self.label(pull, add, prefix).await,
+            Publication::Merge => self.merge(pull).await,
+        }
+    }
+
+    async fn comment(&self, pull: &Pull, marker: &str, body: &str) -> Result<String, GithubError> {
+        let comments = format!("repos/{}/issues/{}/comments", pull.repository, pull.number);
+        for id in self.marked(&comments, marker).await? {
+            let path = format!("repos/{}/issues/comments/{id}", pull.repository);
+            match self
+                .json(Method::PATCH, &path, Some(json!({"body": body})))
+                .await
+            {
+                Ok(_) => return Ok(format!("comment {id} edited")),
+                // Somebody else's that quotes ours, or gone in the meantime.
+                Err(GithubError::Refused {
+                    status: 403 | 404, ..
+                }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let made = self
+            .json(Method::POST, &comments, Some(json!({"body": body})))
+            .await?;
+        Ok(format!(
+            "comment {} written",
+            made["id"].as_u64().unwrap_or(0)
+        ))
+    }
+
+    async fn review(&self, pull: &Pull, publication: &Publication) -> Result<String, GithubError> {
+        let Publication::Review {
+            event,
+            marker,
+            body,
+            comments,
+        } = publication
+        else {
+            return Ok(String::new());
+        };
+        let reviews = format!("repos/{}/pulls/{}/reviews", pull.repository, pull.number);
+        if !self.marked(&reviews, marker).await?.is_empty() {
+            return Ok("the review was there already".into());
+        }
+        let on_lines: Vec<Value> = comments
+            .iter()
+            .map(|c| json!({"path": c.path, "line": c.line, "side": "RIGHT", "body": c.body}))
+            .collect();
+        // A line outside the change, or one's own pull request: what can be said is said.
+        let tries = [
+            (event.as_str(), Some(&on_lines)),
+            (event.as_str(), None),
+            ("COMMENT", None),
+        ];
+        let mut refused = None;
+        for (event, lines) in tries {
+            let mut wanted = json!({"commit_id": pull.head_sha, "event": event, "body": body});
+            if let Some(lines) = lines {
+                wanted["comments"] = json!(lines);
+            }
+            match self.json(Method::POST, &reviews, Some(wanted)).await {
+                Ok(_) => return Ok(format!("review {event}")),
+                Err(error @ GithubError::Refused { status: 422, .. }) => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or(GithubError::Unreachable("no answer".into())))
+    }
+
+    async fn label(&self, pull: &Pull, add: &str, prefix: &str) -> Result<String, GithubError> {
+        let labels = format!("repos/{}/issues/{}/labels", pull.repository, pull.number);
+        let now = self
+            .json(Method::POST, &labels, Some(json!({"labels": [add]})))
+            .await?;
+        let names = now.as_array().into_iter().flatten();
+        let others = names
+            .filter_map(|l| l["name"].as_str())
+            .filter(|name| name.starts_with(prefix) && *name != add);
+        for other in others {
+            let mut url = self.url(&labels)?;
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.push(other);
+            }
+            let gone = send(self.with_headers(self.client.delete(url))).await;
+            match gone {
+                Ok(_) | Err(GithubError::Refused { status: 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(format!("label {}", clean_line(add, 60)))
+    }
+
+    async fn merge(&self, pull: &Pull) -> Result<String, GithubError> {
+        let path = format!("repos/{}/pulls/{}/merge", pull.repository, pull.number);
+        self.json(Method::PUT, &path, Some(json!({"sha": pull.head_sha})))
+            .await?;
+        Ok("merged".into())
+    }
+
+    /// Ids of entries of a list whose text has a marker, oldest first.
+    async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, GithubError> {
+        let mut found = Vec::new();
+        for page in 1..=PAGES {
+            let path = format!("{list}?per_page=100&page={page}");
+            let entries = self.json(Method::GET, &path, None).await?;
+            let entries = entries.as_array().cloned().unwrap_or_default();
+            let ours = |e: &&Value| e["body"].as_str().is_some_and(|b| b.contains(marker));
+            found.extend(entries.iter().filter(ours).filter_map(|e| e["id"].as_u64()));
+            if entries.len() < 100 {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, GithubError> {
+        let mut request = self
+            .request(method, path)?
+            .header("accept", "application/vnd.github+json");
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let bytes = bytes(send(request).await?, JSON).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|e| GithubError::Unreachable(e.to_string()))
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, GithubError> {
+        Ok(self.with_headers(self.client.request(method, self.url(path)?)))
+    }
+
+    fn with_headers(&self, mut request: RequestBuilder) -> RequestBuilder {
+        request = request
+            .timeout(TIME)
+            .header("x-github-api-version", "2022-11-28");
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    fn url(&self, path: &str) -> Result<Url, GithubError> {
+        let text = format!("{}/{path}", self.api.as_str().trim_end_matches('/'));
+        Url::parse(&text).map_err(|e| GithubError::NotAsked(e.to_string()))
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, GithubError> {
+    let response = request.send().await.map_err(|e| broken(&e))?;
+    let status = response.status().as_u16();
+    if (200..300).contains(&status) {
+        return Ok(response);
+    }
+    let number = |name: &str| {
+        let value = response.headers().get(name)?.to_str().ok()?;
+        value.trim().parse::<u64>().ok()
+    };
+    let pause = number("retry-after").or_else(|| {
+        let reset =
+            number("x-ratelimit-reset").filter(|_| number("x-ratelimit-remaining") == Some(0))?;
+        Some(reset.saturating_sub(jiff::Timestamp::now().as_second().unsigned_abs()))
+    });
+    let text = error_text(response).await;
+    let said = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|v| v["message"].as_str().map(str::to_owned))
+        .unwrap_or(text);
+    let message = clean_line(&said, 200);
+    Err(match (status, pause) {
+        (403 | 429, Some(after_s)) => GithubError::Limited {
+            after_s: after_s.clamp(1, 3_600),
+            message,
+        },
+        (429, None) => GithubError::Limited {
+            after_s: PAUSE_S,
+            message,
+        },
+        (403, None) if message.to_ascii_lowercase().contains("rate limit") => {
+            GithubError::Limited {
+                after_s: PAUSE_S,
+                message,
+            }
+        }
+        _ => GithubError::Refused { status, message },
+    })
+}
+
+async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, GithubError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+        if bytes.len() + chunk.len() > most {
+            return Err(GithubError::TooLarge(most));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// A transport error without the address.
+fn broken(error: &reqwest::Error) -> GithubError {
+    if error.is_timeout() {
+        return GithubError::Unreachable("it did not answer in time".into());
+    }
+    let mut message = "the connection broke".to_owned();
+    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(inner) = source {
+        message = inner.to_string();
+        source = inner.source();
+    }
+    GithubError::Unreachable(clean_line(&message, 200))
+}

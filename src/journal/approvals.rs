@@ -1,0 +1,239 @@
+//! Actions that wait for a person, and when schedules last ran.
+
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, JournalError, ReadOnly};
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalState {
+    /// Nobody has decided.
+    Waiting,
+    /// Somebody approved it.
+    Approved,
+    /// Somebody denied it.
+    Denied,
+    /// Nobody decided in time: denied.
+    Expired,
+}
+
+impl ApprovalState {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+        }
+    }
+
+    fn read(word: &str) -> Self {
+        match word {
+            "waiting" => Self::Waiting,
+            "approved" => Self::Approved,
+            "denied" => Self::Denied,
+            _ => Self::Expired,
+        }
+    }
+}
+
+/// An action that waits, or waited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalRow {
+    /// Its id.
+    pub id: String,
+    /// publish or start.
+    pub action: String,
+    /// The run, or the agent.
+    pub subject: String,
+    /// A sentence: what happens once it is approved.
+    pub what: String,
+    /// Who may; empty: every approver of the settings.
+    pub approvers: Vec<String>,
+    /// Wall time, milliseconds.
+    pub created_ms: i64,
+    /// Denied from then on.
+    pub expires_ms: i64,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Who decided.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub decided_ms: Option<i64>,
+}
+
+const COLUMNS: &str = "id, action, subject, what, approvers, created_ms, expires_ms, state, decided_by, reason, decided_ms";
+
+impl Journal {
+    /// Writes an approval down that waits.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn hold(&self, approval: ApprovalRow) -> Result<(), JournalError> {
+        self.write(move |tx| insert(tx, &approval)).await
+    }
+
+    /// The newest approvals, newest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn approvals(&self, limit: u32) -> Result<Vec<ApprovalRow>, JournalError> {
+        self.read(move |c| newest(c, limit)).await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn approval(&self, id: &str) -> Result<Option<ApprovalRow>, JournalError> {
+        let id = id.to_owned();
+        self.read(move |c| {
+            let sql = format!("SELECT {COLUMNS} FROM approvals WHERE id = ?1");
+            let found: Vec<ApprovalRow> = c
+                .prepare_cached(&sql)?
+                .query_map([id], row)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(found.into_iter().next())
+        })
+        .await
+    }
+
+    /// Decides what still waits, and lets its publications go or drops them, in one transaction. False
+    /// when somebody was first.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn decide(
+        &self,
+        id: &str,
+        state: ApprovalState,
+        by: &str,
+        reason: &str,
+        at_ms: i64,
+    ) -> Result<bool, JournalError> {
+        let (id, by, reason) = (id.to_owned(), by.to_owned(), reason.to_owned());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.write(move |tx| {
+            let sql = "UPDATE approvals SET state = ?2, decided_by = ?3, reason = ?4, decided_ms = ?5 WHERE id = ?1 AND state = 'waiting'";
+            let first = tx
+                .prepare_cached(sql)?
+                .execute(params![id, state.word(), by, reason, at_ms])?
+                > 0;
+            if first {
+                let (next, note) = match state {
+                    ApprovalState::Approved => ("waiting", format!("approved by {by}")),
+                    _ => ("dropped", format!("{} by {by}: {reason}", state.word())),
+                };
+                tx.prepare_cached("UPDATE outbox SET state = ?2, note = ?3 WHERE approval = ?1 AND state = 'held'")?
+                    .execute(params![id, next, note])?;
+            }
+            let _ = sender.send(first);
+            Ok(())
+        })
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
+    }
+
+    /// When a schedule last ran; the first time, `now_ms` is written down. A changed expression begins anew.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn schedule(
+        &self,
+        event: &str,
+        cron: &str,
+        now_ms: i64,
+    ) -> Result<i64, JournalError> {
+        let (event, cron) = (event.to_owned(), cron.to_owned());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.write(move |tx| {
+            let sql = "INSERT INTO schedules (event, cron, last_ms) VALUES (?1, ?2, ?3)
+                       ON CONFLICT (event) DO UPDATE SET cron = ?2, last_ms = ?3 WHERE cron <> ?2";
+            tx.prepare_cached(sql)?
+                .execute(params![event, cron, now_ms])?;
+            let last = tx
+                .prepare_cached("SELECT last_ms FROM schedules WHERE event = ?1")?
+                .query_row([event], |r| r.get(0))?;
+            let _ = sender.send(last);
+            Ok(())
+        })
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
+    }
+
+    /// A schedule ran.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn scheduled(&self, event: &str, at_ms: i64) -> Result<(), JournalError> {
+        let event = event.to_owned();
+        self.write(move |tx| {
+            tx.prepare_cached("UPDATE schedules SET last_ms = ?2 WHERE event = ?1")?
+                .execute(params![event, at_ms])
+                .map(drop)
+        })
+        .await
+    }
+}
+
+impl ReadOnly {
+    /// The newest approvals, newest first. A journal that no newer program has opened has none.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub fn approvals(&self, limit: u32) -> Result<Vec<ApprovalRow>, JournalError> {
+        if !self.connection.table_exists(None, "approvals")? {
+            return Ok(Vec::new());
+        }
+        Ok(newest(&self.connection, limit)?)
+    }
+}
+
+/// Writes one down, in whatever transaction its reason is written in.
+pub(super) fn insert(tx: &Connection, new: &ApprovalRow) -> rusqlite::Result<()> {
+    let approvers = serde_json::to_string(&new.approvers).unwrap_or_default();
+    let sql = "INSERT INTO approvals (id, action, subject, what, approvers, created_ms, expires_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    tx.prepare_cached(sql)?
+        .execute(params![
+            new.id,
+            new.action,
+            new.subject,
+            new.what,
+            approvers,
+            new.created_ms,
+            new.expires_ms,
+            new.state.word()
+        ])
+        .map(drop)
+}
+
+/// Those that wait first, then the newest.
+fn newest(c: &Connection, limit: u32) -> rusqlite::Result<Vec<ApprovalRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM approvals ORDER BY state = 'waiting' DESC, created_ms DESC, id LIMIT ?1"
+    );
+    c.prepare_cached(&sql)?.query_map([limit], row)?.collect()
+}
+
+fn row(r: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
+    let approvers: String = r.get(4)?;
+    Ok(ApprovalRow {
+        id: r.get(0)?,
+        action: r.get(1)?,
+        subject: r.get(2)?,
+        what: r.get(3)?,
+        approvers: serde_json::from_str(&approvers).unwrap_or_default(),
+        created_ms: r.get(5)?,
+        expires_ms: r.get(6)?,
+        state: ApprovalState::read(r.get_ref(7)?.as_str().unwrap_or_default()),
+        by: r.get(8)?,
+        reason: r.get(9)?,
+        decided_ms: r.get(10)?,
+    })
+}

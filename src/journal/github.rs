@@ -1,0 +1,430 @@
+//! Webhooks that came, and what is to be left at GitHub: both survive a crash.
+//!
+//! Why here: a webhook is answered only when it and its run are on disk in one transaction, and what a
+//! decision publishes is written down together with the decision.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{self, NewRun};
+use super::{Journal, JournalError, ReadOnly};
+
+/// Webhooks that are listed.
+const LISTED: u32 = 1_000;
+/// Days that a webhook's keys are remembered.
+const KEYS_DAYS: i64 = 90;
+/// Ended entries of the outbox that are kept.
+const SENT: u32 = 1_000;
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It began a run.
+    Run,
+    /// Nothing to do: a draft, a ping.
+    Skipped,
+    /// No rule of the workspace is for its event.
+    Unmapped,
+    /// Its repository is not listed.
+    Refused,
+}
+
+impl Outcome {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Skipped => "skipped",
+            Self::Unmapped => "unmapped",
+            Self::Refused => "refused",
+        }
+    }
+
+    fn read(word: &str) -> Self {
+        match word {
+            "run" => Self::Run,
+            "skipped" => Self::Skipped,
+            "unmapped" => Self::Unmapped,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// A webhook, as it is kept and listed. Everything in it is cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryRow {
+    /// GitHub's id of it.
+    pub id: String,
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// `pull_request.opened`.
+    pub event: String,
+    /// `owner/name#7`, or as much of it as there is.
+    pub place: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub note: String,
+    /// Its run.
+    pub run: Option<String>,
+    /// How often it came again.
+    pub repeats: u32,
+}
+
+/// What a webhook turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It is new, and on disk with its run.
+    New,
+    /// It came before; that one's run.
+    Again(Option<String>),
+}
+
+/// Where an entry of the outbox stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboxState {
+    /// To be done.
+    Waiting,
+    /// Until it is approved.
+    Held,
+    /// Only shown.
+    Dry,
+    /// Done.
+    Done,
+    /// Not done, and not to be done any more.
+    Dropped,
+}
+
+impl OutboxState {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Held => "held",
+            Self::Dry => "dry",
+            Self::Done => "done",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    fn read(word: &str) -> Self {
+        match word {
+            "waiting" => Self::Waiting,
+            "held" => Self::Held,
+            "dry" => Self::Dry,
+            "done" => Self::Done,
+            _ => Self::Dropped,
+        }
+    }
+}
+
+/// Something to leave at GitHub.
+#[derive(Debug, Clone)]
+pub struct NewPublication {
+    /// Where: JSON.
+    pub pull: String,
+    /// What: JSON.
+    pub publication: String,
+    /// Waiting, held or dry.
+    pub state: OutboxState,
+}
+
+/// An entry of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number: they are done in this order.
+    pub id: i64,
+    /// The run whose decision it is.
+    pub run: String,
+    /// Where: JSON.
+    pub pull: String,
+    /// What: JSON.
+    pub publication: String,
+    /// Where it stands.
+    pub state: OutboxState,
+    /// Tries.
+    pub attempts: u32,
+    /// Not before, wall time in milliseconds.
+    pub next_ms: i64,
+    /// Written down, wall time in milliseconds.
+    pub created_ms: i64,
+    /// What was done, or why not.
+    pub note: String,
+}
+
+/// The outbox in figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxCounts {
+    /// To be done.
+    pub waiting: u32,
+    /// Until they are approved.
+    pub held: u32,
+    /// Done.
+    pub done: u32,
+    /// Given up.
+    pub dropped: u32,
+}
+
+impl Journal {
+    /// Takes a webhook in, with the run it begins, unless one of its keys is known. On disk when this
+    /// returns.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn deliver(
+        &self,
+        delivery: DeliveryRow,
+        keys: Vec<String>,
+        run: Option<NewRun>,
+    ) -> Result<Taken, JournalError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.write(move |tx| {
+            for key in &keys {
+                let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
+                let first: Option<(String, Option<String>)> = tx
+                    .prepare_cached(sql)?
+                    .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))
+                    .optional()?;
+                if let Some((id, run)) = first {
+                    tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
+                        .execute([id])?;
+                    let _ = sender.send(Taken::Again(run));
+                    return Ok(());
+                }
+            }
+            let row = &delivery;
+            tx.prepare_cached("INSERT INTO deliveries (id, at_ms, event, place, outcome, note, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute(params![row.id, row.at_ms, row.event, row.place, row.outcome.word(), row.note, row.run])?;
+            for key in &keys {
+                tx.prepare_cached("INSERT INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![key, row.id, row.run, row.at_ms])?;
+            }
+            if let Some(run) = &run {
+                rows::insert(tx, run)?;
+            }
+            let _ = sender.send(Taken::New);
+            Ok(())
+        })
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
+    }
+
+    /// A webhook's run was begun again: its keys lead to the new one from now on.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn redeliver(&self, old: &str, new: &str) -> Result<(), JournalError> {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE delivery_keys SET run_id = ?2 WHERE run_id = ?1",
+                [&old, &new],
+            )?;
+            tx.execute(
+                "UPDATE deliveries SET run_id = ?2 WHERE run_id = ?1",
+                [&old, &new],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    /// The change of a run was fetched, or could not be: what it looks at from now on.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn fetched(&self, id: &str, input: String, diff: String) -> Result<(), JournalError> {
+        let id = id.to_owned();
+        self.write(move |tx| {
+            tx.prepare_cached(
+                "UPDATE runs SET input = ?2, diff = ?3 WHERE id = ?1 AND finished_ms IS NULL",
+            )?
+            .execute(params![id, input, diff])
+            .map(drop)
+        })
+        .await
+    }
+
+    /// The newest webhooks, newest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, JournalError> {
+        self.read(move |c| deliveries(c, limit)).await
+    }
+
+    /// The newest entries of the outbox, newest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn outbox(&self, limit: u32) -> Result<Vec<OutboxRow>, JournalError> {
+        self.read(move |c| outbox(c, "ORDER BY id DESC LIMIT ?1", i64::from(limit)))
+            .await
+    }
+
+    /// Entries that are to be done, in their order, those that must wait included.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn outbox_waiting(&self) -> Result<Vec<OutboxRow>, JournalError> {
+        self.read(|c| outbox(c, "WHERE state = 'waiting' ORDER BY id LIMIT ?1", 500))
+            .await
+    }
+
+    /// An entry was tried: where it stands now.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn outbox_tried(
+        &self,
+        id: i64,
+        state: OutboxState,
+        note: String,
+        attempts: u32,
+        at_ms: i64,
+        next_ms: i64,
+    ) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            let sql = "UPDATE outbox SET state = ?2, note = ?3, attempts = ?6, next_ms = ?5,
+                       done_ms = CASE WHEN ?2 = 'waiting' THEN NULL ELSE ?4 END WHERE id = ?1";
+            tx.prepare_cached(sql)?
+                .execute(params![id, state.word(), note, at_ms, next_ms, attempts])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// How many there are of each.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn outbox_counts(&self) -> Result<OutboxCounts, JournalError> {
+        self.read(|c| {
+            let mut counts = OutboxCounts::default();
+            let mut statement =
+                c.prepare_cached("SELECT state, count(*) FROM outbox GROUP BY state")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let count: u32 = row.get(1)?;
+                match OutboxState::read(row.get_ref(0)?.as_str().unwrap_or_default()) {
+                    OutboxState::Waiting => counts.waiting = count,
+                    OutboxState::Held => counts.held = count,
+                    OutboxState::Done => counts.done = count,
+                    OutboxState::Dropped => counts.dropped = count,
+                    OutboxState::Dry => {}
+                }
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// Lets go of what is too old to matter; keys are kept longest.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn forget_deliveries(&self, now_ms: i64) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            tx.execute("DELETE FROM deliveries WHERE id NOT IN (SELECT id FROM deliveries ORDER BY at_ms DESC LIMIT ?1)", [LISTED])?;
+            tx.execute("DELETE FROM delivery_keys WHERE at_ms < ?1", [now_ms - KEYS_DAYS * 86_400_000])?;
+            tx.execute("DELETE FROM outbox WHERE state IN ('done', 'dropped', 'dry') AND id NOT IN (SELECT id FROM outbox ORDER BY id DESC LIMIT ?1)", [SENT])
+                .map(drop)
+        })
+        .await
+    }
+}
+
+impl ReadOnly {
+    /// The newest webhooks, newest first. A journal that no newer program has opened has none.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, JournalError> {
+        if !self.connection.table_exists(None, "deliveries")? {
+            return Ok(Vec::new());
+        }
+        Ok(deliveries(&self.connection, limit)?)
+    }
+
+    /// The newest entries of the outbox, newest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub fn outbox(&self, limit: u32) -> Result<Vec<OutboxRow>, JournalError> {
+        if !self.connection.table_exists(None, "outbox")? {
+            return Ok(Vec::new());
+        }
+        Ok(outbox(
+            &self.connection,
+            "ORDER BY id DESC LIMIT ?1",
+            i64::from(limit),
+        )?)
+    }
+}
+
+/// Writes a decision's publications down, in the decision's own transaction.
+pub(super) fn insert(
+    tx: &Connection,
+    run: &str,
+    at_ms: i64,
+    approval: Option<&str>,
+    publications: &[NewPublication],
+) -> rusqlite::Result<()> {
+    for new in publications {
+        let sql = "INSERT INTO outbox (run_id, pull, publication, state, approval, next_ms, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+        tx.prepare_cached(sql)?.execute(params![
+            run,
+            new.pull,
+            new.publication,
+            new.state.word(),
+            approval,
+            at_ms
+        ])?;
+    }
+    Ok(())
+}
+
+fn deliveries(c: &Connection, limit: u32) -> rusqlite::Result<Vec<DeliveryRow>> {
+    let sql = "SELECT id, at_ms, event, place, outcome, note, run_id, repeats FROM deliveries ORDER BY at_ms DESC, id LIMIT ?1";
+    c.prepare_cached(sql)?
+        .query_map([limit], |r| {
+            Ok(DeliveryRow {
+                id: r.get(0)?,
+                at_ms: r.get(1)?,
+                event: r.get(2)?,
+                place: r.get(3)?,
+                outcome: Outcome::read(r.get_ref(4)?.as_str().unwrap_or_default()),
+                note: r.get(5)?,
+                run: r.get(6)?,
+                repeats: r.get(7)?,
+            })
+        })?
+        .collect()
+}
+
+fn outbox(c: &Connection, which: &str, number: i64) -> rusqlite::Result<Vec<OutboxRow>> {
+    let sql = format!(
+        "SELECT id, run_id, pull, publication, state, attempts, next_ms, created_ms, note FROM outbox {which}"
+    );
+    c.prepare_cached(&sql)?
+        .query_map([number], entry)?
+        .collect()
+}
+
+fn entry(r: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: r.get(0)?,
+        run: r.get(1)?,
+        pull: r.get(2)?,
+        publication: r.get(3)?,
+        state: OutboxState::read(r.get_ref(4)?.as_str().unwrap_or_default()),
+        attempts: r.get(5)?,
+        next_ms: r.get(6)?,
+        created_ms: r.get(7)?,
+        note: r.get(8)?,
+    })
+}

