@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bsm::model::ask::{Ask, Prompt};
-use bsm::outbound::egress::system_lookup;
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::{Message, Role};
+use bsm::outbound::egress::system_lookup;
 use bsm::resilience::bulkhead::PoolSettings;
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;

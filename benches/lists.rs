@@ -127,6 +127,8 @@ async fn runs() {
             brief: serde_json::to_string(&line).unwrap(),
             action: "approve_and_merge".into(),
             report: String::new(),
+            publications: Vec::new(),
+            approval: None,
         };
         let journal = journal.clone();
         written.push(tokio::spawn(async move {

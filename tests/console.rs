@@ -26,9 +26,12 @@ use bsm::engine::types::call::CallView;
 use bsm::engine::types::command::{Command, Reply};
 use bsm::engine::types::cost::Costs;
 use bsm::engine::types::event::Event;
+use bsm::engine::types::github::PublicationView;
 use bsm::engine::types::query::{Answer, Query};
 use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
+use bsm::github::Publication;
+use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -550,6 +553,13 @@ fn screens_are_as_they_were_agreed() {
             with_why(&mut s);
             insta::assert_snapshot!(format!("why_{width}x{height}"), drawn(&s, width, height));
         }
+        for (width, height) in [(120, 40), (80, 24)] {
+            let mut s = state(UNICODE);
+            with_inbox(&mut s);
+            insta::assert_snapshot!(format!("inbox_{width}x{height}"), drawn(&s, width, height));
+            press(&mut s, "v");
+            insta::assert_snapshot!(format!("decide_{width}x{height}"), drawn(&s, width, height));
+        }
         let mut s = state(ASCII);
         with_trends(&mut s);
         insta::assert_snapshot!("trends_ascii_80x24", drawn(&s, 80, 24));
@@ -584,7 +594,7 @@ fn ascii_means_ascii_and_mono_means_no_colour() {
         snapshot
     });
     for keys in [
-        "1", "2", "3", "4", "5", "7", "?", ":", "r", "c", "b", "A", "d", "$",
+        "1", "2", "3", "4", "5", "7", "8", "?", ":", "r", "c", "b", "A", "d", "$",
     ] {
         let mut s = State::new(Arc::clone(&s.live), ASCII, false, WALL);
         press(&mut s, keys);
@@ -628,8 +638,8 @@ fn every_screen_and_overlay_draws_at_every_size() {
     sizes.extend((0..100).map(|n| ((n * 73 % 201) as u16, (n * 37 % 61) as u16)));
     let base = state(UNICODE);
     for keys in [
-        "1", "2", "3", "4", "5", "7", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D", "e", "p",
-        "F", "L", "w", "t", "A", "d", "S", "$",
+        "1", "2", "3", "4", "5", "7", "8", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D", "e",
+        "p", "F", "L", "w", "t", "A", "d", "S", "$",
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         press(&mut s, keys);
@@ -645,6 +655,8 @@ fn every_screen_and_overlay_draws_at_every_size() {
         with_talk,
         with_drill,
         with_costs,
+        with_inbox,
+        with_decision,
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         fill(&mut s);
@@ -659,6 +671,172 @@ fn every_screen_and_overlay_draws_at_every_size() {
 fn with_calls_and_why(state: &mut State) {
     with_calls(state);
     with_why(state);
+}
+
+/// Webhooks, what is left at GitHub, and an action that waits.
+fn with_inbox(state: &mut State) {
+    press(state, "8");
+    let limit = 200;
+    let delivery = |n: i64, event: &str, outcome, note: &str| DeliveryRow {
+        id: format!("d-{n}"),
+        at_ms: WALL - n * 60_000,
+        event: event.into(),
+        place: "acme/shop#7".into(),
+        outcome,
+        note: note.into(),
+        run: (outcome == Outcome::Run).then(|| "job_1_k3f001".into()),
+        repeats: u32::from(n == 4),
+    };
+    let publication = |n: i64, publication: Publication, state, note: &str| PublicationView {
+        id: n,
+        run: "job_1_k3f001".into(),
+        place: "acme/shop#7".into(),
+        kind: publication.kind().into(),
+        says: publication.says().into(),
+        publication: Some(publication),
+        state,
+        attempts: 1,
+        note: note.into(),
+        created_ms: WALL - n * 30_000,
+        next_ms: 0,
+    };
+    let comment = Publication::Comment {
+        marker: "<!-- m -->".into(),
+        body: "<!-- m -->\n## `block_pr`\n\nSecurity vulnerabilities detected".into(),
+    };
+    let status = Publication::Status {
+        state: "failure".into(),
+        description: "block_pr (full): Security vulnerabilities detected".into(),
+        context: "bsm/review".into(),
+    };
+    let approval = ApprovalRow {
+        id: "apr_x1y2z3a4".into(),
+        action: "publish".into(),
+        subject: "job_1_k3f001".into(),
+        what: "publishing block_pr on acme/shop#7 (comment, status)".into(),
+        approvers: vec!["ana".into()],
+        created_ms: WALL - 600_000,
+        expires_ms: WALL + 600_000,
+        state: ApprovalState::Waiting,
+        by: None,
+        reason: None,
+        decided_ms: None,
+    };
+    let answers = [
+        (
+            Query::Approvals { limit },
+            Answer::Approvals {
+                approvals: vec![approval],
+            },
+        ),
+        (
+            Query::Deliveries { limit },
+            Answer::Deliveries {
+                deliveries: vec![
+                    delivery(4, "pull_request.opened", Outcome::Run, ""),
+                    delivery(
+                        6,
+                        "star.created",
+                        Outcome::Unmapped,
+                        "no rule is for star.created",
+                    ),
+                    delivery(7, "pull_request.opened", Outcome::Skipped, "a draft"),
+                ],
+            },
+        ),
+        (
+            Query::Outbox { limit },
+            Answer::Outbox {
+                entries: vec![
+                    publication(2, comment, OutboxState::Done, "comment 12 edited"),
+                    publication(
+                        3,
+                        status,
+                        OutboxState::Waiting,
+                        "GitHub answered 502: bad gateway",
+                    ),
+                ],
+            },
+        ),
+    ];
+    for (query, answer) in answers {
+        update(state, Message::Answered(query, Ok(answer)), now());
+    }
+}
+
+fn with_decision(state: &mut State) {
+    with_inbox(state);
+    press(state, "v");
+}
+
+/// What waits is first; its word needs a reason and a token, and the token is never on the screen.
+#[test]
+fn the_inbox_leads_to_a_word_to_a_text_and_to_a_run() {
+    let mut s = state(UNICODE);
+    s.approver = Some("anas-own-token-0123456789".into());
+    with_inbox(&mut s);
+    let enter = || Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    press(&mut s, "v");
+    assert!(update(&mut s, enter(), now()).is_empty());
+    assert!(drawn(&s, 120, 40).contains("say why"));
+    press(&mut s, "looked at it");
+    let text = drawn(&s, 120, 40);
+    assert!(
+        text.contains("looked at it") && text.contains("*****"),
+        "{text}"
+    );
+    assert!(!text.contains("anas-own-token"), "{text}");
+    let sent = update(&mut s, enter(), now());
+    let [
+        Effect::Send(Command::Decide {
+            approval,
+            grant: true,
+            reason,
+            token,
+        }),
+    ] = &sent[..]
+    else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(
+        (approval.as_str(), reason.as_str()),
+        ("apr_x1y2z3a4", "looked at it")
+    );
+    assert_eq!(token.0, "anas-own-token-0123456789");
+    assert!(
+        !format!("{sent:?}").contains("anas-own"),
+        "no log shows it either"
+    );
+    // A publication is read in full, a webhook leads to its run.
+    press(&mut s, "j");
+    update(&mut s, enter(), now());
+    assert!(drawn(&s, 120, 40).contains("## `block_pr`"));
+    update(
+        &mut s,
+        Message::Key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE)),
+        now(),
+    );
+    press(&mut s, "v");
+    assert!(s.overlays.is_empty(), "nothing to decide there");
+    press(&mut s, "jj");
+    let asked = update(&mut s, enter(), now());
+    assert_eq!(
+        asked,
+        [Effect::Query(Query::Run {
+            id: "job_1_k3f001".into()
+        })]
+    );
+    // New figures in the picture: it is read again.
+    let mut s = state(UNICODE);
+    with_inbox(&mut s);
+    let mut live = (*s.live).clone();
+    live.github.runs += 1;
+    let asked = update(&mut s, Message::Snapshot(Arc::new(live)), now());
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    // The filter is that of all lists.
+    s.filters
+        .insert(Screen::Inbox, "kind:webhook state:unmapped".into());
+    assert_eq!(s.inbox_shown().len(), 1);
 }
 
 /// A question that is being answered, after one that was.
@@ -1158,6 +1336,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 bell: false,
                 exports: std::env::temp_dir(),
                 attached: None,
+                approver: None,
                 redact: bsm::console::Redact(Arc::new(str::to_owned)),
             };
             let mut app = App::new(

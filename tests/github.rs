@@ -567,7 +567,7 @@ async fn nothing_is_believed_without_its_signature() {
         let (status, _) = rig
             .raw("four", "pull_request", &signature, rubbish.into())
             .await;
-        assert_eq!(status, 400, "{:.20}", rubbish);
+        assert_eq!(status, 400, "{rubbish:.20}");
     }
     assert_eq!(rig.stats().runs, 1);
 }

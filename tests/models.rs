@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use bsm::cache::Source;
 use bsm::model::ask::{Ask, AskError, Asked, Origin, Prompt, Purpose};
-use bsm::outbound::egress::{Lookup, system_lookup};
 use bsm::model::hearing::{Heard, Listener};
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::simulator::{Fault, Faults, Latency, RetryAfter, Simulator, SimulatorSettings};
 use bsm::model::{Message, Role};
+use bsm::outbound::egress::{Lookup, system_lookup};
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
 use bsm::review::verdict;

@@ -65,6 +65,8 @@ pub enum Action {
     Copy,
     /// Take it out into a file.
     Export,
+    /// Approve or deny what waits.
+    Decide,
     /// Leave an engine that is somewhere else.
     Detach,
     /// Talk with an agent.
@@ -124,17 +126,20 @@ pub enum Screen {
     Agents,
     /// Log lines.
     Logs,
+    /// Webhooks, outbox, approvals.
+    Inbox,
 }
 
 impl Screen {
     /// All of them in order. Memory (6) comes with the memory room.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Overview,
         Self::Runs,
         Self::Resilience,
         Self::Caches,
         Self::Agents,
         Self::Logs,
+        Self::Inbox,
     ];
 
     /// Its key.
@@ -146,6 +151,7 @@ impl Screen {
             Self::Caches => '4',
             Self::Agents => '5',
             Self::Logs => '7',
+            Self::Inbox => '8',
         }
     }
 
@@ -158,6 +164,7 @@ impl Screen {
             Self::Caches => ("Caches", "Cache"),
             Self::Agents => ("Agents", "Agents"),
             Self::Logs => ("Logs", "Logs"),
+            Self::Inbox => ("Inbox", "Inbox"),
         }
     }
 }
@@ -182,6 +189,8 @@ pub enum Scope {
     Run,
     /// On the resilience screen.
     Resilience,
+    /// In the inbox.
+    Inbox,
 }
 
 /// A row of the table.
@@ -242,6 +251,7 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
     row(Action::Ask, "ask", "talk with an agent", "A", Danger::Changes, Scope::Everywhere),
     row(Action::Costs, "costs", "what models cost", "$", Danger::None, Scope::Everywhere),
+    row(Action::Decide, "decide", "approve or deny what waits", "v", Danger::Changes, Scope::Inbox),
     row(Action::Detach, "detach", "leave, and leave the engine running", "d", Danger::None, Scope::Everywhere),
     row(Action::Drill, "drill", "start a drill", "f", Danger::Changes, Scope::Everywhere),
     row(Action::Faults, "faults", "simulator faults", "S", Danger::Changes, Scope::Everywhere),
@@ -311,6 +321,7 @@ pub const ACTIONS: &[Row] = &[
         Danger::None,
         Scope::Everywhere,
     ),
+    row(Action::Show(Screen::Inbox), "inbox", "Inbox", "8", Danger::None, Scope::Everywhere),
     row(Action::Suspend, "suspend", "back to the shell (fg returns)",
         "ctrl-z",
         Danger::None,

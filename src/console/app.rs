@@ -59,6 +59,8 @@ pub struct Options {
     pub exports: PathBuf,
     /// What they pass before.
     pub redact: Redact,
+    /// The token of an approver at this keyboard.
+    pub approver: Option<String>,
     /// The engine is somewhere else, there; leaving leaves it alone.
     pub attached: Option<String>,
 }
@@ -157,6 +159,7 @@ impl<W: Write> App<W> {
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
         state.attached.clone_from(&options.attached);
+        state.approver.clone_from(&options.approver);
         state.size = size;
         state.keys = options.keys.clone();
         state.screen = options.screen.unwrap_or(state.screen);

@@ -153,6 +153,21 @@ impl State {
                 }));
                 table
             }
+            Screen::Inbox => {
+                let mut table = vec![words(&["atMs", "kind", "state", "place", "what", "run"])];
+                table.extend(self.inbox_shown().iter().map(|e| {
+                    let (place, what) = e.words();
+                    vec![
+                        e.at_ms().to_string(),
+                        e.kind().to_owned(),
+                        e.state().to_owned(),
+                        place,
+                        what,
+                        e.run().unwrap_or_default(),
+                    ]
+                }));
+                table
+            }
         }
     }
 
@@ -208,6 +223,9 @@ impl State {
                 let run = self.runs().get(self.selection()).map(|r| r.id.clone());
                 run.map_or(About::Health, |id| About::Run { id })
             }
+            Screen::Inbox => self
+                .current_run()
+                .map_or(About::Health, |id| About::Run { id }),
             Screen::Agents | Screen::Logs => About::Health,
         }
     }

@@ -3,6 +3,7 @@
 use super::action::{Action, Danger, Screen, row_of};
 use super::export::Form;
 use super::format::Zone;
+use super::inbox::Entry;
 use super::message::{Effect, Now};
 use super::past::{FAR_MS, open_trends, pan, rewind, zoom};
 use super::questions::{
@@ -174,6 +175,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             let text = "detach: this console runs its engine itself; over `bsm serve` it can leave";
             toast(state, text, true, now);
         }
+        Action::Decide => return super::inbox::decide(state, now),
         Action::Ask => {
             state.overlays.push(Overlay::Ask);
             return vec![Effect::Query(Query::Workspace)];
@@ -258,6 +260,7 @@ pub(super) fn read_again(state: &State) -> Vec<Effect> {
     match state.screen {
         Screen::Runs if state.calls.is_none() => vec![runs_query(state)],
         Screen::Logs => vec![logs_query(state)],
+        Screen::Inbox => super::inbox::read(),
         _ => Vec::new(),
     }
 }
@@ -285,6 +288,7 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
         Screen::Logs => vec![logs_query(state)],
         Screen::Agents => vec![Effect::Query(Query::Workspace)],
         Screen::Runs => vec![runs_query(state)],
+        Screen::Inbox => super::inbox::read(),
         _ => Vec::new(),
     }
 }
@@ -444,6 +448,7 @@ pub(super) fn open(state: &mut State, now: Now) -> Vec<Effect> {
             (false, None) if state.snapshot().runs.is_empty() => trigger_form(state),
             (false, None) => Vec::new(),
         },
+        Screen::Inbox if state.open.is_none() => open_entry(state),
         Screen::Logs => {
             let run = state
                 .logs_shown()
@@ -456,6 +461,25 @@ pub(super) fn open(state: &mut State, now: Now) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What is behind an entry of the inbox: what is said there, or the run.
+fn open_entry(state: &mut State) -> Vec<Effect> {
+    let entries = state.inbox_shown();
+    let entry = entries.get(state.selection()).copied();
+    if let Some(Entry::Publication(p)) = entry
+        && let Some(publication) = &p.publication
+    {
+        let overlay = Overlay::Text {
+            title: format!("{} on {}", p.kind, p.place.line(80)),
+            text: super::inbox::text_of(publication),
+            scroll: 0,
+        };
+        state.overlays.push(overlay);
+        return Vec::new();
+    }
+    let run = entry.and_then(|e| e.run());
+    run.map_or_else(Vec::new, |run| open_run(state, run))
 }
 
 pub(super) fn open_run(state: &mut State, id: String) -> Vec<Effect> {

@@ -10,6 +10,7 @@ use super::action::{Action, Screen};
 use super::export::Form;
 pub use super::form::{SubjectKind, TriggerForm};
 use super::format::Zone;
+use super::inbox::{Decision, Entry, Inbox};
 use super::keymap::Keymap;
 use super::preview::FollowUp;
 use super::talk::Talk;
@@ -199,6 +200,17 @@ pub enum Overlay {
     Drill,
     /// What models cost.
     Costs(OpenCosts),
+    /// Somebody's word on what waits.
+    Decide(Box<Decision>),
+    /// Something to read.
+    Text {
+        /// What it is.
+        title: String,
+        /// All of it.
+        text: String,
+        /// First line shown.
+        scroll: u16,
+    },
     /// Leave although runs are active?
     Quit {
         /// How many.
@@ -251,6 +263,10 @@ pub struct State {
     pub logs_of: Option<String>,
     /// The agent whose failed attempt is looked for when log lines come.
     pub seek: Option<String>,
+    /// Webhooks, outbox and approvals as last read.
+    pub inbox: Inbox,
+    /// The token of an approver at this keyboard.
+    pub approver: Option<String>,
     /// The conversation with an agent.
     pub talk: Talk,
     /// The newest drill.
@@ -310,6 +326,8 @@ impl State {
             logs: Vec::new(),
             logs_of: None,
             seek: None,
+            inbox: Inbox::default(),
+            approver: None,
             talk: Talk::default(),
             drill: None,
             saying: BTreeMap::new(),
@@ -361,6 +379,7 @@ impl State {
             Screen::Caches => self.snapshot().caches.len(),
             Screen::Agents => self.agents_shown().len() + self.problems.len(),
             Screen::Logs => self.logs_shown().len(),
+            Screen::Inbox => self.inbox_shown().len(),
         }
     }
 
@@ -397,6 +416,14 @@ impl State {
     pub fn logs_shown(&self) -> Vec<&LogLine> {
         let filter = self.filter();
         self.logs.iter().filter(|l| filter.passes(*l)).collect()
+    }
+
+    /// Entries of the inbox that pass the filter, those that wait first.
+    pub fn inbox_shown(&self) -> Vec<Entry<'_>> {
+        let filter = self.filter();
+        let mut entries = self.inbox.entries();
+        entries.retain(|e| filter.passes(e));
+        entries
     }
 
     /// The selection in the list that is on the screen.
@@ -450,6 +477,10 @@ impl State {
                 let lines = self.logs_shown();
                 lines.get(self.selection()).and_then(|l| l.run.clone())
             }
+            Screen::Inbox => {
+                let entries = self.inbox_shown();
+                entries.get(self.selection()).and_then(Entry::run)
+            }
             _ => None,
         }
     }
@@ -479,6 +510,7 @@ impl State {
         match super::action::row_of(action).map(|r| r.scope) {
             Some(Scope::Run) => self.current_run().is_some(),
             Some(Scope::Resilience) => self.screen == Screen::Resilience,
+            Some(Scope::Inbox) => self.screen == Screen::Inbox,
             _ => true,
         }
     }

@@ -46,7 +46,11 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
             Vec::new()
         }
         Message::Snapshot(snapshot) => {
+            let news = state.live.github != snapshot.github;
             state.live = snapshot;
+            if news && state.screen == Screen::Inbox {
+                return super::inbox::read();
+            }
             let follows = |t: &OpenTrends| {
                 let each = (t.span_ms / 400).max(2_000);
                 t.to_ms.is_none() && now.wall_ms - t.asked_ms >= each
@@ -261,6 +265,10 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
             state.selected.insert(Screen::Logs, at);
             state.seek = None;
         }
+        (
+            _,
+            answer @ (Answer::Approvals { .. } | Answer::Deliveries { .. } | Answer::Outbox { .. }),
+        ) => state.inbox.take(answer),
         (Query::Costs { .. }, Answer::Costs { costs }) => {
             for overlay in &mut state.overlays {
                 if let Overlay::Costs(open) = overlay {
@@ -408,6 +416,11 @@ fn input_of(overlay: &mut Overlay) -> Option<&mut Input> {
         Overlay::Palette { input, .. }
         | Overlay::Filter { input }
         | Overlay::Typed { input, .. } => Some(input),
+        Overlay::Decide(form) => match form.field {
+            1 => Some(&mut form.reason),
+            2 => Some(&mut form.token),
+            _ => None,
+        },
         Overlay::Trigger(form) => match form.field {
             2 => Some(&mut form.text),
             3 => Some(&mut form.payload),
@@ -444,6 +457,8 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         Overlay::Choice(choice) => on_choice_key(choice, key, action),
         Overlay::Ask => super::talk::on_key(state, key),
         Overlay::Drill => (!closes(key), Vec::new()),
+        Overlay::Decide(form) => super::inbox::on_key(form, key),
+        Overlay::Text { scroll, .. } => on_text_key(scroll, key, action),
         Overlay::Costs(open) => on_costs_key(open, key, action),
         Overlay::Filter { input } => on_filter_key(state, input, key),
         Overlay::Typed {
@@ -464,6 +479,17 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         state.overlays.insert(at, overlay);
     }
     effects
+}
+
+fn on_text_key(scroll: &mut u16, key: KeyEvent, action: Option<Action>) -> (bool, Vec<Effect>) {
+    match action {
+        Some(Action::Down) => *scroll = scroll.saturating_add(1),
+        Some(Action::Up) => *scroll = scroll.saturating_sub(1),
+        Some(Action::PageDown) => *scroll = scroll.saturating_add(10),
+        Some(Action::PageUp) => *scroll = scroll.saturating_sub(10),
+        _ => return (!closes(key), Vec::new()),
+    }
+    (true, Vec::new())
 }
 
 fn closes(key: KeyEvent) -> bool {

@@ -5,6 +5,7 @@ mod caches;
 mod calls;
 mod costs;
 mod drill;
+mod inbox;
 mod logs;
 mod overlay;
 mod overview;
@@ -69,6 +70,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         (None, Screen::Caches) => caches::draw(state, body, buffer),
         (None, Screen::Agents) => agents::draw(state, body, buffer),
         (None, Screen::Logs) => logs::draw(state, body, buffer),
+        (None, Screen::Inbox) => inbox::draw(state, body, buffer),
     }
     draw_hints(state, hints, buffer);
     overlay::draw_toasts(state, body, buffer);
@@ -110,7 +112,7 @@ pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
         (Some(_), ..) => return None,
         _ if state.trends.is_some() => return None,
         (None, Some(_), _) => state.calls_shown().len(),
-        (None, None, Screen::Runs | Screen::Logs) => state.rows(),
+        (None, None, Screen::Runs | Screen::Logs | Screen::Inbox) => state.rows(),
         _ => return None,
     };
     let inside = height.saturating_sub(5);
@@ -314,6 +316,12 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
         (None, Screen::Caches) => &[Action::Open, Action::Why, Action::ClearCache],
         (None, Screen::Agents) => &[Action::Ask, Action::Filter, Action::Reload],
         (None, Screen::Logs) => &[Action::Filter, Action::Open],
+        (None, Screen::Inbox) => &[
+            Action::Open,
+            Action::Decide,
+            Action::RunLogs,
+            Action::Filter,
+        ],
     };
     let hint = |action: &Action| {
         row_of(*action).map(|row| {
@@ -364,6 +372,7 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::Trends => "trends",
         Action::Reload => "reload",
         Action::Ask => "ask",
+        Action::Decide => "decide",
         Action::Palette => "commands",
         _ => title,
     }

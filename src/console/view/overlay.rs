@@ -38,6 +38,12 @@ pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
                 super::drill::draw(state, drill, area, buffer);
             }
         }
+        Overlay::Decide(form) => super::inbox::decide(state, form, area, buffer),
+        Overlay::Text {
+            title,
+            text,
+            scroll,
+        } => super::inbox::text(state, title, text, *scroll, area, buffer),
         Overlay::Costs(open) => super::costs::draw(state, open, area, buffer),
         Overlay::Quit { active } => quit(state, *active, area, buffer),
     }

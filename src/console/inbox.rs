@@ -1,0 +1,296 @@
+//! The inbox: what GitHub sent, what is left there, and what waits for somebody's word, in one list with
+//! what needs a person first.
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler as _;
+
+use super::message::{Effect, Now};
+use super::state::{Overlay, State};
+use super::theme::Mark;
+use super::update::toast;
+use crate::engine::types::command::Command;
+use crate::engine::types::github::{PublicationView, Secret};
+use crate::engine::types::query::{Answer, Query};
+use crate::filter::{Row, lowered};
+use crate::github::Publication;
+use crate::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
+
+/// Of each kind, the newest.
+const LIMIT: u32 = 200;
+
+/// The three lists as last read.
+#[derive(Debug, Clone, Default)]
+pub struct Inbox {
+    approvals: Vec<ApprovalRow>,
+    deliveries: Vec<DeliveryRow>,
+    outbox: Vec<PublicationView>,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry<'a> {
+    /// An action that waits, or waited.
+    Approval(&'a ApprovalRow),
+    /// A webhook.
+    Delivery(&'a DeliveryRow),
+    /// Something to leave at GitHub.
+    Publication(&'a PublicationView),
+}
+
+impl Inbox {
+    /// Waiting approvals first, then the newest.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut all: Vec<Entry<'_>> = Vec::new();
+        all.extend(self.approvals.iter().map(Entry::Approval));
+        all.extend(self.deliveries.iter().map(Entry::Delivery));
+        all.extend(self.outbox.iter().map(Entry::Publication));
+        all.sort_by_key(|e| (!e.waits(), std::cmp::Reverse(e.at_ms())));
+        all
+    }
+
+    /// What an answer brings.
+    pub fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Approvals { approvals } => self.approvals = approvals,
+            Answer::Deliveries { deliveries } => self.deliveries = deliveries,
+            Answer::Outbox { entries } => self.outbox = entries,
+            _ => {}
+        }
+    }
+}
+
+/// Asks for all of it.
+pub(super) fn read() -> Vec<Effect> {
+    let limit = LIMIT;
+    vec![
+        Effect::Query(Query::Approvals { limit }),
+        Effect::Query(Query::Deliveries { limit }),
+        Effect::Query(Query::Outbox { limit }),
+    ]
+}
+
+impl Entry<'_> {
+    /// Somebody must decide.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Approval(a) if a.state == ApprovalState::Waiting)
+    }
+
+    /// Wall time, milliseconds.
+    pub fn at_ms(&self) -> i64 {
+        match self {
+            Self::Approval(a) => a.created_ms,
+            Self::Delivery(d) => d.at_ms,
+            Self::Publication(p) => p.created_ms,
+        }
+    }
+
+    /// What kind of thing it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Approval(_) => "approval",
+            Self::Delivery(_) => "webhook",
+            Self::Publication(_) => "outbox",
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Approval(a) => a.state.word(),
+            Self::Delivery(d) => d.outcome.word(),
+            Self::Publication(p) => p.state.word(),
+        }
+    }
+
+    /// The same as a mark.
+    pub fn mark(&self) -> Mark {
+        match self {
+            Self::Approval(a) => match a.state {
+                ApprovalState::Waiting => Mark::Person,
+                ApprovalState::Approved => Mark::Passed,
+                ApprovalState::Denied | ApprovalState::Expired => Mark::Failed,
+            },
+            Self::Delivery(d) => match d.outcome {
+                Outcome::Run => Mark::Live,
+                Outcome::Skipped | Outcome::Unmapped => Mark::Off,
+                Outcome::Refused => Mark::Failed,
+            },
+            Self::Publication(p) => match p.state {
+                OutboxState::Waiting => Mark::Waiting,
+                OutboxState::Held => Mark::Person,
+                OutboxState::Dry => Mark::Off,
+                OutboxState::Done => Mark::Passed,
+                OutboxState::Dropped => Mark::Failed,
+            },
+        }
+    }
+
+    /// Where, and what.
+    pub fn words(&self) -> (String, String) {
+        match self {
+            Self::Approval(a) => {
+                let by = match (&a.by, &a.reason) {
+                    (Some(by), Some(reason)) => format!(" {by}: {reason}"),
+                    _ if a.approvers.is_empty() => " by any approver".into(),
+                    _ => format!(" by {}", a.approvers.join(", ")),
+                };
+                (a.id.clone(), format!("{}{by}", a.what))
+            }
+            Self::Delivery(d) => {
+                let again = match d.repeats {
+                    0 => String::new(),
+                    n => format!(", came {n} times more"),
+                };
+                (d.place.clone(), format!("{}{again} {}", d.event, d.note))
+            }
+            Self::Publication(p) => {
+                let note = p.note.line(200);
+                let after = if note.is_empty() { "" } else { ": " };
+                (
+                    p.place.line(80),
+                    format!("{} {}{after}{note}", p.kind, p.says.line(160)),
+                )
+            }
+        }
+    }
+
+    /// The run behind it.
+    pub fn run(&self) -> Option<String> {
+        match self {
+            Self::Approval(a) => (a.action == "publish").then(|| a.subject.clone()),
+            Self::Delivery(d) => d.run.clone(),
+            Self::Publication(p) => Some(p.run.clone()),
+        }
+    }
+}
+
+impl Row for Entry<'_> {
+    fn field(&self, key: &str) -> Vec<String> {
+        let (place, what) = self.words();
+        match key {
+            "kind" => vec![self.kind().to_owned()],
+            "state" => vec![self.state().to_owned()],
+            "run" => self.run().into_iter().collect(),
+            "place" => vec![lowered(&place)],
+            "what" => vec![lowered(&what)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        match (key, self) {
+            ("attempts", Self::Publication(p)) => Some(u64::from(p.attempts)),
+            ("repeats", Self::Delivery(d)) => Some(u64::from(d.repeats)),
+            _ => None,
+        }
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        ["kind", "state", "run", "place", "what"]
+            .iter()
+            .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+    }
+}
+
+/// A publication in full, for reading.
+pub(super) fn text_of(publication: &Publication) -> String {
+    match publication {
+        Publication::Comment { body, .. } => body.clone(),
+        Publication::Review { body, comments, .. } => {
+            let on_lines = comments
+                .iter()
+                .map(|c| format!("\n{}:{} {}", c.path, c.line, c.body));
+            format!(
+                "{}\n{body}\n{}",
+                publication.says(),
+                on_lines.collect::<String>()
+            )
+        }
+        other => other.says(),
+    }
+}
+
+/// Somebody's word on an action that waits.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Its id.
+    pub approval: String,
+    /// What happens once it is approved.
+    pub what: String,
+    /// Approved; else denied.
+    pub grant: bool,
+    /// Why.
+    pub reason: Input,
+    /// Whose word it is; never shown.
+    pub token: Input,
+    /// Where one types: 0 the word, 1 the reason, 2 the token.
+    pub field: usize,
+    /// What is missing.
+    pub error: Option<&'static str>,
+}
+
+/// Opens the form for the selected approval.
+pub(super) fn decide(state: &mut State, now: Now) -> Vec<Effect> {
+    let selected = state.inbox_shown().get(state.selection()).map(|e| match e {
+        Entry::Approval(a) if a.state == ApprovalState::Waiting => Some((*a).clone()),
+        _ => None,
+    });
+    let Some(Some(approval)) = selected else {
+        toast(state, "select an approval that waits", true, now);
+        return Vec::new();
+    };
+    let token = state.approver.clone().unwrap_or_default();
+    state.overlays.push(Overlay::Decide(Box::new(Decision {
+        approval: approval.id,
+        what: approval.what,
+        grant: true,
+        reason: Input::default(),
+        token: Input::from(token),
+        field: 1,
+        error: None,
+    })));
+    Vec::new()
+}
+
+pub(super) fn on_key(form: &mut Decision, key: KeyEvent) -> (bool, Vec<Effect>) {
+    form.error = None;
+    match key.code {
+        KeyCode::Esc => return (false, Vec::new()),
+        KeyCode::Tab | KeyCode::Down => form.field = (form.field + 1) % 3,
+        KeyCode::BackTab | KeyCode::Up => form.field = (form.field + 2) % 3,
+        KeyCode::Enter => {
+            let missing = [
+                (1, form.reason.value().trim().is_empty(), "say why"),
+                (
+                    2,
+                    form.token.value().trim().is_empty(),
+                    "an approver's token is needed",
+                ),
+            ];
+            if let Some((field, _, what)) = missing.into_iter().find(|(_, empty, _)| *empty) {
+                (form.field, form.error) = (field, Some(what));
+                return (true, Vec::new());
+            }
+            let command = Command::Decide {
+                approval: form.approval.clone(),
+                grant: form.grant,
+                reason: form.reason.value().to_owned(),
+                token: Secret(form.token.value().trim().to_owned()),
+            };
+            return (false, vec![Effect::Send(command)]);
+        }
+        KeyCode::Left | KeyCode::Right | KeyCode::Char(_) if form.field == 0 => {
+            form.grant = !form.grant;
+        }
+        _ => {
+            let input = if form.field == 1 {
+                &mut form.reason
+            } else {
+                &mut form.token
+            };
+            input.handle_event(&TerminalEvent::Key(key));
+        }
+    }
+    (true, Vec::new())
+}
