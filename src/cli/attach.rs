@@ -1,10 +1,10 @@
 //! `bsm attach`: the console over an engine that runs somewhere else.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::remote::{Token, address};
 use super::setup::{self, Setup};
 use super::{Failure, Global, console};
 use crate::api::client::{Address, Remote};
@@ -21,32 +21,15 @@ use crate::engine::Operator;
 pub struct AttachArgs {
     /// http://HOST:PORT, https://HOST or unix:PATH
     address: Option<String>,
-    /// The variable that holds the admin token
-    #[arg(long, value_name = "NAME", default_value = "BSM_TOKEN")]
-    token_env: String,
-    /// A file that holds the admin token
-    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: Token,
 }
 
 pub(super) fn run(global: &Global, args: &AttachArgs) -> Result<u8, Failure> {
     console::needs_terminal()?;
     let setup = Setup::read(global)?;
-    let token = match &args.token_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                Failure::usage(
-                    format!("{}: {e}", path.display()),
-                    "Name a file that can be read.",
-                )
-            })?;
-            Some(text.trim().to_owned())
-        }
-        None => setup.env.get(&args.token_env).map(str::to_owned),
-    };
     let address = match &args.address {
-        Some(text) => Address::read(text, token)
-            .map_err(|e| Failure::usage(e, "For example http://127.0.0.1:3000, or unix:PATH."))?,
+        Some(text) => address(text, args.token.read(&setup)?)?,
         None => Address::Socket(setup.state.socket()),
     };
     over(global, &setup, address)

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
+use crate::engine::types::query::{Answer, Query};
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
 
 /// Print log lines.
@@ -37,6 +39,8 @@ pub struct LogsArgs {
     /// How many lines
     #[arg(short = 'n', long, default_value_t = 50)]
     lines: usize,
+    #[command(flatten)]
+    at: Where,
 }
 
 pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
@@ -51,6 +55,23 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
         text: args.text.clone(),
         limit: args.lines,
     };
+    if let Some(answer) = args.at.ask(
+        &setup,
+        Query::Logs {
+            filter: filter.clone(),
+        },
+    )? {
+        if args.follow {
+            return Err(Failure::usage(
+                "--follow reads this machine's files",
+                "Leave it out with --url, or open the console: `bsm attach URL`, then 7.",
+            ));
+        }
+        if let Answer::Logs { lines } = answer {
+            lines.iter().for_each(print);
+        }
+        return Ok(0);
+    }
     let mut at = newest(&dir);
     for line in read(&dir, &filter).map_err(Failure::engine)? {
         print(&line);

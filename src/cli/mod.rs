@@ -5,16 +5,22 @@
     reason = "printing is what a command line is for"
 )]
 
+mod approvals;
 mod attach;
+mod breaker;
+mod cache;
 mod check;
 mod completions;
 mod config;
 mod console;
 mod cost;
 mod drill;
+mod inbox;
 mod init;
 mod logs;
 mod notify;
+mod outbox;
+mod remote;
 mod run;
 mod runs;
 mod serve;
@@ -131,6 +137,16 @@ pub enum CliCommand {
     Simulate(simulate::SimulateArgs),
     /// Print log lines
     Logs(logs::LogsArgs),
+    /// Say how the caches of a running engine are, or clear them
+    Cache(cache::CacheArgs),
+    /// Say how the breakers of a running engine stand, or reset one
+    Breaker(breaker::BreakerArgs),
+    /// List the newest webhooks
+    Inbox(inbox::InboxArgs),
+    /// List what is left at GitHub, or will be
+    Outbox(outbox::OutboxArgs),
+    /// List what waits for somebody's word, or give it
+    Approvals(approvals::ApprovalsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -205,6 +221,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Drill(args)) => drill::run(&global, &args),
         Some(CliCommand::Simulate(args)) => simulate::run(&global, &args),
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
+        Some(CliCommand::Cache(args)) => cache::run(&global, args),
+        Some(CliCommand::Breaker(args)) => breaker::run(&global, args),
+        Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
+        Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
+        Some(CliCommand::Approvals(args)) => approvals::run(&global, args),
         Some(CliCommand::Completions(args)) => completions::run(&args),
         Some(CliCommand::Man) => completions::man(),
     };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::remote::{Where, with};
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
 use crate::api::client::{Address, Remote};
@@ -56,6 +57,8 @@ pub struct RunArgs {
     /// How long to wait for another `bsm run` on this workspace, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
+    #[command(flatten)]
+    at: Where,
 }
 
 /// Bytes of a diff that are read from a file or a pipe.
@@ -70,6 +73,13 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         eprintln!("bsm: {}", clean_line(warning, 400));
     }
     let trigger = trigger(&args)?;
+    if let Some(address) = args.at.named(&setup)? {
+        let progress = std::io::stderr().is_terminal() && !args.json;
+        let ended = with(address, async |remote| {
+            once(remote, carried(trigger)?, progress).await
+        })?;
+        return report(ended, args.json);
+    }
     let mut mode = setup::mode(global);
     mode.no_save = args.no_save;
     let lock = if mode.no_save {
@@ -142,6 +152,23 @@ fn submit(
         }
         once(&remote, trigger, progress).await.map(Some)
     })
+}
+
+/// What an engine somewhere else can be given: a file of this machine goes along as what is in it.
+fn carried(mut trigger: Trigger) -> Result<Trigger, Failure> {
+    trigger.subject = match trigger.subject {
+        Some(Subject::DiffFile { path }) => Some(Subject::Diff {
+            diff: Blob(read(&path, LARGEST_DIFF)?),
+        }),
+        Some(Subject::Range { .. } | Subject::Folder { .. }) => {
+            return Err(Failure::usage(
+                "--repo names a folder of this machine, and the engine is on another",
+                "Send the change: git diff A..B | bsm run EVENT --diff - --url URL",
+            ));
+        }
+        other => other,
+    };
+    Ok(trigger)
 }
 
 /// Files named from this folder, as they are named from any other.

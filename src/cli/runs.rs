@@ -2,9 +2,12 @@
 
 use clap::{Args, Subcommand};
 
+use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
+use crate::engine::types::query::{Answer, Query};
 use crate::engine::types::run::{RunResult, StepStatus};
+use crate::engine::types::snapshot::RunBrief;
 use crate::engine::views::{brief_of_row, from_row};
 use crate::journal::Journal;
 use crate::text::{clean_line, json_pretty};
@@ -26,6 +29,8 @@ pub struct RunsArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    at: Where,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,11 +45,16 @@ enum RunsCommand {
         /// Its report, in Markdown
         #[arg(long, conflicts_with = "json")]
         report: bool,
+        #[command(flatten)]
+        at: Where,
     },
 }
 
 pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
+    if let Some(done) = there(&setup, &args)? {
+        return Ok(done);
+    }
     let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
     let Some(journal) = journal else {
         if args.json {
@@ -54,7 +64,10 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         }
         return Ok(0);
     };
-    if let Some(RunsCommand::Show { id, json, report }) = args.command {
+    if let Some(RunsCommand::Show {
+        id, json, report, ..
+    }) = args.command
+    {
         let missing = || {
             Failure::usage(
                 format!("there is no run '{}'", clean_line(&id, 80)),
@@ -69,11 +82,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         let result =
             from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
         if report {
-            // A report is Markdown that was escaped when it was written.
-            say(crate::text::clean_block(
-                &row.report_text.unwrap_or_default(),
-                usize::MAX,
-            ));
+            print_report(&row.report_text.unwrap_or_default());
         } else if json {
             say(json_pretty(&result).map_err(Failure::engine)?);
         } else {
@@ -83,8 +92,58 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     }
     let rows = journal.recent(args.limit).map_err(Failure::engine)?;
     let briefs: Vec<_> = rows.iter().filter_map(brief_of_row).collect();
-    if args.json {
-        say(json_pretty(&briefs).map_err(Failure::engine)?);
+    print_list(&briefs, args.json)
+}
+
+/// The same of an engine that was named; `None`: none was.
+fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
+    let odd = || Failure::engine("the engine answered something else");
+    match &args.command {
+        None => {
+            let query = Query::Runs {
+                limit: args.limit,
+                filter: String::new(),
+            };
+            match args.at.ask(setup, query)? {
+                None => Ok(None),
+                Some(Answer::Runs { runs }) => print_list(&runs, args.json).map(Some),
+                Some(_) => Err(odd()),
+            }
+        }
+        Some(RunsCommand::Show {
+            id,
+            json,
+            report,
+            at,
+        }) => {
+            let id = id.clone();
+            let query = if *report {
+                Query::Report { id }
+            } else {
+                Query::Run { id }
+            };
+            match at.ask(setup, query)? {
+                None => return Ok(None),
+                Some(Answer::Report { text }) => print_report(text.raw()),
+                Some(Answer::Run { run }) if *json => {
+                    say(json_pretty(&run).map_err(Failure::engine)?);
+                }
+                Some(Answer::Run { run }) => print_run(&run),
+                Some(_) => return Err(odd()),
+            }
+            Ok(Some(0))
+        }
+    }
+}
+
+/// A report is Markdown that was escaped when it was written.
+fn print_report(text: &str) {
+    say(crate::text::clean_block(text, usize::MAX));
+}
+
+fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
+    if json {
+        say(json_pretty(briefs).map_err(Failure::engine)?);
         return Ok(0);
     }
     for run in briefs {

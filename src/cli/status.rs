@@ -3,9 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::remote::{Where, with};
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::types::snapshot::RunBrief;
+use crate::api::client::Address;
+use crate::engine::Operator as _;
+use crate::engine::types::snapshot::{Health, RunBrief, Snapshot};
 use crate::journal::{Journal, RunStatus};
 use crate::state::Holder;
 use crate::text::{clean_line, json_pretty};
@@ -23,6 +26,8 @@ pub struct StatusArgs {
     /// Exit 1 when the workspace has errors or the journal cannot be read
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    at: Where,
 }
 
 #[derive(Serialize)]
@@ -41,6 +46,9 @@ struct Status {
 
 pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
+    if let Some(address) = args.at.named(&setup)? {
+        return there(args, address);
+    }
     let workspace = setup.workspace()?;
     let engine = match setup.state.holder() {
         Some(Holder::Resident) => "running",
@@ -109,4 +117,36 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
         }
     }
     Ok(u8::from(args.check && status.errors > 0))
+}
+
+/// How an engine somewhere else is, as it says itself.
+fn there(args: &StatusArgs, address: Address) -> Result<u8, Failure> {
+    let snapshot: Snapshot = with(address, async |remote| {
+        let snapshot = remote.snapshots().borrow().clone();
+        Ok((*snapshot).clone())
+    })?;
+    let bad = snapshot.workspace.errors > 0 || snapshot.health == Health::Unhealthy;
+    if args.json {
+        say(json_pretty(&snapshot).map_err(Failure::engine)?);
+        return Ok(u8::from(args.check && bad));
+    }
+    let counts = snapshot.counts;
+    let health = match snapshot.health {
+        Health::Healthy => "healthy",
+        Health::Degraded => "degraded",
+        Health::Unhealthy => "unhealthy",
+    };
+    say(format!(
+        "{} · engine {health} · {} running, {} queued, {} finished",
+        snapshot.workspace.name.line(80),
+        counts.running,
+        counts.queued,
+        counts.finished
+    ));
+    if !args.line {
+        for reason in &snapshot.reasons {
+            say(format!("  {}", clean_line(reason, 300)));
+        }
+    }
+    Ok(u8::from(args.check && bad))
 }

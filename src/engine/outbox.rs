@@ -238,7 +238,7 @@ pub(super) async fn count(core: &Arc<Core>) -> Result<(), JournalError> {
 }
 
 /// An entry as it is shown.
-pub(super) fn view(row: OutboxRow) -> PublicationView {
+pub fn view(row: OutboxRow) -> PublicationView {
     let publication: Option<Publication> = serde_json::from_str(&row.publication).ok();
     let place =
         serde_json::from_str::<Pull>(&row.pull).map_or_else(|_| String::new(), |p| p.place());

@@ -1,0 +1,113 @@
+//! `bsm approvals`: what waits for somebody's word, and giving it.
+
+use clap::{Args, Subcommand};
+
+use super::remote::Where;
+use super::setup::Setup;
+use super::{Failure, Global, refuse_when_read_only, say};
+use crate::engine::types::command::Command;
+use crate::engine::types::github::Secret;
+use crate::engine::types::query::{Answer, Query};
+use crate::journal::Journal;
+use crate::text::{clean_line, json_pretty};
+
+/// List what waits for somebody's word, or give it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bsm approvals
+  BSM_APPROVER_TOKEN=… bsm approvals approve apr_k3f9qa1b --reason 'looked at the diff'
+  bsm approvals deny apr_k3f9qa1b --reason 'not before the release' --approver-env ANAS_TOKEN")]
+pub struct ApprovalsArgs {
+    #[command(subcommand)]
+    command: Option<Word>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// Let it happen
+    Approve(Why),
+    /// Do not
+    Deny(Why),
+}
+
+#[derive(Debug, Args)]
+struct Why {
+    /// Its id
+    id: String,
+    /// Kept with the decision
+    #[arg(long)]
+    reason: String,
+    /// The variable that holds the approver's token
+    #[arg(long, value_name = "NAME", default_value = "BSM_APPROVER_TOKEN")]
+    approver_env: String,
+}
+
+pub(super) fn run(global: &Global, args: ApprovalsArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let (why, grant) = match args.command {
+        None => return list(&setup, &args.at, args.json),
+        Some(Word::Approve(why)) => (why, true),
+        Some(Word::Deny(why)) => (why, false),
+    };
+    refuse_when_read_only(global)?;
+    let Some(token) = setup.env.get(&why.approver_env) else {
+        return Err(Failure::usage(
+            format!("{} is not set", clean_line(&why.approver_env, 60)),
+            "An approver decides with their own token; name its variable with --approver-env.",
+        ));
+    };
+    let command = Command::Decide {
+        approval: why.id,
+        grant,
+        reason: why.reason,
+        token: Secret(token.trim().to_owned()),
+    };
+    args.at.command(&setup, command)
+}
+
+fn list(setup: &Setup, at: &Where, json: bool) -> Result<u8, Failure> {
+    const LIMIT: u32 = 50;
+    let rows = match at.ask(setup, Query::Approvals { limit: LIMIT })? {
+        Some(Answer::Approvals { approvals }) => approvals,
+        Some(_) => return Err(Failure::engine("the engine answered something else")),
+        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
+            Some(journal) => journal.approvals(LIMIT).map_err(Failure::engine)?,
+            None => Vec::new(),
+        },
+    };
+    if json {
+        say(json_pretty(&rows).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    if rows.is_empty() {
+        say("Nothing waits. The registry says which agents act only with an approval.");
+    }
+    for row in rows {
+        let until = jiff::Timestamp::from_millisecond(row.expires_ms).unwrap_or_default();
+        let who = match (&row.by, &row.reason) {
+            (Some(by), Some(reason)) => {
+                format!("{}: {}", clean_line(by, 60), clean_line(reason, 160))
+            }
+            _ if row.approvers.is_empty() => {
+                format!("any approver, until {}", until.strftime("%m-%d %H:%M UTC"))
+            }
+            _ => format!(
+                "{}, until {}",
+                clean_line(&row.approvers.join(" or "), 120),
+                until.strftime("%m-%d %H:%M UTC")
+            ),
+        };
+        say(format!(
+            "{}  {:<9} {}  ({who})",
+            row.id,
+            row.state.word(),
+            clean_line(&row.what, 200)
+        ));
+    }
+    Ok(0)
+}

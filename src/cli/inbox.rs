@@ -1,0 +1,67 @@
+//! `bsm inbox`: the newest webhooks and what became of them, from the journal or a running engine.
+
+use clap::Args;
+
+use super::remote::Where;
+use super::setup::Setup;
+use super::{Failure, Global, say};
+use crate::engine::types::query::{Answer, Query};
+use crate::journal::Journal;
+use crate::text::{clean_line, json_pretty};
+
+/// List the newest webhooks, and what became of them.
+#[derive(Debug, Args)]
+pub struct InboxArgs {
+    /// How many, newest first
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+pub(super) fn run(global: &Global, args: &InboxArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let limit = args.limit;
+    let rows = match args.at.ask(&setup, Query::Deliveries { limit })? {
+        Some(Answer::Deliveries { deliveries }) => deliveries,
+        Some(_) => return Err(Failure::engine("the engine answered something else")),
+        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
+            Some(journal) => journal.deliveries(limit).map_err(Failure::engine)?,
+            None => Vec::new(),
+        },
+    };
+    if args.json {
+        say(json_pretty(&rows).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    if rows.is_empty() {
+        say(
+            "No webhooks yet. `bsm serve` takes them at /webhook/github once GITHUB_WEBHOOK_SECRET is set.",
+        );
+    }
+    for row in rows {
+        let at = jiff::Timestamp::from_millisecond(row.at_ms).unwrap_or_default();
+        let again = if row.repeats > 0 {
+            format!(", came {} times more", row.repeats)
+        } else {
+            String::new()
+        };
+        say(format!(
+            "{}  {:<9} {:<28} {:<24} {}{again}{}",
+            at.strftime("%m-%d %H:%M"),
+            row.outcome.word(),
+            clean_line(&row.event, 60),
+            clean_line(&row.place, 60),
+            row.run.as_deref().unwrap_or("-"),
+            if row.note.is_empty() {
+                String::new()
+            } else {
+                format!("  ({})", clean_line(&row.note, 120))
+            },
+        ));
+    }
+    Ok(0)
+}

@@ -1,0 +1,76 @@
+//! `bsm outbox`: what is left at GitHub, will be, or would be, from the journal or a running engine.
+
+use clap::Args;
+
+use super::remote::Where;
+use super::setup::Setup;
+use super::{Failure, Global, say};
+use crate::engine::outbox::view;
+use crate::engine::types::query::{Answer, Query};
+use crate::github::Publication;
+use crate::journal::Journal;
+use crate::text::{clean_block, json_pretty};
+
+/// List what is left at GitHub, will be, or under a dry run would be.
+#[derive(Debug, Args)]
+pub struct OutboxArgs {
+    /// How many, newest first
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// The whole text of comments and reviews
+    #[arg(long, conflicts_with = "json")]
+    full: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+pub(super) fn run(global: &Global, args: &OutboxArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let limit = args.limit;
+    let entries = match args.at.ask(&setup, Query::Outbox { limit })? {
+        Some(Answer::Outbox { entries }) => entries,
+        Some(_) => return Err(Failure::engine("the engine answered something else")),
+        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
+            Some(journal) => {
+                let rows = journal.outbox(limit).map_err(Failure::engine)?;
+                rows.into_iter().map(view).collect()
+            }
+            None => Vec::new(),
+        },
+    };
+    if args.json {
+        say(json_pretty(&entries).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    if entries.is_empty() {
+        say(
+            "Nothing to publish. Decisions of webhooks are, once GITHUB_BSU_TOKEN and github.repositories are set.",
+        );
+    }
+    for entry in entries {
+        let at = jiff::Timestamp::from_millisecond(entry.created_ms).unwrap_or_default();
+        let note = entry.note.line(200);
+        let note = if note.is_empty() {
+            note
+        } else {
+            format!("  ({note})")
+        };
+        say(format!(
+            "{}  {:<8} {:<8} {:<24} {}{note}",
+            at.strftime("%m-%d %H:%M"),
+            entry.state.word(),
+            entry.kind,
+            entry.place.line(60),
+            entry.says.line(160)
+        ));
+        if let (true, Some(Publication::Comment { body, .. } | Publication::Review { body, .. })) =
+            (args.full, &entry.publication)
+        {
+            say(format!("{}\n", clean_block(body, 100_000)));
+        }
+    }
+    Ok(0)
+}
