@@ -1336,6 +1336,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 bell: false,
                 exports: std::env::temp_dir(),
                 attached: None,
+                me: String::new(),
                 approver: None,
                 redact: bsm::console::Redact(Arc::new(str::to_owned)),
             };

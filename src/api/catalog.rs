@@ -29,6 +29,7 @@ pub(super) struct Doc {
     path: &'static str,
     summary: &'static str,
     guard: Guard,
+    listed: bool,
     body: Option<Value>,
     largest: Option<usize>,
     query: Vec<(&'static str, Value)>,
@@ -42,6 +43,7 @@ pub(super) fn doc(summary: &'static str) -> Doc {
         path: "",
         summary,
         guard: Guard::Open,
+        listed: true,
         body: None,
         largest: None,
         query: Vec::new(),
@@ -50,6 +52,12 @@ pub(super) fn doc(summary: &'static str) -> Doc {
 }
 
 impl Doc {
+    /// Spoken between our own programs, numbered apart: not in the description.
+    pub(super) fn unlisted(mut self) -> Self {
+        self.listed = false;
+        self
+    }
+
     /// For the owner's socket and the admin token.
     pub(super) fn admin(mut self) -> Self {
         self.guard = Guard::Admin;
@@ -166,7 +174,7 @@ impl Routes {
 /// OpenAPI 3.1 of these routes.
 pub(super) fn openapi(docs: &[Doc]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for doc in docs {
+    for doc in docs.iter().filter(|d| d.listed) {
         let entry = paths.entry(doc.path).or_insert_with(|| json!({}));
         if let Some(entry) = entry.as_object_mut() {
             entry.insert(doc.method.into(), operation(doc));

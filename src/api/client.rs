@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::patch;
-use super::routes::SEAM;
+use super::routes::{CONSOLE, SEAM};
 use crate::engine::Operator;
 use crate::engine::types::command::{Envelope, Refused, Reply};
 use crate::engine::types::event::{Event, EventStream};
@@ -105,6 +105,17 @@ pub enum ConnectError {
         /// Its seam's number.
         seam: u64,
     },
+}
+
+/// Whose console this is, for the others: user and machine.
+pub fn whoami() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
+    let machine = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let name = clean_line(&format!("{user}@{machine}"), 40);
+    name.chars().filter(char::is_ascii_graphic).collect()
 }
 
 struct Shared {
@@ -321,7 +332,7 @@ struct Link {
 impl Link {
     async fn open(shared: &Arc<Shared>, after: Option<u64>) -> Result<Self, Failed> {
         let request = shared.long.get(format!("{}/api/stream", shared.base));
-        let mut request = with_token(request, &shared.address);
+        let mut request = with_token(request, &shared.address).header(CONSOLE, whoami());
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }

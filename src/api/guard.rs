@@ -38,6 +38,8 @@ pub(super) async fn around(
     next: Next,
 ) -> Response {
     let began = Instant::now();
+    let peer = api.trusted.client(peer, request.headers());
+    request.extensions_mut().insert(ConnectInfo(peer));
     let sent = request.headers().get(&CORRELATION);
     let id = sent
         .and_then(|v| v.to_str().ok())

@@ -11,7 +11,9 @@ mod extract;
 mod guard;
 mod hub;
 mod limit;
+mod listen;
 mod patch;
+mod proxy;
 mod routes;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,8 +23,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ use crate::engine::Operator;
 use crate::settings::ApiSettings;
 use hub::Hub;
 use limit::Limits;
+use listen::{Listener, serve};
+use proxy::Trusted;
 
 /// What the face is started with.
 pub struct ApiConfig {
@@ -58,6 +60,9 @@ pub enum ApiError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A setting that cannot be used.
+    #[error("{0}")]
+    Setting(String),
     /// Nobody could be kept out.
     #[error("{0} can be reached from other machines, and there is no admin token")]
     Open(SocketAddr),
@@ -74,6 +79,7 @@ pub(super) struct Api {
     keys: Vec<(String, bool)>,
     hub: Arc<Hub>,
     limits: Limits,
+    trusted: Trusted,
     port: Option<u16>,
     stopping: CancellationToken,
 }
@@ -83,6 +89,8 @@ pub(super) struct Api {
 pub(super) enum Peer {
     /// Over TCP, from this address.
     Tcp(SocketAddr),
+    /// Over TCP, handed on by a proxy: the client's address as far as it can be known.
+    Through(SocketAddr),
     /// Over the socket, the user who runs the engine.
     Owner,
     /// Over the socket, somebody else.
@@ -95,30 +103,14 @@ impl Peer {
         match self {
             Self::Tcp(at) => at.ip().to_canonical().is_loopback(),
             Self::Owner => true,
-            Self::Stranger => false,
+            Self::Through(_) | Self::Stranger => false,
         }
     }
 
     fn ip(self) -> Option<IpAddr> {
         match self {
-            Self::Tcp(at) => Some(at.ip().to_canonical()),
+            Self::Tcp(at) | Self::Through(at) => Some(at.ip().to_canonical()),
             Self::Owner | Self::Stranger => None,
-        }
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self::Tcp(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let owner = rustix::process::getuid().as_raw();
-        match stream.io().peer_cred() {
-            Ok(peer) if peer.uid() == owner => Self::Owner,
-            _ => Self::Stranger,
         }
     }
 }
@@ -166,6 +158,7 @@ impl Face {
             webhook_secrets: config.webhook_secrets,
             unsigned: AtomicU64::new(0),
             limits: Limits::new(config.settings.rate_limit),
+            trusted: Trusted::read(&config.settings.trusted_proxies).map_err(ApiError::Setting)?,
             settings: config.settings,
             keys: config.keys,
             hub,
@@ -174,24 +167,13 @@ impl Face {
         });
         let routes: Router = routes::all(&api);
         let mut tasks = Vec::new();
-        if let Some(listener) = listener {
-            let service = routes.clone().into_make_service_with_connect_info::<Peer>();
-            let until = stopping.clone().cancelled_owned();
-            tasks.push(tokio::spawn(async move {
-                // A failed accept is tried again inside; it ends with the face.
-                let _ = axum::serve(listener, service)
-                    .with_graceful_shutdown(until)
-                    .await;
-            }));
-        }
-        if let Some(listener) = unix {
-            let service = routes.into_make_service_with_connect_info::<Peer>();
-            let until = stopping.clone().cancelled_owned();
-            tasks.push(tokio::spawn(async move {
-                let _ = axum::serve(listener, service)
-                    .with_graceful_shutdown(until)
-                    .await;
-            }));
+        let idle = Duration::from_millis(api.settings.idle_ms.max(1));
+        let bounds = (api.settings.max_connections, idle);
+        let listeners = [listener.map(Listener::Tcp), unix.map(Listener::Unix)];
+        for listener in listeners.into_iter().flatten() {
+            // Each has places of its own: a full network does not keep the owner out.
+            let until = stopping.clone();
+            tasks.push(tokio::spawn(serve(listener, routes.clone(), bounds, until)));
         }
         Ok(Self {
             address,

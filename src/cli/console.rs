@@ -240,5 +240,6 @@ pub(super) fn options_for(
         redact: Redact(setup.redaction()?),
         approver: variable("BSM_APPROVER_TOKEN").map(str::to_owned),
         attached,
+        me: crate::api::client::whoami(),
     })
 }

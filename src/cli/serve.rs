@@ -11,6 +11,7 @@ use super::notify::Notify;
 use super::setup::{self, Setup};
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::{ApiConfig, Face};
+use crate::engine::core::Reread;
 use crate::engine::types::command::{Command, Envelope};
 use crate::engine::types::query::Query;
 use crate::engine::{Handle, Operator};
@@ -34,6 +35,9 @@ pub struct ServeArgs {
     /// The owner's socket only
     #[arg(long, conflicts_with = "listen")]
     no_tcp: bool,
+    /// Write down and show what would be published at GitHub, and send nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Serve although this is root
     #[arg(long)]
     allow_root: bool,
@@ -63,7 +67,11 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         })?;
     let runtime = setup::runtime()?;
     runtime.block_on(async {
-        let engine = setup.engine(setup::mode(global), true, Some(log));
+        let mut engine = setup.engine(setup::mode(global), true, Some(log));
+        if args.dry_run {
+            engine.settings.github.dry_run = true;
+            engine.reread = engine.reread.map(dry);
+        }
         let handle = Arc::new(Handle::start(engine).await.map_err(Failure::engine)?);
         setup::warm_rules();
         let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
@@ -90,6 +98,15 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         face.close(STOP).await;
         handle.stop(STOP).await;
         Ok(0)
+    })
+}
+
+/// What was asked for at the start holds when settings are read again.
+fn dry(reread: Reread) -> Reread {
+    Arc::new(move || {
+        let mut settings = reread()?;
+        settings.github.dry_run = true;
+        Ok(settings)
     })
 }
 

@@ -63,6 +63,8 @@ pub struct Options {
     pub approver: Option<String>,
     /// The engine is somewhere else, there; leaving leaves it alone.
     pub attached: Option<String>,
+    /// As other consoles are told who this is.
+    pub me: String,
 }
 
 /// Stops (true) or goes on (false) reading the terminal, while it is lent to the shell.
@@ -159,6 +161,7 @@ impl<W: Write> App<W> {
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
         state.attached.clone_from(&options.attached);
+        state.me.clone_from(&options.me);
         state.approver.clone_from(&options.approver);
         state.size = size;
         state.keys = options.keys.clone();

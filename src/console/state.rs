@@ -299,6 +299,8 @@ pub struct State {
     pub read_only: bool,
     /// The engine is somewhere else, there.
     pub attached: Option<String>,
+    /// As other consoles are told who this is.
+    pub me: String,
 }
 
 impl State {
@@ -344,6 +346,7 @@ impl State {
             focused: true,
             read_only,
             attached: None,
+            me: String::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use super::report::ReportFolder;
 use super::types::event::Event;
 use super::types::github::GithubStats;
 use super::types::run::RunResult;
-use super::types::snapshot::{Alert, Mode, RunBrief};
+use super::types::snapshot::{Alert, DecisionCount, Mode, RunBrief};
 use crate::cache::Cache;
 use crate::github::Github;
 use crate::journal::{Journal, JournalError};
@@ -66,6 +66,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Journal writes tried again.
     pub journal_retries: AtomicU64,
+    /// Decisions by action and evidence.
+    pub decisions: Mutex<Vec<DecisionCount>>,
     /// Writers that are failing right now.
     pub journal_failing: AtomicU32,
 }
@@ -167,7 +169,7 @@ pub struct Core {
     /// Agents that an operator stopped.
     pub stopped: Mutex<BTreeSet<String>>,
     /// Who looks at it from outside this process.
-    pub attached: Arc<Mutex<BTreeMap<u64, String>>>,
+    pub attached: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Core {

@@ -5,9 +5,11 @@ use super::core::Core;
 use super::failpoint;
 use super::report;
 use super::types::event::Event;
-use super::types::run::{Action, RunResult};
+use super::types::run::{Action, Evidence, RunResult};
+use super::types::snapshot::DecisionCount;
 use super::views::brief;
 use crate::journal::{ApprovalRow, Finish, JournalError, NewPublication, NewRun, RunStatus};
+use crate::resilience::clock::lock;
 use crate::text::Untrusted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -68,6 +70,7 @@ pub(super) async fn conclude(
     }
     write_report(core, new, &text).await?;
     core.counters.finished.fetch_add(1, Relaxed);
+    count(core, action, view.evidence);
     if status == RunStatus::Failed {
         core.counters.failed.fetch_add(1, Relaxed);
     }
@@ -84,6 +87,20 @@ pub(super) async fn conclude(
         action,
     });
     Ok(())
+}
+
+/// One more decision of its kind.
+fn count(core: &Core, action: Action, evidence: Evidence) {
+    let mut all = lock(&core.counters.decisions);
+    let same = |d: &&mut DecisionCount| d.action == action && d.evidence == evidence;
+    match all.iter_mut().find(same) {
+        Some(one) => one.count += 1,
+        None => all.push(DecisionCount {
+            action,
+            evidence,
+            count: 1,
+        }),
+    }
 }
 
 /// Writes the report's file, on the async or on the blocking path (a feature flag decides).

@@ -263,7 +263,7 @@ impl Handle {
             github_client: Mutex::default(),
             outbox: Notify::new(),
             stopped: Mutex::default(),
-            attached: Arc::default(),
+            attached: Mutex::default(),
             clock,
         });
         core.apply_flags();
@@ -397,6 +397,10 @@ impl Operator for Handle {
     ) -> BoxFuture<'_, Result<Completed, Refused>> {
         // Not to its end: a reader who leaves need not be answered.
         completing::complete(&self.core, wanted, pieces).boxed()
+    }
+
+    fn attend(&self, who: String) -> super::Presence {
+        super::Presence::new(&self.core, clean_line(&who, 40))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -119,7 +119,10 @@ pub(super) async fn prepare(
     if !trigger.payload.is_null() && !trigger.payload.is_object() {
         return Err(Refused::input("the payload is not a JSON object"));
     }
-    let requested = crate::text::cut(&trigger.event, 120).to_owned();
+    let requested = crate::text::cut(trigger.event.trim(), 120).to_owned();
+    if requested.is_empty() {
+        return Err(Refused::input("the event has no name"));
+    }
     let workspace = core.workspace.load_full();
     let (rule, own_rule) = workspace
         .events

@@ -24,6 +24,7 @@ pub mod intake;
 pub mod ledger;
 pub mod outbox;
 pub mod picture;
+pub mod presence;
 pub mod prompt;
 mod publish;
 mod queries;
@@ -47,6 +48,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use handle::{EngineConfig, Handle, StartError};
+pub use presence::Presence;
 use types::command::{Envelope, Refused, Reply};
 use types::completion::{Completed, Completion, Pieces};
 use types::event::{Event, EventStream};
@@ -74,6 +76,10 @@ pub trait Operator: Send + Sync {
     ) -> BoxFuture<'_, Result<Completed, Refused>> {
         let here = "questions are passed on where the engine is; ask its own gateway";
         Box::pin(async move { Err(Refused::input(here)) })
+    }
+    /// Somebody looks at it from outside until this is dropped; the picture names them.
+    fn attend(&self, _who: String) -> Presence {
+        Presence::default()
     }
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;

@@ -174,6 +174,7 @@ pub fn assemble(core: &Core, resources: ResourceStats) -> Snapshot {
             journal_retries: core.counters.journal_retries.load(Relaxed),
             audit_lines: core.audit.lost(),
         },
+        decisions: lock(&core.counters.decisions).clone(),
         github: *lock(&core.github),
         stopped_agents: lock(&core.stopped).iter().cloned().collect(),
         attached: lock(&core.attached).values().cloned().collect(),

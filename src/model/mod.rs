@@ -51,6 +51,7 @@ pub struct Message {
     /// By whom.
     pub role: Role,
     /// What.
+    #[serde(alias = "content")]
     pub text: String,
 }
 

@@ -297,6 +297,12 @@ pub struct ApiSettings {
     pub mobile_mode: bool,
     /// Longest input to an agent, characters.
     pub max_agent_input: usize,
+    /// Proxies (addresses, or networks as 10.0.0.0/8) whose word on a client's address counts.
+    pub trusted_proxies: Vec<String>,
+    /// Connections at once, over TCP and over the socket each.
+    pub max_connections: usize,
+    /// A connection that says nothing for this long (milliseconds) is closed: no header, no more of a body.
+    pub idle_ms: u64,
 }
 
 impl Default for ApiSettings {
@@ -310,6 +316,9 @@ impl Default for ApiSettings {
             lan_only: false,
             mobile_mode: false,
             max_agent_input: 4_000,
+            trusted_proxies: Vec::new(),
+            max_connections: 1_024,
+            idle_ms: 15_000,
         }
     }
 }

@@ -20,9 +20,12 @@ use crate::model::Message;
 
 pub(super) fn routes() -> Routes {
     let talk = || {
-        let message = json!({"type": "object", "required": ["role", "content"], "properties": {
-            "role": {"enum": ["system", "user", "assistant"]}, "content": text(),
-        }});
+        let message = json!({
+            "type": "object",
+            "required": ["role"],
+            "properties": {"role": {"enum": ["user", "assistant"]}, "text": text(), "content": text()},
+            "oneOf": [{"required": ["text"]}, {"required": ["content"]}],
+        });
         doc("Talk with a model, or with an agent by its name.")
             .admin()
             .body(
@@ -30,8 +33,8 @@ pub(super) fn routes() -> Routes {
                 json!({
                     "message": {"type": "string", "minLength": 1, "maxLength": LONGEST.0},
                     "history": {"type": "array", "maxItems": LONGEST.1, "items": message},
-                    "language": {"enum": ["ar", "en"]},
-                    "agent": text(),
+                    "language": {"enum": ["ar", "en", null]},
+                    "agent": {"type": ["string", "null"]},
                     "search": boolean(),
                 }),
             )

@@ -29,9 +29,12 @@ use crate::engine::types::query::{Answer, Query};
 use crate::model::{Message, Role};
 
 pub(super) fn routes() -> Routes {
+    let part = json!({"type": "object", "required": ["type", "text"], "properties": {
+        "type": {"const": "text"}, "text": text(),
+    }});
     let message = json!({"type": "object", "required": ["role", "content"], "properties": {
         "role": {"enum": ["system", "developer", "user", "assistant"]},
-        "content": {"type": ["string", "array"]},
+        "content": {"oneOf": [{"type": "string"}, {"type": "array", "items": part}]},
     }});
     Routes::new()
         .get(

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json;
 use axum::extract::State;
@@ -44,9 +45,16 @@ async fn text(
     State(api): State<Arc<Api>>,
 ) -> ([(&'static str, &'static str); 1], String) {
     let snapshot = api.operator.snapshots().borrow().clone();
+    let mut page = Page(render(&snapshot));
+    page.one(
+        "bsm_webhooks_unsigned_total",
+        "counter",
+        "Webhooks whose signature was missing or wrong.",
+        api.unsigned.load(Relaxed) as f64,
+    );
     (
         [("content-type", "text/plain; version=0.0.4; charset=utf-8")],
-        render(&snapshot),
+        page.0,
     )
 }
 
@@ -79,7 +87,7 @@ impl Page {
     }
 
     fn quantiles(&mut self, name: &str, help: &str, stats: &LatencyStats) {
-        self.family(name, "gauge", help);
+        self.family(name, "summary", help);
         for (quantile, us) in [
             ("0.5", stats.p50_us),
             ("0.95", stats.p95_us),
@@ -199,9 +207,32 @@ pub(super) fn render(s: &Snapshot) -> String {
     page.one(
         "bsm_runs_failed_total",
         "counter",
-        "Runs that failed.",
+        "Runs that were set aside because the engine stopped twice while they were active.",
         s.counts.failed as f64,
     );
+    page.family(
+        "bsm_decisions_total",
+        "counter",
+        "Decisions by what they were and what they rest on.",
+    );
+    for d in &s.decisions {
+        let labels = [("action", d.action.word()), ("evidence", d.evidence.word())];
+        page.sample("bsm_decisions_total", &labels, d.count as f64);
+    }
+    page.one(
+        "bsm_runs_refused_total",
+        "counter",
+        "Runs refused because the queue was full or the engine drained.",
+        s.losses.runs_refused as f64,
+    );
+    page.one(
+        "bsm_drained",
+        "gauge",
+        "1 while no runs are taken.",
+        f64::from(u8::from(s.drained)),
+    );
+    github(&mut page, s);
+    bounds(&mut page, s);
     page.family(
         "bsm_breaker_state",
         "gauge",
@@ -371,5 +402,88 @@ pub(super) fn render(s: &Snapshot) -> String {
         "Log lines that could not be written.",
         s.losses.log_lines as f64,
     );
+    page.one(
+        "bsm_audit_lines_lost_total",
+        "counter",
+        "Lines of the audit trail that could not be written.",
+        s.losses.audit_lines as f64,
+    );
+    page.family("bsm_build_info", "gauge", "Which program this is.");
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    page.sample("bsm_build_info", &version, 1.0);
     page.0
+}
+
+/// Webhooks, what is left at GitHub, and what waits for a person.
+fn github(page: &mut Page, s: &Snapshot) {
+    let g = &s.github;
+    page.each(
+        (
+            "bsm_webhooks_total",
+            "counter",
+            "Webhooks with a good signature, by what became of them.",
+        ),
+        "outcome",
+        &[
+            ("run", g.runs),
+            ("repeated", g.repeated),
+            ("skipped", g.skipped),
+            ("unmapped", g.unmapped),
+            ("refused", g.refused),
+        ],
+        |(outcome, count)| ((*outcome).to_owned(), *count as f64),
+    );
+    page.each(
+        (
+            "bsm_outbox",
+            "gauge",
+            "What is to be left at GitHub, by where it stands.",
+        ),
+        "state",
+        &[
+            ("waiting", g.outbox.waiting),
+            ("held", g.outbox.held),
+            ("dropped", g.outbox.dropped),
+        ],
+        |(state, count)| ((*state).to_owned(), f64::from(*count)),
+    );
+    page.one(
+        "bsm_approvals_waiting",
+        "gauge",
+        "Actions that wait for somebody's word.",
+        f64::from(g.approvals),
+    );
+}
+
+/// What figures are held against, so that no rule has to repeat it.
+fn bounds(page: &mut Page, s: &Snapshot) {
+    page.one(
+        "bsm_day_budget_usd",
+        "gauge",
+        "What a day may cost; 0: no bound.",
+        s.money.day_budget_usd,
+    );
+    page.one(
+        "bsm_cost_reserved_usd",
+        "gauge",
+        "Set aside for calls under way.",
+        s.money.reserved_micro_usd as f64 / 1e6,
+    );
+    for (name, ms) in [
+        ("bsm_target_p50_seconds", s.targets.p50_ms),
+        ("bsm_target_p99_seconds", s.targets.p99_ms),
+    ] {
+        page.one(
+            name,
+            "gauge",
+            "What added latency should stay under.",
+            ms / 1e3,
+        );
+    }
+    page.one(
+        "bsm_target_cache_hit_ratio",
+        "gauge",
+        "What the caches' hit rate should stay over.",
+        s.targets.cache_hit_rate,
+    );
 }

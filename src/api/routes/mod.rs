@@ -21,9 +21,10 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Json, Router};
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 pub(super) use seam::SEAM;
+pub(super) use stream::CONSOLE;
 pub(super) use webhooks::is_webhook;
 
 use super::Api;
@@ -71,6 +72,9 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
             Failure::of_status(StatusCode::METHOD_NOT_ALLOWED)
         })
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(
+            api.settings.idle_ms.max(1),
+        )))
         .layer(from_fn_with_state(Arc::clone(api), around))
         .with_state(Arc::clone(api))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::agents::envelope;
 use super::{DIFF, MOST, ask, limit, now, odd};
 use crate::api::Api;
-use crate::api::catalog::{self, Routes, boolean, doc, object, text};
+use crate::api::catalog::{self, Routes, boolean, doc, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
@@ -19,17 +19,23 @@ use crate::engine::types::command::{Blob, Command, Reply, Subject, Trigger};
 use crate::engine::types::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
-    let begin = || {
+    let base64 =
+        json!({"type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$"});
+    let diff = json!({"oneOf": [
+        {"type": ["string", "null"]},
+        {"type": "object", "required": ["base64"], "properties": {"base64": base64}},
+    ]});
+    let begin = |diff: Value| {
         doc("Start a run: on disk when it is answered.")
             .admin()
             .largest(DIFF)
             .body(
                 &["event"],
                 json!({
-                    "event": {"type": "string", "minLength": 1},
-                    "payload": object(),
-                    "diff": text(),
-                    "idempotencyKey": text(),
+                    "event": {"type": "string", "pattern": "\\S"},
+                    "payload": {"type": ["object", "null"]},
+                    "diff": diff,
+                    "idempotencyKey": {"type": ["string", "null"]},
                 }),
             )
             .answers(
@@ -38,8 +44,8 @@ pub(super) fn routes() -> Routes {
             )
     };
     Routes::new()
-        .post("/api/orchestrator/run", start, begin())
-        .post("/api/control/run", start, begin())
+        .post("/api/orchestrator/run", start, begin(diff.clone()))
+        .post("/api/control/run", start, begin(diff))
         .get(
             "/api/runs",
             list,

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::DIFF;
-use crate::api::catalog::{Routes, doc, number, object, text};
+use crate::api::catalog::{Routes, doc};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::{Api, Peer};
@@ -24,18 +24,14 @@ pub(super) fn routes() -> Routes {
         .get(
             "/api/seam/hello",
             hello,
-            doc("Which seam this is: a console asks first.").reader().answers(
-                200,
-                json!({"seam": number(), "snapshot": number(), "version": text(), "capabilities": object()}),
-            ),
+            doc("Which seam this is: a console asks first.")
+                .reader()
+                .unlisted(),
         )
         .post(
             "/api/seam/query",
             query,
-            doc("A question as a console puts it.")
-                .admin()
-                .body(&["query"], json!({"query": text()}))
-                .answers(200, json!({})),
+            doc("A question as a console puts it.").admin().unlisted(),
         )
 }
 
@@ -47,11 +43,7 @@ pub(super) fn slow_routes() -> Routes {
         doc("A command as a console sends it.")
             .admin()
             .largest(DIFF)
-            .body(
-                &["command", "actor"],
-                json!({"command": object(), "actor": text()}),
-            )
-            .answers(200, json!({})),
+            .unlisted(),
     )
 }
 

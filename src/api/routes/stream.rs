@@ -21,6 +21,7 @@ use crate::api::catalog::{Routes, doc};
 use crate::api::extract::Reader;
 use crate::api::hub::Numbered;
 use crate::api::patch::diff;
+use crate::engine::Presence;
 use crate::engine::types::snapshot::Snapshot;
 
 pub(super) fn routes() -> Routes {
@@ -33,6 +34,9 @@ pub(super) fn routes() -> Routes {
     )
 }
 
+/// Whose console it is.
+pub(in crate::api) const CONSOLE: &str = "x-bsm-console";
+
 /// Between two pictures at least.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -42,6 +46,8 @@ struct Reading {
     last: Value,
     events: broadcast::Receiver<Numbered>,
     waiting: VecDeque<Event>,
+    /// A console is named in the picture while it looks.
+    _presence: Option<Presence>,
 }
 
 async fn open(
@@ -53,6 +59,8 @@ async fn open(
         .get("last-event-id")
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse::<u64>().ok());
+    let name = headers.get(CONSOLE).and_then(|v| v.to_str().ok());
+    let presence = name.map(|name| api.operator.attend(name.to_owned()));
     let (missed, events) = api.hub.from(after);
     let mut pictures = api.operator.snapshots();
     let first = pictures.borrow_and_update().clone();
@@ -65,6 +73,7 @@ async fn open(
         last,
         events,
         waiting,
+        _presence: presence,
     };
     let stream = stream::unfold(reading, |mut reading| async move {
         let event = reading.next().await?;

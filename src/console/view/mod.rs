@@ -185,6 +185,18 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         let text = format!("attached to {} ", crate::text::clean_line(at, 40));
         left.push(Span::styled(text, theme.style(Role::Key)));
     }
+    let others = others(state);
+    if !others.is_empty() {
+        let text = if narrow {
+            format!("+{} ", others.len())
+        } else {
+            format!(
+                "also here: {} ",
+                crate::text::clean_line(&others.join(", "), 40)
+            )
+        };
+        left.push(Span::styled(text, theme.style(Role::Key)));
+    }
     left.push(Span::raw(snapshot.workspace.name.line(24)));
     if !state.rewound {
         let words = if narrow {
@@ -230,6 +242,17 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         state.zone.name(state.wall_ms)
     )));
     spans(buffer, area, left, right);
+}
+
+/// Consoles over the same engine, this one not among them.
+fn others(state: &State) -> Vec<String> {
+    let mut names = state.live.attached.clone();
+    if state.attached.is_some()
+        && let Some(at) = names.iter().position(|n| *n == state.me)
+    {
+        names.remove(at);
+    }
+    names
 }
 
 fn draw_tabs(state: &State, area: Rect, buffer: &mut Buffer) {

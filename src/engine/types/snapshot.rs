@@ -126,6 +126,18 @@ pub struct RunCounts {
     pub failed: u64,
 }
 
+/// Decisions of one kind, since start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionCount {
+    /// What was decided.
+    pub action: Action,
+    /// On which evidence.
+    pub evidence: Evidence,
+    /// How often.
+    pub count: u64,
+}
+
 /// The workspace, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -243,6 +255,9 @@ pub struct Snapshot {
     pub alerts: Vec<Alert>,
     /// Bounds that were hit.
     pub losses: Losses,
+    /// Decisions by what they were and what they rest on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionCount>,
     /// Webhooks, outbox, approvals.
     #[serde(default)]
     pub github: GithubStats,
