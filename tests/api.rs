@@ -32,7 +32,7 @@ struct Rig {
     client: reqwest::Client,
     url: String,
     socket: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -57,6 +57,7 @@ impl Rig {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             socket: Some(socket.clone()),
             admin_token: Some(TOKEN.into()),
+            gateway_tokens: Vec::new(),
             webhook_secrets: Vec::new(),
             settings: ApiSettings {
                 rate_limit: RateLimit {
@@ -79,7 +80,7 @@ impl Rig {
             client,
             url,
             socket,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -320,6 +321,7 @@ async fn without_leave_nothing_is_changed() {
         listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
         socket: None,
         admin_token: None,
+        gateway_tokens: Vec::new(),
         webhook_secrets: Vec::new(),
         settings: ApiSettings::default(),
         keys: Vec::new(),
@@ -756,7 +758,7 @@ async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
         handle,
         face,
         socket,
-        _folder,
+        folder: _folder,
         ..
     } = rig;
     face.close(Duration::from_secs(1)).await;
@@ -775,6 +777,7 @@ async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
         listen: None,
         socket: Some(socket),
         admin_token: None,
+        gateway_tokens: Vec::new(),
         webhook_secrets: Vec::new(),
         settings: ApiSettings::default(),
         keys: Vec::new(),
@@ -1077,7 +1080,7 @@ async fn schemathesis_finds_no_failure_and_no_answer_that_is_not_described() {
         .args(["-H", &format!("x-admin-token: {TOKEN}")])
         .arg(format!("{}/openapi.json", rig.url))
         .env("NO_PROXY", "127.0.0.1")
-        .current_dir(rig._folder.path())
+        .current_dir(rig.folder.path())
         .output()
         .await
         .unwrap();
@@ -1086,6 +1089,114 @@ async fn schemathesis_finds_no_failure_and_no_answer_that_is_not_described() {
         output.status.success() && said.contains("SUMMARY"),
         "{said}"
     );
+}
+
+/// A program's own token opens the gateway and nothing else, and no program is given another's answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_have_tokens_of_their_own_and_share_no_answer() {
+    let models = upstream(|_, _| Wire::Content("four".into())).await;
+    let folder = state_folder();
+    let handle = Start::new(folder.path()).upstream(&models.url).go().await;
+    let tokens = ["shop-token-0123456789", "desk-token-0123456789"];
+    let rig = Rig::over(folder, handle, |c| {
+        c.gateway_tokens = [("shop", tokens[0]), ("desk", tokens[1])]
+            .map(|(name, token)| (name.into(), token.into()))
+            .to_vec();
+    })
+    .await;
+    let ask = async |token: &str| {
+        let body = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "2+2"}], "temperature": 0});
+        let request = rig
+            .client
+            .post(format!("{}/v1/chat/completions", rig.url))
+            .json(&body);
+        let response = request.bearer_auth(token).send().await.unwrap();
+        let cache = response.headers().get("x-bsm-cache").cloned();
+        (
+            response.status().as_u16(),
+            cache.map(|c| c.to_str().unwrap().to_owned()),
+        )
+    };
+    let loaded = Some("loaded".to_owned());
+    assert_eq!(ask(tokens[0]).await, (200, loaded.clone()));
+    assert_eq!(ask(tokens[0]).await, (200, Some("cache".into())));
+    assert_eq!(
+        ask(tokens[1]).await,
+        (200, loaded.clone()),
+        "another program"
+    );
+    assert_eq!(ask(TOKEN).await, (200, loaded), "the admin");
+    assert_eq!(ask("guess").await, (401, None));
+    assert_eq!(models.calls.lock().unwrap().len(), 3);
+    for path in ["/api/knowledge", "/api/emergency/status"] {
+        let request = rig.client.get(format!("{}{path}", rig.url));
+        let (status, _) = read(request.bearer_auth(tokens[0]).send().await.unwrap()).await;
+        assert_eq!(status, 401, "{path}");
+    }
+}
+
+/// Approvals, agents and lists over HTTP: who may, and what is said to the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_are_stopped_and_approvals_need_an_approver() {
+    let rig = Rig::new().await;
+    for path in [
+        "/api/approvals/apr_x/approve",
+        "/api/agents/stop/security-agent",
+        "/api/agents/start/security-agent",
+    ] {
+        let request = rig
+            .client
+            .post(format!("{}{path}", rig.url))
+            .json(&json!({"reason": "r"}));
+        assert_eq!(read(request.send().await.unwrap()).await.0, 401, "{path}");
+    }
+    let why = json!({"reason": "looked at it"});
+    let (status, body) = rig.post("/api/approvals/apr_x/approve", &why).await;
+    assert_eq!(status, 401, "an administrator is no approver: {body}");
+    let request = rig
+        .client
+        .post(format!("{}/api/approvals/apr_x/deny", rig.url))
+        .json(&why);
+    let request = request
+        .header("x-admin-token", TOKEN)
+        .header("x-approver-token", "guess");
+    let (status, body) = read(request.send().await.unwrap()).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (403, &json!("FORBIDDEN")),
+        "{body}"
+    );
+    let (status, _) = rig.post("/api/agents/stop/nobody", &json!({})).await;
+    assert_eq!(status, 404);
+    let (status, body) = rig
+        .post("/api/agents/stop/security-agent", &json!({}))
+        .await;
+    assert_eq!((status, &body["agentId"]), (200, &json!("security-agent")));
+    // Where it is wanted and does not work, a person decides.
+    let wanted = json!({"event": "pull_request.opened", "diff": DOCS});
+    let (_, answer) = rig.post("/api/orchestrator/run", &wanted).await;
+    let run = rig
+        .handle
+        .finished(answer["runId"].as_str().unwrap())
+        .await
+        .unwrap();
+    let decision = run.decision.unwrap();
+    assert_eq!(decision.action, Action::ManualReview);
+    assert!(
+        decision.reason.raw().contains("an operator stopped it"),
+        "{decision:?}"
+    );
+    let (status, _) = rig
+        .post("/api/agents/start/security-agent", &json!({}))
+        .await;
+    assert_eq!(status, 200);
+    let (_, answer) = rig.post("/api/orchestrator/run", &wanted).await;
+    let run = rig
+        .handle
+        .finished(answer["runId"].as_str().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(run.decision.unwrap().action, Action::ApproveAndMerge);
 }
 
 /// What systemd hears of a served engine: ready, alive, stopping; and its signals.
@@ -1201,6 +1312,7 @@ async fn behind_a_proxy_nobody_is_local() {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         socket: None,
         admin_token: None,
+        gateway_tokens: Vec::new(),
         webhook_secrets: Vec::new(),
         settings: ApiSettings {
             trusted_proxies: vec!["proxy.example".into()],

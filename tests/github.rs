@@ -27,7 +27,7 @@ use bsm::engine::{Handle, Operator};
 use bsm::github::sign;
 use bsm::journal::{ApprovalRow, ApprovalState, OutboxState};
 use bsm::settings::env::Env;
-use bsm::settings::{ApiSettings, Approver, RateLimit, Settings};
+use bsm::settings::{ApiSettings, NamedToken, RateLimit, Settings};
 use serde_json::{Value, json};
 use support::{DOCS, Start, Wire, command, state_folder, upstream};
 
@@ -228,6 +228,7 @@ impl Rig {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             socket: None,
             admin_token: None,
+            gateway_tokens: Vec::new(),
             webhook_secrets: vec!["the next secret 0123456789".into(), SECRET.into()],
             settings: ApiSettings {
                 rate_limit: RateLimit {
@@ -580,6 +581,7 @@ async fn without_a_secret_no_webhook_is_taken() {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         socket: None,
         admin_token: None,
+        gateway_tokens: Vec::new(),
         webhook_secrets: Vec::new(),
         settings: ApiSettings::default(),
         keys: Vec::new(),
@@ -901,7 +903,7 @@ async fn what_the_registry_holds_back_waits_for_its_approver() {
             ("ben", "BENS_TOKEN"),
             ("nobody", "UNSET_TOKEN"),
         ]
-        .map(|(name, token_env)| Approver {
+        .map(|(name, token_env)| NamedToken {
             name: name.into(),
             token_env: token_env.into(),
         })

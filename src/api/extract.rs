@@ -50,8 +50,8 @@ fn peer(parts: &Parts) -> Peer {
         .map_or(Peer::Stranger, |c| c.0)
 }
 
-/// Whether the token that came is the admin's; `None`: none came.
-fn token(parts: &Parts, api: &Api) -> Option<bool> {
+/// The token that came, in whichever header.
+fn came(parts: &Parts) -> Option<Vec<u8>> {
     let header = |name: &str| {
         let value = parts.headers.get(name)?;
         Some(value.as_bytes().to_vec())
@@ -60,11 +60,49 @@ fn token(parts: &Parts, api: &Api) -> Option<bool> {
         let value = header("authorization")?;
         value.strip_prefix(b"Bearer ").map(<[u8]>::to_vec)
     };
-    let came = header("x-admin-token").or_else(bearer)?;
-    let wanted = api.admin_token.as_ref()?;
-    // Equal lengths for the comparison, whatever came.
-    let (a, b) = (Sha256::digest(&came), Sha256::digest(wanted.as_bytes()));
-    Some(bool::from(a.as_slice().ct_eq(b.as_slice())))
+    header("x-admin-token").or_else(bearer)
+}
+
+/// Compared in a time that says nothing; equal lengths, whatever came.
+fn same(came: &[u8], wanted: &str) -> bool {
+    let (a, b) = (Sha256::digest(came), Sha256::digest(wanted.as_bytes()));
+    a.as_slice().ct_eq(b.as_slice()).into()
+}
+
+/// Whether the token that came is the admin's; `None`: none came.
+fn token(parts: &Parts, api: &Api) -> Option<bool> {
+    Some(same(&came(parts)?, api.admin_token.as_ref()?))
+}
+
+/// Leave to use the gateway, and in whose name: the admin's, or a program's of its own.
+pub(super) struct Tenant(pub(super) String);
+
+impl FromRequestParts<Arc<Api>> for Tenant {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        let mut found = None;
+        if let Some(came) = came(parts) {
+            for (name, token) in &api.gateway_tokens {
+                if same(&came, token) {
+                    found = Some(name.clone());
+                }
+            }
+        }
+        if let Some(name) = found {
+            return Ok(Self(format!("token {name}")));
+        }
+        match Admin::from_request_parts(parts, api).await {
+            Ok(_) => Ok(Self("admin".into())),
+            // There are tokens for it: the one that came is none of them.
+            Err(_) if !api.gateway_tokens.is_empty() => Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "the token is missing or wrong",
+            )),
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 /// Leave to change the engine: the owner's socket, or the admin token.

@@ -41,6 +41,8 @@ pub struct ApiConfig {
     pub socket: Option<PathBuf>,
     /// The admin token.
     pub admin_token: Option<String>,
+    /// Who may use the gateway beside the admin: name and token.
+    pub gateway_tokens: Vec<(String, String)>,
     /// The webhooks' secrets, those of a rotation too; none: webhooks are refused.
     pub webhook_secrets: Vec<String>,
     /// Settings.
@@ -72,6 +74,7 @@ pub enum ApiError {
 pub(super) struct Api {
     operator: Arc<dyn Operator>,
     admin_token: Option<String>,
+    gateway_tokens: Vec<(String, String)>,
     webhook_secrets: Vec<String>,
     /// Webhooks whose signature was missing or wrong.
     unsigned: AtomicU64,
@@ -155,6 +158,7 @@ impl Face {
         let api = Arc::new(Api {
             operator,
             admin_token: config.admin_token,
+            gateway_tokens: config.gateway_tokens,
             webhook_secrets: config.webhook_secrets,
             unsigned: AtomicU64::new(0),
             limits: Limits::new(config.settings.rate_limit),

@@ -72,6 +72,7 @@ async fn open_socket(setup: &Setup, operator: Arc<dyn Operator>) -> Option<Face>
         listen: None,
         socket: Some(setup.state.socket()),
         admin_token: None,
+        gateway_tokens: Vec::new(),
         webhook_secrets: Vec::new(),
         settings: setup.loaded.settings.api.clone(),
         keys: super::serve::keys(setup).unwrap_or_default(),

@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod console;
 mod cost;
+mod detachable;
 mod drill;
 mod inbox;
 mod init;
@@ -45,6 +46,9 @@ pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
     pub global: Global,
+    /// The engine runs in the background and outlives the console; `bsm stop` ends it
+    #[arg(long)]
+    pub detachable: bool,
     /// The command; the console where there is none.
     #[command(subcommand)]
     pub command: Option<CliCommand>,
@@ -113,6 +117,8 @@ pub enum CliCommand {
     Console,
     /// Serve the engine over HTTP and a socket, without a screen
     Serve(serve::ServeArgs),
+    /// Stop this workspace's engine in good order
+    Stop,
     /// Open the console over a running engine
     Attach(attach::AttachArgs),
     /// Run an event's agents once and print the decision
@@ -207,7 +213,13 @@ pub(crate) fn refuse_when_read_only(global: &Global) -> Result<(), Failure> {
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
     let result = match cli.command {
+        None | Some(CliCommand::Console) if cli.detachable => detachable::run(&global),
         None | Some(CliCommand::Console) => console::run(&global),
+        Some(_) if cli.detachable => Err(Failure::usage(
+            "--detachable is for the console",
+            "Leave the command out, or use `bsm serve`.",
+        )),
+        Some(CliCommand::Stop) => detachable::stop(&global),
         Some(CliCommand::Serve(args)) => serve::run(&global, &args),
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Run(args)) => run::run(&global, args),

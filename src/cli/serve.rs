@@ -15,8 +15,9 @@ use crate::engine::core::Reread;
 use crate::engine::types::command::{Command, Envelope};
 use crate::engine::types::query::Query;
 use crate::engine::{Handle, Operator};
-use crate::settings::Environment;
+use crate::settings::{Environment, NamedToken};
 use crate::state::{Holder, StateError};
+use crate::text::clean_line;
 
 /// Serve the engine: HTTP and the owner's socket, no screen.
 ///
@@ -140,10 +141,30 @@ pub(super) fn config(setup: &Setup, args: &ServeArgs) -> Result<ApiConfig, Failu
         listen,
         socket: Some(setup.state.socket()),
         admin_token,
+        gateway_tokens: gateway_tokens(setup)?,
         webhook_secrets: webhook_secrets(setup)?,
         keys: keys(setup)?,
         settings,
     })
+}
+
+/// Programs that may use the gateway. A name without its token is an error, not a closed door.
+fn gateway_tokens(setup: &Setup) -> Result<Vec<(String, String)>, Failure> {
+    let mut tokens = Vec::new();
+    for NamedToken { name, token_env } in &setup.loaded.settings.api.gateway_tokens {
+        let token = setup.env.get(token_env).map_or("", str::trim);
+        if token.len() < 16 {
+            let (name, variable) = (clean_line(name, 60), clean_line(token_env, 60));
+            return Err(Failure::usage(
+                format!(
+                    "api.gatewayTokens: {name}'s token in {variable} has fewer than 16 characters"
+                ),
+                "Set it, for example to the output of `openssl rand -hex 32`, or take the entry out.",
+            ));
+        }
+        tokens.push((clean_line(name, 60), token.to_owned()));
+    }
+    Ok(tokens)
 }
 
 /// The webhooks' secrets: the one, and the next one during a rotation.

@@ -383,7 +383,7 @@ fn base_url_is_overridden(name: &str, variable: &str, around: &Surroundings<'_>)
 
 /// The values of every key that any provider may use: what must never be shown.
 pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<String> {
-    let named = table
+    let of_providers = table
         .providers
         .values()
         .flat_map(|p| p.key_env.iter().map(String::as_str));
@@ -405,11 +405,15 @@ pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<
         &github.webhook_secret_env,
         &github.next_webhook_secret_env,
     ];
-    let approvers = settings.approvers.iter().map(|a| a.token_env.as_str());
-    let mut values: Vec<String> = named
+    let named = settings
+        .approvers
+        .iter()
+        .chain(&settings.api.gateway_tokens);
+    let theirs = named.map(|n| n.token_env.as_str());
+    let mut values: Vec<String> = of_providers
         .chain(always)
         .chain(chosen)
-        .chain(approvers)
+        .chain(theirs)
         .filter_map(|n| env.get(n).map(|v| v.trim().to_owned()))
         .collect();
     values.sort();

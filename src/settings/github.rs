@@ -75,11 +75,11 @@ impl Default for Publish {
     }
 }
 
-/// Somebody who may approve.
+/// Somebody, and the variable that holds their token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Approver {
-    /// As the registry's `approval.approvers` names them.
+pub struct NamedToken {
+    /// Who: an approver as the registry names them, or a program.
     pub name: String,
     /// The variable that holds their token.
     pub token_env: String,

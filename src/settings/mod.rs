@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use github::{ApprovalSettings, Approver, GithubSettings, Publish};
+pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
 
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
@@ -297,6 +297,8 @@ pub struct ApiSettings {
     pub mobile_mode: bool,
     /// Longest input to an agent, characters.
     pub max_agent_input: usize,
+    /// Programs that may use the gateway, and nothing else; none of them sees another's cached answers.
+    pub gateway_tokens: Vec<NamedToken>,
     /// Proxies (addresses, or networks as 10.0.0.0/8) whose word on a client's address counts.
     pub trusted_proxies: Vec<String>,
     /// Connections at once, over TCP and over the socket each.
@@ -316,6 +318,7 @@ impl Default for ApiSettings {
             lan_only: false,
             mobile_mode: false,
             max_agent_input: 4_000,
+            gateway_tokens: Vec::new(),
             trusted_proxies: Vec::new(),
             max_connections: 1_024,
             idle_ms: 15_000,
@@ -409,7 +412,7 @@ pub struct Settings {
     /// Webhooks, and what is published.
     pub github: GithubSettings,
     /// Who may approve what the registry holds back.
-    pub approvers: Vec<Approver>,
+    pub approvers: Vec<NamedToken>,
     /// How long such an action waits.
     pub approvals: ApprovalSettings,
     /// Feature flags.

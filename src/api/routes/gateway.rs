@@ -21,7 +21,7 @@ use super::{DIFF, ask, odd};
 use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, text};
 use crate::api::error::Failure;
-use crate::api::extract::{Admin, Reader};
+use crate::api::extract::{Reader, Tenant};
 use crate::api::guard::Correlation;
 use crate::engine::types::command::Refused;
 use crate::engine::types::completion::{Completed, Completion};
@@ -167,7 +167,7 @@ fn text_of(content: Content) -> Result<String, &'static str> {
     }
 }
 
-fn completion(asked: Asked, id: &str) -> Result<Completion, &'static str> {
+fn completion(asked: Asked, tenant: String, id: &str) -> Result<Completion, &'static str> {
     if asked.tools.as_ref().is_some_and(|t| !t.is_null()) || asked.n.is_some_and(|n| n != 1) {
         return Err("tools and n are not passed on");
     }
@@ -199,7 +199,7 @@ fn completion(asked: Asked, id: &str) -> Result<Completion, &'static str> {
         return Err("the last message must be the user's");
     }
     Ok(Completion {
-        tenant: "admin".into(),
+        tenant,
         model: (asked.model != "auto").then_some(asked.model),
         system,
         messages,
@@ -237,15 +237,18 @@ fn failed(error: &Refused) -> Response {
 }
 
 async fn complete(
-    admin: Result<Admin, Failure>,
+    tenant: Result<Tenant, Failure>,
     State(api): State<Arc<Api>>,
     Extension(Correlation(id)): Extension<Correlation>,
     body: Result<axum::body::Bytes, BytesRejection>,
 ) -> Response {
-    if let Err(failure) = admin {
-        let kind = "authentication_error";
-        return refused(failure.status, kind, failure.code, &failure.message);
-    }
+    let Tenant(tenant) = match tenant {
+        Ok(tenant) => tenant,
+        Err(failure) => {
+            let kind = "authentication_error";
+            return refused(failure.status, kind, failure.code, &failure.message);
+        }
+    };
     let body = match body {
         Ok(body) => body,
         Err(error) => {
@@ -269,7 +272,7 @@ async fn complete(
             .as_ref()
             .is_some_and(|o| o.include_usage),
     );
-    let wanted = match completion(asked, &id) {
+    let wanted = match completion(asked, tenant, &id) {
         Ok(wanted) => wanted,
         Err(message) => return invalid(message),
     };

@@ -149,16 +149,15 @@ pub(super) fn text(
     area: Rect,
     buffer: &mut Buffer,
 ) {
-    let size = (
-        area.width.saturating_sub(4).min(110),
-        area.height.saturating_sub(2),
-    );
-    let inner = window(state, title, "j k scroll  Esc back", size, area, buffer);
-    let width = usize::from(inner.width).max(1);
+    let wide = area.width.saturating_sub(4).min(110);
+    let width = usize::from(wide.saturating_sub(4)).max(1);
     let lines: Vec<String> = text
         .lines()
         .flat_map(|l| wrap(&clean_line(l, 2_000), width))
         .collect();
+    let high = (lines.len() as u16).saturating_add(2);
+    let size = (wide, high.min(area.height.saturating_sub(2)));
+    let inner = window(state, title, "j k scroll  Esc back", size, area, buffer);
     let most = (lines.len() as u16).saturating_sub(inner.height);
     Paragraph::new(lines.join("\n"))
         .scroll((scroll.min(most), 0))
