@@ -129,6 +129,7 @@ async fn runs() {
             report: String::new(),
             publications: Vec::new(),
             approval: None,
+            memory: None,
         };
         let journal = journal.clone();
         written.push(tokio::spawn(async move {

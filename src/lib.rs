@@ -38,6 +38,7 @@ pub mod files;
 pub mod filter;
 pub mod github;
 pub mod journal;
+pub mod memory;
 pub mod model;
 pub mod outbound;
 pub mod resilience;

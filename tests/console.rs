@@ -27,10 +27,12 @@ use bsm::engine::types::command::{Command, Reply};
 use bsm::engine::types::cost::Costs;
 use bsm::engine::types::event::Event;
 use bsm::engine::types::github::PublicationView;
+use bsm::engine::types::memory::{PatternGroup, Patterns, Similar, SimilarHit};
 use bsm::engine::types::query::{Answer, Query};
 use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
 use bsm::github::Publication;
+use bsm::journal::MemoryKind;
 use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
@@ -555,6 +557,9 @@ fn screens_are_as_they_were_agreed() {
         }
         for (width, height) in [(120, 40), (80, 24)] {
             let mut s = state(UNICODE);
+            with_memory(&mut s);
+            insta::assert_snapshot!(format!("memory_{width}x{height}"), drawn(&s, width, height));
+            let mut s = state(UNICODE);
             with_inbox(&mut s);
             insta::assert_snapshot!(format!("inbox_{width}x{height}"), drawn(&s, width, height));
             press(&mut s, "v");
@@ -594,7 +599,7 @@ fn ascii_means_ascii_and_mono_means_no_colour() {
         snapshot
     });
     for keys in [
-        "1", "2", "3", "4", "5", "7", "8", "?", ":", "r", "c", "b", "A", "d", "$",
+        "1", "2", "3", "4", "5", "6", "7", "8", "?", ":", "r", "c", "b", "A", "d", "$",
     ] {
         let mut s = State::new(Arc::clone(&s.live), ASCII, false, WALL);
         press(&mut s, keys);
@@ -638,8 +643,8 @@ fn every_screen_and_overlay_draws_at_every_size() {
     sizes.extend((0..100).map(|n| ((n * 73 % 201) as u16, (n * 37 % 61) as u16)));
     let base = state(UNICODE);
     for keys in [
-        "1", "2", "3", "4", "5", "7", "8", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D", "e",
-        "p", "F", "L", "w", "t", "A", "d", "S", "$",
+        "1", "2", "3", "4", "5", "6", "7", "8", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D",
+        "e", "p", "F", "L", "w", "t", "A", "d", "S", "$",
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         press(&mut s, keys);
@@ -657,6 +662,7 @@ fn every_screen_and_overlay_draws_at_every_size() {
         with_costs,
         with_inbox,
         with_decision,
+        with_memory,
     ] {
         let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
         fill(&mut s);
@@ -671,6 +677,127 @@ fn every_screen_and_overlay_draws_at_every_size() {
 fn with_calls_and_why(state: &mut State) {
     with_calls(state);
     with_why(state);
+}
+
+/// A text that is typed, what is like it, and why changes are rejected.
+fn with_memory(state: &mut State) {
+    press(state, "6");
+    press(state, "/");
+    press(state, "charge card");
+    let text = state.memory_text().to_owned();
+    let hit = |n: u32, kind, review: &str| SimilarHit {
+        id: format!("job_{n}_k3f00{n}/security-agent"),
+        score: 1.0 / f64::from(n),
+        overlap: 12,
+        union: 12 * n,
+        kind,
+        code: "fn charge(card: &Card) -> Result<Receipt, Declined>\n{ شحن البطاقة }".into(),
+        review: review.into(),
+        metadata: serde_json::json!({"agent": "security-agent"}),
+        created_at: WALL,
+        run_id: Some(format!("job_{n}_k3f00{n}")),
+    };
+    let found = Box::new(Similar {
+        hits: vec![
+            hit(
+                1,
+                MemoryKind::CodeReview,
+                "block\nhigh security/pipe-to-shell: run unseen",
+            ),
+            hit(2, MemoryKind::CodeReview, "approve"),
+            hit(3, MemoryKind::OrchestrationDecision, "request_changes"),
+        ],
+        total: 12_345,
+        took_us: 1_230,
+        ready: false,
+    });
+    let group = |by: &str, name: &str, rejections, total| PatternGroup {
+        by: by.into(),
+        name: name.into(),
+        total,
+        rejections,
+    };
+    let patterns = Box::new(Patterns {
+        total: 40,
+        rejections: 12,
+        rate: 0.3,
+        reasons: vec![
+            ("Security vulnerabilities detected".into(), 9),
+            ("Code quality issues found".into(), 3),
+        ],
+        groups: vec![
+            group("agent", "security-agent", 9, 9),
+            group("rule", "security/pipe-to-shell", 4, 5),
+            group("week", "2026-W47", 12, 40),
+        ],
+    });
+    let query = Query::Similar {
+        text,
+        k: 50,
+        min_score: 0.0,
+    };
+    update(
+        state,
+        Message::Answered(query, Ok(Answer::Similar { found })),
+        now(),
+    );
+    let query = Query::Patterns { since_ms: 0 };
+    update(
+        state,
+        Message::Answered(query, Ok(Answer::Patterns { patterns })),
+        now(),
+    );
+}
+
+/// Every key asks, an answer to what was typed before is none, and Enter reads what was said.
+#[test]
+fn memory_answers_as_one_types() {
+    let mut s = state(UNICODE);
+    let asked = press(&mut s, "6");
+    assert_eq!(asked.len(), 2, "patterns and figures: {asked:?}");
+    press(&mut s, "/");
+    let asked = press(&mut s, "car");
+    let texts: Vec<&str> = asked
+        .iter()
+        .map(|e| match e {
+            Effect::Query(Query::Similar { text, .. }) => text.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(texts, ["c", "ca", "car"]);
+    let old = Query::Similar {
+        text: "ca".into(),
+        k: 50,
+        min_score: 0.0,
+    };
+    let found = Box::new(Similar {
+        hits: Vec::new(),
+        total: 9,
+        took_us: 1,
+        ready: true,
+    });
+    update(
+        &mut s,
+        Message::Answered(old, Ok(Answer::Similar { found })),
+        now(),
+    );
+    assert!(s.memory.similar.is_none());
+    let asked = update(
+        &mut s,
+        Message::Paste("d: &Card)\n  -> Result".into()),
+        now(),
+    );
+    assert!(
+        matches!(&asked[..], [Effect::Query(Query::Similar { text, .. })] if text == "card: &Card)   -> Result"),
+        "{asked:?}"
+    );
+    let mut s = state(UNICODE);
+    with_memory(&mut s);
+    let enter = || Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    update(&mut s, enter(), now());
+    press(&mut s, "j");
+    update(&mut s, enter(), now());
+    assert!(drawn(&s, 120, 40).contains("approve"));
 }
 
 /// Webhooks, what is left at GitHub, and an action that waits.

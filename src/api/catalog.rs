@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::{Map, Value, json};
 
 use super::Api;
@@ -142,6 +142,14 @@ impl Routes {
         self.put(path, "post", post(handler), doc)
     }
 
+    pub(super) fn delete<H, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, Arc<Api>>,
+        T: 'static,
+    {
+        self.put(path, "delete", delete(handler), doc)
+    }
+
     fn put(
         mut self,
         path: &'static str,
@@ -175,7 +183,8 @@ impl Routes {
 pub(super) fn openapi(docs: &[Doc]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for doc in docs.iter().filter(|d| d.listed) {
-        let entry = paths.entry(doc.path).or_insert_with(|| json!({}));
+        let path = doc.path.replace("{*", "{");
+        let entry = paths.entry(path).or_insert_with(|| json!({}));
         if let Some(entry) = entry.as_object_mut() {
             entry.insert(doc.method.into(), operation(doc));
         }
@@ -290,13 +299,14 @@ fn failures(doc: &Doc) -> Vec<(&'static str, &'static str)> {
 fn parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
 }
 
 fn operation_id(doc: &Doc) -> String {
     let words = doc
         .path
         .split(['/', '-', '.'])
-        .map(|w| w.trim_matches(['{', '}']))
+        .map(|w| w.trim_matches(['{', '}', '*']))
         .filter(|w| !w.is_empty());
     std::iter::once(doc.method)
         .chain(words)

@@ -68,6 +68,10 @@ pub(super) async fn around(
         response = shaped(response, &id);
     }
     let headers = response.headers_mut();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // Its rest is not read: nothing more can be asked on this connection.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     fixed(headers);
     cors(headers, &api.settings, origin.as_ref());
     if let Some(left) = left {
@@ -253,7 +257,7 @@ fn cors(headers: &mut HeaderMap, settings: &ApiSettings, origin: Option<&HeaderV
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
     for (name, value) in [
-        ("access-control-allow-methods", "GET, POST, OPTIONS"),
+        ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
         (
             "access-control-allow-headers",
             "content-type, x-admin-token, x-correlation-id, authorization",

@@ -19,6 +19,7 @@ mod drill;
 mod inbox;
 mod init;
 mod logs;
+mod memory;
 mod notify;
 mod outbox;
 mod remote;
@@ -151,6 +152,8 @@ pub enum CliCommand {
     Inbox(inbox::InboxArgs),
     /// List what is left at GitHub, or will be
     Outbox(outbox::OutboxArgs),
+    /// Past reviews and decisions: the most alike, and why changes are rejected
+    Memory(memory::MemoryArgs),
     /// List what waits for somebody's word, or give it
     Approvals(approvals::ApprovalsArgs),
     /// Print a completion script for a shell
@@ -237,6 +240,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Breaker(args)) => breaker::run(&global, args),
         Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
+        Some(CliCommand::Memory(args)) => memory::run(&global, args),
         Some(CliCommand::Approvals(args)) => approvals::run(&global, args),
         Some(CliCommand::Completions(args)) => completions::run(&args),
         Some(CliCommand::Man) => completions::man(),

@@ -160,12 +160,25 @@ impl Setup {
         })
     }
 
+    /// Values that must appear in no output.
+    ///
+    /// # Errors
+    /// When the workspace cannot be opened.
+    pub fn secrets(&self) -> Result<Vec<String>, Failure> {
+        let settings = &self.loaded.settings;
+        Ok(known_secrets(
+            &self.workspace()?.models,
+            settings,
+            &self.env,
+        ))
+    }
+
     /// Takes secrets out of text that leaves the program. Compiled when it is first needed.
     ///
     /// # Errors
     /// When the workspace cannot be opened.
     pub fn redaction(&self) -> Result<Arc<dyn Fn(&str) -> String + Send + Sync>, Failure> {
-        let secrets = known_secrets(&self.workspace()?.models, &self.loaded.settings, &self.env);
+        let secrets = self.secrets()?;
         let redactor = OnceLock::new();
         let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
         let newest = Arc::clone(&self.redacts);

@@ -124,6 +124,8 @@ pub enum Screen {
     Caches,
     /// Agents and problems of the workspace.
     Agents,
+    /// Past reviews.
+    Memory,
     /// Log lines.
     Logs,
     /// Webhooks, outbox, approvals.
@@ -131,13 +133,14 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// All of them in order. Memory (6) comes with the memory room.
-    pub const ALL: [Self; 7] = [
+    /// All of them in order.
+    pub const ALL: [Self; 8] = [
         Self::Overview,
         Self::Runs,
         Self::Resilience,
         Self::Caches,
         Self::Agents,
+        Self::Memory,
         Self::Logs,
         Self::Inbox,
     ];
@@ -150,6 +153,7 @@ impl Screen {
             Self::Resilience => '3',
             Self::Caches => '4',
             Self::Agents => '5',
+            Self::Memory => '6',
             Self::Logs => '7',
             Self::Inbox => '8',
         }
@@ -163,6 +167,7 @@ impl Screen {
             Self::Resilience => ("Resilience", "Resil"),
             Self::Caches => ("Caches", "Cache"),
             Self::Agents => ("Agents", "Agents"),
+            Self::Memory => ("Memory", "Mem"),
             Self::Logs => ("Logs", "Logs"),
             Self::Inbox => ("Inbox", "Inbox"),
         }
@@ -321,6 +326,7 @@ pub const ACTIONS: &[Row] = &[
         Danger::None,
         Scope::Everywhere,
     ),
+    row(Action::Show(Screen::Memory), "memory", "Memory", "6", Danger::None, Scope::Everywhere),
     row(Action::Show(Screen::Inbox), "inbox", "Inbox", "8", Danger::None, Scope::Everywhere),
     row(Action::Suspend, "suspend", "back to the shell (fg returns)",
         "ctrl-z",

@@ -153,6 +153,21 @@ impl State {
                 }));
                 table
             }
+            Screen::Memory => {
+                let mut table = vec![words(&["score", "overlap", "union", "id", "run", "code"])];
+                let hits = self.memory.similar.iter().flat_map(|s| &s.hits);
+                table.extend(hits.map(|h| {
+                    vec![
+                        format!("{:.4}", h.score),
+                        h.overlap.to_string(),
+                        h.union.to_string(),
+                        h.id.clone(),
+                        h.run_id.clone().unwrap_or_default(),
+                        h.code.raw().to_owned(),
+                    ]
+                }));
+                table
+            }
             Screen::Inbox => {
                 let mut table = vec![words(&["atMs", "kind", "state", "place", "what", "run"])];
                 table.extend(self.inbox_shown().iter().map(|e| {
@@ -223,7 +238,7 @@ impl State {
                 let run = self.runs().get(self.selection()).map(|r| r.id.clone());
                 run.map_or(About::Health, |id| About::Run { id })
             }
-            Screen::Inbox => self
+            Screen::Inbox | Screen::Memory => self
                 .current_run()
                 .map_or(About::Health, |id| About::Run { id }),
             Screen::Agents | Screen::Logs => About::Health,

@@ -1,6 +1,6 @@
 //! Keys while something lies over the screen: help, palette, filter, choices, the form.
 
-use super::action::{ACTIONS, Action, Row};
+use super::action::{ACTIONS, Action, Row, Screen};
 use super::message::{Effect, Now};
 use super::perform::{act, read_again};
 use super::state::{Choice, Chosen, State, SubjectKind, TriggerForm};
@@ -122,7 +122,9 @@ pub(super) fn on_filter_key(
         }
     }
     state.filters.insert(state.screen, input.value().to_owned());
-    (true, Vec::new())
+    // Other lists have what they show; the memory is asked with each key.
+    let asks = state.screen == Screen::Memory;
+    (true, if asks { read_again(state) } else { Vec::new() })
 }
 
 pub(super) fn on_choice_key(

@@ -261,8 +261,22 @@ pub(super) fn read_again(state: &State) -> Vec<Effect> {
         Screen::Runs if state.calls.is_none() => vec![runs_query(state)],
         Screen::Logs => vec![logs_query(state)],
         Screen::Inbox => super::inbox::read(),
+        Screen::Memory => alike(state),
         _ => Vec::new(),
     }
+}
+
+/// What is like the text that is typed.
+pub(super) fn alike(state: &State) -> Vec<Effect> {
+    let text = state.memory_text();
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    vec![Effect::Query(Query::Similar {
+        text: text.to_owned(),
+        k: 50,
+        min_score: 0.0,
+    })]
 }
 
 pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
@@ -289,6 +303,12 @@ pub(super) fn show(state: &mut State, screen: Screen) -> Vec<Effect> {
         Screen::Agents => vec![Effect::Query(Query::Workspace)],
         Screen::Runs => vec![runs_query(state)],
         Screen::Inbox => super::inbox::read(),
+        Screen::Memory => {
+            let mut effects = alike(state);
+            effects.push(Effect::Query(Query::Patterns { since_ms: 0 }));
+            effects.push(Effect::Query(Query::MemoryStats));
+            effects
+        }
         _ => Vec::new(),
     }
 }
@@ -449,6 +469,7 @@ pub(super) fn open(state: &mut State, now: Now) -> Vec<Effect> {
             (false, None) => Vec::new(),
         },
         Screen::Inbox if state.open.is_none() => open_entry(state),
+        Screen::Memory if state.open.is_none() => open_memory(state),
         Screen::Logs => {
             let run = state
                 .logs_shown()
@@ -461,6 +482,21 @@ pub(super) fn open(state: &mut State, now: Now) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+/// An item in full: what it was found by, and what was said of it.
+fn open_memory(state: &mut State) -> Vec<Effect> {
+    let similar = state.memory.similar.as_ref();
+    let Some(hit) = similar.and_then(|s| s.hits.get(state.selection())) else {
+        return Vec::new();
+    };
+    let overlay = Overlay::Text {
+        title: format!("{:.3} {}", hit.score, crate::text::clean_line(&hit.id, 80)),
+        text: format!("{}\n\n{}", hit.review.raw(), hit.code.raw()),
+        scroll: 0,
+    };
+    state.overlays.push(overlay);
+    Vec::new()
 }
 
 /// What is behind an entry of the inbox: what is said there, or the run.

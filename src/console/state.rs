@@ -20,6 +20,7 @@ use crate::engine::types::call::CallView;
 use crate::engine::types::command::Command;
 use crate::engine::types::cost::{CostBy, Costs};
 use crate::engine::types::history::Trends;
+use crate::engine::types::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::types::query::Query;
 use crate::engine::types::run::{RunResult, RunState};
 use crate::engine::types::snapshot::{RunBrief, Snapshot};
@@ -148,6 +149,17 @@ impl OpenCosts {
     }
 }
 
+/// What is remembered, as last asked.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryView {
+    /// What is like the text.
+    pub similar: Option<Box<Similar>>,
+    /// Why changes are rejected.
+    pub patterns: Option<Box<Patterns>>,
+    /// How much there is.
+    pub stats: Option<MemoryStats>,
+}
+
 /// What lies over the screen.
 #[derive(Debug, Clone)]
 pub enum Overlay {
@@ -263,6 +275,8 @@ pub struct State {
     pub logs_of: Option<String>,
     /// The agent whose failed attempt is looked for when log lines come.
     pub seek: Option<String>,
+    /// What is remembered.
+    pub memory: MemoryView,
     /// Webhooks, outbox and approvals as last read.
     pub inbox: Inbox,
     /// The token of an approver at this keyboard.
@@ -328,6 +342,7 @@ impl State {
             logs: Vec::new(),
             logs_of: None,
             seek: None,
+            memory: MemoryView::default(),
             inbox: Inbox::default(),
             approver: None,
             talk: Talk::default(),
@@ -383,6 +398,7 @@ impl State {
             Screen::Agents => self.agents_shown().len() + self.problems.len(),
             Screen::Logs => self.logs_shown().len(),
             Screen::Inbox => self.inbox_shown().len(),
+            Screen::Memory => self.memory.similar.as_ref().map_or(0, |s| s.hits.len()),
         }
     }
 
@@ -419,6 +435,11 @@ impl State {
     pub fn logs_shown(&self) -> Vec<&LogLine> {
         let filter = self.filter();
         self.logs.iter().filter(|l| filter.passes(*l)).collect()
+    }
+
+    /// What the memory is asked about: what is typed there.
+    pub fn memory_text(&self) -> &str {
+        self.filters.get(&Screen::Memory).map_or("", String::as_str)
     }
 
     /// Entries of the inbox that pass the filter, those that wait first.
@@ -479,6 +500,10 @@ impl State {
             Screen::Logs => {
                 let lines = self.logs_shown();
                 lines.get(self.selection()).and_then(|l| l.run.clone())
+            }
+            Screen::Memory => {
+                let similar = self.memory.similar.as_ref()?;
+                similar.hits.get(self.selection())?.run_id.clone()
             }
             Screen::Inbox => {
                 let entries = self.inbox_shown();

@@ -269,6 +269,13 @@ fn on_answer(state: &mut State, query: &Query, answer: Answer) {
             _,
             answer @ (Answer::Approvals { .. } | Answer::Deliveries { .. } | Answer::Outbox { .. }),
         ) => state.inbox.take(answer),
+        // An answer to what was typed before says nothing any more.
+        (Query::Similar { text, .. }, Answer::Similar { found }) if text == state.memory_text() => {
+            state.memory.similar = Some(found);
+            state.selected.insert(Screen::Memory, 0);
+        }
+        (_, Answer::Patterns { patterns }) => state.memory.patterns = Some(patterns),
+        (_, Answer::MemoryStats { stats }) => state.memory.stats = Some(stats),
         (Query::Costs { .. }, Answer::Costs { costs }) => {
             for overlay in &mut state.overlays {
                 if let Overlay::Costs(open) = overlay {
@@ -398,7 +405,12 @@ fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
         return Vec::new();
     }
     let payload = matches!(state.overlays.last(), Some(Overlay::Trigger(form)) if form.field == 3);
-    let line = if payload {
+    // Code is pasted as it is; its first thousand characters count.
+    let code = state.screen == Screen::Memory
+        && matches!(state.overlays.last(), Some(Overlay::Filter { .. }));
+    let line = if code {
+        clean_line(&text.lines().collect::<Vec<_>>().join(" "), 4_000)
+    } else if payload {
         clean_line(&text.lines().collect::<Vec<_>>().join(" "), 200_000)
     } else {
         clean_line(text.lines().next().unwrap_or_default(), 2_000)
@@ -407,6 +419,10 @@ fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
         for c in line.chars() {
             input.handle(tui_input::InputRequest::InsertChar(c));
         }
+    }
+    if let Some(Overlay::Filter { input }) = state.overlays.last() {
+        state.filters.insert(state.screen, input.value().to_owned());
+        return read_again(state);
     }
     Vec::new()
 }

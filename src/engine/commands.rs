@@ -7,7 +7,7 @@ use super::core::Core;
 use super::handle::Handle;
 use super::reload::reload;
 use super::types::command::{Command, Refused, Reply};
-use super::{approvals, asking, drills, intake, webhook};
+use super::{approvals, asking, drills, intake, remembering, webhook};
 use crate::model::provider::Live;
 use crate::resilience::clock::lock;
 use crate::text::clean_line;
@@ -198,6 +198,19 @@ impl Handle {
                 reason,
                 token,
             } => approvals::decide(core, &approval, grant, &reason, &token).await,
+            Command::Remember { items } => {
+                let count = remembering::import(core, items)
+                    .await
+                    .map_err(Refused::input)?;
+                done(format!("{count} items remembered"))
+            }
+            Command::Forget { id } => {
+                let gone = core.journal.forget(&id).await.map_err(intake::journal)?;
+                let seq = gone.ok_or_else(|| Refused::not_found("memory", &id))?;
+                core.memory.remove(seq);
+                core.dirty.notify_one();
+                done(format!("{} is forgotten", clean_line(&id, 200)))
+            }
             Command::SetAgent { agent, on: false } => {
                 let known = core.agent(&agent)?;
                 lock(&core.stopped).insert(known.id.clone());

@@ -20,6 +20,7 @@ use super::types::snapshot::{Alert, DecisionCount, Mode, RunBrief};
 use crate::cache::Cache;
 use crate::github::Github;
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
 use crate::model::provider::Surroundings;
 use crate::model::service::ModelService;
 use crate::resilience::clock::{Clock, lock};
@@ -148,6 +149,8 @@ pub struct Core {
     pub availability: Availability,
     /// Started, wall time.
     pub started_ms: i64,
+    /// The same by the clock that is never set.
+    pub began: std::time::Instant,
     /// Something changed: assemble a new picture.
     pub dirty: Notify,
     /// What happens.
@@ -166,6 +169,8 @@ pub struct Core {
     pub github_client: Mutex<Option<(super::outbox::Made, Arc<Github>)>>,
     /// The outbox has something to do.
     pub outbox: Notify,
+    /// What past reviews are like.
+    pub memory: Arc<Memory>,
     /// Agents that an operator stopped.
     pub stopped: Mutex<BTreeSet<String>>,
     /// Who looks at it from outside this process.
@@ -234,15 +239,15 @@ impl Core {
 
     /// Writes to the journal until it succeeds: work that was done is not lost to a full disk.
     /// Gives up only when the engine stops.
-    pub async fn persist<F, Fut>(&self, mut write: F) -> Result<(), JournalError>
+    pub async fn persist<T, F, Fut>(&self, mut write: F) -> Result<T, JournalError>
     where
         F: FnMut() -> Fut,
-        Fut: Future<Output = Result<(), JournalError>>,
+        Fut: Future<Output = Result<T, JournalError>>,
     {
         let mut failing = false;
         let result = loop {
             match write().await {
-                Ok(()) => break Ok(()),
+                Ok(done) => break Ok(done),
                 Err(JournalError::Closed) => break Err(JournalError::Closed),
                 Err(error) => {
                     self.counters.journal_retries.fetch_add(1, Relaxed);

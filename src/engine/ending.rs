@@ -1,6 +1,5 @@
 //! The end of every run: decision and report in one transaction, then the report's file, then the lists.
 
-use super::approvals;
 use super::core::Core;
 use super::failpoint;
 use super::report;
@@ -8,17 +7,22 @@ use super::types::event::Event;
 use super::types::run::{Action, Evidence, RunResult};
 use super::types::snapshot::DecisionCount;
 use super::views::brief;
-use crate::journal::{ApprovalRow, Finish, JournalError, NewPublication, NewRun, RunStatus};
+use super::{approvals, remembering};
+use crate::journal::{
+    ApprovalRow, Finish, JournalError, NewMemory, NewPublication, NewRun, RunStatus,
+};
 use crate::resilience::clock::lock;
 use crate::text::Untrusted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What a decision leaves at GitHub, and what that waits for.
+/// What a decision leaves: at GitHub, what that waits for, and what is remembered.
 #[derive(Default)]
 pub(super) struct Leaving {
     pub(super) publications: Vec<NewPublication>,
     pub(super) approval: Option<ApprovalRow>,
+    /// What is remembered of it.
+    pub(super) memory: Option<NewMemory>,
 }
 
 /// Decision, report, journal, file, lists: the end of every run.
@@ -58,9 +62,13 @@ pub(super) async fn conclude(
         report: text.clone(),
         publications: leaving.publications,
         approval: leaving.approval,
+        memory: leaving.memory,
     };
     failpoint::reached("decision-made");
-    core.persist(|| core.journal.finish(finish.clone())).await?;
+    let kept = core.persist(|| core.journal.finish(finish.clone())).await?;
+    if let (Some(item), Some(number)) = (&finish.memory, kept) {
+        remembering::index(&core.memory, item, number);
+    }
     failpoint::reached("decision-kept");
     if let Some(held) = &finish.approval {
         approvals::tell(core, &held.id, &held.what);

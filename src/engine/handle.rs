@@ -22,10 +22,13 @@ use super::types::completion::{Completed, Completion, Pieces};
 use super::types::event::EventStream;
 use super::types::query::{Answer, Capabilities, Query, QueryError};
 use super::types::snapshot::{Mode, Snapshot};
-use super::{completing, history, ledger, outbox, picture, reload, resume, schedules, views};
+use super::{
+    completing, history, ledger, outbox, picture, reload, remembering, resume, schedules, views,
+};
 use crate::cache::{Cache, CacheSettings, Spec};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
 use crate::model::provider::{Surroundings, known_secrets};
 use crate::model::service::ModelService;
 use crate::model::simulator::{Simulator, SimulatorSettings};
@@ -148,6 +151,13 @@ impl Handle {
         } else {
             Journal::open(&state.journal())?
         };
+        // One run alone is asked nothing of what is past, unless its prompts are told.
+        let kept_items = if resident || settings.memory.in_prompt {
+            let counts = journal.memory_counts().await?;
+            counts.reviews + counts.decisions
+        } else {
+            0
+        };
         let salt = if mode.no_save {
             // Fingerprints of a run that is not kept mean nothing outside it.
             std::array::from_fn(|_| fastrand::u8(..))
@@ -253,6 +263,7 @@ impl Handle {
             counters: Counters::default(),
             availability: Availability::new(now),
             started_ms: clock.wall_ms(),
+            began: now,
             dirty: Notify::new(),
             events,
             stopping: CancellationToken::new(),
@@ -262,11 +273,15 @@ impl Handle {
             github: Mutex::default(),
             github_client: Mutex::default(),
             outbox: Notify::new(),
+            memory: Arc::new(Memory::new(kept_items)),
             stopped: Mutex::default(),
             attached: Mutex::default(),
             clock,
         });
         core.apply_flags();
+        if kept_items > 0 {
+            remembering::fill(&core);
+        }
         let notes = core.journal.notes().clone();
         if let Some(aside) = notes.set_aside {
             core.alert(

@@ -29,6 +29,7 @@ pub mod prompt;
 mod publish;
 mod queries;
 mod reload;
+pub mod remembering;
 pub mod report;
 mod resume;
 pub mod run;

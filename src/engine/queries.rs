@@ -7,7 +7,7 @@ use super::types::call::CallView;
 use super::types::query::{Answer, KnowledgeView, Query, QueryError};
 use super::types::snapshot::RunBrief;
 use super::types::why::About;
-use super::{history, ledger, outbox, picture, run, views, why};
+use super::{history, ledger, outbox, picture, remembering, run, views, why};
 use crate::cache::{Kept, Loading};
 use crate::filter::Filter;
 use crate::journal::{JournalError, Side};
@@ -160,6 +160,25 @@ impl Handle {
                 let approvals = core.journal.approvals(limit).await.map_err(journal)?;
                 Ok(Answer::Approvals { approvals })
             }
+            Query::Similar { text, k, min_score } => {
+                let found = remembering::similar(core, &text, k, min_score);
+                Ok(Answer::Similar {
+                    found: Box::new(found.await.map_err(journal)?),
+                })
+            }
+            Query::Patterns { since_ms } => {
+                let rows = core
+                    .journal
+                    .memory_decisions(since_ms)
+                    .await
+                    .map_err(journal)?;
+                Ok(Answer::Patterns {
+                    patterns: Box::new(remembering::patterns(&rows)),
+                })
+            }
+            Query::MemoryStats => Ok(Answer::MemoryStats {
+                stats: remembering::stats(core).await.map_err(journal)?,
+            }),
             Query::Why { about } => {
                 let run = match &about {
                     About::Run { id } => Some(id.clone()),

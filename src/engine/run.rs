@@ -22,7 +22,7 @@ use super::types::run::{
     Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
 };
 use super::views::{first_view, put};
-use super::{approvals, outbox, publish};
+use super::{approvals, outbox, publish, remembering};
 use crate::journal::{JournalError, NewPublication, NewRun, OutboxState, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
@@ -168,7 +168,8 @@ async fn live_through(
         core.run_latency
             .record(now.saturating_duration_since(began), now);
     }
-    let leaving = publications(core, &plan, &input, &view).await?;
+    let mut leaving = publications(core, &plan, &input, &view).await?;
+    leaving.memory = remembering::of_run(&view, &input, core.clock.wall_ms());
     conclude(
         core,
         &row.new,
@@ -244,6 +245,7 @@ pub(super) async fn publications(
     Ok(Leaving {
         publications,
         approval,
+        memory: None,
     })
 }
 
@@ -390,7 +392,7 @@ async fn carry_out_group(
             }
         };
         names.remove(&id);
-        keep_step(core, live, &context.run, &step).await?;
+        keep_step(core, live, context, &step).await?;
     }
 }
 
@@ -420,18 +422,27 @@ pub(super) fn with_worst(reason: &str, view: &RunResult) -> String {
 async fn keep_step(
     core: &Arc<Core>,
     live: &LiveRun,
-    run: &str,
+    context: &StepContext,
     step: &Step,
 ) -> Result<(), JournalError> {
+    let run = &context.run;
     let row = StepRow {
         run_id: run.to_owned(),
         agent_id: step.agent_id.clone(),
         finished_ms: core.clock.wall_ms(),
         result: serde_json::to_string(step).map_err(|e| JournalError::Sqlite(e.to_string()))?,
     };
+    let memory = (!context.plan.simulated)
+        .then(|| remembering::of_step(run, &context.event, &context.input, &context.diff, step))
+        .flatten();
     failpoint::reached("step-computed");
-    core.persist(|| core.journal.step(row.clone())).await?;
+    let kept = core
+        .persist(|| core.journal.step(row.clone(), memory.clone()))
+        .await?;
     failpoint::reached("step-kept");
+    if let (Some(item), Some(number)) = (&memory, kept) {
+        remembering::index(&core.memory, item, number);
+    }
     with_step(live, &step.agent_id, |s| *s = step.clone());
     core.tell(Event::StepFinished {
         run: run.to_owned(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::prompt::Review;
-use super::saying;
 use super::types::run::{Input, Plan, Step, StepStatus};
+use super::{remembering, saying};
 use crate::cache::Source;
 use crate::model::Citation;
 use crate::model::ask::{Ask, AskError, Origin};
@@ -106,12 +106,16 @@ async fn ask_model(
     rules: Verdict,
 ) {
     let settings = core.settings.load();
+    let mut documents = context.knowledge.documents.clone();
+    if settings.memory.in_prompt {
+        documents.extend(remembering::past(core, &context.run, &context.diff).await);
+    }
     let review = Review::new(
         agent,
         &context.event,
         &context.input,
         Arc::clone(&context.diff),
-        &context.knowledge.documents,
+        &documents,
         settings.engine.prompt_bytes,
         &core.redactor.load_full(),
     );

@@ -39,6 +39,7 @@ fn finish(id: &str, action: &str) -> Finish {
         report: "text".into(),
         publications: Vec::new(),
         approval: None,
+        memory: None,
     }
 }
 
@@ -52,8 +53,8 @@ async fn a_life_of_a_run_in_memory_and_on_disk() {
             matches!(journal.intake(run("a", "d")).await, Err(JournalError::Duplicate(id)) if id == "a")
         );
         journal.start("a", 5).await.unwrap();
-        journal.step(step("a", "x", "1")).await.unwrap();
-        journal.step(step("a", "x", "2")).await.unwrap(); // never twice
+        journal.step(step("a", "x", "1"), None).await.unwrap();
+        journal.step(step("a", "x", "2"), None).await.unwrap(); // never twice
         assert_eq!(journal.steps("a").await.unwrap(), [step("a", "x", "1")]);
         assert_eq!(journal.unfinished().await.unwrap().len(), 1);
         journal.finish(finish("a", "block_pr")).await.unwrap();
@@ -130,7 +131,7 @@ async fn one_bad_job_does_not_take_its_neighbours_back() {
             let journal = journal.clone();
             tokio::spawn(async move {
                 if i % 5 == 0 {
-                    journal.step(step("nobody", "x", "1")).await
+                    journal.step(step("nobody", "x", "1"), None).await.map(drop)
                 } else {
                     journal.intake(run(&format!("r{i}"), "d")).await
                 }

@@ -7,6 +7,7 @@
 mod approvals;
 mod github;
 mod history;
+mod memory;
 mod open;
 mod rows;
 mod spend;
@@ -22,6 +23,7 @@ pub use github::{
     DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome, Taken,
 };
 pub use history::{Recorded, Side};
+pub use memory::{MemoryCounts, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};
 pub use open::JournalNotes;
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
 pub use spend::SpendRow;
@@ -95,6 +97,8 @@ pub struct Finish {
     pub publications: Vec<NewPublication>,
     /// What they wait for.
     pub approval: Option<ApprovalRow>,
+    /// What is remembered of it.
+    pub memory: Option<NewMemory>,
 }
 
 /// The journal. Cheap to clone.
@@ -102,6 +106,7 @@ pub struct Finish {
 pub struct Journal {
     writer: Arc<Writer>,
     reader: Option<Arc<Mutex<Connection>>>,
+    path: Option<Arc<Path>>,
     notes: Arc<JournalNotes>,
 }
 
@@ -117,6 +122,7 @@ impl Journal {
         Ok(Self {
             writer: Arc::new(Writer::start(connection)?),
             reader: Some(Arc::new(Mutex::new(reader))),
+            path: Some(Arc::from(path)),
             notes: Arc::new(notes),
         })
     }
@@ -127,6 +133,7 @@ impl Journal {
         Ok(Self {
             writer: Arc::new(Writer::start(connection)?),
             reader: None,
+            path: None,
             notes: Arc::default(),
         })
     }
@@ -215,32 +222,52 @@ impl Journal {
         .await
     }
 
-    /// A step has ended. The first result stays: a step never counts twice.
-    pub async fn step(&self, row: StepRow) -> Result<(), JournalError> {
+    /// A step has ended, and what is remembered of it. The first result stays: a step never counts twice.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn step(
+        &self,
+        row: StepRow,
+        memory: Option<NewMemory>,
+    ) -> Result<Option<Remembered>, JournalError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         self.write(move |tx| {
             let sql = "INSERT OR IGNORE INTO steps (run_id, agent_id, finished_ms, result) VALUES (?1, ?2, ?3, ?4)";
-            tx.prepare_cached(sql)?.execute(params![row.run_id, row.agent_id, row.finished_ms, row.result]).map(drop)
+            let first = tx.prepare_cached(sql)?.execute(params![row.run_id, row.agent_id, row.finished_ms, row.result])? > 0;
+            let kept = memory.filter(|_| first).map(|m| memory::insert(tx, &m)).transpose()?;
+            let _ = sender.send(kept);
+            Ok(())
         })
-        .await
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
     }
 
     /// A run has ended: decision, report and what it publishes in one transaction; the first decision stays.
-    pub async fn finish(&self, finish: Finish) -> Result<(), JournalError> {
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn finish(&self, finish: Finish) -> Result<Option<Remembered>, JournalError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         self.write(move |tx| {
             let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
             let first = tx.prepare_cached(sql)?
                 .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
                 > 0;
             if !first {
+                let _ = sender.send(None);
                 return Ok(());
             }
+            let kept = finish.memory.as_ref().map(|m| memory::insert(tx, m)).transpose()?;
+            let _ = sender.send(kept);
             let approval = finish.approval.as_ref();
             if let Some(approval) = approval {
                 approvals::insert(tx, approval)?;
             }
             github::insert(tx, &finish.id, finish.at_ms, approval.map(|a| a.id.as_str()), &finish.publications)
         })
-        .await
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
     }
 
     /// The report's file is on disk: its text need not be kept twice, its input no longer at all.

@@ -29,6 +29,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611212300_github",
         include_str!("migrations/202611212300_github.sql"),
     ),
+    (
+        "202611212345_memory",
+        include_str!("migrations/202611212345_memory.sql"),
+    ),
 ];
 
 /// A journal larger than this is not read through at every start.

@@ -98,6 +98,7 @@ const NOT_FROM_WORKSPACE: &[&str] = &[
     "github",
     "approvers",
     "approvals",
+    "memory",
 ];
 
 /// A file's text with the name it is shown by.

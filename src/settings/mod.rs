@@ -326,6 +326,20 @@ impl Default for ApiSettings {
     }
 }
 
+/// Past reviews: what is let go of (0: nothing for that reason), and who is told of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct MemorySettings {
+    /// An agent's prompt gets the past reviews most like the change.
+    pub in_prompt: bool,
+    /// Items older than this go, days.
+    pub days: u32,
+    /// All but the newest so many go.
+    pub items: u64,
+    /// The oldest go until the texts take no more than this, bytes.
+    pub bytes: u64,
+}
+
 /// Switches that can be changed while running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -411,6 +425,8 @@ pub struct Settings {
     pub api: ApiSettings,
     /// Webhooks, and what is published.
     pub github: GithubSettings,
+    /// Past reviews.
+    pub memory: MemorySettings,
     /// Who may approve what the registry holds back.
     pub approvers: Vec<NamedToken>,
     /// How long such an action waits.

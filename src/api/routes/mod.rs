@@ -6,6 +6,7 @@ mod chat;
 mod control;
 mod gateway;
 mod health;
+mod memory;
 mod metrics;
 mod runs;
 mod seam;
@@ -47,6 +48,7 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         .and(control::routes())
         .and(metrics::routes())
         .and(seam::routes())
+        .and(memory::routes())
         .and(webhooks::routes())
         .and(approvals::routes())
         .parts();

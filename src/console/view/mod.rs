@@ -7,6 +7,7 @@ mod costs;
 mod drill;
 mod inbox;
 mod logs;
+mod memory;
 mod overlay;
 mod overview;
 mod pieces;
@@ -71,6 +72,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         (None, Screen::Agents) => agents::draw(state, body, buffer),
         (None, Screen::Logs) => logs::draw(state, body, buffer),
         (None, Screen::Inbox) => inbox::draw(state, body, buffer),
+        (None, Screen::Memory) => memory::draw(state, body, buffer),
     }
     draw_hints(state, hints, buffer);
     overlay::draw_toasts(state, body, buffer);
@@ -339,6 +341,7 @@ fn draw_hints(state: &State, area: Rect, buffer: &mut Buffer) {
         (None, Screen::Caches) => &[Action::Open, Action::Why, Action::ClearCache],
         (None, Screen::Agents) => &[Action::Ask, Action::Filter, Action::Reload],
         (None, Screen::Logs) => &[Action::Filter, Action::Open],
+        (None, Screen::Memory) => &[Action::Filter, Action::Open, Action::RunLogs],
         (None, Screen::Inbox) => &[
             Action::Open,
             Action::Decide,

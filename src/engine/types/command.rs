@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::github::{Secret, Webhook};
+use super::memory::MemoryItem;
 use crate::journal::Outcome;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
@@ -222,6 +223,16 @@ pub enum Command {
         /// The approver's token.
         token: Secret,
     },
+    /// Remember items, in place of those with the same ids.
+    Remember {
+        /// The items.
+        items: Vec<MemoryItem>,
+    },
+    /// Forget one thing that is remembered.
+    Forget {
+        /// Its id.
+        id: String,
+    },
     /// Let an agent work, or not: where it is wanted and does not work, a person decides.
     SetAgent {
         /// The agent.
@@ -255,6 +266,8 @@ impl Command {
             Self::Deliver(_) => "deliver",
             Self::Decide { grant: true, .. } => "approve",
             Self::Decide { .. } => "deny",
+            Self::Remember { .. } => "remember",
+            Self::Forget { .. } => "forget",
             Self::SetAgent { on: true, .. } => "start_agent",
             Self::SetAgent { .. } => "stop_agent",
         }
@@ -289,6 +302,8 @@ impl Command {
                 approval, reason, ..
             } => format!("{approval}: {reason}"),
             Self::SetAgent { agent, .. } => agent.clone(),
+            Self::Remember { items } => format!("{} items", items.len()),
+            Self::Forget { id } => id.clone(),
         }
     }
 }

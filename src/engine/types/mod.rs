@@ -8,6 +8,7 @@ pub mod cost;
 pub mod event;
 pub mod github;
 pub mod history;
+pub mod memory;
 pub mod query;
 pub mod run;
 pub mod snapshot;

@@ -6,6 +6,7 @@ use super::call::CallView;
 use super::cost::Costs;
 use super::github::PublicationView;
 use super::history::{Moment, Trends};
+use super::memory::{MemoryStats, Patterns, Similar};
 use super::run::RunResult;
 use super::snapshot::RunBrief;
 use super::why::{About, Why};
@@ -88,6 +89,24 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
+    /// What is remembered and most like a text.
+    Similar {
+        /// The text: its first 1,000 characters count.
+        text: String,
+        /// At most so many, 1 to 100.
+        k: u32,
+        /// At least so like, 0 to 1.
+        #[serde(default)]
+        min_score: f64,
+    },
+    /// Why changes are rejected.
+    Patterns {
+        /// Since, wall time in milliseconds.
+        #[serde(default)]
+        since_ms: i64,
+    },
+    /// How much is remembered.
+    MemoryStats,
     /// Why something is as it is.
     Why {
         /// What.
@@ -183,6 +202,21 @@ pub enum Answer {
     Approvals {
         /// The actions.
         approvals: Vec<ApprovalRow>,
+    },
+    /// Best first.
+    Similar {
+        /// What was found.
+        found: Box<Similar>,
+    },
+    /// Rejections.
+    Patterns {
+        /// All of them.
+        patterns: Box<Patterns>,
+    },
+    /// How much.
+    MemoryStats {
+        /// The figures.
+        stats: MemoryStats,
     },
     /// The reasons.
     Why {
