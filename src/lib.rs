@@ -11,14 +11,17 @@
 //!  ─────────────────────────────────────────────────────────── what the engine uses
 //!  drill        what the resilience core promises, tried out against a simulator of its own
 //!  model        calling a language model: providers, the service in front of them, the simulator
-//!  journal      SQLite: runs and steps; one writer thread
+//!  github       webhooks verified and understood, and what is done on a pull request
+//!  journal      SQLite: runs, steps, webhooks, outbox, memory; one writer thread
 //!  ─────────────────────────────────────────────────────────── ground: each stands alone
 //!  workspace    what people wrote: agents, registry, events, models, knowledge; trust
 //!  review       a diff or a folder in, findings out; redaction, verdicts
 //!  resilience   breaker, bulkhead, limiter, retry, deadline, and the policy that stacks them
+//!  memory       the exact nearest by words among millions of past reviews
 //!  cache        single flight, stale-while-revalidate, invalidation that a late load cannot undo
 //!  telemetry    latencies, rates, resources, log files
 //!  ─────────────────────────────────────────────────────────── beneath them all
+//!  outbound     the one way out: what may be dialled, and every client
 //!  files        files named by data, opened beneath a directory handle
 //!  state        private state and its lock
 //!  text         outside text and its one cleaner

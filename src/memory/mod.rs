@@ -5,8 +5,10 @@
 //! exact one over a million items must still come between two key presses. Texts and results are kept
 //! elsewhere; this room knows words and numbers, and is built anew from what is kept.
 
+mod block;
 mod chunked;
 mod dictionary;
+mod having;
 mod index;
 mod shared;
 mod words;

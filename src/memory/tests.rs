@@ -176,6 +176,87 @@ fn scores_below_the_least_are_none_and_the_newest_of_equals_comes_first() {
     assert_eq!(keys(1.0), [2, 3, 1]);
 }
 
+/// Common words as bits, words that become common and rare again, deleted and replaced items: against
+/// looking at everything. Seen failing with `need` one too large, and with a block's most rare count left out.
+#[test]
+fn many_items_with_common_words_are_searched_exactly() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut set = |most: usize| {
+        let size = random.usize(1..most);
+        let word = |r: f64| {
+            let number = (r * r * r * 900.0) as Word;
+            number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        };
+        let mut words: Vec<Word> = (0..size).map(|_| word(random.f64())).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    };
+    let mut index = Index::default();
+    let mut kept: BTreeMap<i64, (i64, Vec<Word>)> = BTreeMap::new();
+    let check =
+        |index: &Index, kept: &BTreeMap<i64, (i64, Vec<Word>)>, asked: &[Word], k: usize| {
+            let mut all: Vec<(i64, i64, u64, u64)> = kept
+                .iter()
+                .map(|(key, (created, words))| {
+                    let overlap = words
+                        .iter()
+                        .filter(|w| asked.binary_search(w).is_ok())
+                        .count();
+                    let union = words.len() + asked.len() - overlap;
+                    (*key, *created, overlap as u64, union as u64)
+                })
+                .filter(|hit| hit.2 > 0)
+                .collect();
+            all.sort_by(|a, b| {
+                (b.2 * a.3)
+                    .cmp(&(a.2 * b.3))
+                    .then((b.1, b.0).cmp(&(a.1, a.0)))
+            });
+            all.truncate(k);
+            let hits = index.nearest(asked, k, 0.0, &mut Scratch::default());
+            let hits: Vec<_> = hits
+                .iter()
+                .map(|h| {
+                    (
+                        h.key,
+                        h.created_ms,
+                        u64::from(h.overlap),
+                        u64::from(h.union),
+                    )
+                })
+                .collect();
+            assert_eq!(hits, all);
+        };
+    for n in 0..9_000_i64 {
+        let key = if n % 7 == 0 { n / 2 } else { n };
+        // Later items are shorter: what was common becomes rare.
+        let words = set(if n < 4_000 { 120 } else { 12 });
+        index.insert(key, n % 50, &words);
+        kept.insert(key, (n % 50, words));
+        if n % 11 == 0 {
+            assert_eq!(index.remove(n / 3), kept.remove(&(n / 3)).is_some());
+        }
+        if n % 900 == 899 {
+            for k in [1, 5, 60] {
+                check(&index, &kept, &set(120), k);
+            }
+            let near = kept.values().nth(n as usize / 3).unwrap().1.clone();
+            check(&index, &kept, &near, 5);
+        }
+    }
+    assert_eq!(index.len(), kept.len());
+    // More words than a byte counts to.
+    let long: Vec<Word> = {
+        let mut all: Vec<Word> = (0..40).flat_map(|_| set(120)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    assert!(long.len() > 255, "{}", long.len());
+    check(&index, &kept, &long, 5);
+}
+
 /// What went while the index filled does not come back, and what came is there at once.
 #[test]
 fn it_is_asked_while_it_fills() {
