@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -51,9 +52,9 @@ fn peer(parts: &Parts) -> Peer {
 }
 
 /// The token that came, in whichever header.
-fn came(parts: &Parts) -> Option<Vec<u8>> {
+fn came(headers: &HeaderMap) -> Option<Vec<u8>> {
     let header = |name: &str| {
-        let value = parts.headers.get(name)?;
+        let value = headers.get(name)?;
         Some(value.as_bytes().to_vec())
     };
     let bearer = || {
@@ -69,9 +70,19 @@ fn same(came: &[u8], wanted: &str) -> bool {
     a.as_slice().ct_eq(b.as_slice()).into()
 }
 
+/// Whether a request has a token that opens something: it is counted by no rate, wrong ones are.
+pub(super) fn is_known(headers: &HeaderMap, api: &Api) -> bool {
+    let Some(came) = came(headers) else {
+        return false;
+    };
+    let admin = api.admin_token.iter().map(String::as_str);
+    let programs = api.gateway_tokens.iter().map(|(_, token)| token.as_str());
+    admin.chain(programs).any(|token| same(&came, token))
+}
+
 /// Whether the token that came is the admin's; `None`: none came.
 fn token(parts: &Parts, api: &Api) -> Option<bool> {
-    Some(same(&came(parts)?, api.admin_token.as_ref()?))
+    Some(same(&came(&parts.headers)?, api.admin_token.as_ref()?))
 }
 
 /// Leave to use the gateway, and in whose name: the admin's, or a program's of its own.
@@ -82,7 +93,7 @@ impl FromRequestParts<Arc<Api>> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         let mut found = None;
-        if let Some(came) = came(parts) {
+        if let Some(came) = came(&parts.headers) {
             for (name, token) in &api.gateway_tokens {
                 if same(&came, token) {
                     found = Some(name.clone());

@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::error::Failure;
+use super::extract::is_known;
 use super::limit::Left;
 use super::routes::is_webhook;
 use super::{Api, Peer};
@@ -126,7 +127,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "the Host header names another server; allow its name under api.hosts",
         ));
     }
-    if settings.lan_only && !is_lan(ip) {
+    if settings.lan_only && (!is_lan(ip) || matches!(peer, Peer::Hidden(_))) {
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
             "LAN_ONLY_VIOLATION",
@@ -153,7 +154,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
         ));
     }
     let counted = path.starts_with("/api/") || path.starts_with("/v1/");
-    if counted && !is_webhook(path) {
+    if counted && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));

@@ -94,6 +94,8 @@ pub(super) enum Peer {
     Tcp(SocketAddr),
     /// Over TCP, handed on by a proxy: the client's address as far as it can be known.
     Through(SocketAddr),
+    /// Over TCP, handed on by a proxy that is not listed: behind this address may be anybody.
+    Hidden(SocketAddr),
     /// Over the socket, the user who runs the engine.
     Owner,
     /// Over the socket, somebody else.
@@ -106,13 +108,13 @@ impl Peer {
         match self {
             Self::Tcp(at) => at.ip().to_canonical().is_loopback(),
             Self::Owner => true,
-            Self::Through(_) | Self::Stranger => false,
+            Self::Through(_) | Self::Hidden(_) | Self::Stranger => false,
         }
     }
 
     fn ip(self) -> Option<IpAddr> {
         match self {
-            Self::Tcp(at) | Self::Through(at) => Some(at.ip().to_canonical()),
+            Self::Tcp(at) | Self::Through(at) | Self::Hidden(at) => Some(at.ip().to_canonical()),
             Self::Owner | Self::Stranger => None,
         }
     }

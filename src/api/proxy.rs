@@ -45,7 +45,7 @@ impl Trusted {
             return peer;
         }
         if !self.has(at.ip()) {
-            return Peer::Through(at);
+            return Peer::Hidden(at);
         }
         // Each proxy adds whom it heard: from the end, the first that is none of ours.
         let lists: Vec<&str> = headers
@@ -64,7 +64,7 @@ impl Trusted {
                 Err(_) => break,
             }
         }
-        Peer::Through(at)
+        Peer::Hidden(at)
     }
 }
 

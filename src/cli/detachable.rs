@@ -28,6 +28,11 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
 
 fn begin(global: &Global, setup: &Setup) -> Result<(), Failure> {
     use std::os::unix::process::CommandExt as _;
+    setup.state.prepare().map_err(Failure::engine)?;
+    // A file, because nobody reads a pipe once this console is gone.
+    let path = setup.state.path().join("engine.stderr");
+    let errors = crate::state::private_file(&path, false).map_err(Failure::engine)?;
+    errors.set_len(0).map_err(Failure::engine)?;
     let program = std::env::current_exe().map_err(Failure::engine)?;
     let mut engine = std::process::Command::new(program);
     engine
@@ -35,7 +40,7 @@ fn begin(global: &Global, setup: &Setup) -> Result<(), Failure> {
         .args(["serve", "--no-tcp", "--allow-root"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(errors.try_clone().map_err(Failure::engine)?)
         // What is typed here, Ctrl-C above all, is not meant for it.
         .process_group(0);
     let mut child = engine.spawn().map_err(Failure::engine)?;
@@ -46,10 +51,7 @@ fn begin(global: &Global, setup: &Setup) -> Result<(), Failure> {
             return Ok(());
         }
         if let Some(ended) = child.try_wait().map_err(Failure::engine)? {
-            let mut said = String::new();
-            if let Some(mut errors) = child.stderr.take() {
-                let _ = std::io::Read::read_to_string(&mut errors, &mut said);
-            }
+            let said = std::fs::read_to_string(&path).unwrap_or_default();
             let said = crate::text::clean_block(said.trim(), 600);
             return Err(Failure::engine(format!(
                 "the engine ended ({ended}): {said}"

@@ -92,6 +92,8 @@ enum MemoryCommand {
 
 /// Items sent together.
 const BATCH: usize = 500;
+/// And so many bytes of them, about: a body may be a few times as large.
+const BYTES: usize = 4 << 20;
 /// Longest line of an import, bytes.
 const LINE: u64 = 4 << 20;
 /// Wrong lines that are named.
@@ -260,8 +262,7 @@ impl Target {
             }
             Self::Journal(journal, redactor) => {
                 let now = SystemClock.wall_ms();
-                let redact = |text: &str| redactor.text(text);
-                let read = |item| remembering::read(item, now, &redact);
+                let read = |item| remembering::read(item, now, Some(redactor));
                 let new: Result<Vec<NewMemory>, String> = items.into_iter().map(read).collect();
                 let new = new.map_err(Failure::engine)?;
                 journal
@@ -325,7 +326,7 @@ async fn take_in(
 ) -> Result<(u64, u64), Failure> {
     let progress = std::io::stderr().is_terminal();
     let (mut taken, mut refused, mut number, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut batch = Vec::with_capacity(BATCH);
+    let (mut batch, mut held) = (Vec::with_capacity(BATCH), 0);
     let mut shown = Instant::now();
     loop {
         let mut line = Vec::new();
@@ -340,17 +341,15 @@ async fn take_in(
         (number, bytes) = (number + 1, bytes + read as u64);
         let problem = if read as u64 > LINE {
             // The rest of it is not another line.
-            let mut rest = Vec::new();
-            lines
-                .read_until(b'\n', &mut rest)
-                .map_err(Failure::engine)?;
+            skip_line(&mut lines, &line)?;
             Some(format!("longer than {} MiB", LINE >> 20))
         } else if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         } else {
             match serde_json::from_slice::<MemoryItem>(&line).map_err(|e| e.to_string()) {
-                Ok(item) => match remembering::read(item.clone(), 0, &str::to_owned) {
+                Ok(item) => match remembering::read(item.clone(), 0, None) {
                     Ok(_) => {
+                        held += line.len();
                         batch.push(item);
                         None
                     }
@@ -365,9 +364,10 @@ async fn take_in(
                 eprintln!("bsm: line {number}: {}", clean_line(&problem, 200));
             }
         }
-        if batch.len() == BATCH {
+        if batch.len() == BATCH || held > BYTES {
             taken += batch.len() as u64;
             target.put(std::mem::take(&mut batch)).await?;
+            held = 0;
         }
         if progress && shown.elapsed().as_millis() > 100 {
             shown = Instant::now();
@@ -382,6 +382,24 @@ async fn take_in(
         eprint!("\r\x1b[K");
     }
     Ok((taken, refused))
+}
+
+/// Reads on to the line's end, and keeps nothing of it.
+fn skip_line(lines: &mut impl std::io::BufRead, begun: &[u8]) -> Result<(), Failure> {
+    if begun.ends_with(b"\n") {
+        return Ok(());
+    }
+    loop {
+        let buffer = lines.fill_buf().map_err(Failure::engine)?;
+        let (length, ended) = match buffer.iter().position(|b| *b == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        lines.consume(length);
+        if ended {
+            return Ok(());
+        }
+    }
 }
 
 fn bar(taken: u64, bytes: u64, size: u64) {

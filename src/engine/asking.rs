@@ -14,6 +14,7 @@ use super::types::command::{Question, Refused, Reply};
 use crate::model::ask::{Ask, Origin, Prompt, Purpose, Question as Fits};
 use crate::model::{Citation, Format, Message, Role, estimate_tokens};
 use crate::resilience::bulkhead::Lane;
+use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
 use crate::text::{Untrusted, clean_line};
 use crate::workspace::knowledge::{Document, by_likeness};
@@ -101,6 +102,13 @@ pub async fn ask(
         ),
         None => None,
     };
+    if let Some(agent) = agent {
+        if lock(&core.stopped).contains(&agent.id) {
+            let reason = format!("{} was stopped by an operator", agent.id);
+            return Err(Refused::Forbidden { reason });
+        }
+        core.may_start(agent)?;
+    }
     let redactor = core.redactor.load_full();
     let mut messages: Vec<Message> = question
         .history

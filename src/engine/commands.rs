@@ -213,6 +213,8 @@ impl Handle {
             }
             Command::SetAgent { agent, on: false } => {
                 let known = core.agent(&agent)?;
+                let kept = core.journal.set_stopped(&known.id, true).await;
+                kept.map_err(intake::journal)?;
                 lock(&core.stopped).insert(known.id.clone());
                 core.dirty.notify_one();
                 let what = "where it is wanted, a person decides";
@@ -224,6 +226,8 @@ impl Handle {
                 if approvals::needed(&known) {
                     return Err(approvals::hold_start(core, &known).await?);
                 }
+                let kept = core.journal.set_stopped(&known.id, false).await;
+                kept.map_err(intake::journal)?;
                 lock(&core.stopped).remove(&known.id);
                 core.dirty.notify_one();
                 done(format!("{} works", known.id))
@@ -241,7 +245,7 @@ impl Core {
     }
 
     /// Whether the registry lets an agent start here and now.
-    fn may_start(&self, agent: &Agent) -> Result<(), Refused> {
+    pub(super) fn may_start(&self, agent: &Agent) -> Result<(), Refused> {
         let forbidden = |reason: String| Err(Refused::Forbidden { reason });
         let settings = self.settings.load();
         if settings.safe_mode && agent.safety.mode == "destructive" {

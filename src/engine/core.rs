@@ -149,8 +149,8 @@ pub struct Core {
     pub availability: Availability,
     /// Started, wall time.
     pub started_ms: i64,
-    /// The same by the clock that is never set.
-    pub began: std::time::Instant,
+    /// The same by the clock that is never set and goes on while the machine sleeps, milliseconds.
+    pub boot_ms: i64,
     /// Something changed: assemble a new picture.
     pub dirty: Notify,
     /// What happens.
@@ -167,6 +167,8 @@ pub struct Core {
     pub github: Mutex<GithubStats>,
     /// The client for GitHub, and what it was made with.
     pub github_client: Mutex<Option<(super::outbox::Made, Arc<Github>)>>,
+    /// GitHub wants to be left alone until then.
+    pub github_quiet: Mutex<Option<std::time::Instant>>,
     /// The outbox has something to do.
     pub outbox: Notify,
     /// What past reviews are like.
@@ -175,6 +177,12 @@ pub struct Core {
     pub stopped: Mutex<BTreeSet<String>>,
     /// Who looks at it from outside this process.
     pub attached: Mutex<BTreeMap<u64, String>>,
+}
+
+/// Milliseconds since the machine started, its sleep included.
+pub fn boot_ms() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
 impl Core {
@@ -201,6 +209,13 @@ impl Core {
             tracing::info!(alert = text);
         }
         self.tell(Event::Notice { bad, text });
+    }
+
+    /// The wall clock went on as the machine did: nobody set it since the start. What is let go of by age, or
+    /// denied by time, asks this first.
+    pub fn clock_is_sound(&self) -> bool {
+        let expected = self.started_ms + (boot_ms() - self.boot_ms);
+        (self.clock.wall_ms() - expected).abs() < 600_000
     }
 
     /// A run has ended: from live to recent.

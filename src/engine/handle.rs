@@ -151,10 +151,10 @@ impl Handle {
         } else {
             Journal::open(&state.journal())?
         };
+        let stopped = journal.stopped().await?.into_iter().collect();
         // One run alone is asked nothing of what is past, unless its prompts are told.
         let kept_items = if resident || settings.memory.in_prompt {
-            let counts = journal.memory_counts().await?;
-            counts.reviews + counts.decisions
+            journal.memory_len().await?
         } else {
             0
         };
@@ -263,7 +263,7 @@ impl Handle {
             counters: Counters::default(),
             availability: Availability::new(now),
             started_ms: clock.wall_ms(),
-            began: now,
+            boot_ms: super::core::boot_ms(),
             dirty: Notify::new(),
             events,
             stopping: CancellationToken::new(),
@@ -272,9 +272,10 @@ impl Handle {
             reread,
             github: Mutex::default(),
             github_client: Mutex::default(),
+            github_quiet: Mutex::default(),
             outbox: Notify::new(),
             memory: Arc::new(Memory::new(kept_items)),
-            stopped: Mutex::default(),
+            stopped: Mutex::new(stopped),
             attached: Mutex::default(),
             clock,
         });

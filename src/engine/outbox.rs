@@ -1,7 +1,6 @@
 //! The outbox: what a decision publishes was written down with it, and is done here, in order, until it
 //! is done. At least once; each thing done twice is the same as once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::approvals;
 use super::core::Core;
 use super::failpoint;
 use super::types::github::PublicationView;
-use crate::github::{Github, GithubError, Publication, Pull, PullNow};
+use crate::github::{Github, GithubError, Publication, Pull};
 use crate::journal::{JournalError, OutboxRow, OutboxState};
 use crate::resilience::clock::lock;
 use crate::text::{Untrusted, clean_line};
@@ -34,6 +33,9 @@ pub struct Made(String);
 /// GitHub for a repository. Its token is used for listed repositories alone.
 pub(super) fn github(core: &Core, repository: &str) -> Result<Arc<Github>, GithubError> {
     let settings = core.settings.load();
+    if core.mode.simulated {
+        return Err(GithubError::NotAsked("models are simulated here".into()));
+    }
     let token = token(core, repository);
     let hash = token.as_ref().map(|t| Sha256::digest(t.as_bytes()));
     let made = Made(format!(
@@ -92,76 +94,106 @@ pub(super) async fn keep(core: Arc<Core>) {
 /// Tries everything whose time has come; returns when the next one's does.
 async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> {
     approvals::expire(core).await?;
-    let rows = core.journal.outbox_waiting().await?;
-    let mut soonest: Option<i64> = None;
-    // What is left on one pull request stays in order: the newest comes last.
-    let mut behind: BTreeSet<String> = BTreeSet::new();
-    let mut seen: BTreeMap<String, PullNow> = BTreeMap::new();
-    let mut paused = false;
-    for row in rows {
-        if core.stopping.is_cancelled() {
-            return Err(JournalError::Closed);
+    let until = loop {
+        if let Some(until) = paused(core) {
+            break Some(until);
         }
-        let read = |text: &str| serde_json::from_str::<Pull>(text);
-        let (Ok(pull), Ok(publication)) = (
-            read(&row.pull),
-            serde_json::from_str::<Publication>(&row.publication),
-        ) else {
-            end(
-                core,
-                &row,
-                OutboxState::Dropped,
-                "it cannot be read".into(),
-                0,
-            )
-            .await?;
-            continue;
-        };
-        let place = pull.place();
-        if behind.contains(&place) || paused {
-            continue;
+        // The oldest of each pull request: what is left there stays in order.
+        let rows = core.journal.outbox_due(core.clock.wall_ms()).await?;
+        if rows.is_empty() {
+            break None;
         }
-        if row.next_ms > core.clock.wall_ms() {
-            soonest = Some(soonest.map_or(row.next_ms, |s| s.min(row.next_ms)));
-            behind.insert(place);
-            continue;
+        for row in rows {
+            if core.stopping.is_cancelled() {
+                return Err(JournalError::Closed);
+            }
+            attempt(core, row).await?;
+            if paused(core).is_some() {
+                break;
+            }
         }
-        let tried = tokio::select! {
-            // Begun again after the next start; it is then the same as once.
-            () = core.stopping.cancelled() => return Err(JournalError::Closed),
-            tried = leave(core, &pull, &publication, &mut seen) => tried,
-        };
-        failpoint::reached("published");
-        let kind = publication.kind();
-        match tried {
-            Ok(note) => {
-                tracing::info!(run = row.run, place, kind, note, "published");
-                end(core, &row, OutboxState::Done, note, 0).await?;
+    };
+    count(core).await?;
+    match until {
+        Some(until) => Ok(Some(until)),
+        None => core.journal.outbox_next().await,
+    }
+}
+
+/// GitHub wants to be left alone until then, wall time in milliseconds.
+fn paused(core: &Core) -> Option<i64> {
+    let until = (*lock(&core.github_quiet))?;
+    let left = until.checked_duration_since(core.clock.now())?;
+    Some(core.clock.wall_ms() + left.as_millis() as i64 + 1)
+}
+
+/// One entry: done, tried again later, or given up.
+async fn attempt(core: &Arc<Core>, row: OutboxRow) -> Result<(), JournalError> {
+    let (Ok(pull), Ok(publication)) = (
+        serde_json::from_str::<Pull>(&row.pull),
+        serde_json::from_str::<Publication>(&row.publication),
+    ) else {
+        return end(
+            core,
+            &row,
+            OutboxState::Dropped,
+            "it cannot be read".into(),
+            0,
+        )
+        .await;
+    };
+    let (place, kind) = (pull.place(), publication.kind());
+    let tried = tokio::select! {
+        // Begun again after the next start; it is then the same as once.
+        () = core.stopping.cancelled() => return Err(JournalError::Closed),
+        tried = leave(core, &pull, &publication) => tried,
+    };
+    failpoint::reached("published");
+    match tried {
+        Ok(note) => {
+            tracing::info!(run = row.run, place, kind, note, "published");
+            end(core, &row, OutboxState::Done, note, 0).await
+        }
+        Err(error @ GithubError::Moved { .. }) => {
+            tracing::info!(run = row.run, place, kind, "not published: {error}");
+            end(core, &row, OutboxState::Dropped, error.to_string(), 0).await
+        }
+        Err(error) if may_go_well(&error) && (!counts(&error) || row.attempts < TRIES) => {
+            tracing::warn!(run = row.run, place, kind, "not published yet: {error}");
+            if row.attempts == 0 && is_refusal(&error) {
+                core.alert(true, format!("{kind} on {place}: {error}"));
             }
-            Err(error @ GithubError::Moved { .. }) => {
-                tracing::info!(run = row.run, place, kind, "not published: {error}");
-                end(core, &row, OutboxState::Dropped, error.to_string(), 0).await?;
+            if let GithubError::Limited { after_s, .. } = &error {
+                let quiet = core.clock.now() + Duration::from_secs(*after_s);
+                *lock(&core.github_quiet) = Some(quiet);
             }
-            Err(error) if error.is_passing() && (!counts(&error) || row.attempts < TRIES) => {
-                tracing::warn!(run = row.run, place, kind, "not published yet: {error}");
-                let next = core.clock.wall_ms() + pause_ms(&error, row.attempts);
-                soonest = Some(soonest.map_or(next, |s| s.min(next)));
-                paused = matches!(error, GithubError::Limited { .. });
-                behind.insert(place);
-                let row = OutboxRow {
-                    attempts: row.attempts + u32::from(counts(&error)),
-                    ..row
-                };
-                end(core, &row, OutboxState::Waiting, error.to_string(), next).await?;
-            }
-            Err(error) => {
-                core.alert(true, format!("{kind} on {place} given up: {error}"));
-                end(core, &row, OutboxState::Dropped, error.to_string(), 0).await?;
-            }
+            let next = core.clock.wall_ms() + pause_ms(&error, row.attempts);
+            let row = OutboxRow {
+                attempts: row.attempts + u32::from(counts(&error)),
+                ..row
+            };
+            end(core, &row, OutboxState::Waiting, error.to_string(), next).await
+        }
+        Err(error) => {
+            core.alert(true, format!("{kind} on {place} given up: {error}"));
+            end(core, &row, OutboxState::Dropped, error.to_string(), 0).await
         }
     }
-    count(core).await?;
-    Ok(soonest)
+}
+
+/// The token may be renewed, or given the right that it lacks.
+fn is_refusal(error: &GithubError) -> bool {
+    matches!(
+        error,
+        GithubError::Refused {
+            status: 401 | 403 | 404,
+            ..
+        }
+    )
+}
+
+fn may_go_well(error: &GithubError) -> bool {
+    error.is_passing() || is_refusal(error)
 }
 
 /// Whether it was really tried: what may not be sent now waits as long as it must.
@@ -180,27 +212,16 @@ fn pause_ms(error: &GithubError, attempts: u32) -> i64 {
     }
 }
 
-async fn leave(
-    core: &Core,
-    pull: &Pull,
-    publication: &Publication,
-    seen: &mut BTreeMap<String, PullNow>,
-) -> Result<String, GithubError> {
+async fn leave(core: &Core, pull: &Pull, publication: &Publication) -> Result<String, GithubError> {
+    if core.settings.load().github.dry_run {
+        return Err(GithubError::NotAsked("a dry run sends nothing".into()));
+    }
     if token(core, &pull.repository).is_none() {
         let why = "there is no token for this repository";
         return Err(GithubError::NotAsked(why.into()));
     }
     let github = github(core, &pull.repository)?;
-    let place = pull.place();
-    // A merge asks again: it must not rest on what was seen a moment ago.
-    let known = seen
-        .get(&place)
-        .filter(|_| *publication != Publication::Merge);
-    let now = match known {
-        Some(now) => now.clone(),
-        None => github.pull(pull).await?,
-    };
-    seen.insert(place, now.clone());
+    let now = github.pull(pull).await?;
     now.is_at(pull)?;
     if *publication == Publication::Merge && !now.open {
         return Ok("it is closed already".into());

@@ -169,9 +169,12 @@ pub(super) async fn prune(core: Arc<Core>) {
         if let Err(error) = super::remembering::retain(&core).await {
             tracing::warn!("memory could not be thinned: {error}");
         }
-        if let Err(error) = core.journal.forget_deliveries(core.clock.wall_ms()).await {
+        if core.clock_is_sound()
+            && let Err(error) = core.journal.forget_deliveries(core.clock.wall_ms()).await
+        {
             tracing::warn!("old webhooks could not be let go of: {error}");
         }
+        super::remembering::renew(&core).await;
         tokio::select! {
             () = core.stopping.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(600)) => {}

@@ -10,6 +10,7 @@ use super::types::memory::{MemoryItem, MemoryStats, PatternGroup, Patterns, Simi
 use super::types::run::{Action, Input, RunResult, Step};
 use crate::journal::{JournalError, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};
 use crate::memory::{Hit, Memory, Word, cut, words};
+use crate::review::redact::Redactor;
 use crate::text::{Untrusted, clean_block, clean_line};
 use crate::workspace::knowledge::Document;
 
@@ -207,10 +208,10 @@ pub(super) async fn similar(
 }
 
 /// Past reviews most like a change, as documents for a prompt; none of the run itself.
-pub(super) async fn past(core: &Core, run: &str, diff: &str) -> Vec<Document> {
+pub(super) async fn past(core: &Core, run: &str, input: &Input, diff: &str) -> Vec<Document> {
     const MOST: usize = 3;
     let code = added(diff);
-    let found = similar(core, &code, 8 * MOST as u32, 0.1).await;
+    let found = similar(core, &code, 100, 0.1).await;
     let hits = match found {
         Ok(found) => found.hits,
         Err(error) => {
@@ -218,10 +219,13 @@ pub(super) async fn past(core: &Core, run: &str, diff: &str) -> Vec<Document> {
             return Vec::new();
         }
     };
+    // What was written for another repository is nobody's business here.
+    let here = serde_json::json!(repository(input));
     // The agents of one run looked at the same code: its first review stands for all.
     let mut runs = std::collections::BTreeSet::new();
     hits.into_iter()
         .filter(|h| h.run_id.as_deref() != Some(run) && h.kind == MemoryKind::CodeReview)
+        .filter(|h| h.metadata["repository"] == here)
         .filter(|h| h.run_id.is_none() || runs.insert(h.run_id.clone()))
         .take(MOST)
         .map(|h| Document {
@@ -257,10 +261,9 @@ pub fn shown(hits: &[Hit], rows: Vec<MemoryRow>) -> Vec<SimilarHit> {
 pub(super) async fn import(core: &Core, items: Vec<MemoryItem>) -> Result<usize, String> {
     let redactor = core.redactor.load_full();
     let now_ms = core.clock.wall_ms();
-    let redact = |text: &str| redactor.text(text);
     let mut new = Vec::with_capacity(items.len());
     for item in items {
-        new.push(read(item, now_ms, &redact)?);
+        new.push(read(item, now_ms, Some(&redactor))?);
     }
     let numbers = core
         .journal
@@ -281,8 +284,10 @@ pub(super) async fn import(core: &Core, items: Vec<MemoryItem>) -> Result<usize,
 pub fn read(
     item: MemoryItem,
     now_ms: i64,
-    redact: &dyn Fn(&str) -> String,
+    redactor: Option<&Redactor>,
 ) -> Result<NewMemory, String> {
+    // The whole of it first, and then its part: half a secret looks like none.
+    let redact = |text: &str| redactor.map_or_else(|| text.to_owned(), |r| r.text(text));
     let created_ms = match &item.created_at {
         None | Some(serde_json::Value::Null) => now_ms,
         Some(serde_json::Value::Number(n)) => n.as_i64().ok_or("createdAt is no whole number")?,
@@ -294,11 +299,12 @@ pub fn read(
     };
     let metadata = match item.metadata {
         serde_json::Value::Null => serde_json::json!({}),
-        object @ serde_json::Value::Object(_) => object,
+        object @ serde_json::Value::Object(_) => match redactor {
+            Some(redactor) => redactor.json(&object),
+            None => object,
+        },
         _ => return Err("metadata is no object".into()),
     };
-    let metadata: serde_json::Value =
-        serde_json::from_str(&redact(&metadata.to_string())).map_err(|e| e.to_string())?;
     let id = match item.id {
         Some(id) if (1..=200).contains(&id.len()) => clean_line(&id, 200),
         Some(_) => return Err("an id has 1 to 200 bytes".into()),
@@ -308,7 +314,7 @@ pub fn read(
         id,
         kind: item.kind,
         code: cut(&redact(item.code.raw())).to_owned(),
-        review: clean_block(&redact(crate::text::cut(item.review.raw(), REVIEW)), REVIEW),
+        review: clean_block(crate::text::cut(&redact(item.review.raw()), REVIEW), REVIEW),
         metadata,
         created_ms,
         run: None,
@@ -433,9 +439,7 @@ pub(super) async fn retain(core: &Core) -> Result<(), JournalError> {
     let settings = core.settings.load().memory;
     let days = i64::from(settings.days);
     // A clock that was set wrong must not cost what is remembered.
-    let ran = core.clock.now().saturating_duration_since(core.began);
-    let expected = core.started_ms + ran.as_millis() as i64;
-    let clock_is_sound = (core.clock.wall_ms() - expected).abs() < 3_600_000;
+    let clock_is_sound = core.clock_is_sound();
     let keep = Retention {
         older_than_ms: if days == 0 || !clock_is_sound {
             0
@@ -457,4 +461,16 @@ pub(super) async fn retain(core: &Core) -> Result<(), JournalError> {
         core.dirty.notify_one();
     }
     Ok(())
+}
+
+/// Builds the index anew where most of it is of items that went.
+pub(super) async fn renew(core: &Arc<Core>) {
+    if !core.memory.is_wasteful() {
+        return;
+    }
+    match core.journal.memory_len().await {
+        Ok(kept) if core.memory.begin_again(kept) => fill(core),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("memory could not be counted: {error}"),
+    }
 }

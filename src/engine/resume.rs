@@ -122,7 +122,7 @@ pub(super) async fn quarantine(
     });
     view.state = RunState::Failed;
     view.evidence = Evidence::Partial;
-    let leaving = publications(core, plan, input, &view).await?;
+    let leaving = publications(core, &core.workspace.load_full(), plan, input, &view).await?;
     conclude(
         core,
         &row.new,

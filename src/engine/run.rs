@@ -23,6 +23,7 @@ use super::types::run::{
 };
 use super::views::{first_view, put};
 use super::{approvals, outbox, publish, remembering};
+use crate::github::Pull;
 use crate::journal::{JournalError, NewPublication, NewRun, OutboxState, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
@@ -32,6 +33,7 @@ use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::events::Strategy;
 use crate::workspace::knowledge::Knowledge;
+use crate::workspace::trust::Trust;
 
 /// Enters a run into the live list and sends it on its way.
 pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resumed: bool) {
@@ -42,7 +44,13 @@ pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resume
         cancel: CancellationToken::new(),
     });
     core.runs_rate.tick(core.clock.now());
-    lock(&core.live).insert(new.id.clone(), Arc::clone(&live));
+    {
+        let mut all = lock(&core.live);
+        if all.contains_key(&new.id) {
+            return; // Somebody who asked again was first.
+        }
+        all.insert(new.id.clone(), Arc::clone(&live));
+    }
     if core.drained.load(Relaxed) {
         // The drain took its list before this run was in it.
         live.cancel.cancel();
@@ -77,6 +85,12 @@ async fn live_through(
         slot = Arc::clone(&core.slots).acquire_owned() => Some(slot.map_err(|_| JournalError::Closed)?),
     };
     let mut row = core.journal.run(id).await?.ok_or(JournalError::Closed)?;
+    if row.finished_ms.is_some() {
+        // It ran between its intake and this: nothing of it happens twice.
+        lock(&core.live).remove(id);
+        core.dirty.notify_one();
+        return Ok(());
+    }
     let began = core.clock.now();
     let started_ms = row.started_ms.unwrap_or_else(|| core.clock.wall_ms());
     let json = |e: serde_json::Error| JournalError::Sqlite(e.to_string());
@@ -168,7 +182,7 @@ async fn live_through(
         core.run_latency
             .record(now.saturating_duration_since(began), now);
     }
-    let mut leaving = publications(core, &plan, &input, &view).await?;
+    let mut leaving = publications(core, &context.workspace, &plan, &input, &view).await?;
     leaving.memory = remembering::of_run(&view, &input, core.clock.wall_ms());
     conclude(
         core,
@@ -188,6 +202,7 @@ async fn live_through(
 /// the simulator.
 pub(super) async fn publications(
     core: &Core,
+    workspace: &Workspace,
     plan: &Plan,
     input: &Input,
     view: &RunResult,
@@ -196,15 +211,23 @@ pub(super) async fn publications(
     let Some(change) = input.change.as_ref().filter(|_| !plan.simulated) else {
         return Ok(nothing);
     };
+    // What decides what is done with the operator's token is what the operator trusts.
+    if !matches!(workspace.trust, Trust::BuiltIn | Trust::Trusted) {
+        let place = change.pull.place();
+        core.alert(
+            true,
+            format!("nothing is published on {place}: the workspace is not trusted (bsm trust)"),
+        );
+        return Ok(nothing);
+    }
     let settings = core.settings.load_full();
     let dry = settings.github.dry_run;
     if !dry && outbox::token(core, &change.pull.repository).is_none() {
         return Ok(nothing);
     }
-    let merges =
-        proved(core, input, true).await? || (view.evidence == Evidence::Full && covers_gates(plan));
+    // A run of the gates is its own proof; another one needs theirs.
+    let merges = covers_gates(plan) || proved(core, &change.pull).await?;
     let all = publish::of(view, &change.pull, settings.github.publish, merges);
-    let workspace = core.workspace.load_full();
     let holding: Vec<_> = plan
         .agents
         .iter()
@@ -214,7 +237,9 @@ pub(super) async fn publications(
     // The registry may leave it to the evidence: then full evidence is the approval.
     let by_evidence = view.evidence == Evidence::Full
         && view.decision.as_ref().is_some_and(|d| d.automated)
-        && holding.iter().all(|a| a.approval.kind == "automated");
+        && holding
+            .iter()
+            .all(|a| a.approval.kind == "automated" && !a.safety.requires_approval);
     let held = !holding.is_empty() && !by_evidence && !dry;
     let state = match (dry, held) {
         (true, _) => OutboxState::Dry,
@@ -257,23 +282,30 @@ fn covers_gates(plan: &Plan) -> bool {
 
 /// Whether the four gates have approved this very commit, in a run that is kept.
 async fn approved_before(core: &Core, input: &Input) -> Result<bool, JournalError> {
-    proved(core, input, false).await
-}
-
-/// As [`approved_before`]; `fully`: with models, not by rules alone.
-async fn proved(core: &Core, input: &Input, fully: bool) -> Result<bool, JournalError> {
     let Some(sha) = &input.head_sha else {
         return Ok(false);
     };
     let plans = core.journal.approving_plans(sha).await?;
-    let counts = |plan: &Plan| {
-        let with_models = plan.models_wanted && !plan.offline;
-        !plan.simulated && covers_gates(plan) && (with_models || !fully)
-    };
     Ok(plans
         .iter()
         .filter_map(|p| serde_json::from_str::<Plan>(p).ok())
-        .any(|plan| counts(&plan)))
+        .any(|plan| !plan.simulated && covers_gates(&plan)))
+}
+
+/// Whether a merge is proved: the newest run of the four gates on this very pull request and commit approved
+/// it with models. A newer one that did not is the last word.
+async fn proved(core: &Core, pull: &Pull) -> Result<bool, JournalError> {
+    let decided = core
+        .journal
+        .decided(&pull.repository, pull.number, &pull.head_sha)
+        .await?;
+    let newest = decided
+        .iter()
+        .filter_map(|(plan, action)| Some((serde_json::from_str::<Plan>(plan).ok()?, action)))
+        .find(|(plan, _)| !plan.simulated && covers_gates(plan));
+    Ok(newest.is_some_and(|(plan, action)| {
+        plan.models_wanted && !plan.offline && action == Action::ApproveAndMerge.word()
+    }))
 }
 
 /// The live view at the beginning: earlier steps, and what a person should know.

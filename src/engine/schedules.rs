@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::handle::new_correlation;
 use super::intake;
-use super::types::command::Trigger;
+use super::types::command::{Refused, Trigger};
 use crate::journal::JournalError;
 use crate::text::clean_line;
 
@@ -51,6 +51,13 @@ pub(super) async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> 
             .journal
             .schedule(event, schedule.text(), now_ms)
             .await?;
+        // The clock was set back: counted from now, not from a time that is yet to come.
+        let last = if last > now_ms {
+            core.journal.scheduled(event, now_ms).await?;
+            now_ms
+        } else {
+            last
+        };
         let Some(due) = schedule.next(last) else {
             continue;
         };
@@ -60,7 +67,12 @@ pub(super) async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> 
         }
         // Written down first: begun once, whatever happens in between.
         core.journal.scheduled(event, now_ms).await?;
-        begin(core, event).await;
+        if !begin(core, event).await {
+            // Not now: it is still due.
+            core.journal.scheduled(event, last).await?;
+            soonest = Some(now_ms + TICK.as_millis() as i64);
+            continue;
+        }
         if let Some(next) = schedule.next(now_ms) {
             soonest = Some(soonest.map_or(next, |s| s.min(next)));
         }
@@ -68,7 +80,8 @@ pub(super) async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> 
     Ok(soonest)
 }
 
-async fn begin(core: &Arc<Core>, event: &str) {
+/// False: it could not be taken in now and is tried again.
+async fn begin(core: &Arc<Core>, event: &str) -> bool {
     let trigger = Trigger {
         event: event.to_owned(),
         payload: serde_json::Value::Null,
@@ -78,13 +91,16 @@ async fn begin(core: &Arc<Core>, event: &str) {
         offline: false,
     };
     let begun = intake::take_in(core, trigger, "schedule", &new_correlation()).await;
-    if let Err(refused) = begun {
-        let name = clean_line(event, 80);
-        core.alert(
-            true,
-            format!("the schedule of {name} could not run: {refused}"),
-        );
-    }
+    let Err(refused) = begun else {
+        return true;
+    };
+    let name = clean_line(event, 80);
+    core.alert(
+        true,
+        format!("the schedule of {name} could not run: {refused}"),
+    );
+    use Refused::{Busy, Drained, Journal, Stopping};
+    !matches!(refused, Busy { .. } | Drained | Journal { .. } | Stopping)
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ async fn ask_model(
     let settings = core.settings.load();
     let mut documents = context.knowledge.documents.clone();
     if settings.memory.in_prompt {
-        documents.extend(remembering::past(core, &context.run, &context.diff).await);
+        documents
+            .extend(remembering::past(core, &context.run, &context.input, &context.diff).await);
     }
     let review = Review::new(
         agent,

@@ -28,6 +28,8 @@ const PAUSE_S: u64 = 60;
 pub struct PullNow {
     /// Its newest commit.
     pub head_sha: String,
+    /// The branch that it would go into.
+    pub base: Option<String>,
     /// It can still be merged.
     pub open: bool,
 }
@@ -38,6 +40,13 @@ impl PullNow {
     /// # Errors
     /// When it has moved on.
     pub fn is_at(&self, pull: &Pull) -> Result<(), GithubError> {
+        if let (Some(meant), Some(now)) = (&pull.base, &self.base)
+            && meant != now
+        {
+            return Err(GithubError::Moved {
+                to: format!("another branch, {}", clean_line(now, 60)),
+            });
+        }
         if self.head_sha == pull.head_sha {
             return Ok(());
         }
@@ -52,6 +61,17 @@ pub struct Github {
     api: Url,
     client: Client,
     token: Option<String>,
+    /// Whose token it is, once that was asked.
+    me: tokio::sync::OnceCell<Me>,
+}
+
+/// Whose entries are ours.
+#[derive(Debug, Clone)]
+enum Me {
+    /// A user's token.
+    User(String),
+    /// An app's, which has no user to ask for: bots' entries may be ours.
+    App,
 }
 
 impl Github {
@@ -76,7 +96,12 @@ impl Github {
             connect: Duration::from_secs(10),
         };
         let client = client(&api, &ways).map_err(GithubError::NotAsked)?;
-        Ok(Self { api, client, token })
+        Ok(Self {
+            api,
+            client,
+            token,
+            me: tokio::sync::OnceCell::new(),
+        })
     }
 
     /// The pull request as it is now.
@@ -89,6 +114,10 @@ impl Github {
         let head_sha = now.pointer("/head/sha").and_then(Value::as_str);
         Ok(PullNow {
             head_sha: head_sha.unwrap_or_default().to_ascii_lowercase(),
+            base: now
+                .pointer("/base/ref")
+                .and_then(Value::as_str)
+                .map(|name| clean_line(name, 200)),
             open: now["state"] == "open",
         })
     }
@@ -226,14 +255,38 @@ impl Github {
         Ok("merged".into())
     }
 
-    /// Ids of entries of a list whose text has a marker, oldest first.
+    /// A marker is only text: anybody can write it. What is found by it must be ours.
+    async fn me(&self) -> Result<&Me, GithubError> {
+        let ask = || async {
+            match self.json(Method::GET, "user", None).await {
+                Ok(user) => Ok(user["login"]
+                    .as_str()
+                    .map_or(Me::App, |name| Me::User(name.to_owned()))),
+                Err(GithubError::Refused {
+                    status: 401 | 403 | 404,
+                    ..
+                }) => Ok(Me::App),
+                Err(error) => Err(error),
+            }
+        };
+        self.me.get_or_try_init(ask).await
+    }
+
+    /// Ids of our entries of a list whose text has a marker, oldest first.
     async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, GithubError> {
+        let me = self.me().await?;
         let mut found = Vec::new();
         for page in 1..=PAGES {
             let path = format!("{list}?per_page=100&page={page}");
             let entries = self.json(Method::GET, &path, None).await?;
             let entries = entries.as_array().cloned().unwrap_or_default();
-            let ours = |e: &&Value| e["body"].as_str().is_some_and(|b| b.contains(marker));
+            let ours = |e: &&Value| {
+                let is_mine = match me {
+                    Me::User(name) => e["user"]["login"].as_str() == Some(name),
+                    Me::App => e["user"]["type"] == "Bot",
+                };
+                is_mine && e["body"].as_str().is_some_and(|b| b.contains(marker))
+            };
             found.extend(entries.iter().filter(ours).filter_map(|e| e["id"].as_u64()));
             if entries.len() < 100 {
                 break;

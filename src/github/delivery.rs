@@ -69,18 +69,24 @@ pub fn read(named: &str, body: &Value) -> Result<Delivery, String> {
         .and_then(Value::as_str)
         .filter(|sha| is_sha(sha))
         .map(str::to_ascii_lowercase);
+    let base = body
+        .pointer("/pull_request/base/ref")
+        .and_then(Value::as_str)
+        .map(|name| clean_line(name, 200));
     let pull = match (&repository, number, &sha) {
         (Some(repository), Some(number), Some(sha)) => Some(Pull {
             repository: repository.clone(),
             number,
             head_sha: sha.clone(),
+            base: base.clone(),
         }),
         _ => None,
     };
     let meaning = match (&repository, &sha) {
         (Some(repository), Some(sha)) => {
             let pr = number.map_or_else(String::new, |n| format!("#{n}"));
-            Some(format!("{repository}{pr}@{sha}+{event}"))
+            let into = base.as_ref().map_or_else(String::new, |b| format!(">{b}"));
+            Some(format!("{repository}{pr}@{sha}{into}+{event}"))
         }
         _ => None,
     };

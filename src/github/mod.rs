@@ -25,6 +25,9 @@ pub struct Pull {
     pub number: u64,
     /// The commit that it is about.
     pub head_sha: String,
+    /// The branch that it would go into: into another one it is another change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
 }
 
 impl Pull {

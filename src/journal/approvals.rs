@@ -140,6 +140,36 @@ impl Journal {
         receiver.await.map_err(|_| JournalError::Closed)
     }
 
+    /// An operator stopped an agent, or lets it work again.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn set_stopped(&self, agent: &str, stopped: bool) -> Result<(), JournalError> {
+        let agent = agent.to_owned();
+        self.write(move |tx| {
+            let sql = if stopped {
+                "INSERT OR IGNORE INTO stopped (agent) VALUES (?1)"
+            } else {
+                "DELETE FROM stopped WHERE agent = ?1"
+            };
+            tx.prepare_cached(sql)?.execute([agent]).map(drop)
+        })
+        .await
+    }
+
+    /// Agents that an operator stopped.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn stopped(&self) -> Result<Vec<String>, JournalError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached("SELECT agent FROM stopped")?;
+            let agents = statement.query_map([], |r| r.get(0))?;
+            agents.collect()
+        })
+        .await
+    }
+
     /// When a schedule last ran; the first time, `now_ms` is written down. A changed expression begins anew.
     ///
     /// # Errors

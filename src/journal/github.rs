@@ -16,6 +16,9 @@ const KEYS_DAYS: i64 = 90;
 /// Ended entries of the outbox that are kept.
 const SENT: u32 = 1_000;
 
+/// The oldest of each pull request that waits.
+const OLDEST: &str = "SELECT min(id) FROM outbox WHERE state = 'waiting' GROUP BY json_extract(pull, '$.repository'), json_extract(pull, '$.number')";
+
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -189,6 +192,12 @@ impl Journal {
                     .prepare_cached(sql)?
                     .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))
                     .optional()?;
+                if let (Some((_, None)), true) = (&first, run.is_some()) {
+                    // Nothing came of it then: its repository or its event was not known. Now it is.
+                    tx.prepare_cached("DELETE FROM delivery_keys WHERE key = ?1")?
+                        .execute([key])?;
+                    continue;
+                }
                 if let Some((id, run)) = first {
                     tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
                         .execute([id])?;
@@ -197,7 +206,7 @@ impl Journal {
                 }
             }
             let row = &delivery;
-            tx.prepare_cached("INSERT INTO deliveries (id, at_ms, event, place, outcome, note, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            tx.prepare_cached("INSERT OR REPLACE INTO deliveries (id, at_ms, event, place, outcome, note, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
                 .execute(params![row.id, row.at_ms, row.event, row.place, row.outcome.word(), row.note, row.run])?;
             for key in &keys {
                 tx.prepare_cached("INSERT INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
@@ -266,13 +275,29 @@ impl Journal {
             .await
     }
 
-    /// Entries that are to be done, in their order, those that must wait included.
+    /// The oldest waiting entry of each pull request, where its time has come: what is left on one stays in
+    /// order, and one that waits holds back no other.
     ///
     /// # Errors
     /// As all reading.
-    pub async fn outbox_waiting(&self) -> Result<Vec<OutboxRow>, JournalError> {
-        self.read(|c| outbox(c, "WHERE state = 'waiting' ORDER BY id LIMIT ?1", 500))
-            .await
+    pub async fn outbox_due(&self, now_ms: i64) -> Result<Vec<OutboxRow>, JournalError> {
+        self.read(move |c| {
+            let which = format!("WHERE next_ms <= ?1 AND id IN ({OLDEST}) ORDER BY id LIMIT 200");
+            outbox(c, &which, now_ms)
+        })
+        .await
+    }
+
+    /// When the next one's time comes, wall time in milliseconds.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn outbox_next(&self) -> Result<Option<i64>, JournalError> {
+        self.read(|c| {
+            let sql = format!("SELECT min(next_ms) FROM outbox WHERE id IN ({OLDEST})");
+            c.prepare_cached(&sql)?.query_row([], |r| r.get(0))
+        })
+        .await
     }
 
     /// An entry was tried: where it stands now.
@@ -330,6 +355,7 @@ impl Journal {
     pub async fn forget_deliveries(&self, now_ms: i64) -> Result<(), JournalError> {
         self.write(move |tx| {
             tx.execute("DELETE FROM deliveries WHERE id NOT IN (SELECT id FROM deliveries ORDER BY at_ms DESC LIMIT ?1)", [LISTED])?;
+            tx.execute("DELETE FROM approvals WHERE state <> 'waiting' AND id NOT IN (SELECT id FROM approvals ORDER BY created_ms DESC LIMIT ?1)", [LISTED])?;
             tx.execute("DELETE FROM delivery_keys WHERE at_ms < ?1", [now_ms - KEYS_DAYS * 86_400_000])?;
             tx.execute("DELETE FROM outbox WHERE state IN ('done', 'dropped', 'dry') AND id NOT IN (SELECT id FROM outbox ORDER BY id DESC LIMIT ?1)", [SENT])
                 .map(drop)
@@ -374,6 +400,9 @@ pub(super) fn insert(
     approval: Option<&str>,
     publications: &[NewPublication],
 ) -> rusqlite::Result<()> {
+    if let Some(first) = publications.first() {
+        supersede(tx, &first.pull, at_ms)?;
+    }
     for new in publications {
         let sql = "INSERT INTO outbox (run_id, pull, publication, state, approval, next_ms, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
         tx.prepare_cached(sql)?.execute(params![
@@ -385,6 +414,24 @@ pub(super) fn insert(
             at_ms
         ])?;
     }
+    Ok(())
+}
+
+/// What an older decision would still leave on the same pull request is not left there any more: not the
+/// comment, not the success, above all not the merge.
+fn supersede(tx: &Connection, pull: &str, at_ms: i64) -> rusqlite::Result<()> {
+    const SAME: &str = "json_extract(pull, '$.repository') = json_extract(?1, '$.repository') AND json_extract(pull, '$.number') = json_extract(?1, '$.number')";
+    let note = "a newer decision takes its place";
+    let approvals = format!(
+        "UPDATE approvals SET state = 'expired', decided_by = 'engine', reason = ?2, decided_ms = ?3 WHERE state = 'waiting' AND id IN (SELECT approval FROM outbox WHERE state = 'held' AND {SAME})"
+    );
+    tx.prepare_cached(&approvals)?
+        .execute(params![pull, note, at_ms])?;
+    let entries = format!(
+        "UPDATE outbox SET state = 'dropped', note = ?2, done_ms = ?3 WHERE state IN ('waiting', 'held') AND {SAME}"
+    );
+    tx.prepare_cached(&entries)?
+        .execute(params![pull, note, at_ms])?;
     Ok(())
 }
 

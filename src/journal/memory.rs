@@ -147,6 +147,18 @@ impl Journal {
         self.read(move |c| by_seqs(c, &seqs)).await
     }
 
+    /// How many items there are.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn memory_len(&self) -> Result<u64, JournalError> {
+        self.read(|c| {
+            let count: i64 = c.query_row("SELECT count(*) FROM memory", [], |r| r.get(0))?;
+            Ok(count.max(0).cast_unsigned())
+        })
+        .await
+    }
+
     /// How much is remembered.
     ///
     /// # Errors

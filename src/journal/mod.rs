@@ -191,6 +191,35 @@ impl Journal {
         .await
     }
 
+    /// Plans and actions of ended runs of one pull request at one commit, the newest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn decided(
+        &self,
+        repository: &str,
+        number: u64,
+        head_sha: &str,
+    ) -> Result<Vec<(String, String)>, JournalError> {
+        let key = (
+            repository.to_owned(),
+            number.cast_signed(),
+            head_sha.to_owned(),
+        );
+        self.read(move |c| {
+            let sql =
+                "SELECT plan, action FROM runs WHERE finished_ms IS NOT NULL AND action IS NOT NULL
+                       AND json_extract(input, '$.headSha') = ?3
+                       AND json_extract(input, '$.change.pull.repository') = ?1
+                       AND json_extract(input, '$.change.pull.number') = ?2
+                       ORDER BY finished_ms DESC, id DESC LIMIT 50";
+            c.prepare_cached(sql)?
+                .query_map(params![key.0, key.1, key.2], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+
     /// The plans of kept runs that approved a commit.
     pub async fn approving_plans(&self, head_sha: &str) -> Result<Vec<String>, JournalError> {
         let sha = head_sha.to_owned();

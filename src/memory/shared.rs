@@ -1,7 +1,7 @@
 //! The index in use: asked by many, filled from what is kept while it is asked already.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::index::{Hit, Index, Scratch};
@@ -23,11 +23,16 @@ pub struct Progress {
 pub struct Memory {
     seed: Seed,
     index: RwLock<Index>,
-    /// While it fills: items that went in the meantime and must not come back.
-    filling: Mutex<Option<HashSet<i64>>>,
+    /// It fills from what is kept.
+    filling: AtomicBool,
+    /// Items that went before they came: they must not come any more. While it fills, all that went.
+    gone: Mutex<HashSet<i64>>,
     kept: AtomicU64,
     scratch: Mutex<Vec<Scratch>>,
 }
+
+/// Items that went before they came are few; more are forgotten.
+const GONE: usize = 100_000;
 
 impl Memory {
     /// An empty one; `kept` items are to be filled in.
@@ -35,7 +40,8 @@ impl Memory {
         Self {
             seed: Seed(fastrand::u64(..)),
             index: RwLock::default(),
-            filling: Mutex::new((kept > 0).then(HashSet::new)),
+            filling: AtomicBool::new(kept > 0),
+            gone: Mutex::default(),
             kept: AtomicU64::new(kept),
             scratch: Mutex::default(),
         }
@@ -46,37 +52,72 @@ impl Memory {
         self.seed
     }
 
-    /// A new item, in place of the one with the same key.
+    /// A new item. Where it was let go of in the meantime, it stays so.
     pub fn insert(&self, key: i64, created_ms: i64, text: &str) {
         let mut found = Vec::new();
         words(text, self.seed, &mut found);
-        self.write(|index| index.insert(key, created_ms, &found));
+        self.enter(std::iter::once((key, created_ms, found.as_slice())));
     }
 
     /// Items as they were kept, prepared; those that went meanwhile are left out.
     pub fn fill(&self, items: &[(i64, i64, Vec<Word>)]) {
         for some in items.chunks(64) {
-            let gone = lock(&self.filling);
-            let is_gone = |key: &i64| gone.as_ref().is_some_and(|g| g.contains(key));
-            self.write(|index| {
-                for (key, created_ms, words) in some.iter().filter(|(key, ..)| !is_gone(key)) {
-                    index.insert(*key, *created_ms, words);
-                }
-            });
+            self.enter(
+                some.iter()
+                    .map(|(key, at, words)| (*key, *at, words.as_slice())),
+            );
+        }
+    }
+
+    fn enter<'a>(&self, items: impl Iterator<Item = (i64, i64, &'a [Word])>) {
+        // The index first, then what is gone: everywhere in this order.
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = lock(&self.gone);
+        let filling = self.filling.load(Relaxed);
+        for (key, created_ms, words) in items {
+            let went = if filling {
+                gone.contains(&key)
+            } else {
+                gone.remove(&key)
+            };
+            if !went {
+                index.insert(key, created_ms, words);
+            }
         }
     }
 
     /// All that was kept is in it.
     pub fn filled(&self) {
-        *lock(&self.filling) = None;
+        let _index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.gone).clear();
+        self.filling.store(false, Relaxed);
     }
 
-    /// Lets an item go.
+    /// Empties it to be filled anew: too much of it is of items that went. False: it fills already.
+    pub fn begin_again(&self, kept: u64) -> bool {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if self.filling.swap(true, Relaxed) {
+            return false;
+        }
+        *index = Index::default();
+        self.kept.store(kept, Relaxed);
+        true
+    }
+
+    /// More of it is of items that went than of those that are there.
+    pub fn is_wasteful(&self) -> bool {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.is_wasteful()
+    }
+
+    /// Lets an item go, now or before it comes.
     pub fn remove(&self, key: i64) {
-        if let Some(gone) = lock(&self.filling).as_mut() {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = lock(&self.gone);
+        let was_there = index.remove(key);
+        if self.filling.load(Relaxed) || (!was_there && gone.len() < GONE) {
             gone.insert(key);
         }
-        self.write(|index| index.remove(key));
     }
 
     /// The `k` items most like a text, best first.
@@ -97,7 +138,7 @@ impl Memory {
         Progress {
             items: index.len() as u64,
             kept: self.kept.load(Relaxed),
-            ready: lock(&self.filling).is_none(),
+            ready: !self.filling.load(Relaxed),
         }
     }
 
@@ -105,9 +146,5 @@ impl Memory {
     pub fn bytes(&self) -> u64 {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index.bytes() as u64
-    }
-
-    fn write<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
-        change(&mut self.index.write().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -257,6 +257,47 @@ fn many_items_with_common_words_are_searched_exactly() {
     check(&index, &kept, &long, 5);
 }
 
+/// Asked, changed and filled at once, nobody waits for anybody for ever. Seen hanging with the order of the
+/// two locks turned round in one place.
+#[test]
+fn it_is_asked_and_changed_by_many_while_it_fills() {
+    let memory = Memory::new(3_000);
+    let prepared: Vec<(i64, i64, Vec<Word>)> = (0..3_000)
+        .map(|n| {
+            let mut found = Vec::new();
+            words(&format!("word{} common", n % 50), memory.seed(), &mut found);
+            (n, n, found)
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            prepared.chunks(100).for_each(|some| memory.fill(some));
+            memory.filled();
+        });
+        for thread in 0..3_i64 {
+            let memory = &memory;
+            scope.spawn(move || {
+                for n in 0..400 {
+                    memory.progress();
+                    memory.nearest("common", 5, 0.0);
+                    memory.remove(n * 3 + thread);
+                    memory.insert(10_000 + n * 3 + thread, n, "common new");
+                }
+            });
+        }
+    });
+    let progress = memory.progress();
+    assert_eq!((progress.items, progress.ready), (3_000, true));
+    // One that went before it came does not come; emptied and filled anew, the rest is there.
+    memory.remove(50_000);
+    memory.insert(50_000, 1, "common");
+    assert_eq!(memory.progress().items, 3_000);
+    assert!(memory.begin_again(2) && !memory.begin_again(2));
+    memory.fill(&prepared[..2]);
+    memory.filled();
+    assert_eq!(memory.progress().items, 2);
+}
+
 /// What went while the index filled does not come back, and what came is there at once.
 #[test]
 fn it_is_asked_while_it_fills() {

@@ -129,6 +129,7 @@ pub struct Start<'a> {
     pub resident: bool,
     pub reread: Option<bsm::engine::core::Reread>,
     pub redacts: bsm::engine::handle::Redacts,
+    pub trust: TrustStore,
 }
 
 impl<'a> Start<'a> {
@@ -146,6 +147,7 @@ impl<'a> Start<'a> {
             resident: false,
             reread: None,
             redacts: Arc::default(),
+            trust: TrustStore::default(),
         }
     }
 
@@ -167,7 +169,7 @@ impl<'a> Start<'a> {
             settings: self.settings,
             env: self.env,
             root: self.root.map(Path::to_path_buf),
-            trust: TrustStore::default(),
+            trust: self.trust,
             state,
             mode: self.mode,
             resident: self.resident,
@@ -183,6 +185,13 @@ impl<'a> Start<'a> {
         .await
         .unwrap()
     }
+}
+
+/// A store that trusts a workspace as it is now.
+pub fn trusting(root: &Path) -> TrustStore {
+    let path = std::fs::canonicalize(root).unwrap();
+    let hash = bsm::workspace::trust::policy_hash(&bsm::files::Root::open(&path).unwrap());
+    serde_json::from_value(serde_json::json!({"trusted": {path.to_str().unwrap(): hash}})).unwrap()
 }
 
 /// A private state folder.

@@ -181,7 +181,12 @@ fn standing(api: &Api, id: &str) -> Value {
             last = json!({"run": run.id, "status": step.status, "verdict": step.verdict});
         }
     }
-    let word = if running > 0 { "running" } else { "idle" };
+    let is_stopped = snapshot.stopped_agents.iter().any(|a| a == id);
+    let word = match (is_stopped, running) {
+        (true, _) => "stopped",
+        (false, 0) => "idle",
+        _ => "running",
+    };
     json!({"id": id, "status": word, "steps": running, "last": last})
 }
 

@@ -49,6 +49,11 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_by_state ON outbox (state, id);
 
+-- Agents that an operator stopped.
+CREATE TABLE stopped (
+  agent TEXT PRIMARY KEY NOT NULL
+) STRICT;
+
 -- When each schedule last ran, or was first seen.
 CREATE TABLE schedules (
   event TEXT PRIMARY KEY NOT NULL,
