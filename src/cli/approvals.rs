@@ -8,7 +8,6 @@ use super::{Failure, Global, refuse_when_read_only, say};
 use crate::engine::types::command::Command;
 use crate::engine::types::github::Secret;
 use crate::engine::types::query::{Answer, Query};
-use crate::journal::Journal;
 use crate::text::{clean_line, json_pretty};
 
 /// List what waits for somebody's word, or give it.
@@ -72,14 +71,15 @@ pub(super) fn run(global: &Global, args: ApprovalsArgs) -> Result<u8, Failure> {
 
 fn list(setup: &Setup, at: &Where, json: bool) -> Result<u8, Failure> {
     const LIMIT: u32 = 50;
-    let rows = match at.ask(setup, Query::Approvals { limit: LIMIT })? {
-        Some(Answer::Approvals { approvals }) => approvals,
-        Some(_) => return Err(Failure::engine("the engine answered something else")),
-        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
-            Some(journal) => journal.approvals(LIMIT).map_err(Failure::engine)?,
-            None => Vec::new(),
+    let rows = at.or_journal(
+        setup,
+        Query::Approvals { limit: LIMIT },
+        |answer| match answer {
+            Answer::Approvals { approvals } => Some(approvals),
+            _ => None,
         },
-    };
+        |journal| journal.approvals(LIMIT),
+    )?;
     if json {
         say(json_pretty(&rows).map_err(Failure::engine)?);
         return Ok(0);

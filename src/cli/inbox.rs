@@ -6,7 +6,6 @@ use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
 use crate::engine::types::query::{Answer, Query};
-use crate::journal::Journal;
 use crate::text::{clean_line, json_pretty};
 
 /// List the newest webhooks, and what became of them.
@@ -25,14 +24,15 @@ pub struct InboxArgs {
 pub(super) fn run(global: &Global, args: &InboxArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     let limit = args.limit;
-    let rows = match args.at.ask(&setup, Query::Deliveries { limit })? {
-        Some(Answer::Deliveries { deliveries }) => deliveries,
-        Some(_) => return Err(Failure::engine("the engine answered something else")),
-        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
-            Some(journal) => journal.deliveries(limit).map_err(Failure::engine)?,
-            None => Vec::new(),
+    let rows = args.at.or_journal(
+        &setup,
+        Query::Deliveries { limit },
+        |answer| match answer {
+            Answer::Deliveries { deliveries } => Some(deliveries),
+            _ => None,
         },
-    };
+        |journal| journal.deliveries(limit),
+    )?;
     if args.json {
         say(json_pretty(&rows).map_err(Failure::engine)?);
         return Ok(0);

@@ -1,4 +1,4 @@
-//! `bsm logs`: lines of the log files, filtered, followed.
+//! `bsm logs`: lines of the log files, filtered, followed; or those of an engine that is named.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;

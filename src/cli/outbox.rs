@@ -8,7 +8,6 @@ use super::{Failure, Global, say};
 use crate::engine::outbox::view;
 use crate::engine::types::query::{Answer, Query};
 use crate::github::Publication;
-use crate::journal::Journal;
 use crate::text::{clean_block, json_pretty};
 
 /// List what is left at GitHub, will be, or under a dry run would be.
@@ -30,17 +29,15 @@ pub struct OutboxArgs {
 pub(super) fn run(global: &Global, args: &OutboxArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     let limit = args.limit;
-    let entries = match args.at.ask(&setup, Query::Outbox { limit })? {
-        Some(Answer::Outbox { entries }) => entries,
-        Some(_) => return Err(Failure::engine("the engine answered something else")),
-        None => match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
-            Some(journal) => {
-                let rows = journal.outbox(limit).map_err(Failure::engine)?;
-                rows.into_iter().map(view).collect()
-            }
-            None => Vec::new(),
+    let entries = args.at.or_journal(
+        &setup,
+        Query::Outbox { limit },
+        |answer| match answer {
+            Answer::Outbox { entries } => Some(entries),
+            _ => None,
         },
-    };
+        |journal| Ok(journal.outbox(limit)?.into_iter().map(view).collect()),
+    )?;
     if args.json {
         say(json_pretty(&entries).map_err(Failure::engine)?);
         return Ok(0);

@@ -10,6 +10,7 @@ use crate::api::client::{Address, Remote};
 use crate::engine::Operator as _;
 use crate::engine::types::command::{Command, Envelope, Refused, Reply};
 use crate::engine::types::query::{Answer, Query, QueryError};
+use crate::journal::{Journal, JournalError, ReadOnly};
 
 /// Whose token it is sent with.
 #[derive(Debug, Clone, Args)]
@@ -73,6 +74,24 @@ impl Where {
                 QueryError::Unavailable { .. } => Failure::engine(e),
             })
         })
+    }
+
+    /// What the engine that was named says, else what the journal has; nothing where there is no journal.
+    pub fn or_journal<T: Default>(
+        &self,
+        setup: &Setup,
+        query: Query,
+        take: impl FnOnce(Answer) -> Option<T>,
+        read: impl FnOnce(&ReadOnly) -> Result<T, JournalError>,
+    ) -> Result<T, Failure> {
+        if let Some(answer) = self.ask(setup, query)? {
+            return take(answer)
+                .ok_or_else(|| Failure::engine("the engine answered something else"));
+        }
+        match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
+            Some(journal) => read(&journal).map_err(Failure::engine),
+            None => Ok(T::default()),
+        }
     }
 
     /// Sends a command to the engine that was named, else to this workspace's own; says what it did.

@@ -1,4 +1,4 @@
-//! `bsm runs`: what the journal knows, read without disturbing a running engine.
+//! `bsm runs`: what the journal knows, read without disturbing a running engine, or what one that is named says.
 
 use clap::{Args, Subcommand};
 

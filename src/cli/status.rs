@@ -1,4 +1,5 @@
-//! `bsm status`: how things are, from the lock, the journal and the workspace; it starts nothing.
+//! `bsm status`: how things are, from the lock, the journal and the workspace, or from an engine that is
+//! named; it starts nothing.
 
 use clap::Args;
 use serde::Serialize;

@@ -1,5 +1,5 @@
 //! Files change while the engine runs: the workspace and its settings are read again, a part that broke
-//! keeps its last good version, and old runs are pruned.
+//! keeps its last good version; and what is old (runs, webhooks, memory) is let go of.
 
 use super::core::Core;
 use super::types::event::Event;

@@ -118,8 +118,7 @@ impl Journal {
         at_ms: i64,
     ) -> Result<bool, JournalError> {
         let (id, by, reason) = (id.to_owned(), by.to_owned(), reason.to_owned());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let sql = "UPDATE approvals SET state = ?2, decided_by = ?3, reason = ?4, decided_ms = ?5 WHERE id = ?1 AND state = 'waiting'";
             let first = tx
                 .prepare_cached(sql)?
@@ -133,11 +132,9 @@ impl Journal {
                 tx.prepare_cached("UPDATE outbox SET state = ?2, note = ?3 WHERE approval = ?1 AND state = 'held'")?
                     .execute(params![id, next, note])?;
             }
-            let _ = sender.send(first);
-            Ok(())
+            Ok(first)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// An operator stopped an agent, or lets it work again.
@@ -181,8 +178,7 @@ impl Journal {
         now_ms: i64,
     ) -> Result<i64, JournalError> {
         let (event, cron) = (event.to_owned(), cron.to_owned());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let sql = "INSERT INTO schedules (event, cron, last_ms) VALUES (?1, ?2, ?3)
                        ON CONFLICT (event) DO UPDATE SET cron = ?2, last_ms = ?3 WHERE cron <> ?2";
             tx.prepare_cached(sql)?
@@ -190,11 +186,9 @@ impl Journal {
             let last = tx
                 .prepare_cached("SELECT last_ms FROM schedules WHERE event = ?1")?
                 .query_row([event], |r| r.get(0))?;
-            let _ = sender.send(last);
-            Ok(())
+            Ok(last)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// A schedule ran.

@@ -184,8 +184,7 @@ impl Journal {
         keys: Vec<String>,
         run: Option<NewRun>,
     ) -> Result<Taken, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             for key in &keys {
                 let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
                 let first: Option<(String, Option<String>)> = tx
@@ -201,8 +200,7 @@ impl Journal {
                 if let Some((id, run)) = first {
                     tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
                         .execute([id])?;
-                    let _ = sender.send(Taken::Again(run));
-                    return Ok(());
+                    return Ok(Taken::Again(run));
                 }
             }
             let row = &delivery;
@@ -215,11 +213,9 @@ impl Journal {
             if let Some(run) = &run {
                 rows::insert(tx, run)?;
             }
-            let _ = sender.send(Taken::New);
-            Ok(())
+            Ok(Taken::New)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// A webhook's run was begun again: its keys lead to the new one from now on.

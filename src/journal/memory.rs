@@ -96,14 +96,11 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn remember(&self, items: Vec<NewMemory>) -> Result<Vec<Remembered>, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let done: rusqlite::Result<Vec<_>> = items.iter().map(|i| insert(tx, i)).collect();
-            let _ = sender.send(done?);
-            Ok(())
+            done
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// Forgets an item, really; its number.
@@ -112,17 +109,14 @@ impl Journal {
     /// As all writing.
     pub async fn forget(&self, id: &str) -> Result<Option<i64>, JournalError> {
         let id = id.to_owned();
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let gone = tx
                 .prepare_cached("DELETE FROM memory WHERE id = ?1 RETURNING seq")?
                 .query_row([id], |r| r.get(0))
                 .optional()?;
-            let _ = sender.send(gone);
-            Ok(())
+            Ok(gone)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// Lets go of what is too old or too much; the numbers that went.
@@ -130,13 +124,7 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn retain_memory(&self, keep: Retention) -> Result<Vec<i64>, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
-            let _ = sender.send(retain(tx, keep)?);
-            Ok(())
-        })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        self.write_with(move |tx| retain(tx, keep)).await
     }
 
     /// Items by their numbers, in the order asked for; those that went are left out.

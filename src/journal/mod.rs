@@ -260,16 +260,13 @@ impl Journal {
         row: StepRow,
         memory: Option<NewMemory>,
     ) -> Result<Option<Remembered>, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let sql = "INSERT OR IGNORE INTO steps (run_id, agent_id, finished_ms, result) VALUES (?1, ?2, ?3, ?4)";
             let first = tx.prepare_cached(sql)?.execute(params![row.run_id, row.agent_id, row.finished_ms, row.result])? > 0;
             let kept = memory.filter(|_| first).map(|m| memory::insert(tx, &m)).transpose()?;
-            let _ = sender.send(kept);
-            Ok(())
+            Ok(kept)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// A run has ended: decision, report and what it publishes in one transaction; the first decision stays.
@@ -277,26 +274,23 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn finish(&self, finish: Finish) -> Result<Option<Remembered>, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
             let first = tx.prepare_cached(sql)?
                 .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
                 > 0;
             if !first {
-                let _ = sender.send(None);
-                return Ok(());
+                return Ok(None);
             }
             let kept = finish.memory.as_ref().map(|m| memory::insert(tx, m)).transpose()?;
-            let _ = sender.send(kept);
             let approval = finish.approval.as_ref();
             if let Some(approval) = approval {
                 approvals::insert(tx, approval)?;
             }
-            github::insert(tx, &finish.id, finish.at_ms, approval.map(|a| a.id.as_str()), &finish.publications)
+            github::insert(tx, &finish.id, finish.at_ms, approval.map(|a| a.id.as_str()), &finish.publications)?;
+            Ok(kept)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// The report's file is on disk: its text need not be kept twice, its input no longer at all.
@@ -312,15 +306,12 @@ impl Journal {
 
     /// Deletes all but the newest `keep` finished runs; returns how many went.
     pub async fn prune(&self, keep: u32) -> Result<usize, JournalError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.write(move |tx| {
+        self.write_with(move |tx| {
             let sql = "DELETE FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1)";
             let gone = tx.prepare_cached(sql)?.execute([keep])?;
-            let _ = sender.send(gone);
-            Ok(())
+            Ok(gone)
         })
-        .await?;
-        receiver.await.map_err(|_| JournalError::Closed)
+        .await
     }
 
     /// Runs without an end, oldest first, and those whose report is not on disk.
@@ -389,6 +380,20 @@ impl Journal {
         self.writer.submit(Box::new(job)).await
     }
 
+    /// As [`Self::write`], with what the job found out.
+    async fn write_with<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.write(move |tx| {
+            let _ = sender.send(job(tx)?);
+            Ok(())
+        })
+        .await?;
+        receiver.await.map_err(|_| JournalError::Closed)
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -403,15 +408,7 @@ impl Journal {
                 done.unwrap_or(Err(JournalError::Closed))
             }
             // In memory there is one connection, and it lives on the writer's thread.
-            None => {
-                let (sender, receiver) = tokio::sync::oneshot::channel();
-                self.write(move |tx| {
-                    let _ = sender.send(job(tx)?);
-                    Ok(())
-                })
-                .await?;
-                receiver.await.map_err(|_| JournalError::Closed)
-            }
+            None => self.write_with(job).await,
         }
     }
 

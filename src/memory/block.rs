@@ -68,11 +68,23 @@ impl Block {
         need: u32,
         best: &mut Best,
     ) {
+        // What the common words must give.
+        let wanted = need.saturating_sub(most_rare);
         let mut sum = Sum::default();
-        for row in rows {
+        let mut left = rows;
+        while let [a, b, c, d, rest @ ..] = left {
+            sum.add_four([a, b, c, d]);
+            left = rest;
+            // The rows that are left may be had by all, and still nobody has enough.
+            let missing = wanted.saturating_sub(left.len() as u32);
+            if missing > 0 && sum.at_least(missing) == [0; LIMBS] {
+                return;
+            }
+        }
+        for row in left {
             sum.add(row);
         }
-        let enough = sum.at_least(need.saturating_sub(most_rare));
+        let enough = sum.at_least(wanted);
         for (limb, (enough, alive)) in enough.iter().zip(&self.alive).enumerate() {
             let mut left = enough & alive;
             while left != 0 {
@@ -97,6 +109,12 @@ impl Block {
     }
 }
 
+/// Three bits: their sum, and what is carried.
+fn full(a: u64, b: u64, c: u64) -> (u64, u64) {
+    let half = a ^ b;
+    (half ^ c, (a & b) | (half & c))
+}
+
 /// Counts of a block's items, bit by bit: plane `n` has bit `n` of each count.
 #[derive(Default)]
 struct Sum {
@@ -108,10 +126,28 @@ struct Sum {
 impl Sum {
     fn add(&mut self, row: &Row) {
         self.rows += 1;
+        self.carry(0, *row);
+    }
+
+    /// Four at once: two bits are added to a plane for the price of one, and half as many are carried on.
+    fn add_four(&mut self, [a, b, c, d]: [&Row; 4]) {
+        self.rows += 4;
+        let (mut twos, mut more) = ([0; LIMBS], [0; LIMBS]);
+        for limb in 0..LIMBS {
+            let (one, first) = full(self.planes[0][limb], a[limb], b[limb]);
+            let (one, second) = full(one, c[limb], d[limb]);
+            self.planes[0][limb] = one;
+            (twos[limb], more[limb]) = full(self.planes[1][limb], first, second);
+        }
+        self.planes[1] = twos;
+        self.carry(2, more);
+    }
+
+    /// Adds a row to the planes from one on.
+    fn carry(&mut self, from: usize, mut row: Row) {
         let used = (u32::BITS - self.rows.leading_zeros()) as usize;
-        let mut carry = *row;
-        for plane in self.planes.iter_mut().take(used.min(PLANES)) {
-            for (bits, carry) in plane.iter_mut().zip(&mut carry) {
+        for plane in &mut self.planes[from..used.clamp(from, PLANES)] {
+            for (bits, carry) in plane.iter_mut().zip(&mut row) {
                 let both = *bits & *carry;
                 *bits ^= *carry;
                 *carry = both;
@@ -129,7 +165,8 @@ impl Sum {
         }
         // From the highest bit: larger already, or equal so far.
         let (mut larger, mut equal) = ([0; LIMBS], [u64::MAX; LIMBS]);
-        for (n, plane) in self.planes.iter().enumerate().rev() {
+        let used = (u32::BITS - self.rows.leading_zeros()) as usize;
+        for (n, plane) in self.planes.iter().enumerate().take(used).rev() {
             let wanted = if need >> n & 1 == 1 { u64::MAX } else { 0 };
             for limb in 0..LIMBS {
                 larger[limb] |= equal[limb] & plane[limb] & !wanted;

@@ -45,6 +45,11 @@ impl Common {
         }
     }
 
+    /// Places.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     fn places(&self) -> Vec<u32> {
         let mut places = Vec::with_capacity(self.count);
         for (group, rows) in self.rows.iter().enumerate() {

@@ -245,6 +245,8 @@ impl Index {
                 }
             }
         }
+        // The rarest first: a block that has few of them is soon done with.
+        common.sort_unstable_by_key(|bits| bits.count());
         best_first(most, order);
         let mut rows: Vec<&Row> = Vec::with_capacity(common.len());
         for at in order.iter() {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::agents::envelope;
-use super::{ask, limit, now, odd};
+use super::{listing, odd};
 use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
@@ -17,7 +17,7 @@ use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
 use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::github::Secret;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::types::query::Query;
 
 pub(super) fn routes() -> Routes {
     let decided = || {
@@ -53,13 +53,7 @@ async fn inbox(
     State(api): State<Arc<Api>>,
     super::UrlQuery(wanted): super::Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let limit = limit(&wanted)?;
-    match ask(&api, Query::Approvals { limit }).await? {
-        Answer::Approvals { approvals } => {
-            Ok(Json(json!({"approvals": approvals, "timestamp": now()})))
-        }
-        _ => Err(odd()),
-    }
+    listing(&api, &wanted, |limit| Query::Approvals { limit }).await
 }
 
 #[derive(Deserialize)]

@@ -22,6 +22,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Json, Router};
+use serde_json::{Value, json};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 pub(super) use seam::SEAM;
@@ -96,6 +97,22 @@ fn limit(wanted: &BTreeMap<String, String>) -> Result<u32, Failure> {
             "limit is a number from 1 to {MOST}"
         ))),
     }
+}
+
+/// A list of the engine's, as an answer.
+async fn listing(
+    api: &Api,
+    wanted: &BTreeMap<String, String>,
+    query: impl FnOnce(u32) -> Query,
+) -> Result<Json<Value>, Failure> {
+    let (name, list) = match ask(api, query(limit(wanted)?)).await? {
+        Answer::Deliveries { deliveries } => ("deliveries", serde_json::to_value(deliveries)),
+        Answer::Outbox { entries } => ("entries", serde_json::to_value(entries)),
+        Answer::Approvals { approvals } => ("approvals", serde_json::to_value(approvals)),
+        _ => return Err(odd()),
+    };
+    let list = list.map_err(|_| odd())?;
+    Ok(Json(json!({name: list, "timestamp": now()})))
 }
 
 /// Asks the engine.

@@ -12,7 +12,7 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::agents::envelope;
-use super::{ask, limit, now, odd};
+use super::{listing, odd};
 use crate::api::catalog::{Routes, boolean, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::Reader;
@@ -20,7 +20,7 @@ use crate::api::guard::Correlation;
 use crate::api::{Api, Peer};
 use crate::engine::types::command::{Blob, Command, Reply};
 use crate::engine::types::github::Webhook;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::types::query::Query;
 use crate::github::verify;
 use crate::journal::Outcome;
 
@@ -138,13 +138,7 @@ async fn inbox(
     State(api): State<Arc<Api>>,
     super::UrlQuery(wanted): super::Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let limit = limit(&wanted)?;
-    match ask(&api, Query::Deliveries { limit }).await? {
-        Answer::Deliveries { deliveries } => {
-            Ok(Json(json!({"deliveries": deliveries, "timestamp": now()})))
-        }
-        _ => Err(odd()),
-    }
+    listing(&api, &wanted, |limit| Query::Deliveries { limit }).await
 }
 
 async fn outbox(
@@ -152,9 +146,5 @@ async fn outbox(
     State(api): State<Arc<Api>>,
     super::UrlQuery(wanted): super::Wanted,
 ) -> Result<Json<Value>, Failure> {
-    let limit = limit(&wanted)?;
-    match ask(&api, Query::Outbox { limit }).await? {
-        Answer::Outbox { entries } => Ok(Json(json!({"entries": entries, "timestamp": now()}))),
-        _ => Err(odd()),
-    }
+    listing(&api, &wanted, |limit| Query::Outbox { limit }).await
 }

@@ -10,3 +10,4 @@ CREATE TABLE memory (
   run_id TEXT
 ) STRICT;
 CREATE INDEX memory_by_kind ON memory (kind, created_ms);
+CREATE INDEX memory_by_time ON memory (created_ms, seq);
