@@ -1,5 +1,9 @@
 //! 512 items of about the same number of words, side by side: what is asked of one is asked of all of them
 //! at once, a bit each.
+#![expect(
+    clippy::inline_always,
+    reason = "the same code is compiled twice, and wide registers reach only what is inlined"
+)]
 
 use super::index::Best;
 
@@ -70,21 +74,9 @@ impl Block {
     ) {
         // What the common words must give.
         let wanted = need.saturating_sub(most_rare);
-        let mut sum = Sum::default();
-        let mut left = rows;
-        while let [a, b, c, d, rest @ ..] = left {
-            sum.add_four([a, b, c, d]);
-            left = rest;
-            // The rows that are left may be had by all, and still nobody has enough.
-            let missing = wanted.saturating_sub(left.len() as u32);
-            if missing > 0 && sum.at_least(missing) == [0; LIMBS] {
-                return;
-            }
-        }
-        for row in left {
-            sum.add(row);
-        }
-        let enough = sum.at_least(wanted);
+        let Some((sum, enough)) = added_up(rows, wanted) else {
+            return;
+        };
         for (limb, (enough, alive)) in enough.iter().zip(&self.alive).enumerate() {
             let mut left = enough & alive;
             while left != 0 {
@@ -109,7 +101,49 @@ impl Block {
     }
 }
 
+/// Rows added up, and who has at least so much; `None`: nobody.
+fn added_up(rows: &[&Row], wanted: u32) -> Option<(Sum, Row)> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[expect(
+            unsafe_code,
+            reason = "the processor was asked whether it has what the function needs"
+        )]
+        // SAFETY: AVX2 is there, just asked.
+        return unsafe { added_up_wide(rows, wanted) };
+    }
+    added_up_plain(rows, wanted)
+}
+
+/// The same code, made for four words of 64 bits at a time: the same answer on every processor.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn added_up_wide(rows: &[&Row], wanted: u32) -> Option<(Sum, Row)> {
+    added_up_plain(rows, wanted)
+}
+
+#[inline(always)]
+fn added_up_plain(rows: &[&Row], wanted: u32) -> Option<(Sum, Row)> {
+    let mut sum = Sum::default();
+    let mut left = rows;
+    while let [a, b, c, d, rest @ ..] = left {
+        sum.add_four([a, b, c, d]);
+        left = rest;
+        // The rows that are left may be had by all, and still nobody has enough.
+        let missing = wanted.saturating_sub(left.len() as u32);
+        if missing > 0 && sum.at_least(missing) == [0; LIMBS] {
+            return None;
+        }
+    }
+    for row in left {
+        sum.add(row);
+    }
+    let enough = sum.at_least(wanted);
+    (enough != [0; LIMBS]).then_some((sum, enough))
+}
+
 /// Three bits: their sum, and what is carried.
+#[inline(always)]
 fn full(a: u64, b: u64, c: u64) -> (u64, u64) {
     let half = a ^ b;
     (half ^ c, (a & b) | (half & c))
@@ -124,12 +158,14 @@ struct Sum {
 }
 
 impl Sum {
+    #[inline(always)]
     fn add(&mut self, row: &Row) {
         self.rows += 1;
         self.carry(0, *row);
     }
 
     /// Four at once: two bits are added to a plane for the price of one, and half as many are carried on.
+    #[inline(always)]
     fn add_four(&mut self, [a, b, c, d]: [&Row; 4]) {
         self.rows += 4;
         let (mut twos, mut more) = ([0; LIMBS], [0; LIMBS]);
@@ -144,6 +180,7 @@ impl Sum {
     }
 
     /// Adds a row to the planes from one on.
+    #[inline(always)]
     fn carry(&mut self, from: usize, mut row: Row) {
         let used = (u32::BITS - self.rows.leading_zeros()) as usize;
         for plane in &mut self.planes[from..used.clamp(from, PLANES)] {
@@ -156,6 +193,7 @@ impl Sum {
     }
 
     /// Who has at least so much.
+    #[inline(always)]
     fn at_least(&self, need: u32) -> Row {
         if need == 0 {
             return [u64::MAX; LIMBS];

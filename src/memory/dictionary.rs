@@ -27,6 +27,11 @@ impl Hasher for Own {
     }
 
     fn write_usize(&mut self, _: usize) {}
+
+    /// A key counts up: spread over all bits.
+    fn write_i64(&mut self, key: i64) {
+        self.0 = key.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// Twelve bytes of a word, so that an entry has sixteen: enough to tell all words there are apart.
@@ -81,18 +86,20 @@ impl Dictionary {
 }
 
 /// Keys of items to their places.
-pub(super) struct Keys(Vec<HashMap<i64, u32>>);
+pub(super) struct Keys(Vec<Places>);
+
+type Places = HashMap<i64, u32, BuildHasherDefault<Own>>;
 
 const KEYS: usize = 1_024;
 
 impl Default for Keys {
     fn default() -> Self {
-        Self((0..KEYS).map(|_| HashMap::new()).collect())
+        Self((0..KEYS).map(|_| Places::default()).collect())
     }
 }
 
 impl Keys {
-    fn table(&mut self, key: i64) -> &mut HashMap<i64, u32> {
+    fn table(&mut self, key: i64) -> &mut Places {
         &mut self.0[key.unsigned_abs() as usize % KEYS]
     }
 

@@ -79,7 +79,13 @@ impl Default for Having {
 impl Having {
     pub(super) fn push(&mut self, place: u32) {
         match self {
-            Self::Rare(places) => places.push(place),
+            Self::Rare(places) => {
+                if places.capacity() == 0 {
+                    // Most words are had by one item and never by another.
+                    places.reserve_exact(1);
+                }
+                places.push(place);
+            }
             Self::Common(common) => common.set(place),
         }
     }

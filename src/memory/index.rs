@@ -121,11 +121,17 @@ impl Index {
         }
         let place = self.place(key, created_ms, words.len());
         let bound = (self.items / COMMON).max(FEW);
-        for word in words {
-            let number = self.dictionary.number(*word);
-            if number as usize == self.having.len() {
-                self.having.push(Having::default());
-            }
+        // All are looked up first: the walks to memory overlap, where one after another would wait.
+        let known: usize = words
+            .iter()
+            .filter(|w| self.dictionary.get(**w).is_some())
+            .count();
+        let mut numbers = Vec::with_capacity(words.len());
+        numbers.extend(words.iter().map(|word| self.dictionary.number(*word)));
+        for _ in known..words.len() {
+            self.having.push(Having::default());
+        }
+        for number in numbers {
             let having = self.having.get_mut(number as usize);
             having.push(place);
             if having.count() > bound && matches!(having, Having::Rare(_)) {
