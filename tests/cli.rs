@@ -728,3 +728,70 @@ fn a_state_directory_that_others_can_read_is_refused() {
         text(&refused)
     );
 }
+
+/// Past reviews in and out again: wrong lines are named and left out, what is the same is found first, and what
+/// is deleted is gone.
+#[test]
+fn memory_goes_in_and_out_and_finds_what_is_alike() {
+    let home = World::new();
+    let lines = [
+        r#"{"type":"code_review","id":"a","code":"fn charge(card: &Card) -> Receipt","review":"block","createdAt":"2026-11-01T10:00:00Z"}"#,
+        r#"{"type":"code_review","id":"b","code":"fn refund(card: &Card) -> Receipt","review":"approve"}"#,
+        "not json",
+        r#"{"type":"code_review","id":"c","code":"x","createdAt":"yesterday"}"#,
+        "",
+        r#"{"type":"orchestration_decision","id":"d","code":"Security vulnerabilities detected: x","review":"block_pr","metadata":{"agents":["security-agent"]}}"#,
+        r#"{"type":"code_review","id":"b","code":"fn settle(invoice: Invoice)","review":"comment"}"#,
+    ];
+    let file = home.write("items.jsonl", lines.join("\n"));
+    let imported = home.run(&["memory", "import", file.to_str().unwrap()]);
+    assert_eq!(code(&imported), 2, "{}", text(&imported));
+    assert!(
+        text(&imported).contains("4 items remembered, 2 lines refused"),
+        "{}",
+        text(&imported)
+    );
+    for named in ["line 3:", "line 4: createdAt"] {
+        assert!(text(&imported).contains(named), "{}", text(&imported));
+    }
+    let search = |asked: &str| {
+        let output = home.run(&["memory", "search", asked, "-k", "2", "--json"]);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let found = search("fn charge(card: &Card) -> Receipt { todo }");
+    let first = &found["hits"][0];
+    assert_eq!(
+        (&first["id"], &first["overlap"], &first["union"]),
+        (&"a".into(), &4.into(), &5.into()),
+        "{found}"
+    );
+    assert_eq!(first["type"], "code_review");
+    assert!(
+        found["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|h| h["code"] != "fn refund(card: &Card) -> Receipt")
+    );
+    let why = home.run(&["memory", "patterns", "--json"]);
+    let why: serde_json::Value = serde_json::from_slice(&why.stdout).unwrap();
+    assert_eq!((&why["total"], &why["rejections"]), (&1.into(), &1.into()));
+    let copy = home.path("copy.jsonl");
+    let exported = home.run(&["memory", "export", copy.to_str().unwrap()]);
+    assert_eq!(code(&exported), 0, "{}", text(&exported));
+    let other = World::new();
+    let again = other.run(&["memory", "import", copy.to_str().unwrap()]);
+    assert_eq!(code(&again), 0, "{}", text(&again));
+    assert_eq!(code(&home.run(&["memory", "delete", "a"])), 0);
+    assert_eq!(code(&home.run(&["memory", "delete", "a"])), 2);
+    let left = search("fn charge(card: &Card) -> Receipt");
+    assert!(
+        left["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|h| h["id"] != "a"),
+        "{left}"
+    );
+}
