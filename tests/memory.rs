@@ -140,9 +140,7 @@ async fn a_run_is_remembered_found_and_still_there_after_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imported_items_replace_by_id_are_redacted_and_let_go_of_by_rule() {
     let folder = state_folder();
-    let mut start = resident(folder.path());
-    start.settings.memory.items = 3;
-    let handle = start.go().await;
+    let handle = resident(folder.path()).go().await;
     let (secret, line) = private_key();
     let items = vec![
         item("a", "alpha beta gamma", 1_000),
