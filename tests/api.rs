@@ -46,6 +46,15 @@ impl Rig {
         Self::over(folder, handle, change).await
     }
 
+    /// Over an engine whose models are simulated.
+    async fn simulated(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let folder = state_folder();
+        let mut start = Start::new(folder.path());
+        start.mode.simulated = true;
+        let handle = start.go().await;
+        Self::over(folder, handle, change).await
+    }
+
     async fn over(
         folder: tempfile::TempDir,
         handle: Handle,
@@ -1014,11 +1023,7 @@ async fn the_official_python_client_completes_and_streams() {
         println!("skipped: BSM_PYTHON names no Python with the openai package");
         return;
     };
-    let folder = state_folder();
-    let mut start = Start::new(folder.path());
-    start.mode.simulated = true;
-    let handle = start.go().await;
-    let rig = Rig::over(folder, handle, |_| ()).await;
+    let rig = Rig::simulated(|_| ()).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openai_client.py");
     let output = tokio::process::Command::new(python)
         .args([script, &format!("{}/v1", rig.url), TOKEN])
@@ -1042,11 +1047,7 @@ async fn schemathesis_finds_no_failure_and_no_answer_that_is_not_described() {
         println!("skipped: BSM_PYTHON names no Python with schemathesis");
         return;
     };
-    let folder = state_folder();
-    let mut start = Start::new(folder.path());
-    start.mode.simulated = true;
-    let handle = start.go().await;
-    let rig = Rig::over(folder, handle, |c| {
+    let rig = Rig::simulated(|c| {
         c.webhook_secrets = vec!["a-webhook-secret-0123456789".into()];
     })
     .await;

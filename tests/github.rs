@@ -387,6 +387,27 @@ fn opened(sha: &str) -> Value {
     })
 }
 
+/// Waits until comment and status are there.
+async fn both_done(handle: &Handle) {
+    let done = async {
+        while handle.core().github.lock().unwrap().outbox.done != 2 {
+            handle.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), done)
+        .await
+        .unwrap();
+}
+
+/// The same, straight to an engine.
+fn webhook() -> Command {
+    Command::Deliver(bsm::engine::types::github::Webhook {
+        delivery: "one".into(),
+        named: "pull_request".into(),
+        body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
+    })
+}
+
 fn head() -> String {
     "a".repeat(40)
 }
@@ -770,12 +791,7 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     let env = [("GITHUB_BSU_TOKEN", TOKEN)];
     server.hub.lock().unwrap().refuses = vec![("comments", 429, Some("3600"))];
     let first = engine(folder.path(), None, &server.url, &env, |_| ()).await;
-    let deliver = Command::Deliver(bsm::engine::types::github::Webhook {
-        delivery: "one".into(),
-        named: "pull_request".into(),
-        body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
-    });
-    let reply = command(&first, deliver).await.unwrap();
+    let reply = command(&first, webhook()).await.unwrap();
     let bsm::engine::types::command::Reply::Delivered { run: Some(run), .. } = reply else {
         panic!("{reply:?}")
     };
@@ -808,14 +824,7 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     first.stop(Duration::from_secs(5)).await;
     drop(first);
     let second = engine(folder.path(), None, &server.url, &env, |_| ()).await;
-    let done = async {
-        while second.core().github.lock().unwrap().outbox.done != 2 {
-            second.snapshots().changed().await.unwrap();
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), done)
-        .await
-        .unwrap();
+    both_done(&second).await;
     // A crash after it was sent and before that was written down: sent again, and the same as once.
     let row = second
         .core()
@@ -834,14 +843,7 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     second.stop(Duration::from_secs(5)).await;
     drop(second);
     let third = engine(folder.path(), None, &server.url, &env, |_| ()).await;
-    let done = async {
-        while third.core().github.lock().unwrap().outbox.done != 2 {
-            third.snapshots().changed().await.unwrap();
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), done)
-        .await
-        .unwrap();
+    both_done(&third).await;
     assert_eq!(server.hub.lock().unwrap().comments.len(), 1);
     third.stop(Duration::from_secs(5)).await;
 }
@@ -1088,12 +1090,7 @@ async fn what_waits_is_not_sent_by_a_dry_run_nor_beside_a_simulator() {
     let env = [("GITHUB_BSU_TOKEN", TOKEN)];
     server.hub.lock().unwrap().refuses = vec![("comments", 401, None)];
     let first = engine(folder.path(), None, &server.url, &env, |_| ()).await;
-    let deliver = Command::Deliver(bsm::engine::types::github::Webhook {
-        delivery: "one".into(),
-        named: "pull_request".into(),
-        body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
-    });
-    let reply = command(&first, deliver).await.unwrap();
+    let reply = command(&first, webhook()).await.unwrap();
     let bsm::engine::types::command::Reply::Delivered { run: Some(run), .. } = reply else {
         panic!("{reply:?}")
     };
@@ -1228,16 +1225,9 @@ async fn an_older_decision_never_comes_after_a_newer_one() {
 async fn a_redelivery_is_judged_by_what_is_known_now() {
     let server = server().await;
     let folder = state_folder();
-    let hook = || {
-        Command::Deliver(bsm::engine::types::github::Webhook {
-            delivery: "one".into(),
-            named: "pull_request".into(),
-            body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
-        })
-    };
     let elsewhere = |s: &mut Settings| s.github.repositories = vec!["acme/other".into()];
     let first = engine(folder.path(), None, &server.url, &[], elsewhere).await;
-    let refused = command(&first, hook()).await;
+    let refused = command(&first, webhook()).await;
     assert!(
         matches!(refused, Err(Refused::Forbidden { .. })),
         "{refused:?}"
@@ -1245,7 +1235,7 @@ async fn a_redelivery_is_judged_by_what_is_known_now() {
     first.stop(Duration::from_secs(5)).await;
     drop(first);
     let second = engine(folder.path(), None, &server.url, &[], |_| ()).await;
-    let reply = command(&second, hook()).await.unwrap();
+    let reply = command(&second, webhook()).await.unwrap();
     let bsm::engine::types::command::Reply::Delivered {
         run: Some(run),
         repeated: false,

@@ -212,7 +212,7 @@ fn search(
 
 /// Without an engine: the index is built for this one question.
 fn here(setup: &Setup, text: &str, k: u32, min_score: f64) -> Result<Similar, Failure> {
-    let memory = Memory::new(0);
+    let memory = Memory::new(false);
     let Some(journal) = journal(setup)? else {
         return Ok(Similar {
             hits: Vec::new(),

@@ -17,8 +17,6 @@ use crate::resilience::clock::lock;
 use crate::text::clean_line;
 use crate::workspace::agent::Agent;
 
-/// Approvals that are looked through for those that wait.
-const NEWEST: u32 = 1_000;
 /// Shortest token that counts.
 const TOKEN: usize = 16;
 
@@ -65,12 +63,10 @@ pub(super) fn new<'a>(
 pub(super) async fn hold_start(core: &Arc<Core>, agent: &Agent) -> Result<Refused, Refused> {
     let known = core
         .journal
-        .approvals(NEWEST)
+        .approvals_waiting()
         .await
         .map_err(super::intake::journal)?;
-    let same = |a: &&ApprovalRow| {
-        a.state == ApprovalState::Waiting && a.action == "start" && a.subject == agent.id
-    };
+    let same = |a: &&ApprovalRow| a.action == "start" && a.subject == agent.id;
     let what = format!("the start of {}", agent.id);
     let approval = if let Some(first) = known.iter().find(same) {
         first.id.clone()
@@ -201,9 +197,8 @@ pub(super) async fn expire(core: &Arc<Core>) -> Result<(), JournalError> {
         return Ok(());
     }
     let now_ms = core.clock.wall_ms();
-    for approval in core.journal.approvals(NEWEST).await? {
-        let over = approval.state == ApprovalState::Waiting && approval.expires_ms <= now_ms;
-        if over
+    for approval in core.journal.approvals_waiting().await? {
+        if approval.expires_ms <= now_ms
             && core
                 .journal
                 .decide(
@@ -226,7 +221,5 @@ pub(super) async fn expire(core: &Arc<Core>) -> Result<(), JournalError> {
 
 /// How many wait.
 pub(super) async fn waiting(core: &Core) -> Result<u32, JournalError> {
-    let all = core.journal.approvals(NEWEST).await?;
-    let waiting = all.iter().filter(|a| a.state == ApprovalState::Waiting);
-    Ok(waiting.count() as u32)
+    Ok(core.journal.approvals_waiting().await?.len() as u32)
 }

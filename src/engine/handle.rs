@@ -153,11 +153,7 @@ impl Handle {
         };
         let stopped = journal.stopped().await?.into_iter().collect();
         // One run alone is asked nothing of what is past, unless its prompts are told.
-        let kept_items = if resident || settings.memory.in_prompt {
-            journal.memory_len().await?
-        } else {
-            0
-        };
+        let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
         let salt = if mode.no_save {
             // Fingerprints of a run that is not kept mean nothing outside it.
             std::array::from_fn(|_| fastrand::u8(..))
@@ -274,13 +270,13 @@ impl Handle {
             github_client: Mutex::default(),
             github_quiet: Mutex::default(),
             outbox: Notify::new(),
-            memory: Arc::new(Memory::new(kept_items)),
+            memory: Arc::new(Memory::new(fills)),
             stopped: Mutex::new(stopped),
             attached: Mutex::default(),
             clock,
         });
         core.apply_flags();
-        if kept_items > 0 {
+        if fills {
             remembering::fill(&core);
         }
         let notes = core.journal.notes().clone();

@@ -305,8 +305,7 @@ fn head_sha(payload: &serde_json::Value) -> Option<String> {
         "/head_sha",
     ];
     let sha = places.iter().find_map(|p| payload.pointer(p)?.as_str())?;
-    let is_sha = (40..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit());
-    is_sha.then(|| sha.to_ascii_lowercase())
+    crate::github::is_sha(sha).then(|| sha.to_ascii_lowercase())
 }
 
 fn read_payload(path: &Path) -> Result<serde_json::Value, Refused> {

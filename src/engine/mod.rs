@@ -36,6 +36,7 @@ pub mod run;
 mod saying;
 mod schedules;
 pub mod step;
+mod ticking;
 pub mod types;
 pub mod views;
 mod watchdog;

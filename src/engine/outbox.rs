@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::approvals;
 use super::core::Core;
 use super::failpoint;
+use super::ticking::again_and_again;
 use super::types::github::PublicationView;
 use crate::github::{Github, GithubError, Publication, Pull};
 use crate::journal::{JournalError, OutboxRow, OutboxState};
@@ -70,25 +71,15 @@ pub(super) fn token(core: &Core, repository: &str) -> Option<String> {
 
 /// Sends what is to be sent, until the engine stops.
 pub(super) async fn keep(core: Arc<Core>) {
-    loop {
-        let next = match pass(&core).await {
-            Ok(next) => next,
-            Err(JournalError::Closed) => return,
-            Err(error) => {
-                tracing::warn!("the outbox cannot be read: {error}");
-                None
-            }
-        };
-        let wait = next.map_or(TICK, |at| {
-            let ms = at.saturating_sub(core.clock.wall_ms()).max(0);
-            Duration::from_millis(ms.unsigned_abs()).min(TICK)
-        });
-        tokio::select! {
-            () = core.stopping.cancelled() => return,
-            () = core.outbox.notified() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
+    let pass = |core| async move { pass(&core).await };
+    again_and_again(
+        core,
+        "the outbox cannot be read",
+        TICK,
+        |core| Some(&core.outbox),
+        pass,
+    )
+    .await;
 }
 
 /// Tries everything whose time has come; returns when the next one's does.

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::report::place;
 use super::types::run::{Action, Evidence, RunResult, RunState};
 use crate::github::{LineComment, Publication, Pull};
 use crate::review::finding::{Finding, Severity};
@@ -164,11 +165,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
         )?;
     }
     for f in findings.iter().take(LISTED) {
-        let place = match (&f.file, f.line) {
-            (Some(file), Some(line)) => format!("{}:{line}", markdown(file.raw(), 200)),
-            (Some(file), None) => markdown(file.raw(), 200),
-            _ => "the change".into(),
-        };
+        let place = place(f);
         writeln!(
             out,
             "| {} | {} | {place} | {} |",

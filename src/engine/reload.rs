@@ -174,7 +174,7 @@ pub(super) async fn prune(core: Arc<Core>) {
         {
             tracing::warn!("old webhooks could not be let go of: {error}");
         }
-        super::remembering::renew(&core).await;
+        super::remembering::renew(&core);
         tokio::select! {
             () = core.stopping.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(600)) => {}

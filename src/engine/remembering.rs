@@ -464,13 +464,8 @@ pub(super) async fn retain(core: &Core) -> Result<(), JournalError> {
 }
 
 /// Builds the index anew where most of it is of items that went.
-pub(super) async fn renew(core: &Arc<Core>) {
-    if !core.memory.is_wasteful() {
-        return;
-    }
-    match core.journal.memory_len().await {
-        Ok(kept) if core.memory.begin_again(kept) => fill(core),
-        Ok(_) => {}
-        Err(error) => tracing::warn!("memory could not be counted: {error}"),
+pub(super) fn renew(core: &Arc<Core>) {
+    if core.memory.is_wasteful() && core.memory.begin_again() {
+        fill(core);
     }
 }

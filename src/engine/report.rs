@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::types::run::{RunResult, Step, StepStatus};
 use crate::files::{FileError, Root};
+use crate::review::finding::Finding;
 use crate::text::markdown;
 
 /// `agents-summary-<UTC to the second>-<run id>.md`
@@ -165,11 +166,7 @@ fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
         "\n| severity | rule | place | finding | source |\n|---|---|---|---|---|"
     )?;
     for f in &step.findings {
-        let place = match (&f.file, f.line) {
-            (Some(file), Some(line)) => format!("{}:{line}", markdown(file.raw(), 200)),
-            (Some(file), None) => markdown(file.raw(), 200),
-            _ => "the change".into(),
-        };
+        let place = place(f);
         let excerpt = f
             .excerpt
             .as_ref()
@@ -187,6 +184,15 @@ fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Where a finding is, in Markdown.
+pub(super) fn place(finding: &Finding) -> String {
+    match (&finding.file, finding.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", markdown(file.raw(), 200)),
+        (Some(file), None) => markdown(file.raw(), 200),
+        _ => "the change".into(),
+    }
 }
 
 /// Writes the report beneath its folder: the old file or the new one, never half of one.

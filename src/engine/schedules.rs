@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::handle::new_correlation;
 use super::intake;
+use super::ticking::again_and_again;
 use super::types::command::{Refused, Trigger};
 use crate::journal::JournalError;
 use crate::text::clean_line;
@@ -18,24 +19,8 @@ const TICK: Duration = Duration::from_secs(20);
 
 /// Begins what is due, until the engine stops.
 pub(super) async fn keep(core: Arc<Core>) {
-    loop {
-        let next = match pass(&core).await {
-            Ok(next) => next,
-            Err(JournalError::Closed) => return,
-            Err(error) => {
-                tracing::warn!("schedules cannot be kept: {error}");
-                None
-            }
-        };
-        let wait = next.map_or(TICK, |at| {
-            let ms = at.saturating_sub(core.clock.wall_ms()).max(0);
-            Duration::from_millis(ms.unsigned_abs()).min(TICK)
-        });
-        tokio::select! {
-            () = core.stopping.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
+    let pass = |core| async move { pass(&core).await };
+    again_and_again(core, "schedules cannot be kept", TICK, |_| None, pass).await;
 }
 
 /// Begins every event whose time has come; returns when the next one's does.

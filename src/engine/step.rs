@@ -1,5 +1,6 @@
 //! One agent in a run: the rules' verdict, the model's where one can be had, and the stricter of both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,10 +107,10 @@ async fn ask_model(
     rules: Verdict,
 ) {
     let settings = core.settings.load();
-    let mut documents = context.knowledge.documents.clone();
+    let mut documents = Cow::Borrowed(&context.knowledge.documents);
     if settings.memory.in_prompt {
-        documents
-            .extend(remembering::past(core, &context.run, &context.input, &context.diff).await);
+        let past = remembering::past(core, &context.run, &context.input, &context.diff).await;
+        documents.to_mut().extend(past);
     }
     let review = Review::new(
         agent,

@@ -151,7 +151,8 @@ fn is_repository(name: &str) -> bool {
         .is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-fn is_sha(sha: &str) -> bool {
+/// A commit's id.
+pub fn is_sha(sha: &str) -> bool {
     (40..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit())
 }
 

@@ -11,7 +11,7 @@ mod signature;
 use serde::{Deserialize, Serialize};
 
 pub use client::{Github, PullNow};
-pub use delivery::{Delivery, is_delivery_id, read};
+pub use delivery::{Delivery, is_delivery_id, is_sha, read};
 pub use publication::{LineComment, Publication};
 pub use signature::{sign, verify};
 

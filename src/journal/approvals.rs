@@ -87,6 +87,20 @@ impl Journal {
         self.read(move |c| newest(c, limit)).await
     }
 
+    /// Those that wait, the oldest first.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn approvals_waiting(&self) -> Result<Vec<ApprovalRow>, JournalError> {
+        self.read(|c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM approvals WHERE state = 'waiting' ORDER BY expires_ms, id"
+            );
+            c.prepare_cached(&sql)?.query_map([], row)?.collect()
+        })
+        .await
+    }
+
     /// One of them.
     ///
     /// # Errors

@@ -135,16 +135,13 @@ impl Journal {
         self.read(move |c| by_seqs(c, &seqs)).await
     }
 
-    /// How many items there are.
+    /// Whether there is anything.
     ///
     /// # Errors
     /// As all reading.
-    pub async fn memory_len(&self) -> Result<u64, JournalError> {
-        self.read(|c| {
-            let count: i64 = c.query_row("SELECT count(*) FROM memory", [], |r| r.get(0))?;
-            Ok(count.max(0).cast_unsigned())
-        })
-        .await
+    pub async fn remembers(&self) -> Result<bool, JournalError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM memory)";
+        self.read(|c| c.query_row(sql, [], |r| r.get(0))).await
     }
 
     /// How much is remembered.

@@ -1,7 +1,7 @@
 //! The index in use: asked by many, filled from what is kept while it is asked already.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::index::{Hit, Index, Scratch};
@@ -13,8 +13,6 @@ use crate::resilience::clock::lock;
 pub struct Progress {
     /// Items that can be found.
     pub items: u64,
-    /// Items that were there when it began to fill.
-    pub kept: u64,
     /// All of them are in it.
     pub ready: bool,
 }
@@ -27,7 +25,6 @@ pub struct Memory {
     filling: AtomicBool,
     /// Items that went before they came: they must not come any more. While it fills, all that went.
     gone: Mutex<HashSet<i64>>,
-    kept: AtomicU64,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -35,14 +32,13 @@ pub struct Memory {
 const GONE: usize = 100_000;
 
 impl Memory {
-    /// An empty one; `kept` items are to be filled in.
-    pub fn new(kept: u64) -> Self {
+    /// An empty one; `fills`: what is kept is to be filled in.
+    pub fn new(fills: bool) -> Self {
         Self {
             seed: Seed(fastrand::u64(..)),
             index: RwLock::default(),
-            filling: AtomicBool::new(kept > 0),
+            filling: AtomicBool::new(fills),
             gone: Mutex::default(),
-            kept: AtomicU64::new(kept),
             scratch: Mutex::default(),
         }
     }
@@ -94,13 +90,12 @@ impl Memory {
     }
 
     /// Empties it to be filled anew: too much of it is of items that went. False: it fills already.
-    pub fn begin_again(&self, kept: u64) -> bool {
+    pub fn begin_again(&self) -> bool {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         if self.filling.swap(true, Relaxed) {
             return false;
         }
         *index = Index::default();
-        self.kept.store(kept, Relaxed);
         true
     }
 
@@ -137,7 +132,6 @@ impl Memory {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         Progress {
             items: index.len() as u64,
-            kept: self.kept.load(Relaxed),
             ready: !self.filling.load(Relaxed),
         }
     }

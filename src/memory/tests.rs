@@ -261,7 +261,7 @@ fn many_items_with_common_words_are_searched_exactly() {
 /// two locks turned round in one place.
 #[test]
 fn it_is_asked_and_changed_by_many_while_it_fills() {
-    let memory = Memory::new(3_000);
+    let memory = Memory::new(true);
     let prepared: Vec<(i64, i64, Vec<Word>)> = (0..3_000)
         .map(|n| {
             let mut found = Vec::new();
@@ -292,7 +292,7 @@ fn it_is_asked_and_changed_by_many_while_it_fills() {
     memory.remove(50_000);
     memory.insert(50_000, 1, "common");
     assert_eq!(memory.progress().items, 3_000);
-    assert!(memory.begin_again(2) && !memory.begin_again(2));
+    assert!(memory.begin_again() && !memory.begin_again());
     memory.fill(&prepared[..2]);
     memory.filled();
     assert_eq!(memory.progress().items, 2);
@@ -301,7 +301,7 @@ fn it_is_asked_and_changed_by_many_while_it_fills() {
 /// What went while the index filled does not come back, and what came is there at once.
 #[test]
 fn it_is_asked_while_it_fills() {
-    let memory = Memory::new(3);
+    let memory = Memory::new(true);
     let prepared = |text: &str| {
         let mut found = Vec::new();
         words(text, memory.seed(), &mut found);

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ask, now, odd};
+use super::{ask, done, now, odd};
 use crate::api::Api;
 use crate::api::catalog::{self, Routes, boolean, doc, number, text};
 use crate::api::error::Failure;
@@ -65,14 +65,14 @@ pub(super) fn routes() -> Routes {
         )
         .post(
             "/api/agents/start/{id}",
-            start,
+            switch::<true>,
             doc("Let an agent work; where the registry wants an approval, it waits for one (403).")
                 .admin()
                 .answers(200, switched()),
         )
         .post(
             "/api/agents/stop/{id}",
-            stop,
+            switch::<false>,
             doc("Let an agent not work: where it is wanted, a person decides.")
                 .admin()
                 .answers(200, switched()),
@@ -84,35 +84,20 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn start(
+async fn switch<const ON: bool>(
     _: Admin,
     State(api): State<Arc<Api>>,
     Extension(Correlation(id)): Extension<Correlation>,
     Path(agent): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    switch(&api, agent, true, &id).await
-}
-
-async fn stop(
-    _: Admin,
-    State(api): State<Arc<Api>>,
-    Extension(Correlation(id)): Extension<Correlation>,
-    Path(agent): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    switch(&api, agent, false, &id).await
-}
-
-async fn switch(api: &Api, agent: String, on: bool, id: &str) -> Result<Json<Value>, Failure> {
     let command = Command::SetAgent {
         agent: agent.clone(),
-        on,
+        on: ON,
     };
-    match api.operator.send(envelope(command, id)).await? {
-        Reply::Done { what } => Ok(Json(
-            json!({"agentId": agent, "message": what, "correlationId": id}),
-        )),
-        _ => Err(odd()),
-    }
+    let what = done(&api, command, &id).await?;
+    Ok(Json(
+        json!({"agentId": agent, "message": what, "correlationId": id}),
+    ))
 }
 
 async fn agents(api: &Api) -> Result<Vec<Agent>, Failure> {

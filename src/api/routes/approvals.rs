@@ -8,14 +8,13 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::{listing, odd};
+use super::{done, listing};
 use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::command::Command;
 use crate::engine::types::github::Secret;
 use crate::engine::types::query::Query;
 
@@ -44,8 +43,8 @@ pub(super) fn routes() -> Routes {
                 )
                 .answers(200, json!({"approvals": list(), "timestamp": text()})),
         )
-        .post("/api/approvals/{id}/approve", approve, decided())
-        .post("/api/approvals/{id}/deny", deny, decided())
+        .post("/api/approvals/{id}/approve", decide::<true>, decided())
+        .post("/api/approvals/{id}/deny", decide::<false>, decided())
 }
 
 async fn inbox(
@@ -61,35 +60,13 @@ struct Why {
     reason: String,
 }
 
-async fn approve(
+async fn decide<const GRANT: bool>(
     _: Admin,
     State(api): State<Arc<Api>>,
     Extension(Correlation(id)): Extension<Correlation>,
     Path(approval): Path<String>,
     headers: HeaderMap,
     Body(why): Body<Why>,
-) -> Result<Json<Value>, Failure> {
-    decide(&api, approval, true, why.reason, &headers, &id).await
-}
-
-async fn deny(
-    _: Admin,
-    State(api): State<Arc<Api>>,
-    Extension(Correlation(id)): Extension<Correlation>,
-    Path(approval): Path<String>,
-    headers: HeaderMap,
-    Body(why): Body<Why>,
-) -> Result<Json<Value>, Failure> {
-    decide(&api, approval, false, why.reason, &headers, &id).await
-}
-
-async fn decide(
-    api: &Api,
-    approval: String,
-    grant: bool,
-    reason: String,
-    headers: &HeaderMap,
-    id: &str,
 ) -> Result<Json<Value>, Failure> {
     let token = headers
         .get("x-approver-token")
@@ -103,14 +80,12 @@ async fn decide(
     };
     let command = Command::Decide {
         approval: approval.clone(),
-        grant,
-        reason,
+        grant: GRANT,
+        reason: why.reason,
         token: Secret(token.to_owned()),
     };
-    match api.operator.send(envelope(command, id)).await? {
-        Reply::Done { what } => Ok(Json(
-            json!({"approval": approval, "message": what, "correlationId": id}),
-        )),
-        _ => Err(odd()),
-    }
+    let what = done(&api, command, &id).await?;
+    Ok(Json(
+        json!({"approval": approval, "message": what, "correlationId": id}),
+    ))
 }

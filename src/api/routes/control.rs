@@ -7,18 +7,17 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::{ask, now, odd};
+use super::{ask, done, now, odd};
 use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::command::Command;
 use crate::engine::types::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
-    let done = || json!({"success": boolean(), "message": text(), "timestamp": text(), "correlationId": text()});
+    let answer = || json!({"success": boolean(), "message": text(), "timestamp": text(), "correlationId": text()});
     let documents = || {
         doc("What the workspace knows, redacted.").admin().answers(
             200,
@@ -35,7 +34,7 @@ pub(super) fn routes() -> Routes {
                     &["cache"],
                     json!({"cache": {"enum": ["agents", "knowledge", "registry", "responses", "all"]}}),
                 )
-                .answers(200, done()),
+                .answers(200, answer()),
         )
         .get("/api/knowledge", knowledge, documents())
         .get("/api/admin/knowledge", knowledge, documents())
@@ -45,7 +44,7 @@ pub(super) fn routes() -> Routes {
             doc("Stop every run and take no more.")
                 .admin()
                 .body(&["reason"], json!({"reason": {"type": "string", "minLength": 1}}))
-                .answers(200, done()),
+                .answers(200, answer()),
         )
         .get(
             "/api/emergency/status",
@@ -68,8 +67,7 @@ async fn clear(
     Body(wanted): Body<Clear>,
 ) -> Result<Json<Value>, Failure> {
     let cache = (wanted.cache != "all").then_some(wanted.cache);
-    let command = envelope(Command::ClearCache { cache, tag: None }, &id);
-    done(api.operator.send(command).await?, &id)
+    success(&api, Command::ClearCache { cache, tag: None }, &id).await
 }
 
 async fn knowledge(
@@ -103,8 +101,7 @@ async fn drain(
         return Err(Failure::input("say why: {\"reason\": \"…\"}"));
     }
     tracing::warn!(corr = id, reason, "drain asked for over the API");
-    let command = envelope(Command::Drain, &id);
-    done(api.operator.send(command).await?, &id)
+    success(&api, Command::Drain, &id).await
 }
 
 async fn drained(_: Admin, State(api): State<Arc<Api>>) -> Json<Value> {
@@ -116,11 +113,9 @@ async fn drained(_: Admin, State(api): State<Arc<Api>>) -> Json<Value> {
     }))
 }
 
-fn done(reply: Reply, id: &str) -> Result<Json<Value>, Failure> {
-    match reply {
-        Reply::Done { what } => Ok(Json(
-            json!({"success": true, "message": what, "timestamp": now(), "correlationId": id}),
-        )),
-        _ => Err(odd()),
-    }
+async fn success(api: &Api, command: Command, id: &str) -> Result<Json<Value>, Failure> {
+    let what = done(api, command, id).await?;
+    Ok(Json(
+        json!({"success": true, "message": what, "timestamp": now(), "correlationId": id}),
+    ))
 }

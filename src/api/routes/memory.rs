@@ -7,14 +7,13 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::{DIFF, ask, odd};
+use super::{DIFF, ask, done, odd};
 use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::command::Command;
 use crate::engine::types::memory::MemoryItem;
 use crate::engine::types::query::{Answer, Query};
 
@@ -134,7 +133,8 @@ async fn import(
     let command = Command::Remember {
         items: wanted.items,
     };
-    done(api.operator.send(envelope(command, &id)).await?, &id)
+    let what = done(&api, command, &id).await?;
+    Ok(Json(json!({"message": what, "correlationId": id})))
 }
 
 async fn forget(
@@ -144,12 +144,6 @@ async fn forget(
     Path(item): Path<String>,
 ) -> Result<Json<Value>, Failure> {
     let command = Command::Forget { id: item };
-    done(api.operator.send(envelope(command, &id)).await?, &id)
-}
-
-fn done(reply: Reply, id: &str) -> Result<Json<Value>, Failure> {
-    match reply {
-        Reply::Done { what } => Ok(Json(json!({"message": what, "correlationId": id}))),
-        _ => Err(odd()),
-    }
+    let what = done(&api, command, &id).await?;
+    Ok(Json(json!({"message": what, "correlationId": id})))
 }

@@ -33,6 +33,7 @@ use super::Api;
 use super::catalog::openapi;
 use super::error::Failure;
 use super::guard::around;
+use crate::engine::types::command::{Command, Reply};
 use crate::engine::types::query::{Answer, Query};
 
 /// Largest body, bytes; what carries a diff may be larger.
@@ -96,6 +97,18 @@ fn limit(wanted: &BTreeMap<String, String>) -> Result<u32, Failure> {
         Some(_) => Err(Failure::input(format!(
             "limit is a number from 1 to {MOST}"
         ))),
+    }
+}
+
+/// Has the engine do something; the sentence that says what it did.
+async fn done(api: &Api, command: Command, correlation: &str) -> Result<String, Failure> {
+    match api
+        .operator
+        .send(agents::envelope(command, correlation))
+        .await?
+    {
+        Reply::Done { what } => Ok(what),
+        _ => Err(odd()),
     }
 }
 
