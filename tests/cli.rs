@@ -795,3 +795,290 @@ fn memory_goes_in_and_out_and_finds_what_is_alike() {
         "{left}"
     );
 }
+
+/// A change with one finding of every weight that is no secret, and one that is.
+fn mixed() -> String {
+    let token = format!("ghp_{}", "a1B2c3D4e5f6".repeat(3));
+    adding(
+        "src/a b.py",
+        &format!("x = eval(text)\n# FIXME later\nt = \"{token}\"\n"),
+    )
+}
+
+#[test]
+fn the_forms_for_other_tools_hold_the_findings_and_no_secret() {
+    let world = World::new();
+    let diff = world.write("c.diff", mixed());
+    let out = world.run(&[
+        "run",
+        "pull_request.opened",
+        "--no-save",
+        "--diff",
+        diff.to_str().unwrap(),
+        "--sarif",
+        "out.sarif",
+        "--rdjsonl",
+        "out.rdjsonl",
+        "--markdown",
+        "out.md",
+        "--annotations",
+    ]);
+    assert_eq!(code(&out), 30, "{}", text(&out));
+    let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap();
+    let printed = text(&out);
+    for (name, form) in [
+        ("sarif", read("out.sarif")),
+        ("rdjsonl", read("out.rdjsonl")),
+        ("markdown", read("out.md")),
+        ("annotations", printed.clone()),
+    ] {
+        assert!(form.contains("github-token"), "{name}: {form}");
+        assert!(!form.contains("a1B2c3D4"), "{name}");
+        assert!(form.contains("dynamic-code"), "{name}");
+    }
+    let log: serde_sarif::sarif::Sarif = serde_json::from_str(&read("out.sarif")).unwrap();
+    let results = log.runs[0].results.as_ref().unwrap();
+    assert!(results.len() >= 3, "{results:?}");
+    let sarif = read("out.sarif");
+    assert!(sarif.contains("src/a%20b.py") && sarif.contains("1 of 1 files looked at, 0 not"));
+    assert!(
+        printed
+            .lines()
+            .next()
+            .unwrap()
+            .starts_with("::error file=src/a b.py,line=3,"),
+        "{printed}"
+    );
+    // What one wrote, the other reads: as findings of a linter.
+    for file in ["out.sarif", "out.rdjsonl"] {
+        let again = world.run(&[
+            "run",
+            "pull_request.opened",
+            "--no-save",
+            "--diff",
+            diff.to_str().unwrap(),
+            "--findings",
+            file,
+            "--json",
+        ]);
+        let value: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+        let rules: Vec<_> = value["agents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|a| a["findings"].as_array().unwrap())
+            .map(|f| f["rule"].as_str().unwrap())
+            .collect();
+        assert!(
+            rules.contains(&"lint:bsm/security-dynamic-code"),
+            "{file}: {rules:?}"
+        );
+    }
+    let bad = world.write("bad.sarif", "hello");
+    let out = world.run(&[
+        "run",
+        "pull_request.opened",
+        "--no-save",
+        "--sample",
+        "docs",
+        "--findings",
+        bad.to_str().unwrap(),
+    ]);
+    assert_eq!(code(&out), 2);
+    assert!(
+        text(&out).contains("neither SARIF 2.1.0 nor rdjson"),
+        "{}",
+        text(&out)
+    );
+}
+
+#[test]
+fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
+    let world = World::new();
+    assert_eq!(code(&world.run(&["init", "ws"])), 0);
+    let run = |diff: &str, more: &[&str]| {
+        let file = world.write("c.diff", diff);
+        let mut args = vec![
+            "-C",
+            "ws",
+            "run",
+            "pull_request.opened",
+            "--no-save",
+            "--json",
+            "--diff",
+        ];
+        args.push(file.to_str().unwrap());
+        args.extend(more);
+        let out = world.run(&args);
+        serde_json::from_slice::<serde_json::Value>(&out.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", text(&out)))
+    };
+    let reason =
+        |value: &serde_json::Value| value["decision"]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(run(DOCS, &[])["decision"]["action"], "approve_and_merge");
+
+    // A rule of one's own, and one that cannot be compiled: found, named, and no approval.
+    world.write(
+        "ws/.gitleaks.toml",
+        "[[rules]]\nid = \"ours\"\nregex = '''ours_[0-9]{6}'''\n[[rules]]\nid = \"broken\"\nregex = '''(?<!a)b'''\n",
+    );
+    let value = run(&adding("a.txt", "x ours_123456\n"), &[]);
+    assert_eq!(value["decision"]["action"], "block_pr");
+    assert!(
+        reason(&value).contains("secrets/ours"),
+        "{}",
+        reason(&value)
+    );
+    let value = run(DOCS, &[]);
+    assert!(reason(&value).contains("compiled"));
+    assert!(
+        value["notes"].to_string().contains("secrets/broken"),
+        "{}",
+        value["notes"]
+    );
+    let check = world.run(&["-C", "ws", "check"]);
+    assert_eq!(code(&check), 1);
+    assert!(text(&check).contains("secrets/broken"), "{}", text(&check));
+    std::fs::remove_file(world.path("ws/.gitleaks.toml")).unwrap();
+
+    // Ignored paths are no part of the change.
+    world.write("ws/.bsmignore", "generated/\n");
+    let both = format!("{DOCS}{}", adding("generated/a.py", "x = eval(text)\n"));
+    let value = run(&both, &[]);
+    assert_eq!(value["decision"]["action"], "approve_and_merge");
+    assert_eq!(value["coverage"]["ignored"], 1);
+
+    // An inline ignore in the change needs a person; the operator's baseline does not.
+    let mark = concat!("bsm", ":ignore");
+    let silenced = adding(
+        "src/a.py",
+        &format!("x = eval(text)  # {mark} security/dynamic-code -- a constant\n"),
+    );
+    let value = run(&silenced, &[]);
+    assert_eq!(value["decision"]["action"], "manual_review");
+    assert!(
+        reason(&value).contains("not to mind security/dynamic-code"),
+        "{}",
+        reason(&value)
+    );
+    assert_eq!(value["suppressed"][0]["by"], "inline");
+    world.write("tree/src/b.py", "x = eval(text)\n");
+    let made = world.run(&[
+        "rules",
+        "baseline",
+        "tree",
+        "--output",
+        "ws/.bsmbaseline.json",
+    ]);
+    assert_eq!(code(&made), 0, "{}", text(&made));
+    let value = run(&adding("src/b.py", "x = eval(text)\n"), &[]);
+    assert_eq!(value["decision"]["action"], "approve_and_merge", "{value}");
+    assert_eq!(value["suppressed"][0]["by"], "baseline");
+
+    // A floor below everything lets a file go that could not be looked at; its weight is the operator's.
+    let binary =
+        "diff --git a/x.png b/x.png\nindex 1..2 100644\nBinary files a/x.png and b/x.png differ\n";
+    let with_binary = format!("{DOCS}{binary}");
+    let settings = "review:\n  severities:\n    quality/binary: info\n";
+    world.write("ws/bsm.yaml", settings);
+    assert!(reason(&run(&with_binary, &[])).contains("1 of 2 files looked at, 1 not"));
+    world.write("ws/bsm.yaml", format!("{settings}  coverageFloor: 50\n"));
+    assert_eq!(
+        run(&with_binary, &[])["decision"]["action"],
+        "approve_and_merge"
+    );
+    world.write("ws/bsm.yaml", "review:\n  coverageFloor: 101\n");
+    assert_eq!(code(&world.run(&["-C", "ws", "config"])), 2);
+}
+
+#[test]
+fn the_rules_command_lists_shows_and_tries() {
+    let world = World::new();
+    let out = world.run(&["rules", "list", "--pack", "supply-chain", "--json"]);
+    let rules: Vec<serde_json::Value> = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(
+        rules.len() >= 20
+            && rules
+                .iter()
+                .all(|r| r["why"].as_str().is_some_and(|w| !w.is_empty()))
+    );
+    assert_eq!(code(&world.run(&["rules", "--pack", "nothing"])), 2);
+    for name in ["secrets/github-token", "github-token", "github-pat"] {
+        let shown = text(&world.run(&["rules", "show", name]));
+        assert!(
+            shown.contains("Revoke it") && shown.contains("Leaves alone:"),
+            "{shown}"
+        );
+    }
+    assert_eq!(code(&world.run(&["rules", "show", "no-such"])), 2);
+    let out = world.with_stdin(&["rules", "test", "-"], mixed().as_bytes());
+    assert_eq!(code(&out), 30, "{}", text(&out));
+    assert!(text(&out).contains("block: ") && !text(&out).contains("a1B2c3D4"));
+    assert_eq!(
+        code(&world.with_stdin(&["rules", "test", "-"], DOCS.as_bytes())),
+        0
+    );
+    assert_eq!(
+        code(&world.with_stdin(&["rules", "test", "-"], b"hello")),
+        2
+    );
+}
+
+#[test]
+fn a_filter_looks_beyond_the_change_and_commits_of_a_range_are_read() {
+    let world = World::new();
+    let repo = world.path("repo");
+    std::fs::create_dir(&repo).unwrap();
+    if git(&repo, &["init", "-q"]).is_none() {
+        return;
+    }
+    let commit = |message: &str| {
+        git(&repo, &["add", "-A"]).unwrap();
+        git(&repo, &["commit", "-q", "-m", message]).unwrap();
+    };
+    world.write("repo/a.py", "x = eval(text)\n\n\n\n\n\n\n\ny = 1\n");
+    world.write("repo/b.py", "z = eval(text)\n");
+    commit("first");
+    world.write("repo/a.py", "x = eval(text)\n\n\n\n\n\n\n\ny = 2\n");
+    commit("fixup! first");
+    let found = |mode: &str| {
+        let out = world.run(&[
+            "run",
+            "pull_request.opened",
+            "--no-save",
+            "--repo",
+            "repo",
+            "--range",
+            "HEAD~1..HEAD",
+            "--filter-mode",
+            mode,
+            "--json",
+        ]);
+        let value: serde_json::Value =
+            serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&out)));
+        let mut places: Vec<String> = value["agents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|a| a["findings"].as_array().unwrap())
+            .map(|f| {
+                format!(
+                    "{} {}",
+                    f["rule"].as_str().unwrap(),
+                    f["file"].as_str().unwrap_or("")
+                )
+            })
+            .collect();
+        places.sort();
+        places.dedup();
+        places
+    };
+    let unfinished = "governance/unfinished-commit ".to_owned();
+    assert_eq!(found("added"), [unfinished.clone()]);
+    let a = "security/dynamic-code a.py".to_owned();
+    assert_eq!(found("file"), [unfinished.clone(), a.clone()]);
+    assert_eq!(
+        found("all"),
+        [unfinished, a, "security/dynamic-code b.py".to_owned()]
+    );
+}

@@ -1230,6 +1230,7 @@ fn running(id: &str) -> RunResult {
         size: bsm::review::finding::ChangeSize::default(),
         decision: None,
         agents: vec![bsm::engine::types::run::Step::queued("security-agent")],
+        suppressed: Vec::new(),
         report: None,
         created_at: WALL,
         duration_ms: None,

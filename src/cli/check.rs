@@ -4,8 +4,11 @@ use clap::Args;
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
+use crate::review::policy::Policy;
+use crate::review::redact::Redactor;
+use crate::review::rules::RuleWarning;
 use crate::text::{clean_line, json_pretty};
-use crate::workspace::Level;
+use crate::workspace::{Level, Problem};
 
 /// Check the workspace: every rule, each problem with its place.
 ///
@@ -20,7 +23,12 @@ pub struct CheckArgs {
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     super::console::check(global, &setup)?;
-    let workspace = setup.workspace()?;
+    let mut workspace = setup.workspace()?;
+    let policy = Policy::load(setup.root.as_deref(), &setup.loaded.settings.review);
+    let redactor = Redactor::new(policy.rules(), &[], [0; 32]);
+    workspace
+        .problems
+        .extend(super::rules::warnings(&policy, &redactor).map(problem));
     let errors = workspace.errors();
     if args.json {
         say(json_pretty(&workspace.problems).map_err(Failure::engine)?);
@@ -44,4 +52,15 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
         ));
     }
     Ok(u8::from(errors > 0))
+}
+
+/// What the rules of a workspace lack, as a problem of the workspace.
+fn problem(warning: &RuleWarning) -> Problem {
+    if warning.lost {
+        let help = "Nothing is approved while it is left out; mend it, or take it away.";
+        Problem::error(&warning.rule, None, warning.what.clone(), help)
+    } else {
+        let help = "`bsm rules` lists the rules in effect.";
+        Problem::warning(&warning.rule, None, warning.what.clone(), help)
+    }
 }

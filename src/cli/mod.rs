@@ -16,6 +16,7 @@ mod console;
 mod cost;
 mod detachable;
 mod drill;
+mod forms;
 mod inbox;
 mod init;
 mod logs;
@@ -23,6 +24,7 @@ mod memory;
 mod notify;
 mod outbox;
 mod remote;
+mod rules;
 mod run;
 mod runs;
 mod serve;
@@ -126,6 +128,8 @@ pub enum CliCommand {
     Run(run::RunArgs),
     /// List runs, or show one
     Runs(runs::RunsArgs),
+    /// The rules of a review: list them, show one, try them on a diff, make a baseline
+    Rules(rules::RulesArgs),
     /// Check the workspace: every rule, each problem with its place
     Check(check::CheckArgs),
     /// Write the built-in workspace into a folder, to make it your own
@@ -227,6 +231,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Run(args)) => run::run(&global, args),
         Some(CliCommand::Runs(args)) => runs::run(&global, args),
+        Some(CliCommand::Rules(args)) => rules::run(&global, args),
         Some(CliCommand::Check(args)) => check::run(&global, &args),
         Some(CliCommand::Init(args)) => init::run(&global, &args),
         Some(CliCommand::Trust(args)) => trust::run(&global, &args),

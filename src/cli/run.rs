@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::forms::Forms;
 use super::remote::{Where, with};
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
 use crate::api::client::{Address, Remote};
-use crate::engine::types::command::{Blob, Command, Envelope, Refused, Reply, Subject, Trigger};
+use crate::engine::types::command::{
+    Blob, Command, Envelope, LinterReport, Refused, Reply, Subject, Trigger,
+};
 use crate::engine::types::event::Event;
 use crate::engine::types::run::RunResult;
 use crate::engine::{Handle, Operator, finished};
+use crate::review::linters::FilterMode;
 use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
 
@@ -26,6 +30,8 @@ use crate::text::{clean_line, json_pretty};
 #[command(after_help = "Examples:
   git diff main | bsm run pull_request.opened --diff -
   bsm run pull_request.opened --repo . --range main..HEAD --payload pr.json --json
+  cargo clippy --message-format json | clippy-sarif > clippy.sarif
+  bsm run pull_request.opened --range main..HEAD --findings clippy.sarif --sarif bsm.sarif
   bsm run repository.health_check --repo ~/src/payments")]
 pub struct RunArgs {
     /// The event, for example pull_request.opened
@@ -45,9 +51,17 @@ pub struct RunArgs {
     /// A built-in sample change: risky or docs
     #[arg(long, value_name = "NAME", conflicts_with_all = ["repo", "range"])]
     sample: Option<String>,
+    /// Which findings count: on added lines, in touched files, or anywhere (default: review.filterMode)
+    #[arg(long, value_name = "MODE", value_parser = ["added", "file", "all"])]
+    filter_mode: Option<String>,
+    /// What another linter found: SARIF, rdjson or rdjsonl; may be given several times
+    #[arg(long, value_name = "FILE")]
+    findings: Vec<PathBuf>,
     /// Print the whole result as JSON (schema 1)
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    forms: Forms,
     /// Keep nothing: journal in memory, no report
     #[arg(long)]
     no_save: bool,
@@ -63,6 +77,8 @@ pub struct RunArgs {
 
 /// Bytes of a diff that are read from a file or a pipe.
 const LARGEST_DIFF: u64 = 512 << 20;
+/// Bytes of one linter's findings.
+const LARGEST_FINDINGS: u64 = 16 << 20;
 /// Bytes of a payload.
 const LARGEST_PAYLOAD: u64 = 16 << 20;
 
@@ -78,7 +94,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         let ended = with(address, async |remote| {
             once(remote, carried(trigger)?, progress).await
         })?;
-        return report(ended, args.json);
+        return report(ended, &args);
     }
     let mut mode = setup::mode(global);
     mode.no_save = args.no_save;
@@ -90,7 +106,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     let progress = std::io::stderr().is_terminal() && !args.json;
     if !args.no_save && lock.is_none() {
         match submit(global, &setup, &trigger, progress)? {
-            Some(ended) => return report(ended, args.json),
+            Some(ended) => return report(ended, &args),
             None => {
                 mode.no_save = true;
                 eprintln!(
@@ -119,11 +135,13 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
-    report(result, args.json)
+    report(result, &args)
 }
 
-fn report((result, interrupted): (RunResult, bool), json: bool) -> Result<u8, Failure> {
-    print(&result, json)?;
+fn report((result, interrupted): (RunResult, bool), args: &RunArgs) -> Result<u8, Failure> {
+    if !args.forms.write(&result)? {
+        print(&result, args.json)?;
+    }
     if interrupted {
         return Ok(130);
     }
@@ -234,13 +252,29 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         (_, _, None, Some(dir)) => Some(Subject::Folder { dir: dir.clone() }),
         _ => None,
     };
+    let filter = args.filter_mode.as_deref().map(|mode| match mode {
+        "file" => FilterMode::File,
+        "all" => FilterMode::All,
+        _ => FilterMode::Added,
+    });
+    let linters = args
+        .findings
+        .iter()
+        .map(|path| {
+            Ok(LinterReport {
+                name: setup::shown(path),
+                content: Blob(read(path, LARGEST_FINDINGS)?),
+            })
+        })
+        .collect::<Result<_, Failure>>()?;
     Ok(Trigger {
         event: args.event.clone(),
         payload,
-        payload_file: None,
         subject,
         idempotency_key: args.idempotency_key.clone(),
-        offline: false,
+        filter,
+        linters,
+        ..Trigger::default()
     })
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::forms::Forms;
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
@@ -10,6 +11,7 @@ use crate::engine::types::run::{RunResult, StepStatus};
 use crate::engine::types::snapshot::RunBrief;
 use crate::engine::views::{brief_of_row, from_row};
 use crate::journal::Journal;
+use crate::review::finding::{Finding, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
 
 /// List runs, or show one.
@@ -46,6 +48,8 @@ enum RunsCommand {
         #[arg(long, conflicts_with = "json")]
         report: bool,
         #[command(flatten)]
+        forms: Forms,
+        #[command(flatten)]
         at: Where,
     },
 }
@@ -65,7 +69,11 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     };
     if let Some(RunsCommand::Show {
-        id, json, report, ..
+        id,
+        json,
+        report,
+        forms,
+        ..
     }) = args.command
     {
         let missing = || {
@@ -81,7 +89,8 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
         let result =
             from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
-        if report {
+        if forms.write(&result)? {
+        } else if report {
             print_report(&row.report_text.unwrap_or_default());
         } else if json {
             say(json_pretty(&result).map_err(Failure::engine)?);
@@ -114,6 +123,7 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
             id,
             json,
             report,
+            forms,
             at,
         }) => {
             let id = id.clone();
@@ -125,6 +135,7 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
             match at.ask(setup, query)? {
                 None => return Ok(None),
                 Some(Answer::Report { text }) => print_report(text.raw()),
+                Some(Answer::Run { run }) if forms.write(&run)? => {}
                 Some(Answer::Run { run }) if *json => {
                     say(json_pretty(&run).map_err(Failure::engine)?);
                 }
@@ -164,6 +175,15 @@ fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
 }
 
 /// A run for people.
+/// Where a finding is, in a terminal.
+pub(super) fn place(finding: &Finding) -> String {
+    match (&finding.file, finding.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.line(120)),
+        (Some(file), None) => file.line(120),
+        _ => String::new(),
+    }
+}
+
 pub(super) fn print_run(result: &RunResult) {
     let simulated = if result.simulated { " (simulated)" } else { "" };
     if let Some(decision) = &result.decision {
@@ -176,10 +196,9 @@ pub(super) fn print_run(result: &RunResult) {
     }
     let c = &result.coverage;
     say(format!(
-        "evidence {} · {} of {} files · {} ms",
+        "evidence {} · {} · {} ms",
         result.evidence.word(),
-        c.files_seen,
-        c.files_total,
+        c.words(),
         result.duration_ms.unwrap_or(0)
     ));
     for skipped in c.skipped.iter().take(10) {
@@ -210,18 +229,33 @@ pub(super) fn print_run(result: &RunResult) {
             step.status.word()
         ));
         for f in &step.findings {
-            let place = match (&f.file, f.line) {
-                (Some(file), Some(line)) => format!("{}:{line}", file.line(120)),
-                (Some(file), None) => file.line(120),
-                _ => String::new(),
-            };
             say(format!(
-                "  {:<9} {:<32} {place}",
+                "  {:<9} {:<32} {}",
                 f.severity.word(),
-                clean_line(&f.rule, 60)
+                clean_line(&f.rule, 60),
+                place(f)
             ));
             say(format!("            {}", f.message.line(300)));
         }
+    }
+    if !result.suppressed.is_empty() {
+        say(format!("\nnot minded ({})", result.suppressed.len()));
+    }
+    for s in &result.suppressed {
+        let by = match s.by {
+            SuppressedBy::Inline => "inline",
+            SuppressedBy::Baseline => "baseline",
+        };
+        let reason = s.reason.as_ref().map_or_else(String::new, |r| r.line(200));
+        say(format!(
+            "  {:<9} {:<32} {}  {reason}",
+            by,
+            clean_line(&s.finding.rule, 60),
+            place(&s.finding)
+        ));
+    }
+    for note in &result.notes {
+        say(format!("note: {}", clean_line(note, 300)));
     }
     if let Some(report) = &result.report {
         say(format!("\nreport {}", clean_line(report, 400)));

@@ -118,8 +118,8 @@ impl TriggerForm {
             payload: value,
             payload_file: in_file.then(|| PathBuf::from(payload)),
             subject,
-            idempotency_key: None,
             offline: self.rules_only,
+            ..Trigger::default()
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::memory::Memory;
 use crate::model::provider::Surroundings;
 use crate::model::service::ModelService;
 use crate::resilience::clock::{Clock, lock};
+use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::settings::Settings;
 use crate::settings::env::Env;
@@ -32,6 +33,7 @@ use crate::telemetry::availability::Availability;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::log_files::LogGuard;
 use crate::telemetry::rate::Rate;
+use crate::text::clean_line;
 use crate::workspace::Workspace;
 use crate::workspace::knowledge::Knowledge;
 use crate::workspace::registry::Registry;
@@ -127,6 +129,8 @@ pub struct Core {
     pub redacts: super::handle::Redacts,
     /// Takes secrets out.
     pub redactor: ArcSwap<Redactor>,
+    /// How changes are looked at.
+    pub policy: ArcSwap<Policy>,
     /// The audit trail.
     pub audit: Audit,
     /// The log, where one runs.
@@ -191,6 +195,27 @@ impl Core {
         // Without listeners nobody misses it.
         let _ = self.events.send(event);
         self.dirty.notify_one();
+    }
+
+    /// Says what is wrong with how changes are looked at, the worst of it.
+    pub fn warn_of(&self, policy: &Policy) {
+        let worst = policy.broken.iter().max_by_key(|w| w.lost);
+        if let Some(warning) = worst {
+            let (rule, what) = (
+                clean_line(&warning.rule, 120),
+                clean_line(&warning.what, 200),
+            );
+            let more = match policy.broken.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} more: bsm check)"),
+            };
+            let lost = if warning.lost {
+                "; nothing is approved while it is left out"
+            } else {
+                ""
+            };
+            self.alert(warning.lost, format!("review: {rule}: {what}{lost}{more}"));
+        }
     }
 
     /// An alert: header, list, log, event.
@@ -285,4 +310,11 @@ impl Core {
         }
         result
     }
+}
+
+/// What the workspace says of how changes are looked at.
+pub(super) async fn review_policy(root: Option<PathBuf>, settings: &Settings) -> Arc<Policy> {
+    let review = settings.review.clone();
+    let read = tokio::task::spawn_blocking(move || Policy::load(root.as_deref(), &review)).await;
+    Arc::new(read.unwrap_or_else(|_| Policy::unreadable()))
 }

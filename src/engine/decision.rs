@@ -5,7 +5,7 @@
 
 use super::types::run::{Action, Decision, Evidence, Input, Plan, Step, StepStatus};
 use crate::review::checks::POLICY_FILE;
-use crate::review::finding::{Coverage, Finding, Severity};
+use crate::review::finding::{Coverage, Finding, Severity, SuppressedBy};
 use crate::review::verdict::Verdict;
 use crate::text::Untrusted;
 use crate::workspace::events::OutcomeKind;
@@ -180,14 +180,22 @@ fn missing(
     if plan.outcome == OutcomeKind::Review && !input.has_diff {
         return Some("there is no diff, and without one nothing can be merged".into());
     }
-    if !coverage.is_complete() {
+    if let Some(ignored) = input
+        .suppressed
+        .iter()
+        .find(|s| s.by == SuppressedBy::Inline && input.has_diff)
+    {
+        return Some(format!(
+            "the change itself says not to mind {}{}",
+            ignored.finding.rule,
+            at(&ignored.finding)
+        ));
+    }
+    if !coverage.reaches(plan.coverage_floor) {
         let first = coverage.skipped.first().map_or_else(String::new, |s| {
             format!("; {} ({})", s.path.line(120), s.reason)
         });
-        return Some(format!(
-            "{} of {} files were looked at{first}",
-            coverage.files_seen, coverage.files_total
-        ));
+        return Some(format!("{}{first}", coverage.words()));
     }
     None
 }

@@ -1,7 +1,7 @@
 //! Each rule, each clause of an approval, one case a line.
 
 use super::*;
-use crate::review::finding::{ChangeSize, Finding};
+use crate::review::finding::{ChangeSize, Finding, Suppressed, SuppressedBy};
 use crate::workspace::events::Strategy;
 
 struct Case {
@@ -39,6 +39,7 @@ fn good() -> Case {
             policy_hash: String::new(),
             rules_hash: String::new(),
             rules_complete: true,
+            coverage_floor: 100,
         },
         input: Input {
             payload: serde_json::Value::Null,
@@ -54,7 +55,7 @@ fn good() -> Case {
             nothing_to_review: false,
             missing: None,
             not_kept: vec![],
-            change: None,
+            ..Input::default()
         },
         coverage,
         steps: [
@@ -136,7 +137,7 @@ fn the_first_matching_rule_wins() {
 
 #[test]
 fn every_clause_of_an_approval_is_needed_and_named() {
-    let table: [(fn(&mut Case), &str); 12] = [
+    let table: [(fn(&mut Case), &str); 13] = [
         (|c| c.steps.clear(), "no agent"),
         (|c| c.input.nothing_to_review = true, "nothing to review"),
         (
@@ -168,6 +169,16 @@ fn every_clause_of_an_approval_is_needed_and_named() {
             },
             "policy file",
         ),
+        (
+            |c| {
+                c.input.suppressed.push(Suppressed {
+                    finding: Finding::whole("security/weak-hash", Severity::Low, ""),
+                    by: SuppressedBy::Inline,
+                    reason: Some("a cache".into()),
+                });
+            },
+            "the change itself says not to mind security/weak-hash",
+        ),
         (|c| c.input.has_diff = false, "no diff"),
         (|c| c.coverage.files_seen = 1, "1 of 2 files"),
         (|c| c.coverage = Coverage::default(), "0 of 0 files"),
@@ -177,6 +188,35 @@ fn every_clause_of_an_approval_is_needed_and_named() {
         assert_eq!((action, rule), (Action::ManualReview, 6), "{wanted}");
         assert!(reason.contains(wanted), "'{wanted}' is not in '{reason}'");
     }
+}
+
+#[test]
+fn what_the_operator_silenced_and_a_floor_he_set_stand_in_no_approvals_way() {
+    let (action, ..) = decided(|c| {
+        c.input.suppressed.push(Suppressed {
+            finding: Finding::whole("security/weak-hash", Severity::Low, ""),
+            by: SuppressedBy::Baseline,
+            reason: None,
+        });
+    });
+    assert_eq!(action, Action::ApproveAndMerge);
+    let seen = |floor, seen| {
+        decided(|c| {
+            c.plan.coverage_floor = floor;
+            c.coverage.files_total = 10;
+            c.coverage.files_seen = seen;
+        })
+        .0
+    };
+    assert_eq!(seen(90, 9), Action::ApproveAndMerge);
+    assert_eq!(seen(90, 8), Action::ManualReview);
+    assert_eq!(seen(100, 9), Action::ManualReview);
+    assert_eq!(seen(0, 0), Action::ApproveAndMerge);
+    let nothing = decided(|c| {
+        c.plan.coverage_floor = 0;
+        c.coverage = Coverage::default();
+    });
+    assert_eq!(nothing.0, Action::ManualReview, "no file is no coverage");
 }
 
 #[test]

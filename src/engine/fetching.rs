@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{Core, LiveRun};
-use super::intake::look;
+use super::intake::{Looking, look};
 use super::outbox;
 use super::types::command::{Blob, Subject};
 use super::types::github::Change;
@@ -84,6 +84,7 @@ pub(super) async fn complete(
     let mut view = lock(&live.view);
     view.coverage = input.coverage.clone();
     view.size = input.size;
+    view.suppressed.clone_from(&input.suppressed);
     Ok(())
 }
 
@@ -117,7 +118,7 @@ async fn once(core: &Arc<Core>, pull: &Pull) -> Result<Vec<u8>, GithubError> {
 
 /// What the rules make of it.
 async fn scan(core: &Arc<Core>, bytes: Vec<u8>) -> Result<(Input, String), String> {
-    let redactor = core.redactor.load_full();
+    let (redactor, policy) = (core.redactor.load_full(), core.policy.load_full());
     let limits = ScanLimits {
         kept_bytes: core.settings.load().engine.diff_kept_bytes,
         ..ScanLimits::default()
@@ -125,7 +126,14 @@ async fn scan(core: &Arc<Core>, bytes: Vec<u8>) -> Result<(Input, String), Strin
     let stop = core.stopping.clone();
     let work = tokio::task::spawn_blocking(move || {
         let subject = Subject::Diff { diff: Blob(bytes) };
-        look(Some(subject), &redactor, limits, &|| stop.is_cancelled())
+        let looking = Looking {
+            redactor: &redactor,
+            policy: &policy,
+            filter: policy.filter,
+            limits,
+            linters: &[],
+        };
+        look(Some(subject), &looking, &|| stop.is_cancelled())
     });
     let looked = work
         .await
@@ -133,16 +141,14 @@ async fn scan(core: &Arc<Core>, bytes: Vec<u8>) -> Result<(Input, String), Strin
         .map_err(|e| e.to_string())?;
     let scanned = looked.scanned;
     let input = Input {
-        payload: serde_json::Value::Null,
         findings: scanned.findings,
         coverage: scanned.coverage,
         size: scanned.size,
-        head_sha: None,
         has_diff: looked.has_diff,
-        nothing_to_review: false,
-        missing: None,
         not_kept: scanned.not_kept,
-        change: None,
+        suppressed: scanned.suppressed,
+        notes: scanned.notes,
+        ..Input::default()
     };
     Ok((input, scanned.redacted))
 }

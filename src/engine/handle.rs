@@ -171,7 +171,8 @@ impl Handle {
             None
         };
         let secrets = known_secrets(&workspace.models, &settings, &env);
-        let redactor = Redactor::built_in(&secrets, salt);
+        let policy = super::core::review_policy(root.clone(), &settings).await;
+        let redactor = Redactor::new(policy.rules(), &secrets, salt);
         let now = clock.now();
         let lookup = crate::outbound::egress::system_lookup();
         let models = {
@@ -243,6 +244,7 @@ impl Handle {
             models,
             simulator,
             lookup,
+            policy: ArcSwap::new(policy),
             redactor: {
                 let redactor = Arc::new(redactor);
                 redacts.store(Some(Arc::clone(&redactor)));
@@ -276,6 +278,7 @@ impl Handle {
             clock,
         });
         core.apply_flags();
+        core.warn_of(&core.policy.load());
         if fills {
             remembering::fill(&core);
         }

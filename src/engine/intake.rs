@@ -3,6 +3,7 @@
 //! Why before the acknowledgement: a run that was accepted must end in the same decision whatever
 //! happens to this process, and the raw change is never written down.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,19 +13,24 @@ use sha2::{Digest as _, Sha256};
 use super::core::Core;
 use super::failpoint;
 use super::report;
-use super::types::command::{Refused, Reply, Subject, Trigger};
+use super::types::command::{LinterReport, Refused, Reply, Subject, Trigger};
 use super::types::event::Event;
 use super::types::github::Change;
 use super::types::run::{Input, Plan};
 use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
 use crate::resilience::clock::lock;
-use crate::review::diff::{DiffError, parse};
+use crate::review::diff::{DiffError, Sink as _, parse};
+use crate::review::linters::FilterMode;
+use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::scan::{ScanLimits, Scanned, Scanner};
-use crate::review::{folder, git, packs};
+use crate::review::{folder, git};
 use crate::text::clean_line;
 use crate::workspace::built_in;
+
+/// Most commits of a range whose messages are looked at.
+const MOST_COMMITS: usize = 1_000;
 
 /// What the rules made of the subject.
 pub(super) struct Looked {
@@ -155,10 +161,20 @@ pub(super) async fn prepare(
         ..ScanLimits::default()
     };
     let stop = core.stopping.clone();
+    let policy = core.policy.load_full();
+    let filter = trigger.filter.unwrap_or(policy.filter);
+    let linters = std::mem::take(&mut trigger.linters);
     let looked = {
-        let redactor = Arc::clone(&redactor);
+        let (redactor, policy) = (Arc::clone(&redactor), Arc::clone(&policy));
         tokio::task::spawn_blocking(move || {
-            look(subject, &redactor, limits, &|| stop.is_cancelled())
+            let looking = Looking {
+                redactor: &redactor,
+                policy: &policy,
+                filter,
+                limits,
+                linters: &linters,
+            };
+            look(subject, &looking, &|| stop.is_cancelled())
         })
         .await
         .map_err(|_| {
@@ -166,6 +182,14 @@ pub(super) async fn prepare(
         })??
     };
     let Looked { scanned, has_diff } = looked;
+    let lost = policy.lost().chain(redactor.rules().lost());
+    let lost: Vec<String> = lost
+        .take(20)
+        .map(|w| {
+            let (rule, what) = (clean_line(&w.rule, 120), clean_line(&w.what, 200));
+            format!("left out: {rule}: {what}")
+        })
+        .collect();
     let plan = Plan {
         strategy: rule.strategy,
         outcome: rule.outcome,
@@ -178,14 +202,17 @@ pub(super) async fn prepare(
         models_wanted: !core.mode.offline && !trigger.offline && core.models.wanted(),
         simulated: core.mode.simulated,
         policy_hash: workspace.policy_hash.clone(),
-        rules_hash: packs::hash(),
-        rules_complete: redactor.rules().warnings().is_empty(),
+        rules_hash: policy.hash.clone(),
+        rules_complete: lost.is_empty(),
+        coverage_floor: settings.review.coverage_floor,
     };
     let input = Input {
         payload: redactor.json(&trigger.payload),
         findings: scanned.findings,
         coverage: scanned.coverage,
         size: scanned.size,
+        suppressed: scanned.suppressed,
+        notes: [scanned.notes, lost].concat(),
         head_sha: head_sha(&trigger.payload),
         has_diff,
         nothing_to_review: rule.needs_diff && !has_diff && pull.is_none(),
@@ -340,41 +367,68 @@ fn random() -> String {
         .collect()
 }
 
+/// How a subject is looked at.
+pub(super) struct Looking<'a> {
+    pub(super) redactor: &'a Redactor,
+    pub(super) policy: &'a Policy,
+    pub(super) filter: FilterMode,
+    pub(super) limits: ScanLimits,
+    pub(super) linters: &'a [LinterReport],
+}
+
 /// Runs the rules over the subject. Blocking: on a thread of its own.
 pub(super) fn look(
     subject: Option<Subject>,
-    redactor: &Redactor,
-    limits: ScanLimits,
+    looking: &Looking<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Looked, Refused> {
-    let scanner = Scanner::new(redactor, limits, cancelled);
+    let fresh = || {
+        Scanner::new(looking.redactor, looking.limits, cancelled)
+            .under(looking.policy)
+            .filtering(looking.filter)
+    };
+    let scanner = fresh();
+    let of_diff = |reader: &mut dyn BufRead, scanner| of_diff(reader, scanner, looking.linters);
     match subject {
         None => Ok(Looked {
             scanned: Scanned::default(),
             has_diff: false,
         }),
-        Some(Subject::Diff { diff }) => of_diff(diff.0.as_slice(), scanner),
+        Some(Subject::Diff { diff }) => of_diff(&mut diff.0.as_slice(), scanner),
         Some(Subject::Sample { name }) => {
             let text = built_in::SAMPLES
                 .iter()
                 .find(|(n, _)| *n == name)
                 .ok_or_else(|| Refused::not_found("sample", &name))?
                 .1;
-            of_diff(text.as_bytes(), scanner)
+            of_diff(&mut text.as_bytes(), scanner)
         }
         Some(Subject::DiffFile { path }) => {
             let file = std::fs::File::open(&path)
                 .map_err(|e| Refused::input(format!("{}: {e}", path.display())))?;
-            of_diff(std::io::BufReader::with_capacity(64 * 1024, file), scanner)
+            let mut reader = BufReader::with_capacity(64 * 1024, file);
+            of_diff(&mut reader, scanner)
         }
         Some(Subject::Range { repo, range }) => {
-            let mut diff = git::diff(&repo, &range)?;
+            let ends = git::ends(&repo, &range)?;
+            let mut diff = git::diff(&repo, &ends)?;
             let reader = diff
                 .reader()
                 .ok_or_else(|| Refused::input("git gave no output"))?;
-            let looked = of_diff(reader, scanner);
+            let mut scanner = scanner;
+            let parsed = parse(reader, &mut scanner);
             diff.finish()?;
-            looked
+            let files = parsed.map_err(refusal)?;
+            for commit in git::commits(&repo, &ends, MOST_COMMITS)? {
+                scanner.commit(&commit);
+            }
+            if looking.filter != FilterMode::Added {
+                let all = looking.filter == FilterMode::All;
+                let wanted = |path: &str| all || scanner.touches(path);
+                let whole = folder::scan_commit(&repo, &ends.to, wanted, fresh())?;
+                scanner.beside(whole);
+            }
+            ended(scanner, files, looking.linters)
         }
         Some(Subject::Folder { dir }) => {
             check_folder(&dir)?;
@@ -392,11 +446,33 @@ pub(super) fn look(
     }
 }
 
-fn of_diff(reader: impl std::io::BufRead, mut scanner: Scanner<'_>) -> Result<Looked, Refused> {
-    let files = parse(reader, &mut scanner).map_err(|error| match error {
+fn of_diff(
+    reader: &mut dyn BufRead,
+    mut scanner: Scanner<'_>,
+    linters: &[LinterReport],
+) -> Result<Looked, Refused> {
+    let files = parse(reader, &mut scanner).map_err(refusal)?;
+    ended(scanner, files, linters)
+}
+
+fn refusal(error: DiffError) -> Refused {
+    match error {
         DiffError::Cancelled => Refused::Stopping,
         other => Refused::input(other),
-    })?;
+    }
+}
+
+/// The diff is read; what other linters found comes last, since it is held against what the diff adds.
+fn ended(
+    mut scanner: Scanner<'_>,
+    files: u32,
+    linters: &[LinterReport],
+) -> Result<Looked, Refused> {
+    for report in linters {
+        scanner
+            .linter(&report.name, &report.content.0)
+            .map_err(|e| Refused::input(format!("{}: {e}", clean_line(&report.name, 80))))?;
+    }
     Ok(Looked {
         scanned: scanner.finish(),
         has_diff: files > 0,

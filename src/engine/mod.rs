@@ -18,6 +18,7 @@ mod drills;
 mod ending;
 pub mod failpoint;
 mod fetching;
+pub mod forms;
 pub mod handle;
 mod history;
 pub mod intake;

@@ -197,12 +197,11 @@ fn head(agent: &Agent, event: &str, input: &Input, findings: &str, redactor: &Re
     );
     framed(redactor, &mut user, "findings of the rules", findings);
     let size = format!(
-        "{} files, +{} -{}; {} of {} looked at",
+        "{} files, +{} -{}; {}",
         input.size.files,
         input.size.added,
         input.size.removed,
-        input.coverage.files_seen,
-        input.coverage.files_total
+        input.coverage.words()
     );
     framed(redactor, &mut user, "size and coverage", &size);
     user

@@ -26,7 +26,7 @@ fn input(findings: &[(&str, Severity)]) -> Input {
         nothing_to_review: false,
         missing: None,
         not_kept: Vec::new(),
-        change: None,
+        ..Input::default()
     }
 }
 

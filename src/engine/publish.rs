@@ -135,9 +135,8 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
     writeln!(out, "- Evidence: **{evidence}**{stale}")?;
     writeln!(
         out,
-        "- Looked at: {} of {} files, +{} −{} lines, at {}",
-        c.files_seen,
-        c.files_total,
+        "- {}, +{} −{} lines, at {}",
+        c.words(),
         run.size.added,
         run.size.removed,
         cut(&pull.head_sha, 12)

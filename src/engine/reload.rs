@@ -30,7 +30,10 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
     let secrets = known_secrets(&workspace.models, &core.settings.load(), &core.env);
-    let redactor = Arc::new(core.redactor.load().with_known(&secrets));
+    let policy = super::core::review_policy(core.root.clone(), &core.settings.load()).await;
+    let redactor = Arc::new(core.redactor.load().renewed(policy.rules(), &secrets));
+    core.warn_of(&policy);
+    core.policy.store(policy);
     core.redacts.store(Some(Arc::clone(&redactor)));
     core.redactor.store(redactor);
     let settings = core.settings.load_full();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::types::run::{RunResult, Step, StepStatus};
 use crate::files::{FileError, Root};
-use crate::review::finding::Finding;
+use crate::review::finding::{Finding, SuppressedBy};
 use crate::text::markdown;
 
 /// `agents-summary-<UTC to the second>-<run id>.md`
@@ -62,10 +62,8 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     let c = &run.coverage;
     writeln!(
         out,
-        "- Coverage: {} of {} files looked at, {} left out; +{} −{} lines",
-        c.files_seen,
-        c.files_total,
-        c.skipped.len() as u32 + c.skipped_more,
+        "- Coverage: {}; +{} −{} lines",
+        c.words(),
         run.size.added,
         run.size.removed
     )?;
@@ -89,6 +87,7 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     for step in &run.agents {
         agent(out, step)?;
     }
+    not_minded(out, run)?;
     let errors: Vec<&Step> = run.agents.iter().filter(|s| s.error.is_some()).collect();
     if !errors.is_empty() {
         writeln!(out, "\n## Errors\n")?;
@@ -114,6 +113,34 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
         run.cost_usd(),
         run.duration_ms.unwrap_or(0)
     )
+}
+
+/// Findings that somebody said not to mind, so that a person sees what was silenced.
+fn not_minded(out: &mut String, run: &RunResult) -> std::fmt::Result {
+    if run.suppressed.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n## Not minded\n\n| by | rule | place | reason |\n|---|---|---|---|"
+    )?;
+    for s in &run.suppressed {
+        let by = match s.by {
+            SuppressedBy::Inline => "inline ignore",
+            SuppressedBy::Baseline => "baseline",
+        };
+        let reason = s
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |r| markdown(r.raw(), 200));
+        writeln!(
+            out,
+            "| {by} | {} | {} | {reason} |",
+            markdown(&s.finding.rule, 80),
+            place(&s.finding)
+        )?;
+    }
+    Ok(())
 }
 
 fn agent(out: &mut String, step: &Step) -> std::fmt::Result {

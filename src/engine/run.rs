@@ -28,7 +28,6 @@ use crate::journal::{JournalError, NewPublication, NewRun, OutboxState, RunStatu
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Coverage, Severity};
-use crate::review::packs;
 use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::events::Strategy;
@@ -315,7 +314,9 @@ fn begin_view(core: &Core, live: &LiveRun, plan: &Plan, done: &[StepRow], resume
     if resumed {
         view.notes.push("resumed after a restart".into());
     }
-    if plan.policy_hash != core.workspace.load().policy_hash || plan.rules_hash != packs::hash() {
+    if plan.policy_hash != core.workspace.load().policy_hash
+        || plan.rules_hash != core.policy.load().hash
+    {
         view.notes
             .push("agents, events or rules changed since this run was taken in".into());
     }

@@ -69,11 +69,7 @@ pub(super) async fn pass(core: &Arc<Core>) -> Result<Option<i64>, JournalError> 
 async fn begin(core: &Arc<Core>, event: &str) -> bool {
     let trigger = Trigger {
         event: event.to_owned(),
-        payload: serde_json::Value::Null,
-        payload_file: None,
-        subject: None,
-        idempotency_key: None,
-        offline: false,
+        ..Trigger::default()
     };
     let begun = intake::take_in(core, trigger, "schedule", &new_correlation()).await;
     let Err(refused) = begun else {

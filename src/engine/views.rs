@@ -34,10 +34,11 @@ pub(super) fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult 
             .filter(|a| seen.insert(a.as_str()))
             .map(|a| Step::queued(a))
             .collect(),
+        suppressed: input.suppressed.clone(),
         report: None,
         created_at: new.created_ms,
         duration_ms: None,
-        notes: Vec::new(),
+        notes: input.notes.clone(),
     }
 }
 

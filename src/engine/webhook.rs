@@ -68,10 +68,7 @@ pub(super) async fn deliver(
             let trigger = Trigger {
                 event: delivery.event.clone(),
                 payload: body,
-                payload_file: None,
-                subject: None,
-                idempotency_key: None,
-                offline: false,
+                ..Trigger::default()
             };
             let pull = delivery.pull.clone();
             Some(intake::prepare(core, trigger, pull, actor, correlation).await?)

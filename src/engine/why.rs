@@ -495,10 +495,7 @@ impl Seen<'_> {
             because.push(slow(step));
         }
         if !run.coverage.skipped.is_empty() {
-            because.push(format!(
-                "{} of {} files were looked at.",
-                run.coverage.files_seen, run.coverage.files_total
-            ));
+            because.push(format!("{}.", run.coverage.words()));
         }
         Why {
             title: format!(

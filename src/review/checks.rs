@@ -1,9 +1,9 @@
 //! What only the shape of a change shows: kinds of files, deleted tests, size, policy.
 //!
-//! Each check is a few lines here and an id like a rule's; the text rules are in `assets/rules/`.
+//! Each check is a few lines here; what it is called, how bad it is and what to do stand with the rules in
+//! `assets/rules/`, where its examples are, too.
 
-use super::diff::{Change, FileHead};
-use super::finding::{Finding, Severity};
+use super::diff::{Change, FileHead, Hunk, Side};
 use crate::text::Untrusted;
 
 /// One file's part in the change.
@@ -19,105 +19,187 @@ pub struct FileSummary {
     pub removed: u32,
     /// Binary.
     pub binary: bool,
+    /// A program wrote it: by its name, or because its first lines say so.
+    pub generated: bool,
 }
 
 /// The rule id of a touched policy file: the decision names it (an approval must not follow).
 pub const POLICY_FILE: &str = "governance/policy-file";
 
+/// A check that says yes. Its words and its weight stand with the rules, in `assets/rules/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// `pack/id`.
+    pub id: &'static str,
+    /// What is particular about it.
+    pub detail: Option<String>,
+    /// The file, where it is about one.
+    pub file: Option<Untrusted>,
+    /// Its line in the new file, from 1.
+    pub line: Option<u32>,
+}
+
+impl Noted {
+    /// About the change as a whole.
+    pub(super) fn whole(id: &'static str, detail: impl Into<Option<String>>) -> Self {
+        Self {
+            id,
+            detail: detail.into(),
+            file: None,
+            line: None,
+        }
+    }
+
+    /// About one file.
+    pub(super) fn file(id: &'static str, file: &Untrusted) -> Self {
+        Self {
+            file: Some(file.clone()),
+            ..Self::whole(id, None)
+        }
+    }
+}
+
 /// Checks on one file's head.
-pub fn file(head: &FileHead, shown: &Untrusted) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut found = |rule: &str, severity, message: &str| {
-        findings.push(Finding::about_file(rule, severity, shown, message));
-    };
-    if [Some(&head.path), head.old_path.as_ref()]
-        .into_iter()
-        .flatten()
-        .any(|p| is_policy(p.raw()))
-    {
-        found(
-            POLICY_FILE,
-            Severity::Medium,
-            "The change touches a file that decides how changes are reviewed. A person must approve it.",
-        );
+pub fn file(head: &FileHead, shown: &Untrusted) -> Vec<Noted> {
+    let mut notes = Vec::new();
+    let mut note = |id| notes.push(Noted::file(id, shown));
+    let names = [Some(&head.path), head.old_path.as_ref()];
+    if names.into_iter().flatten().any(|p| is_policy(p.raw())) {
+        note(POLICY_FILE);
     }
-    if head.modes.1 == Some(0o120_000) && head.change != Change::Deleted {
-        found(
-            "security/symlink",
-            Severity::Medium,
-            "A symbolic link: check where it leads.",
-        );
+    let there = head.change != Change::Deleted;
+    if head.modes.1 == Some(SYMLINK) && there {
+        note("security/symlink");
     }
-    if head.modes.1 == Some(0o160_000) {
-        found(
-            "security/submodule",
-            Severity::Medium,
-            "A submodule changes: its content is not in this diff.",
-        );
+    if head.modes.1 == Some(SUBMODULE) {
+        note("security/submodule");
     }
     if head.modes.1 == Some(0o100_755) && head.modes.0.is_none_or(|old| old == 0o100_644) {
-        found(
-            "security/executable",
-            Severity::Low,
-            "The file becomes executable.",
-        );
+        note("security/executable");
     }
-    if head.binary && head.change != Change::Deleted {
-        found(
-            "quality/binary",
-            Severity::Medium,
-            "Binary content cannot be reviewed here.",
-        );
+    if head.binary && there {
+        note("quality/binary");
     }
-    findings
+    notes
+}
+
+/// Git's modes of what is no plain file.
+pub(super) const SYMLINK: u32 = 0o120_000;
+pub(super) const SUBMODULE: u32 = 0o160_000;
+
+/// A symbolic link whose target (`target`, as it stands in the diff) leads out of the repository.
+pub fn link(head: &FileHead, shown: &Untrusted, target: &str) -> Option<Noted> {
+    let mut depth = 0i64;
+    for _ in head.path.raw().matches('/') {
+        depth += 1;
+    }
+    let leaves = target.starts_with('/')
+        || target.split('/').any(|part| {
+            depth += match part {
+                ".." => -1,
+                "" | "." => 0,
+                _ => 1,
+            };
+            depth < 0
+        });
+    (head.modes.1 == Some(SYMLINK) && leaves).then(|| Noted {
+        detail: Some(format!(
+            "It leads to {}.",
+            crate::text::clean_line(target, 120)
+        )),
+        ..Noted::file("security/symlink-outside", shown)
+    })
+}
+
+/// What a file loses: lines that say under which licence it is, rules that say who is asked.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    licence: (bool, bool),
+    owners: std::collections::BTreeMap<String, (bool, bool)>,
+}
+
+impl Losses {
+    /// Takes in what a hunk shows.
+    pub(super) fn hunk(&mut self, path: &str, hunk: &Hunk) {
+        let owners = path.rsplit('/').next() == Some("CODEOWNERS");
+        for line in &hunk.lines[hunk.repeated..] {
+            let mark = |of: &mut (bool, bool)| match line.side {
+                Side::Removed => of.0 = true,
+                Side::Added => of.1 = true,
+                Side::Context => {}
+            };
+            if line.side != Side::Context && says_licence(&line.text) {
+                mark(&mut self.licence);
+            }
+            if owners {
+                let text = String::from_utf8_lossy(&line.text);
+                let pattern = text.split_whitespace().next().unwrap_or_default();
+                if !pattern.is_empty() && !pattern.starts_with('#') && self.owners.len() < 10_000 {
+                    mark(self.owners.entry(pattern.to_owned()).or_default());
+                }
+            }
+        }
+    }
+
+    /// What it lost, at the file's end.
+    pub(super) fn remarks(&self, change: Change, shown: &Untrusted) -> Vec<Noted> {
+        let mut notes = Vec::new();
+        if self.licence == (true, false) && change != Change::Deleted {
+            notes.push(Noted::file("governance/licence-header-removed", shown));
+        }
+        if self.owners.values().any(|of| *of == (true, false)) {
+            notes.push(Noted::file("governance/owners-removed", shown));
+        }
+        notes
+    }
+}
+
+fn says_licence(line: &[u8]) -> bool {
+    // Put together here, so that this line is no header itself.
+    let tag = concat!("SPDX-License", "-Identifier:");
+    let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+    has(tag) || ((has("Copyright") || has("copyright")) && (has("(c)") || has("(C)") || has("©")))
 }
 
 /// Checks on all files together.
-pub fn whole_change(files: &[FileSummary]) -> Vec<Finding> {
+pub fn whole_change(files: &[FileSummary]) -> Vec<Noted> {
     const LARGE: u32 = 2_000;
-    let mut findings = Vec::new();
-    for file in files
+    let mut notes: Vec<Noted> = files
         .iter()
         .filter(|f| f.change == Change::Deleted && is_test(f.path.raw()))
-    {
-        let message = "A test file is deleted. Say in the change why it is no longer needed.";
-        findings.push(Finding::about_file(
-            "quality/deleted-test",
-            Severity::Medium,
-            &file.path,
-            message,
-        ));
-    }
+        .map(|f| Noted::file("quality/deleted-test", &f.path))
+        .collect();
     let touched = |test: bool| {
-        files
-            .iter()
-            .filter(|f| f.added > 0 && is_source(f.path.raw()) && is_test(f.path.raw()) == test)
-            .count()
+        files.iter().filter(move |f| {
+            f.added > 0 && is_source(f.path.raw()) && is_test(f.path.raw()) == test
+        })
     };
-    let (sources, tests) = (touched(false), touched(true));
+    let (sources, tests) = (touched(false).count(), touched(true).count());
+    let lines = |test| touched(test).map(|f| f.added).fold(0, u32::saturating_add);
     if sources >= 2 && tests == 0 {
-        let message = format!("{sources} source files changed, no test.");
-        findings.push(Finding::whole(
-            "quality/test-ratio",
-            Severity::Info,
-            message,
-        ));
+        let detail = format!("{sources} source files, {} lines.", lines(false));
+        notes.push(Noted::whole("quality/test-ratio", detail));
     }
+    let emptied = files.iter().filter(|f| {
+        f.change == Change::Modified
+            && is_test(f.path.raw())
+            && f.removed >= 20
+            && f.added * 4 < f.removed
+    });
+    notes.extend(emptied.map(|f| Noted {
+        detail: Some(format!("−{} +{} lines.", f.removed, f.added)),
+        ..Noted::file("quality/test-emptied", &f.path)
+    }));
     let added: u32 = files
         .iter()
-        .filter(|f| !is_generated(f.path.raw()))
+        .filter(|f| !f.generated)
         .map(|f| f.added)
         .fold(0, u32::saturating_add);
     if added > LARGE {
-        let message =
-            format!("{added} lines added: too much to review well at once. Split the change.");
-        findings.push(Finding::whole(
-            "quality/large-change",
-            Severity::Medium,
-            message,
-        ));
+        let detail = format!("{added} lines added.");
+        notes.push(Noted::whole("quality/large-change", detail));
     }
-    findings
+    notes
 }
 
 /// Files that decide how changes are reviewed, merged or run.
@@ -130,6 +212,7 @@ fn is_policy(path: &str) -> bool {
             | "bsm.yaml"
             | ".gitleaks.toml"
             | ".bsmignore"
+            | ".bsmbaseline.json"
             | "registry.yaml"
             | "events.yaml"
             | "models.yaml"
@@ -159,7 +242,8 @@ pub fn is_source(path: &str) -> bool {
         .is_some_and(|(_, end)| ENDINGS.contains(&end.to_ascii_lowercase().as_str()))
 }
 
-fn is_generated(path: &str) -> bool {
+/// True for the names of files that programs write.
+pub(super) fn is_generated(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(
         name,
@@ -169,9 +253,23 @@ fn is_generated(path: &str) -> bool {
             | "pnpm-lock.yaml"
             | "go.sum"
             | "poetry.lock"
+            | "uv.lock"
+            | "composer.lock"
+            | "npm-shrinkwrap.json"
             | "Gemfile.lock"
     ) || name.contains(".min.")
-        || name.ends_with(".snap")
+        || [".snap", ".pb.go", "_pb2.py", ".g.dart", ".svg"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+/// True for a line by which a file says that a program wrote it.
+pub(super) fn says_generated(line: &[u8]) -> bool {
+    // Put together here, so that this file does not say it of itself.
+    let marks = [concat!("@", "generated"), concat!("DO NOT", " EDIT")];
+    marks
+        .iter()
+        .any(|mark| memchr::memmem::find(line, mark.as_bytes()).is_some())
 }
 
 #[cfg(test)]
@@ -185,11 +283,15 @@ mod tests {
             added,
             removed: 0,
             binary: false,
+            generated: is_generated(path),
         }
     }
 
     fn rules(files: &[FileSummary]) -> Vec<String> {
-        whole_change(files).into_iter().map(|f| f.rule).collect()
+        whole_change(files)
+            .into_iter()
+            .map(|n| n.id.to_owned())
+            .collect()
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Reads git and unified diffs as a stream of files and hunks, in bounded memory.
+//! Reads git and unified diffs, combined diffs of merges and mails of patches as a stream of files and hunks,
+//! in bounded memory.
 //!
 //! Why our own: the input is hostile and large. Lines are cut into windows of 64 KiB, hunks into
 //! batches; what cannot be read is reported, so that coverage is never overstated.
 
 use std::io::{self, BufRead};
 
-use super::diff_names::{file_name, git_line_name, hunk_range, lossy, octal};
+use super::commits::{Commit, Mail};
+use super::diff_names::{Range, file_name, git_line_name, hunk_range, lossy, octal};
 use crate::text::Untrusted;
 
 /// Longest piece of a line handled at once, bytes.
@@ -89,7 +91,9 @@ pub trait Sink {
     fn hunk(&mut self, hunk: &Hunk);
     /// The file ends; `unread` says why a part of it could not be read.
     fn file_end(&mut self, unread: Option<&'static str>);
-    /// Asked once a hunk: stop now?
+    /// A commit's message, where the diff comes in a mail.
+    fn commit(&mut self, _commit: &Commit) {}
+    /// Asked once a hunk, and once a batch of a large one: stop now?
     fn cancelled(&self) -> bool {
         false
     }
@@ -117,6 +121,8 @@ pub fn parse(reader: impl BufRead, sink: &mut dyn Sink) -> Result<u32, DiffError
         lines: Windows::new(reader),
         sink,
         head: None,
+        mail: Mail::default(),
+        stray: false,
         open: false,
         files: 0,
         unread: None,
@@ -187,6 +193,9 @@ struct Parser<'a, R> {
     lines: Windows<R>,
     sink: &'a mut dyn Sink,
     head: Option<Head>,
+    mail: Mail,
+    /// Lines of a change stood outside of any file.
+    stray: bool,
     open: bool,
     files: u32,
     unread: Option<&'static str>,
@@ -198,23 +207,39 @@ impl<R: BufRead> Parser<'_, R> {
         while again || self.lines.advance()? {
             again = false;
             let line = std::mem::take(&mut self.lines.buffer);
-            if line.starts_with(b"@@ ") && (self.head.is_some() || self.open) {
-                if let Some(range) = hunk_range(&line) {
-                    self.begin();
+            if line.starts_with(b"@@") {
+                let range = hunk_range(&line);
+                if self.head.is_none() && !self.open && range.is_some() {
+                    // It is looked at all the same, and never counted as seen.
+                    self.head = Some(Head {
+                        unread: Some("a hunk that belongs to no file"),
+                        ..Head::default()
+                    });
+                }
+                self.begin();
+                if let Some(range) = range {
                     again = self.hunk(range)?;
                     continue;
                 }
-                self.begin();
-                self.unread = Some("a hunk header cannot be read");
-            } else if line.starts_with(b"@@@") {
-                self.begin();
-                self.unread = Some("combined diff of a merge");
+                if self.open {
+                    self.unread = Some("a hunk header cannot be read");
+                }
             } else {
                 self.header_line(&line);
             }
             self.lines.buffer = line;
         }
         self.end_file();
+        if self.stray && self.files > 0 {
+            self.head = Some(Head {
+                unread: Some(STRAY),
+                ..Head::default()
+            });
+            self.end_file();
+        }
+        if let Some(commit) = self.mail.take() {
+            self.sink.commit(&commit);
+        }
         if self.files == 0 && self.lines.read > 0 {
             return Err(DiffError::NotADiff(self.lines.read));
         }
@@ -229,14 +254,9 @@ impl<R: BufRead> Parser<'_, R> {
             || line.starts_with(b"diff --combined ")
         {
             self.end_file();
-            let merge = !line.starts_with(b"diff --git ");
-            let head = Head {
+            self.head = Some(Head {
                 git_line: Some(line.to_vec()),
                 ..Head::default()
-            };
-            self.head = Some(Head {
-                unread: merge.then_some("combined diff of a merge"),
-                ..head
             });
             return;
         }
@@ -256,6 +276,19 @@ impl<R: BufRead> Parser<'_, R> {
             return;
         }
         if self.head.is_none() {
+            if line.starts_with(b"From ") {
+                self.end_file();
+            }
+            if let Some(commit) = self.mail.line(line) {
+                self.sink.commit(&commit);
+            }
+            if is_stray(line) {
+                if self.open {
+                    self.unread.get_or_insert(STRAY);
+                } else {
+                    self.stray |= !self.mail.is_open();
+                }
+            }
             self.unshown(line);
             return;
         }
@@ -284,6 +317,8 @@ impl<R: BufRead> Parser<'_, R> {
             }
         } else if line.starts_with(b"Binary files ") || line.starts_with(b"GIT binary patch") {
             head.binary = true;
+        } else if is_stray(line) {
+            head.unread.get_or_insert(STRAY);
         }
     }
 
@@ -321,9 +356,15 @@ impl<R: BufRead> Parser<'_, R> {
         if let Some(head) = self.head.take()
             && let Some(head) = head.finish()
         {
+            if let Some(commit) = self.mail.take() {
+                self.sink.commit(&commit);
+            }
             self.files += 1;
             self.open = true;
-            self.unread = head.unread;
+            let encoded = self.mail.encoded;
+            self.unread = head
+                .unread
+                .or(encoded.then_some("its mail is encoded (quoted-printable or base64)"));
             self.sink.file(&head);
         }
     }
@@ -338,63 +379,71 @@ impl<R: BufRead> Parser<'_, R> {
     }
 
     /// Reads one hunk's lines. Returns true when the buffer holds a line that is not part of it.
-    fn hunk(
-        &mut self,
-        (mut old, mut old_left, mut new, mut new_left): (u32, u32, u32, u32),
-    ) -> Result<bool, DiffError> {
+    ///
+    /// A line has a column for each parent: `-` means that this parent has it and the new file does not, `+`
+    /// that the new file has it and this parent does not. A common diff has one parent.
+    fn hunk(&mut self, range: Range) -> Result<bool, DiffError> {
         if self.sink.cancelled() {
             return Err(DiffError::Cancelled);
         }
+        let Range { mut old, mut new } = range;
+        let columns = old.len();
         let mut hunk = Hunk::default();
         let mut bytes = 0;
         let mut last_side = None;
         let mut foreign = false;
-        while old_left > 0 || new_left > 0 || self.lines.inside {
+        while new.left > 0 || old.iter().any(|o| o.left > 0) || self.lines.inside {
             let continues = self.lines.inside;
             if !self.lines.advance()? {
                 self.unread = Some("the diff is cut off");
                 break;
             }
-            let buffer = &self.lines.buffer;
+            let buffer = self.lines.buffer.as_slice();
+            let mut marks: &[u8] = &[];
             let (side, text) = if continues {
-                (last_side, buffer.as_slice())
+                (last_side, buffer)
+            } else if buffer.starts_with(b"\\") {
+                (None, &[][..])
+            } else if let Some((columns, text)) = buffer
+                .split_at_checked(columns)
+                .filter(|(columns, _)| columns.iter().all(|m| b" +-".contains(m)))
+            {
+                marks = columns;
+                (Some(side(columns)), text)
+            } else if buffer.iter().all(u8::is_ascii_whitespace) {
+                (Some(Side::Context), &[][..]) // its trailing spaces were lost
             } else {
-                match buffer.split_first() {
-                    Some((b'+', rest)) => (Some(Side::Added), rest),
-                    Some((b'-', rest)) => (Some(Side::Removed), rest),
-                    Some((b' ', rest)) => (Some(Side::Context), rest),
-                    None | Some((b'\r', [])) => (Some(Side::Context), &[][..]), // trailing space lost
-                    Some((b'\\', _)) => (None, &[][..]),
-                    Some(_) => {
-                        self.unread = Some("a hunk has fewer lines than its header says");
-                        foreign = true;
-                        break;
-                    }
-                }
+                self.unread = Some("a hunk has fewer lines than its header says");
+                foreign = true;
+                break;
             };
             last_side = side;
             let Some(side) = side else { continue };
-            if !continues {
-                // Saturating: a header may lie about its counts.
-                if side != Side::Added {
-                    old_left = old_left.saturating_sub(1);
-                    old = old.saturating_add(1);
+            let mut number = match side {
+                Side::Removed => old.first().map_or(0, |o| o.at),
+                Side::Added | Side::Context => new.at,
+            };
+            if continues {
+                // The counters have moved on already.
+                number = number.saturating_sub(1);
+            } else if side == Side::Removed {
+                for (_, parent) in marks.iter().zip(&mut old).filter(|(m, _)| **m == b'-') {
+                    number = parent.at;
+                    parent.step();
                 }
-                if side != Side::Removed {
-                    new_left = new_left.saturating_sub(1);
-                    new = new.saturating_add(1);
+            } else {
+                new.step();
+                for (column, parent) in old.iter_mut().enumerate() {
+                    if marks.get(column) != Some(&b'+') {
+                        parent.step();
+                    }
                 }
             }
-            let number = if side == Side::Removed {
-                old.saturating_sub(1)
-            } else {
-                new.saturating_sub(1)
-            };
             let text = text.strip_suffix(b"\r").unwrap_or(text).to_vec();
             bytes += text.len() + 32;
             hunk.lines.push(Line { side, number, text });
             if bytes > BATCH {
-                hunk = self.hand_on(hunk);
+                hunk = self.hand_on(hunk)?;
                 bytes = hunk.lines.iter().map(|l| l.text.len() + 32).sum();
             }
         }
@@ -405,7 +454,10 @@ impl<R: BufRead> Parser<'_, R> {
     }
 
     /// Hands a full batch on and starts the next one with the tail that both must see.
-    fn hand_on(&mut self, mut hunk: Hunk) -> Hunk {
+    fn hand_on(&mut self, mut hunk: Hunk) -> Result<Hunk, DiffError> {
+        if self.sink.cancelled() {
+            return Err(DiffError::Cancelled);
+        }
         let mut tail = 0;
         let held = hunk.lines.iter().rev().take_while(|l| {
             tail += l.text.len() + 1;
@@ -414,11 +466,29 @@ impl<R: BufRead> Parser<'_, R> {
         hunk.held_back = held.count().min(hunk.lines.len() / 2);
         self.sink.hunk(&hunk);
         let from = hunk.lines.len() - hunk.held_back;
-        Hunk {
+        Ok(Hunk {
             repeated: hunk.held_back,
             held_back: 0,
             lines: hunk.lines.split_off(from),
-        }
+        })
+    }
+}
+
+const STRAY: &str = "lines that no hunk header counts";
+
+/// A line of a change outside of any hunk; a mail's message ends in `---`, the mail itself in `-- `.
+fn is_stray(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b'+' | b'-')) && !matches!(line.trim_ascii_end(), b"--" | b"---")
+}
+
+/// Which side the columns before a line put it on: what no parent had counts as added.
+fn side(marks: &[u8]) -> Side {
+    if marks.contains(&b'-') {
+        Side::Removed
+    } else if marks.contains(&b'+') {
+        Side::Added
+    } else {
+        Side::Context
     }
 }
 

@@ -86,18 +86,56 @@ pub(super) fn octal(text: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(text).ok()?.trim(), 8).ok()
 }
 
-/// `@@ -a,b +c,d @@` as (a, b, c, d). What follows (a function's heading, in any encoding) is not read.
-pub(super) fn hunk_range(line: &[u8]) -> Option<(u32, u32, u32, u32)> {
-    let rest = line.strip_prefix(b"@@ ")?;
-    let end = rest.windows(3).position(|w| w == b" @@")?;
+/// How far a hunk has been read on one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Number of the next line, from 1.
+    pub(super) at: u32,
+    /// Lines still to come.
+    pub(super) left: u32,
+}
+
+impl Count {
+    /// Saturating: a header may lie about its counts.
+    pub(super) fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+/// What a hunk's header says of its sides: a parent or several, and the new file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) old: Vec<Count>,
+    pub(super) new: Count,
+}
+
+/// Most parents of a merge.
+const MOST_PARENTS: usize = 64;
+
+/// Reads `@@ -a,b +c,d @@`, or with one more `@` and one more `-a,b` for each further parent. What follows (a
+/// function's heading, in any encoding) is not read.
+pub(super) fn hunk_range(line: &[u8]) -> Option<Range> {
+    let ats = line.iter().take_while(|b| **b == b'@').count();
+    let parents = ats
+        .checked_sub(1)
+        .filter(|n| (1..=MOST_PARENTS).contains(n))?;
+    let rest = line[ats..].strip_prefix(b" ")?;
+    let close = [&b" "[..], &line[..ats]].concat();
+    let end = memchr::memmem::find(rest, &close)?;
     let text = std::str::from_utf8(&rest[..end]).ok()?;
     let mut parts = text.split(' ');
-    let side = |part: Option<&str>, sign: char| -> Option<(u32, u32)> {
-        let part = part?.strip_prefix(sign)?;
-        let (start, count) = part.split_once(',').unwrap_or((part, "1"));
-        Some((start.parse().ok()?, count.parse().ok()?))
+    let mut side = |sign: char| -> Option<Count> {
+        let part = parts.next()?.strip_prefix(sign)?;
+        let (at, left) = part.split_once(',').unwrap_or((part, "1"));
+        Some(Count {
+            at: at.parse().ok()?,
+            left: left.parse().ok()?,
+        })
     };
-    let (old, old_count) = side(parts.next(), '-')?;
-    let (new, new_count) = side(parts.next(), '+')?;
-    Some((old, old_count, new, new_count))
+    let old = (0..parents)
+        .map(|_| side('-'))
+        .collect::<Option<Vec<_>>>()?;
+    let new = side('+')?;
+    Some(Range { old, new })
 }

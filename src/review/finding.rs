@@ -33,6 +33,17 @@ impl Severity {
     }
 }
 
+/// What an operator makes of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// It is not reported.
+    Off,
+    /// As bad as this.
+    #[serde(untagged)]
+    As(Severity),
+}
+
 /// Who found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,6 +133,9 @@ pub struct Coverage {
     /// Skipped files beyond the list.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped_more: u32,
+    /// Files that the operator's `.bsmignore` leaves out; they are none of `files_total`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored: u32,
 }
 
 #[expect(
@@ -138,6 +152,34 @@ impl Coverage {
         self.files_total > 0 && self.files_seen == self.files_total && self.skipped.is_empty()
     }
 
+    /// Files that were not, or not wholly, looked at.
+    pub fn unseen(&self) -> u32 {
+        self.skipped.len() as u32 + self.skipped_more
+    }
+
+    /// In words, the same on every face.
+    pub fn words(&self) -> String {
+        let mut words = format!(
+            "{} of {} files looked at, {} not",
+            self.files_seen,
+            self.files_total,
+            self.unseen()
+        );
+        if self.ignored > 0 {
+            words.push_str(&format!(", {} ignored", self.ignored));
+        }
+        words
+    }
+
+    /// What is left out of a complete look is no more than a floor (percent of the files) allows.
+    pub fn reaches(&self, floor: u8) -> bool {
+        if floor >= 100 {
+            return self.is_complete();
+        }
+        self.files_total > 0
+            && u64::from(self.files_seen) * 100 >= u64::from(floor) * u64::from(self.files_total)
+    }
+
     /// Notes a file that was not, or not wholly, looked at.
     pub fn skip(&mut self, path: &Untrusted, reason: impl Into<String>) {
         const LISTED: usize = 200;
@@ -150,6 +192,28 @@ impl Coverage {
             self.skipped_more += 1;
         }
     }
+}
+
+/// Who said that a finding is not minded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuppressedBy {
+    /// A comment in what was reviewed.
+    Inline,
+    /// The operator's baseline.
+    Baseline,
+}
+
+/// A finding that is not minded, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suppressed {
+    /// The finding.
+    pub finding: Finding,
+    /// Who said so.
+    pub by: SuppressedBy,
+    /// Why, if it says.
+    pub reason: Option<Untrusted>,
 }
 
 /// Lines and files a change touches.

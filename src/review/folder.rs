@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::checks::Noted;
 use super::diff::{Change, FileHead, Hunk, LINE_WINDOW, Line, Side, Sink as _};
-use super::finding::{Finding, Severity};
 use super::git;
 use super::scan::{Scanned, Scanner};
 use crate::files::{FileError, Root};
@@ -29,8 +29,8 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
     let mut scanner = scanner.of_folder();
     let mut files = git::tracked_files(dir).unwrap_or_else(|_| walk(dir));
     files.sort();
-    for finding in health(&files) {
-        scanner.add(finding);
+    for id in health(&files) {
+        scanner.note(Noted::whole(id, None));
     }
     if files.len() > MOST_FILES {
         scanner.skip(
@@ -53,14 +53,10 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
             Ok(bytes) if bytes.contains(&0) => binary(&mut scanner, &name),
             Ok(bytes) => feed(&mut scanner, &raw, &bytes),
             Err(FileError::TooLarge { size, .. }) => {
-                let message =
-                    format!("{size} bytes in the repository: keep large files elsewhere.");
-                scanner.add(Finding::about_file(
-                    "quality/huge-file",
-                    Severity::Medium,
-                    &name,
-                    message,
-                ));
+                scanner.note(Noted {
+                    detail: Some(format!("{size} bytes.")),
+                    ..Noted::file("quality/huge-file", &name)
+                });
                 scanner.skip(&name, "larger than 1 MiB");
             }
             Err(FileError::Outside(_)) => scanner.skip(&name, "a symbolic link"),
@@ -71,26 +67,40 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
     Ok(scanner.finish())
 }
 
+/// Looks into the files of a commit as they are: those that `wanted` names. A change's own lines have been
+/// looked at already; this is for `--filter-mode file` and `all`.
+///
+/// # Errors
+/// When git cannot give them.
+pub fn scan_commit(
+    dir: &Path,
+    commit: &str,
+    wanted: impl Fn(&str) -> bool,
+    scanner: Scanner<'_>,
+) -> Result<Scanned, git::GitError> {
+    let mut scanner = scanner.of_folder();
+    let mut seen = 0;
+    git::contents(dir, commit, LARGEST, wanted, |blob| {
+        seen += 1;
+        let raw = Untrusted::new(blob.path);
+        match blob.bytes {
+            Some(bytes) if bytes.contains(&0) => {}
+            Some(bytes) => feed(&mut scanner, &raw, &bytes),
+            None => scanner.skip(&raw, "larger than 1 MiB"),
+        }
+        seen < MOST_FILES && !super::diff::Sink::cancelled(&scanner)
+    })?;
+    Ok(scanner.finish())
+}
+
 /// A picture or the like is no gap in a health check's evidence, but it is not counted as looked at
 /// either; source code with NUL bytes in it is hiding something.
 fn binary(scanner: &mut Scanner<'_>, name: &Untrusted) {
     if super::checks::is_source(name.raw()) {
-        let message = "Source code with NUL bytes: it was not looked at.";
-        scanner.add(Finding::about_file(
-            "hidden-text/nul-bytes",
-            Severity::High,
-            name,
-            message,
-        ));
+        scanner.note(Noted::file("hidden-text/nul-bytes", name));
         scanner.skip(name, "it has NUL bytes");
     } else {
-        let message = "A binary file is tracked.";
-        scanner.add(Finding::about_file(
-            "quality/binary-tracked",
-            Severity::Info,
-            name,
-            message,
-        ));
+        scanner.note(Noted::file("quality/binary-tracked", name));
     }
 }
 
@@ -135,66 +145,59 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
     scanner.file_end(None);
 }
 
-/// What a healthy repository has.
-fn health(files: &[PathBuf]) -> Vec<Finding> {
+/// What a healthy repository has and this one has not: ids of checks.
+pub(super) fn health(files: &[PathBuf]) -> Vec<&'static str> {
+    let names: Vec<String> = files
+        .iter()
+        .map(|f| f.to_string_lossy().to_ascii_lowercase())
+        .collect();
     let at_top = |stems: &[&str]| {
-        files
-            .iter()
-            .filter(|f| f.components().count() == 1)
-            .any(|f| {
-                let name = f.to_string_lossy().to_ascii_lowercase();
-                stems.iter().any(|s| {
-                    name == *s
-                        || name.starts_with(&format!("{s}."))
-                        || name.starts_with(&format!("{s}-"))
-                })
+        names.iter().filter(|n| !n.contains('/')).any(|name| {
+            stems.iter().any(|stem| {
+                name.strip_prefix(stem)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
             })
+        })
     };
-    let has = |end: &str| {
-        files
+    let owners = names
+        .iter()
+        .any(|n| n.rsplit('/').next() == Some("codeowners"));
+    let manifest = |n: &str| names.iter().any(|f| f == n);
+    let unlocked = (manifest("cargo.toml")
+        && names.iter().any(|n| n == "src/main.rs")
+        && !manifest("cargo.lock"))
+        || (manifest("package.json")
+            && ![
+                "package-lock.json",
+                "yarn.lock",
+                "pnpm-lock.yaml",
+                "bun.lock",
+                "npm-shrinkwrap.json",
+            ]
             .iter()
-            .any(|f| f.to_string_lossy().to_ascii_lowercase().ends_with(end))
-    };
-    let mut findings = Vec::new();
-    let mut missing = |rule: &str, severity, message: &str| {
-        findings.push(Finding::whole(rule, severity, message));
-    };
-    if files.is_empty() {
-        missing(
-            "quality/empty-repository",
-            Severity::Medium,
-            "There are no files to look at.",
-        );
-    }
-    if !at_top(&["readme"]) {
-        missing(
-            "governance/no-readme",
-            Severity::Medium,
-            "No README at the top: say what this is and how to run it.",
-        );
-    }
-    if !at_top(&["license", "licence", "copying", "unlicense"]) {
-        missing(
+            .any(|lock| manifest(lock)));
+    [
+        ("quality/empty-repository", files.is_empty()),
+        ("governance/no-readme", !at_top(&["readme"])),
+        (
             "governance/no-licence",
-            Severity::Medium,
-            "No licence at the top: nobody may use this.",
-        );
-    }
-    if !has("codeowners") {
-        missing(
-            "governance/no-codeowners",
-            Severity::Info,
-            "No CODEOWNERS: nobody is asked by default.",
-        );
-    }
-    if !at_top(&[".gitignore"]) {
-        missing(
-            "governance/no-gitignore",
-            Severity::Low,
-            "No .gitignore: build output will be committed one day.",
-        );
-    }
-    findings
+            !at_top(&["license", "licence", "copying", "unlicense"]),
+        ),
+        ("governance/no-codeowners", !owners),
+        ("governance/no-gitignore", !at_top(&[".gitignore"])),
+        (
+            "governance/no-security-policy",
+            !names.iter().any(|n| {
+                n.rsplit('/')
+                    .next()
+                    .is_some_and(|n| n.starts_with("security."))
+            }),
+        ),
+        ("supply-chain/no-lock-file", unlocked),
+    ]
+    .into_iter()
+    .filter_map(|(id, lacks)| lacks.then_some(id))
+    .collect()
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

@@ -5,9 +5,11 @@
 //! empty environment, those settings are switched off, and revisions are resolved to object ids
 //! before they are used, so that a revision can never be read as an option.
 
-use std::io::{BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::commits::Commit;
 
 /// Why git gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -157,8 +159,17 @@ pub fn resolve(dir: &Path, revision: &str) -> Result<String, GitError> {
     }
 }
 
-/// Starts the diff of `A..B`, `A...B` (since their merge base) or `A` (to HEAD).
-pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
+/// Two commits, by id: what is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    /// Before.
+    pub from: String,
+    /// After.
+    pub to: String,
+}
+
+/// Resolves `A..B`, `A...B` (since their merge base) or `A` (to HEAD).
+pub fn ends(dir: &Path, range: &str) -> Result<Ends, GitError> {
     if !dir.is_dir() {
         let message = "no such folder".to_owned();
         return Err(GitError::Failed {
@@ -198,6 +209,11 @@ pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
             }
         };
     }
+    Ok(Ends { from, to })
+}
+
+/// Starts the diff between two commits.
+pub fn diff(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
     let mut command = git(dir);
     command
         .args([
@@ -214,7 +230,7 @@ pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
             "--submodule=short",
             "--ignore-submodules=none",
         ])
-        .args([&from, &to, "--"])
+        .args([&ends.from, &ends.to, "--"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| missing(e, dir))?;
@@ -231,6 +247,112 @@ pub fn diff(dir: &Path, range: &str) -> Result<GitDiff, GitError> {
         stderr,
         dir: dir.to_path_buf(),
     })
+}
+
+/// The messages of the commits between two, newest first, at most `most`.
+pub fn commits(dir: &Path, ends: &Ends, most: usize) -> Result<Vec<Commit>, GitError> {
+    let mut command = git(dir);
+    command
+        .args(["log", "-z", "--no-show-signature", "--format=%H%n%P%n%B"])
+        .arg(format!("--max-count={most}"))
+        .arg(format!("{}..{}", ends.from, ends.to))
+        .arg("--");
+    let out = run(command, dir)?.map_err(|message| GitError::Failed {
+        dir: dir.to_path_buf(),
+        message,
+    })?;
+    let texts = out.split(|b| *b == 0).filter(|t| !t.is_empty());
+    Ok(texts
+        .map(|text| {
+            let text = String::from_utf8_lossy(text);
+            let mut lines = text.splitn(4, '\n');
+            let mut next = || lines.next().unwrap_or_default().to_owned();
+            let (id, parents, subject, body) = (next(), next(), next(), next());
+            Commit {
+                id,
+                subject,
+                body,
+                merge: parents.split(' ').count() > 1,
+            }
+        })
+        .collect())
+}
+
+/// A file as a commit has it.
+pub struct Blob {
+    /// Its path.
+    pub path: String,
+    /// Its content; `None` where it is larger than the limit.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// Hands the plain files of a commit to `each` until it says stop; `wanted` chooses by path.
+pub fn contents(
+    dir: &Path,
+    commit: &str,
+    largest: u64,
+    wanted: impl Fn(&str) -> bool,
+    mut each: impl FnMut(Blob) -> bool,
+) -> Result<(), GitError> {
+    let failed = |message: String| GitError::Failed {
+        dir: dir.to_path_buf(),
+        message,
+    };
+    let mut command = git(dir);
+    command.args(["ls-tree", "-r", "-z", "-l", "--full-tree", commit]);
+    let listed = run(command, dir)?.map_err(failed)?;
+    let mut command = git(dir);
+    command
+        .args(["cat-file", "--batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| missing(e, dir))?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (Some(mut ask), Some(stdout)) = (stdin, stdout) else {
+        return Err(failed("git gave no pipes".into()));
+    };
+    let mut answers = BufReader::new(stdout);
+    let mut read = || -> std::io::Result<()> {
+        for entry in listed.split(|b| *b == 0) {
+            let Some(tab) = entry.iter().position(|b| *b == b'\t') else {
+                continue;
+            };
+            let head = String::from_utf8_lossy(&entry[..tab]);
+            let path = String::from_utf8_lossy(&entry[tab + 1..]).into_owned();
+            let [mode, "blob", id, size] = head.split_whitespace().collect::<Vec<_>>()[..] else {
+                continue;
+            };
+            if !mode.starts_with("100") || !wanted(&path) {
+                continue;
+            }
+            let size: u64 = size.parse().unwrap_or(u64::MAX);
+            if size > largest {
+                if !each(Blob { path, bytes: None }) {
+                    break;
+                }
+                continue;
+            }
+            writeln!(ask, "{id}")?;
+            let mut said = String::new();
+            answers.read_line(&mut said)?;
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
+            answers.read_exact(&mut bytes)?;
+            bytes.pop();
+            if !each(Blob {
+                path,
+                bytes: Some(bytes),
+            }) {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let done = read();
+    drop(ask);
+    let _ = child.kill();
+    let _ = child.wait();
+    done.map_err(GitError::Io)
 }
 
 /// Paths of the files git tracks in a folder, relative to it.

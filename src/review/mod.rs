@@ -1,20 +1,31 @@
 //! A diff or a folder in, findings out, with no network and no key.
 //!
 //! Why it stands alone: this is what the program is worth offline, and what no model may overrule.
-//! [`diff`] reads any git or unified diff in bounded memory; [`rules`] holds packs in gitleaks' TOML
-//! format; [`scan`] runs the packs over pieces and redacts what they hold; [`checks`] looks at the
-//! change as a whole; [`folder`] looks at a repository instead; [`verdict`] turns findings and a
-//! model's answer into one verdict.
+//! [`diff`] reads any diff in bounded memory; [`rules`] matches what [`packs`] and the workspace's own
+//! [`policy`] hold (files in gitleaks' form); [`scan`] runs them over pieces and redacts what they hold;
+//! `checks`, `commits` and `dependencies` look at the shape of a change, its messages and what it builds on;
+//! `ignores` and [`baseline`] say what is not minded; [`linters`] reads what other tools found; [`folder`]
+//! looks at a repository instead of a change; [`verdict`] turns findings and a model's answer into one
+//! verdict.
 
+pub mod baseline;
 pub mod checks;
+pub mod commits;
+mod dependencies;
 pub mod diff;
 mod diff_names;
 pub mod finding;
 pub mod folder;
 pub mod git;
+mod ignores;
+pub mod linters;
 mod masking;
 pub mod packs;
+pub mod policy;
+mod re2;
 pub mod redact;
+mod rule_file;
 pub mod rules;
 pub mod scan;
+pub mod touched;
 pub mod verdict;

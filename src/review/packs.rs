@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::rules::RuleSet;
+use super::rules::{Pack, RuleSet, RuleWarning};
 
 /// Name, rules, and whether what it finds is a secret.
 const PACKS: &[(&str, &str, bool)] = &[
@@ -14,6 +14,11 @@ const PACKS: &[(&str, &str, bool)] = &[
     (
         "security",
         include_str!("../../assets/rules/security.toml"),
+        false,
+    ),
+    (
+        "supply-chain",
+        include_str!("../../assets/rules/supply-chain.toml"),
         false,
     ),
     (
@@ -44,7 +49,15 @@ pub fn built_in() -> &'static Arc<RuleSet> {
     SET.get_or_init(|| Arc::new(RuleSet::load(PACKS)))
 }
 
-/// A hash of the packs' text: a resumed run says so when the rules have changed since its intake.
+/// All packs as they are written, to be changed before they are compiled.
+pub(super) fn read(warnings: &mut Vec<RuleWarning>) -> Vec<Pack> {
+    PACKS
+        .iter()
+        .map(|(name, text, secrets)| Pack::read(name, text, *secrets, warnings))
+        .collect()
+}
+
+/// A hash of the packs' text.
 pub fn hash() -> String {
     let text: String = PACKS
         .iter()
@@ -52,3 +65,7 @@ pub fn hash() -> String {
         .collect();
     crate::state::short_hash(text.as_bytes())
 }
+
+#[cfg(test)]
+#[path = "packs_tests.rs"]
+mod tests;

@@ -4,14 +4,13 @@
 //! prompts, journal, reports and logs. Beside the rules, the values of configured keys are known
 //! exactly and are taken out in plain, base64 and URL form.
 
-use std::sync::Arc;
-
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use super::packs;
+use super::policy::Rules;
 use super::rules::RuleSet;
 use crate::state::hex;
 
@@ -22,14 +21,14 @@ const SHORTEST_KNOWN: usize = 8;
 #[derive(Clone)]
 pub struct Redactor {
     /// `None`: the built-in packs, compiled when they are first needed.
-    rules: Option<Arc<RuleSet>>,
+    rules: Option<Rules>,
     known: Option<AhoCorasick>,
     salt: [u8; 32],
 }
 
 impl Redactor {
-    /// A redactor over the given rules and the values of configured keys.
-    pub fn new(rules: Arc<RuleSet>, known: &[String], salt: [u8; 32]) -> Self {
+    /// A redactor over the given rules (`None`: the built-in ones) and the values of configured keys.
+    pub fn new(rules: Option<Rules>, known: &[String], salt: [u8; 32]) -> Self {
         let forms: Vec<String> = known
             .iter()
             .filter(|v| v.len() >= SHORTEST_KNOWN)
@@ -40,33 +39,26 @@ impl Redactor {
         } else {
             AhoCorasick::new(&forms).ok()
         };
-        Self {
-            rules: Some(rules),
-            known,
-            salt,
-        }
+        Self { rules, known, salt }
     }
 
     /// A redactor over the built-in packs, which are not compiled before they are needed.
     pub fn built_in(known: &[String], salt: [u8; 32]) -> Self {
-        Self {
-            rules: None,
-            ..Self::new(Arc::default(), known, salt)
-        }
+        Self::new(None, known, salt)
     }
 
-    /// The same rules and salt with other known values.
+    /// The same salt with other rules and known values.
     #[must_use]
-    pub fn with_known(&self, known: &[String]) -> Self {
-        Self {
-            rules: self.rules.clone(),
-            ..Self::new(Arc::default(), known, self.salt)
-        }
+    pub fn renewed(&self, rules: Option<Rules>, known: &[String]) -> Self {
+        Self::new(rules, known, self.salt)
     }
 
     /// The rules it uses.
     pub fn rules(&self) -> &RuleSet {
-        self.rules.as_ref().unwrap_or_else(|| packs::built_in())
+        match &self.rules {
+            Some(rules) => rules,
+            None => packs::built_in(),
+        }
     }
 
     /// A mark that only this installation can make of a text: 32 hex digits.

@@ -1,66 +1,18 @@
-//! Rules in gitleaks' TOML format: loading, and matching over one piece of text.
+//! Rules, compiled: what they find in one piece of text.
 //!
-//! Why that format: it is the field's own, so teams bring theirs. Beside gitleaks' keys a rule may say
-//! `severity` and `help`; a gitleaks rule without them is a critical secret. Regexes work on bytes with
-//! ASCII classes, as RE2's do; keywords are looked for first, all at once.
+//! Why a set: keywords of all rules are looked for at once, and only rules whose keyword stands in the text
+//! are tried. Regexes work on bytes with ASCII classes, as RE2's do ([`super::re2`]); how rules are written
+//! is [`super::rule_file`]'s business, where they come from [`super::packs`]' and [`super::policy`]'s.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex::bytes::{Regex, RegexBuilder};
-use serde::Deserialize;
+use regex::bytes::Regex;
 
-use super::finding::Severity;
-
-/// Largest compiled size of one regex, bytes.
-const REGEX_SIZE: usize = 8 << 20;
-
-#[derive(Debug, Deserialize)]
-struct RawFile {
-    #[serde(default)]
-    rules: Vec<RawRule>,
-    #[serde(default)]
-    allowlist: Option<RawAllow>,
-    #[serde(default)]
-    allowlists: Vec<RawAllow>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawRule {
-    id: String,
-    #[serde(default)]
-    description: String,
-    regex: Option<String>,
-    path: Option<String>,
-    #[serde(default)]
-    keywords: Vec<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    secret_group: usize,
-    entropy: Option<f64>,
-    severity: Option<Severity>,
-    help: Option<String>,
-    allowlist: Option<RawAllow>,
-    #[serde(default)]
-    allowlists: Vec<RawAllow>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawAllow {
-    #[serde(default)]
-    regexes: Vec<String>,
-    #[serde(default)]
-    paths: Vec<String>,
-    #[serde(default)]
-    stopwords: Vec<String>,
-    #[serde(default)]
-    regex_target: Option<String>,
-    #[serde(default)]
-    condition: Option<String>,
-}
+use super::finding::{Severity, Weight};
+use super::re2::compile;
+use super::rule_file::{RawAllow, RawRule, Required, RuleFile};
 
 /// What an allow list's regexes are held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +22,56 @@ enum AllowTarget {
     Line,
 }
 
+/// What excuses a hit.
 #[derive(Debug)]
 struct Allow {
     regexes: Vec<Regex>,
     paths: Vec<Regex>,
-    stopwords: Vec<String>,
+    stopwords: Option<AhoCorasick>,
     target: AllowTarget,
     all: bool,
+    /// It names commits, which a diff does not have: where all criteria must be met it is never met.
+    by_commit: bool,
+    findings_only: bool,
+}
+
+/// What a rule says of itself, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Docs {
+    /// What a hit is.
+    pub what: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do.
+    pub help: String,
+    /// Other names the field knows it by.
+    pub aliases: Vec<String>,
+    /// What it must find; `{{kind:length}}` stands for something random.
+    pub bad: Vec<String>,
+    /// What it must leave alone.
+    pub good: Vec<String>,
+    /// The file in which the examples stand.
+    pub file: Option<String>,
+}
+
+impl Docs {
+    /// What is said of a hit: what it is, what is particular about this one, what to do.
+    pub fn message(&self, detail: Option<&str>) -> String {
+        [
+            self.what.as_str(),
+            detail.unwrap_or_default(),
+            self.help.as_str(),
+        ]
+        .into_iter()
+        .filter(|t| !t.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+    }
+
+    /// What a hit is, without a hit.
+    pub fn title(&self) -> &str {
+        self.what.trim_end_matches(':')
+    }
 }
 
 /// One rule, compiled.
@@ -92,20 +87,35 @@ pub struct Rule {
     pub change_only: bool,
     /// What it matches is a secret and must never be shown.
     pub secret: bool,
+    /// Hits are reported. A rule that is switched off still redacts.
+    pub reports: bool,
+    /// The shape of the change decides, in code.
+    pub check: bool,
+    /// It is about a folder as a whole (tag `folder`).
+    pub folder: bool,
+    /// It names a kind of secret that other rules know more closely (tag `generic`).
+    pub generic: bool,
+    /// For people.
+    pub docs: Docs,
     regex: Option<Regex>,
     path: Option<Regex>,
     secret_group: usize,
     entropy: Option<f64>,
-    allows: Vec<Allow>,
+    allows: Vec<Arc<Allow>>,
+    required: Vec<Required>,
+    /// Indices of the required rules, in their order.
+    required_at: Vec<usize>,
 }
 
-/// A rule that could not be used, and why. The pack is then incomplete and cannot prove an approval.
+/// Something about a rule that its author should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleWarning {
-    /// `pack/id`, or the pack.
+    /// `pack/id`, or the file.
     pub rule: String,
     /// What is wrong.
     pub what: String,
+    /// The rule could not be used: the set is incomplete and cannot prove an approval.
+    pub lost: bool,
 }
 
 /// A hit inside the text that was matched: byte offsets of the whole match.
@@ -123,6 +133,8 @@ pub struct Hit {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// `pack/id` of every rule that can be asked for by name.
+    by_id: HashMap<String, usize>,
     keywords: Option<AhoCorasick>,
     /// For each keyword pattern, the rules that asked for it.
     asked_by: Vec<Vec<usize>>,
@@ -131,20 +143,64 @@ pub struct RuleSet {
     warnings: Vec<RuleWarning>,
 }
 
+/// A pack's name, its rules, and whether what it finds is a secret.
+#[derive(Debug)]
+pub(super) struct Pack {
+    pub(super) name: String,
+    pub(super) file: RuleFile,
+    pub(super) secrets: bool,
+}
+
+impl Pack {
+    /// Reads a pack; what cannot be read is said.
+    pub(super) fn read(
+        name: &str,
+        text: &str,
+        secrets: bool,
+        warnings: &mut Vec<RuleWarning>,
+    ) -> Self {
+        let file = RuleFile::read(text).unwrap_or_else(|what| {
+            warnings.push(RuleWarning {
+                rule: name.to_owned(),
+                what,
+                lost: true,
+            });
+            RuleFile::default()
+        });
+        Self {
+            name: name.to_owned(),
+            file,
+            secrets,
+        }
+    }
+}
+
 impl RuleSet {
     /// Loads packs: (name, TOML, whether a rule without a `severity` is a secret).
     pub fn load(packs: &[(&str, &str, bool)]) -> Self {
-        let mut set = Self::default();
+        let mut warnings = Vec::new();
+        let packs = packs
+            .iter()
+            .map(|(name, text, secrets)| Pack::read(name, text, *secrets, &mut warnings))
+            .collect();
+        Self::compile(packs, warnings, |_| None)
+    }
+
+    /// Compiles packs. `severity` says what the operator makes of a rule: another weight, or silence.
+    pub(super) fn compile(
+        packs: Vec<Pack>,
+        warnings: Vec<RuleWarning>,
+        severity: impl Fn(&str) -> Option<Weight>,
+    ) -> Self {
+        let mut set = Self {
+            warnings,
+            ..Self::default()
+        };
         let mut patterns: HashMap<String, Vec<usize>> = HashMap::new();
-        for (pack, text, secrets) in packs {
-            match toml::from_str::<RawFile>(text) {
-                Ok(file) => set.add(pack, file, *secrets, &mut patterns),
-                Err(error) => set.warnings.push(RuleWarning {
-                    rule: (*pack).to_owned(),
-                    what: error.to_string(),
-                }),
-            }
+        for pack in packs {
+            set.add(pack, &mut patterns, &severity);
         }
+        set.resolve();
         let mut keys: Vec<(String, Vec<usize>)> = patterns.into_iter().collect();
         keys.sort();
         match AhoCorasick::builder()
@@ -165,20 +221,61 @@ impl RuleSet {
 
     fn add(
         &mut self,
-        pack: &str,
-        file: RawFile,
-        secrets: bool,
+        pack: Pack,
         patterns: &mut HashMap<String, Vec<usize>>,
+        severity: &impl Fn(&str) -> Option<Weight>,
     ) {
-        let shared: Vec<RawAllow> = file.allowlist.into_iter().chain(file.allowlists).collect();
+        let Pack {
+            name,
+            file,
+            secrets,
+        } = pack;
+        let mut warn = |rule: &str, what: String, lost: bool| {
+            self.warnings.push(RuleWarning {
+                rule: format!("{name}/{rule}"),
+                what,
+                lost,
+            });
+        };
+        for (id, what) in file.broken {
+            warn(&id, what, true);
+        }
+        // Compiled once for all the rules they hold for.
+        let mut shared: Vec<(Vec<String>, Arc<Allow>)> = Vec::new();
+        for raw in &file.allows {
+            match Allow::compile(raw) {
+                Ok(allow) => shared.push((raw.target_rules.clone(), Arc::new(allow))),
+                Err(what) => warn("allowlists", what, false),
+            }
+        }
         for raw in file.rules {
-            let id = format!("{pack}/{}", raw.id);
+            let mut allows = Vec::new();
+            for own in raw.allowlist.iter().chain(&raw.allowlists) {
+                match Allow::compile(own) {
+                    Ok(allow) => allows.push(Arc::new(allow)),
+                    // Without it the rule finds more, never less.
+                    Err(what) => warn(&raw.id, format!("an allow list is left out: {what}"), false),
+                }
+            }
+            let for_it =
+                |targets: &[String]| targets.is_empty() || targets.iter().any(|t| raw.is_called(t));
+            allows.extend(
+                shared
+                    .iter()
+                    .filter(|(targets, _)| for_it(targets))
+                    .map(|(_, allow)| Arc::clone(allow)),
+            );
             let keywords = raw.keywords.clone();
-            match Rule::compile(id.clone(), raw, secrets, &shared) {
-                Ok(rule) => {
+            let short = raw.id.clone();
+            match Rule::compile(&name, raw, secrets, allows) {
+                Ok(mut rule) => {
+                    match severity(&rule.id) {
+                        Some(Weight::As(other)) => rule.severity = other,
+                        Some(Weight::Off) => rule.reports = false,
+                        None => {}
+                    }
                     let index = self.rules.len();
-                    self.rules.push(rule);
-                    if keywords.is_empty() {
+                    if rule.regex.is_some() && keywords.is_empty() {
                         self.always.push(index);
                     }
                     for keyword in keywords {
@@ -187,9 +284,36 @@ impl RuleSet {
                             .or_default()
                             .push(index);
                     }
+                    self.by_id.insert(rule.id.clone(), index);
+                    self.rules.push(rule);
                 }
-                Err(what) => self.warnings.push(RuleWarning { rule: id, what }),
+                Err(what) => warn(&short, what, true),
             }
+        }
+    }
+
+    /// Finds the rules that others require.
+    fn resolve(&mut self) {
+        for index in 0..self.rules.len() {
+            let rule = &self.rules[index];
+            let pack = rule.id.split('/').next().unwrap_or_default();
+            let places: Vec<Option<usize>> = rule
+                .required
+                .iter()
+                .map(|r| self.by_id.get(&format!("{pack}/{}", r.id)).copied())
+                .collect();
+            if let Some(missing) = places.iter().position(Option::is_none) {
+                let what = format!(
+                    "it requires {}, which is not there",
+                    rule.required[missing].id
+                );
+                self.warnings.push(RuleWarning {
+                    rule: rule.id.clone(),
+                    what,
+                    lost: true,
+                });
+            }
+            self.rules[index].required_at = places.into_iter().flatten().collect();
         }
     }
 
@@ -198,9 +322,19 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Rules that could not be used.
+    /// A rule by its `pack/id`.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.by_id.get(id).map(|index| &self.rules[*index])
+    }
+
+    /// What its authors should know.
     pub fn warnings(&self) -> &[RuleWarning] {
         &self.warnings
+    }
+
+    /// Rules that could not be compiled.
+    pub fn lost(&self) -> impl Iterator<Item = &RuleWarning> {
+        self.warnings.iter().filter(|w| w.lost)
     }
 
     /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
@@ -236,47 +370,127 @@ impl RuleSet {
     ) -> Vec<Hit> {
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            if wanted[index] && (rule.secret || !secrets_only) && rule.applies_to(path) {
-                rule.find(path, text, secrets_only, |start, end| {
-                    hits.push(Hit {
-                        rule: index,
-                        start,
-                        end,
-                    });
-                });
+            let tried = if secrets_only {
+                rule.secret
+            } else {
+                rule.reports
+            };
+            if !wanted[index] || !tried || !rule.applies_to(path) {
+                continue;
             }
+            let first = hits.len();
+            rule.find(path, text, secrets_only, |start, end| {
+                hits.push(Hit {
+                    rule: index,
+                    start,
+                    end,
+                });
+            });
+            if hits.len() > first && !rule.required.is_empty() {
+                self.keep_accompanied(rule, path, text, &mut hits, first);
+            }
+        }
+        if !secrets_only {
+            self.keep_the_closest(&mut hits);
         }
         hits
     }
 
+    /// Of a rule that requires others, only the hits that have all of them near by.
+    fn keep_accompanied(
+        &self,
+        rule: &Rule,
+        path: &str,
+        text: &[u8],
+        hits: &mut Vec<Hit>,
+        first: usize,
+    ) {
+        let places = |offset: usize| {
+            let before = &text[..offset];
+            let line = memchr::memchr_iter(b'\n', before).count();
+            let column = memchr::memrchr(b'\n', before).map_or(offset, |at| offset - at - 1);
+            (line, column)
+        };
+        let others: Vec<(&Required, Vec<(usize, usize)>)> = rule
+            .required
+            .iter()
+            .zip(&rule.required_at)
+            .map(|(required, at)| {
+                let mut found = Vec::new();
+                self.rules[*at].find(path, text, false, |start, _| found.push(places(start)));
+                (required, found)
+            })
+            .collect();
+        let mut kept = first;
+        for index in first..hits.len() {
+            let (line, column) = places(hits[index].start);
+            let near = |required: &Required, other: &(usize, usize)| {
+                let within = |limit: Option<usize>, a: usize, b: usize| {
+                    limit.is_none_or(|most| a.abs_diff(b) <= most)
+                };
+                within(required.within_lines, line, other.0)
+                    && within(required.within_columns, column, other.1)
+            };
+            if others.len() == rule.required.len()
+                && others
+                    .iter()
+                    .all(|(required, found)| found.iter().any(|other| near(required, other)))
+            {
+                hits[kept] = hits[index];
+                kept += 1;
+            }
+        }
+        hits.truncate(kept);
+    }
+
+    /// One finding a secret: a general rule gives way to one that knows its kind, and a rule of ours to
+    /// one of the same name that the operator brought.
+    fn keep_the_closest(&self, hits: &mut Vec<Hit>) {
+        let secrets: Vec<Hit> = hits
+            .iter()
+            .filter(|h| self.rules[h.rule].secret)
+            .copied()
+            .collect();
+        if secrets.len() < 2 {
+            return;
+        }
+        let bare = |rule: &Rule| rule.id.split_once('/').map_or("", |(_, id)| id).to_owned();
+        hits.retain(|hit| {
+            let rule = &self.rules[hit.rule];
+            !rule.secret
+                || !secrets.iter().any(|other| {
+                    let better = &self.rules[other.rule];
+                    other.rule != hit.rule
+                        && other.start < hit.end
+                        && hit.start < other.end
+                        && ((rule.generic && !better.generic)
+                            || rule.docs.aliases.contains(&bare(better)))
+                })
+        });
+    }
+
     /// Rules about a path alone that the path meets.
     pub fn path_hits<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Rule> {
-        self.rules
-            .iter()
-            .filter(move |r| r.regex.is_none() && r.path.is_some() && r.applies_to(path))
+        self.rules.iter().filter(move |r| {
+            r.reports
+                && r.regex.is_none()
+                && r.path.is_some()
+                && r.applies_to(path)
+                && !r.allows.iter().any(|a| a.allows_path(path))
+        })
     }
 }
 
 impl Rule {
     fn compile(
-        id: String,
+        pack: &str,
         raw: RawRule,
         secrets: bool,
-        shared: &[RawAllow],
+        allows: Vec<Arc<Allow>>,
     ) -> Result<Self, String> {
-        if raw.regex.is_none() && raw.path.is_none() {
+        if raw.only_changes() {
             return Err("it has neither a regex nor a path".into());
         }
-        let own = raw.allowlist.iter().chain(&raw.allowlists);
-        let allows = own
-            .chain(shared)
-            .map(Allow::compile)
-            .collect::<Result<Vec<_>, _>>()?;
-        let message = match raw.help {
-            Some(help) if raw.description.is_empty() => help,
-            Some(help) => format!("{} {help}", raw.description),
-            None => raw.description,
-        };
         let severity = raw.severity.unwrap_or(if secrets {
             Severity::Critical
         } else {
@@ -293,18 +507,40 @@ impl Rule {
             ));
         }
         let path = raw.path.as_deref().map(compile).transpose()?;
+        let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
+        let docs = Docs {
+            what: raw.description,
+            why: raw.why,
+            help: raw.help,
+            aliases: raw.aliases,
+            bad: raw.bad,
+            good: raw.good,
+            file: raw.file,
+        };
         Ok(Self {
-            id,
             severity,
-            message,
-            change_only: raw.tags.iter().any(|t| t == "change"),
+            message: docs.message(None),
+            change_only: tagged("change"),
+            generic: tagged("generic") || raw.id.to_ascii_lowercase().contains("generic"),
             secret: secrets,
+            reports: !raw.skip_report,
+            check: raw.check,
+            folder: tagged("folder"),
+            docs,
+            id: format!("{pack}/{}", raw.id),
             regex,
             path,
             secret_group: raw.secret_group,
-            entropy: raw.entropy,
+            entropy: raw.entropy.filter(|e| *e != 0.0),
             allows,
+            required: raw.required,
+            required_at: Vec::new(),
         })
+    }
+
+    /// It looks at names of files, not into them.
+    pub fn is_about_paths(&self) -> bool {
+        self.regex.is_none() && self.path.is_some()
     }
 
     fn applies_to(&self, path: &str) -> bool {
@@ -323,7 +559,8 @@ impl Rule {
             };
             let secret = match self.secret_group {
                 0 => (1..captures.len())
-                    .find_map(|i| captures.get(i))
+                    .filter_map(|i| captures.get(i))
+                    .find(|m| !m.is_empty())
                     .unwrap_or(whole),
                 group => captures.get(group).unwrap_or(whole),
             };
@@ -334,14 +571,21 @@ impl Rule {
                 continue;
             }
             let line = line_around(text, whole.start(), whole.end());
-            if self
+            let excused = self
                 .allows
                 .iter()
-                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line))
-            {
+                .filter(|a| !(redacting && a.findings_only))
+                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line));
+            if excused {
                 continue;
             }
-            hit(whole.start(), whole.end());
+            // A line break at an end of the match belongs to no secret.
+            let matched = whole.as_bytes();
+            let before = matched.iter().take_while(|b| **b == b'\n').count();
+            let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
+            if before + after < matched.len() {
+                hit(whole.start() + before, whole.end() - after);
+            }
         }
     }
 }
@@ -353,24 +597,49 @@ impl Allow {
                 .map(|r| compile(r))
                 .collect::<Result<Vec<_>, _>>()
         };
+        let empty = raw.regexes.is_empty()
+            && raw.paths.is_empty()
+            && raw.stopwords.is_empty()
+            && raw.commits.is_empty();
+        if empty {
+            return Err("it names no regexes, paths, stopwords or commits".into());
+        }
+        let stopwords = if raw.stopwords.is_empty() {
+            None
+        } else {
+            let words = AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(&raw.stopwords)
+                .map_err(|e| e.to_string())?;
+            Some(words)
+        };
         Ok(Self {
             regexes: all(&raw.regexes)?,
             paths: all(&raw.paths)?,
-            stopwords: raw
-                .stopwords
-                .iter()
-                .map(|w| w.to_ascii_lowercase())
-                .collect(),
+            stopwords,
             target: match raw.regex_target.as_deref() {
                 Some("match") => AllowTarget::Match,
                 Some("line") => AllowTarget::Line,
-                _ => AllowTarget::Secret,
+                None | Some("" | "secret") => AllowTarget::Secret,
+                Some(other) => return Err(format!("unknown regexTarget '{other}'")),
             },
-            all: raw
-                .condition
-                .as_deref()
-                .is_some_and(|c| c.eq_ignore_ascii_case("and")),
+            all: match raw.condition.as_deref().map(str::to_ascii_uppercase) {
+                None => false,
+                Some(word) => match word.as_str() {
+                    "" | "OR" | "||" => false,
+                    "AND" | "&&" => true,
+                    _ => return Err(format!("unknown condition '{word}'")),
+                },
+            },
+            by_commit: !raw.commits.is_empty(),
+            findings_only: raw.findings_only,
         })
+    }
+
+    /// It excuses the whole file.
+    fn allows_path(&self, path: &str) -> bool {
+        let only_paths = self.regexes.is_empty() && self.stopwords.is_none() && !self.by_commit;
+        (!self.all || only_paths) && self.paths.iter().any(|r| r.is_match(path.as_bytes()))
     }
 
     fn allows(&self, path: Option<&str>, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
@@ -379,33 +648,20 @@ impl Allow {
             AllowTarget::Match => whole,
             AllowTarget::Line => line,
         };
-        let lower = secret.to_ascii_lowercase();
-        let has = |word: &String| {
-            lower
-                .windows(word.len().max(1))
-                .any(|w| w == word.as_bytes())
-        };
         let criteria = [
             (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|r| r.is_match(text))),
             (!self.paths.is_empty())
                 .then(|| path.is_some_and(|p| self.paths.iter().any(|r| r.is_match(p.as_bytes())))),
-            (!self.stopwords.is_empty()).then(|| self.stopwords.iter().any(has)),
+            self.stopwords.as_ref().map(|words| words.is_match(secret)),
+            self.by_commit.then_some(false),
         ];
-        let mut met = criteria.into_iter().flatten().peekable();
+        let mut met = criteria.into_iter().flatten();
         if self.all {
-            met.peek().is_some() && met.all(|m| m)
+            met.all(|m| m)
         } else {
             met.any(|m| m)
         }
     }
-}
-
-fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .unicode(false)
-        .size_limit(REGEX_SIZE)
-        .build()
-        .map_err(|e| e.to_string())
 }
 
 /// Shannon entropy, bits a byte.

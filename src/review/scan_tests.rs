@@ -1,6 +1,6 @@
 //! The scanner on real shapes of diffs: what is found, what is kept, what is never shown.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::super::diff::parse;
 use super::super::{packs, rules::RuleSet};
@@ -122,15 +122,13 @@ fn a_key_across_the_border_of_two_batches_is_redacted() {
             "--- /dev/null\n+++ b/big\n@@ -0,0 +1,{} @@\n{text}",
             lines.len()
         );
-        let redactor = Redactor::new(
-            Arc::new(RuleSet::load(&[(
-                "secrets",
-                include_str!("../../assets/rules/secrets.toml"),
-                true,
-            )])),
-            &[],
-            [1; 32],
-        );
+        let only_secrets = include_str!("../../assets/rules/secrets.toml");
+        let rules =
+            LazyLock::new(
+                Box::new(move || RuleSet::load(&[("secrets", only_secrets, true)]))
+                    as Box<dyn FnOnce() -> RuleSet + Send>,
+            );
+        let redactor = Redactor::new(Some(Arc::new(rules)), &[], [1; 32]);
         let limits = ScanLimits {
             kept_bytes: 64 << 20,
             ..ScanLimits::default()

@@ -20,6 +20,7 @@ use crate::resilience::breaker::BreakerSettings;
 use crate::resilience::bulkhead::PoolSettings;
 use crate::resilience::policy::Layers;
 use crate::resilience::retry::RetrySettings;
+use crate::review::policy::ReviewSettings;
 use crate::telemetry::log_files::LogSettings;
 
 /// Where the program runs.
@@ -425,6 +426,8 @@ pub struct Settings {
     pub api: ApiSettings,
     /// Webhooks, and what is published.
     pub github: GithubSettings,
+    /// How changes are looked at.
+    pub review: ReviewSettings,
     /// Past reviews.
     pub memory: MemorySettings,
     /// Who may approve what the registry holds back.
@@ -549,6 +552,11 @@ impl Settings {
             64 << 20,
         )?;
         most("retry.attempts", u64::from(self.retry.attempts), 20)?;
+        most(
+            "review.coverageFloor",
+            u64::from(self.review.coverage_floor),
+            100,
+        )?;
         most(
             "retry.budgetFloor",
             u64::from(self.retry.budget_floor),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Problem, locate};
 use crate::files::Root;
+use crate::review::{linters, packs};
 use crate::text::Untrusted;
 
 /// Actions an agent may name; another one is a warning.
@@ -174,9 +175,11 @@ pub struct Expose {
 impl Agent {
     /// The rule packs it decides by.
     pub fn decides_by(&self, pack: &str) -> bool {
-        self.packs
-            .as_ref()
-            .is_none_or(|packs| packs.iter().any(|p| p == pack))
+        self.packs.as_ref().is_none_or(|packs| {
+            packs
+                .iter()
+                .any(|p| p == pack || (p == linters::PACK && linters::is_pack(pack)))
+        })
     }
 
     /// The task its models are routed by: as the file says, else guessed from its id.
@@ -291,14 +294,14 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
             .packs
             .iter()
             .flatten()
-            .filter(|p| !crate::review::packs::names().any(|n| n == p.as_str()))
+            .filter(|p| !linters::is_pack(p) && !packs::names().any(|n| n == p.as_str()))
         {
             let message = format!("unknown rule pack '{}'", crate::text::clean_line(pack, 60));
             problems.push(Problem::error(
                 &file,
                 locate::key(&text, "packs"),
                 message,
-                "Packs: secrets, security, governance, quality, hidden-text.",
+                "Packs: secrets, security, supply-chain, governance, quality, hidden-text, lint.",
             ));
         }
         // A file written for the first implementation names no packs: an agent we know keeps its own.

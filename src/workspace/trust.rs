@@ -89,10 +89,8 @@ fn file() -> Option<PathBuf> {
 
 /// A hash over the files that decide: settings, agents, registry, events, models, ignores.
 pub fn policy_hash(root: &Root) -> String {
-    let mut names: Vec<PathBuf> = ["bsm.yaml", ".bsmignore", ".gitleaks.toml"]
-        .iter()
-        .map(PathBuf::from)
-        .collect();
+    let mut names = crate::review::policy::files(root);
+    names.push("bsm.yaml".into());
     for folder in ["agents", "data/agents"] {
         let files = root.list(Path::new(folder)).unwrap_or_default();
         names.extend(files.into_iter().map(|f| Path::new(folder).join(f)));
@@ -112,7 +110,7 @@ pub fn policy_hash(root: &Root) -> String {
     names.dedup();
     let mut hash = Sha256::new();
     for name in names {
-        if let Ok(bytes) = root.read(&name, super::LARGEST_FILE) {
+        if let Ok(bytes) = root.read(&name, crate::review::policy::LARGEST) {
             hash.update(name.as_os_str().as_encoded_bytes());
             hash.update([0]);
             hash.update((bytes.len() as u64).to_le_bytes());

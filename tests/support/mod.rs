@@ -206,13 +206,10 @@ pub fn state_folder() -> tempfile::TempDir {
 pub fn trigger(event: &str, diff: &str) -> Trigger {
     Trigger {
         event: event.into(),
-        payload: serde_json::Value::Null,
-        payload_file: None,
         subject: Some(Subject::Diff {
             diff: Blob(diff.as_bytes().to_vec()),
         }),
-        idempotency_key: None,
-        offline: false,
+        ..Trigger::default()
     }
 }
 

@@ -15,8 +15,9 @@ use crate::api::catalog::{self, Routes, boolean, doc, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Blob, Command, Reply, Subject, Trigger};
+use crate::engine::types::command::{Blob, Command, LinterReport, Reply, Subject, Trigger};
 use crate::engine::types::query::{Answer, Query};
+use crate::review::linters::FilterMode;
 
 pub(super) fn routes() -> Routes {
     let base64 =
@@ -36,6 +37,12 @@ pub(super) fn routes() -> Routes {
                     "payload": {"type": ["object", "null"]},
                     "diff": diff,
                     "idempotencyKey": {"type": ["string", "null"]},
+                    "filterMode": {"enum": ["added", "file", "all", null]},
+                    "findings": {"type": "array", "items": {
+                        "type": "object",
+                        "required": ["name", "content"],
+                        "properties": {"name": text(), "content": text()},
+                    }},
                 }),
             )
             .answers(
@@ -86,6 +93,10 @@ struct Start {
     diff: Option<Blob>,
     #[serde(default)]
     idempotency_key: Option<String>,
+    #[serde(default)]
+    filter_mode: Option<FilterMode>,
+    #[serde(default)]
+    findings: Vec<LinterReport>,
 }
 
 async fn start(
@@ -97,10 +108,11 @@ async fn start(
     let trigger = Trigger {
         event: wanted.event,
         payload: wanted.payload,
-        payload_file: None,
         subject: wanted.diff.map(|diff| Subject::Diff { diff }),
         idempotency_key: wanted.idempotency_key,
-        offline: false,
+        filter: wanted.filter_mode,
+        linters: wanted.findings,
+        ..Trigger::default()
     };
     let command = envelope(Command::Trigger(trigger), &id);
     match api.operator.send(command).await? {

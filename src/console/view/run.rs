@@ -101,9 +101,8 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
     let (dot, dash, _) = theme.signs();
     let evidence = run.decision.as_ref().map_or(dash, |_| run.evidence.word());
     let mut facts = format!(
-        "evidence {evidence} {dot} {} of {} files {dot} +{} -{} {dot} ${:.4}",
-        c.files_seen,
-        c.files_total,
+        "evidence {evidence} {dot} {} {dot} +{} -{} {dot} ${:.4}",
+        c.words(),
         count(u64::from(run.size.added)),
         count(u64::from(run.size.removed)),
         run.cost_usd()

@@ -12,6 +12,7 @@ use crate::journal::Outcome;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
 use crate::review::git::GitError;
+use crate::review::linters::FilterMode;
 use crate::text::Untrusted;
 
 /// Bytes that are mostly text: a string in JSON where they are UTF-8, else `{"base64": "…"}`.
@@ -89,7 +90,7 @@ pub enum Subject {
 }
 
 /// A run to start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trigger {
     /// The event.
@@ -109,6 +110,22 @@ pub struct Trigger {
     /// Models are not asked.
     #[serde(default)]
     pub offline: bool,
+    /// Which findings count; none: as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterMode>,
+    /// What other linters found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linters: Vec<LinterReport>,
+}
+
+/// What another linter wrote: SARIF, rdjson or rdjsonl.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinterReport {
+    /// Its file's name, for people.
+    pub name: String,
+    /// Its content.
+    pub content: Blob,
 }
 
 /// A person's question to an agent.

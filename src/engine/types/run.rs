@@ -6,7 +6,7 @@ use super::github::Change;
 use crate::model::ask::Skip;
 use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
-use crate::review::finding::{ChangeSize, Coverage, Finding};
+use crate::review::finding::{ChangeSize, Coverage, Finding, Suppressed};
 use crate::review::verdict::Verdict;
 use crate::text::Untrusted;
 use crate::workspace::events::{OutcomeKind, Strategy};
@@ -236,10 +236,17 @@ pub struct Plan {
     pub rules_hash: String,
     /// Every rule compiled.
     pub rules_complete: bool,
+    /// Percent of the files that must have been looked at for an approval.
+    #[serde(default = "everything")]
+    pub coverage_floor: u8,
+}
+
+fn everything() -> u8 {
+    100
 }
 
 /// What the rules saw, redacted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     /// The payload.
@@ -264,6 +271,12 @@ pub struct Input {
     /// The pull request that a webhook was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
+    /// What was found and is not minded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
+    /// Remarks of the look at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A whole run.
@@ -299,6 +312,9 @@ pub struct RunResult {
     pub decision: Option<Decision>,
     /// Its agents.
     pub agents: Vec<Step>,
+    /// What was found and is not minded: an inline ignore, the baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
     /// The report's path, once it is written.
     pub report: Option<String>,
     /// Taken in, wall time in milliseconds.

@@ -1,0 +1,348 @@
+//! `bsm rules`: what a review knows, and what it would say of a diff. Needs no engine and keeps nothing.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::runs::place;
+use super::setup::{self, Setup};
+use super::{Failure, Global, say};
+use crate::review::baseline::{self, Baseline};
+use crate::review::diff::parse;
+use crate::review::finding::{Finding, Severity};
+use crate::review::policy::Policy;
+use crate::review::redact::Redactor;
+use crate::review::rules::{Rule, RuleWarning};
+use crate::review::scan::{ScanLimits, Scanned, Scanner};
+use crate::review::verdict::{Verdict, of_findings};
+use crate::review::{folder, packs};
+use crate::text::{clean_line, json_pretty};
+
+/// The rules of a review.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  bsm rules --pack security
+  bsm rules show security/unpinned-action
+  git diff main | bsm rules test -
+  bsm rules baseline . --output .bsmbaseline.json"
+)]
+pub struct RulesArgs {
+    #[command(subcommand)]
+    command: Option<RulesCommand>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Default, Args)]
+struct List {
+    /// Only this pack
+    #[arg(long, value_name = "PACK")]
+    pack: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// List the rules in effect (the same as no command)
+    List(List),
+    /// Show one rule: what it finds and why, what to do, examples
+    Show {
+        /// pack/id, or the id alone
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what the rules find in a diff. Exit: 0 nothing that matters, 10, 20, 30 as `bsm run`
+    Test {
+        /// A git or unified diff (- for standard input)
+        diff: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a baseline: what is found in a folder now is not minded any more
+    Baseline {
+        /// The folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// The file to write (default: standard output)
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
+    let setup = Setup::read(global)?;
+    let policy = Policy::load(setup.root.as_deref(), &setup.loaded.settings.review);
+    let redactor = Redactor::new(
+        policy.rules(),
+        &setup.secrets()?,
+        std::array::from_fn(|_| fastrand::u8(..)),
+    );
+    match args.command.unwrap_or(RulesCommand::List(args.list)) {
+        RulesCommand::List(list) => print_list(&policy, &redactor, &list),
+        RulesCommand::Show { id, json } => show(&redactor, &id, json),
+        RulesCommand::Test { diff, json } => test(&policy, &redactor, &diff, json),
+        RulesCommand::Baseline { dir, output } => {
+            if output.is_some() {
+                super::refuse_when_read_only(global)?;
+            }
+            make_baseline(policy, &redactor, &dir, output.as_deref())
+        }
+    }
+}
+
+/// What a workspace's own rules lack, each on a line.
+pub(super) fn warnings<'a>(
+    policy: &'a Policy,
+    redactor: &'a Redactor,
+) -> impl Iterator<Item = &'a RuleWarning> {
+    policy.broken.iter().chain(redactor.rules().warnings())
+}
+
+fn say_warnings(policy: &Policy, redactor: &Redactor) {
+    for warning in warnings(policy, redactor) {
+        eprintln!(
+            "bsm: {}: {}{}",
+            clean_line(&warning.rule, 120),
+            clean_line(&warning.what, 300),
+            if warning.lost {
+                " (left out; nothing is approved while it is)"
+            } else {
+                ""
+            }
+        );
+    }
+}
+
+fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, Failure> {
+    if let Some(pack) = &list.pack
+        && !packs::names().any(|n| n == pack)
+    {
+        let known: Vec<&str> = packs::names().collect();
+        return Err(Failure::usage(
+            format!("there is no pack '{}'", clean_line(pack, 60)),
+            &format!("Packs: {}.", known.join(", ")),
+        ));
+    }
+    let rules: Vec<&Rule> = redactor
+        .rules()
+        .rules()
+        .iter()
+        .filter(|r| {
+            list.pack
+                .as_ref()
+                .is_none_or(|p| r.id.split('/').next() == Some(p))
+        })
+        .collect();
+    say_warnings(policy, redactor);
+    if list.json {
+        let rules: Vec<_> = rules.iter().map(|r| described(r)).collect();
+        say(json_pretty(&rules).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    for rule in &rules {
+        let weight = if rule.reports {
+            rule.severity.word()
+        } else {
+            "off"
+        };
+        say(format!(
+            "{weight:<9} {:<40} {}",
+            clean_line(&rule.id, 60),
+            clean_line(rule.docs.title(), 120)
+        ));
+    }
+    Ok(0)
+}
+
+fn described(rule: &Rule) -> serde_json::Value {
+    let docs = &rule.docs;
+    serde_json::json!({
+        "id": rule.id,
+        "severity": rule.severity.word(),
+        "reported": rule.reports,
+        "what": docs.title(),
+        "why": docs.why,
+        "help": docs.help,
+        "aliases": docs.aliases,
+        "bad": docs.bad,
+        "good": docs.good,
+    })
+}
+
+fn show(redactor: &Redactor, id: &str, json: bool) -> Result<u8, Failure> {
+    let rules = redactor.rules();
+    let rule = rules.rule(id).or_else(|| {
+        rules.rules().iter().find(|r| {
+            r.id.split_once('/').is_some_and(|(_, bare)| bare == id)
+                || r.docs.aliases.iter().any(|a| a == id)
+        })
+    });
+    let Some(rule) = rule else {
+        return Err(Failure::usage(
+            format!("there is no rule '{}'", clean_line(id, 80)),
+            "`bsm rules` lists them.",
+        ));
+    };
+    if json {
+        say(json_pretty(&described(rule)).map_err(Failure::engine)?);
+        return Ok(0);
+    }
+    let off = if rule.reports { "" } else { ", switched off" };
+    say(format!(
+        "{} ({}{off})",
+        clean_line(&rule.id, 80),
+        rule.severity.word()
+    ));
+    let docs = &rule.docs;
+    for (name, text) in [
+        ("", docs.title()),
+        ("Why: ", &docs.why),
+        ("Do: ", &docs.help),
+    ] {
+        if !text.is_empty() {
+            say(format!("  {name}{}", clean_line(text, 500)));
+        }
+    }
+    if !docs.aliases.is_empty() {
+        say(format!(
+            "  Known as: {}",
+            clean_line(&docs.aliases.join(", "), 300)
+        ));
+    }
+    for (name, examples) in [("Finds:", &docs.bad), ("Leaves alone:", &docs.good)] {
+        if examples.is_empty() {
+            continue;
+        }
+        say(format!("\n  {name}"));
+        for example in examples.iter().take(3) {
+            for line in example.lines() {
+                say(format!("    {}", clean_line(line, 160)));
+            }
+        }
+    }
+    say(format!(
+        "\n  Off or weighed otherwise: review: {{severities: {{\"{}\": off}}}} in bsm.yaml",
+        clean_line(&rule.id, 80)
+    ));
+    Ok(0)
+}
+
+fn test(policy: &Policy, redactor: &Redactor, path: &Path, json: bool) -> Result<u8, Failure> {
+    say_warnings(policy, redactor);
+    let wrong = |e: &dyn std::fmt::Display| {
+        Failure::usage(
+            format!("{}: {e}", setup::shown(path)),
+            "Give it a diff: git diff main | bsm rules test -",
+        )
+    };
+    let mut reader: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        Box::new(BufReader::new(std::io::stdin()))
+    } else {
+        let file = std::fs::File::open(path).map_err(|e| wrong(&e))?;
+        Box::new(BufReader::with_capacity(64 * 1024, file))
+    };
+    let mut scanner = Scanner::new(redactor, ScanLimits::default(), &|| false).under(policy);
+    parse(&mut reader, &mut scanner).map_err(|e| wrong(&e))?;
+    print_scanned(&scanner.finish(), json)
+}
+
+fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
+    let verdict = of_findings(&scanned.findings);
+    if json {
+        let value = serde_json::json!({
+            "verdict": verdict.word(),
+            "findings": scanned.findings,
+            "suppressed": scanned.suppressed,
+            "coverage": scanned.coverage,
+            "size": scanned.size,
+        });
+        say(json_pretty(&value).map_err(Failure::engine)?);
+    } else {
+        for finding in &scanned.findings {
+            print_finding(finding);
+        }
+        for skipped in scanned.coverage.skipped.iter().take(20) {
+            say(format!(
+                "not looked at: {} ({})",
+                skipped.path.line(160),
+                clean_line(&skipped.reason, 120)
+            ));
+        }
+        let silenced = match scanned.suppressed.len() {
+            0 => String::new(),
+            n => format!(", {n} not minded"),
+        };
+        say(format!(
+            "{}: {} findings{silenced}; {}",
+            verdict.word(),
+            scanned.findings.len(),
+            scanned.coverage.words()
+        ));
+    }
+    Ok(match verdict {
+        Verdict::Approve => 0,
+        Verdict::Comment => 10,
+        Verdict::RequestChanges => 20,
+        Verdict::Block => 30,
+    })
+}
+
+fn print_finding(finding: &Finding) {
+    say(format!(
+        "{:<9} {:<36} {}",
+        finding.severity.word(),
+        clean_line(&finding.rule, 60),
+        place(finding)
+    ));
+    if let Some(excerpt) = finding.excerpt.as_ref().filter(|e| !e.raw().is_empty()) {
+        say(format!("          {}", excerpt.line(160)));
+    }
+}
+
+fn make_baseline(
+    policy: Policy,
+    redactor: &Redactor,
+    dir: &Path,
+    output: Option<&Path>,
+) -> Result<u8, Failure> {
+    // What is known already is taken in again: a baseline is made anew.
+    let policy = policy.without_baseline();
+    let mut made = Baseline::new();
+    let mut take = |finding: &Finding, matched: &[u8]| {
+        if finding.severity > Severity::Info {
+            made.add(finding, matched);
+        }
+    };
+    let scanner = Scanner::new(redactor, ScanLimits::default(), &|| false)
+        .under(&policy)
+        .telling(&mut take);
+    folder::scan(dir, scanner)
+        .map_err(|e| Failure::usage(e, "Name a folder: bsm rules baseline DIR"))?;
+    let text = json_pretty(&made).map_err(Failure::engine)?;
+    match output {
+        None => say(text),
+        Some(path) => {
+            std::fs::write(path, format!("{text}\n")).map_err(|e| {
+                Failure::usage(
+                    format!("{}: {e}", setup::shown(path)),
+                    "Name a file that can be written.",
+                )
+            })?;
+            eprintln!(
+                "bsm: {} findings written to {}; it counts as {} of a workspace",
+                made.findings().len(),
+                setup::shown(path),
+                baseline::FILE
+            );
+        }
+    }
+    Ok(0)
+}

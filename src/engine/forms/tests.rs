@@ -1,0 +1,156 @@
+//! Each form from a run with everything odd in it.
+
+use super::*;
+use crate::engine::types::run::{Action, Decision, Evidence, RunState, StepStatus};
+use crate::review::finding::{ChangeSize, Coverage, Source, Suppressed, SuppressedBy};
+use crate::text::Untrusted;
+use crate::workspace::events::Strategy;
+
+fn finding(rule: &str, severity: Severity, file: Option<&str>, line: Option<u32>) -> Finding {
+    Finding {
+        line,
+        file: file.map(Untrusted::from),
+        excerpt: Some("x\u{1b}[2J".into()),
+        fingerprint: Some("0123456789abcdef".into()),
+        ..Finding::whole(
+            rule,
+            severity,
+            "first\nsecond, with % and ::error::\u{202e}",
+        )
+    }
+}
+
+fn run() -> RunResult {
+    use crate::engine::types::run::Step;
+    let shared = finding(
+        "security/weak-hash",
+        Severity::Low,
+        Some("a b:c,é.rs"),
+        Some(3),
+    );
+    let one = Step {
+        status: StepStatus::Succeeded,
+        findings: vec![
+            shared.clone(),
+            finding("lint:clippy/needless", Severity::High, Some("b.rs"), None),
+        ],
+        ..Step::queued("one")
+    };
+    let two = Step {
+        findings: vec![
+            shared,
+            finding("quality/large-change", Severity::Medium, None, None),
+        ],
+        ..one.clone()
+    };
+    let mut coverage = Coverage {
+        files_seen: 2,
+        files_total: 3,
+        ..Coverage::default()
+    };
+    coverage.skip(&Untrusted::from("logo.png"), "binary");
+    RunResult {
+        schema_version: 1,
+        run_id: "job_1_abc".into(),
+        correlation_id: "c".into(),
+        event: "pull_request.opened".into(),
+        requested_event: None,
+        state: RunState::Finished,
+        strategy: Strategy::Parallel,
+        simulated: false,
+        evidence: Evidence::Offline,
+        stale: false,
+        coverage,
+        size: ChangeSize::default(),
+        decision: Some(Decision {
+            action: Action::RequestChanges,
+            reason: "because".into(),
+            rule: 4,
+            automated: true,
+        }),
+        agents: vec![
+            one,
+            Step {
+                agent_id: "two".into(),
+                ..two
+            },
+        ],
+        suppressed: vec![Suppressed {
+            finding: Finding {
+                source: Source::Rule,
+                ..finding("secrets/jwt", Severity::High, Some("t.txt"), Some(1))
+            },
+            by: SuppressedBy::Baseline,
+            reason: Some("a fixture".into()),
+        }],
+        report: None,
+        created_at: 0,
+        duration_ms: Some(1),
+        notes: vec![],
+    }
+}
+
+#[test]
+fn sarif_holds_every_finding_once_and_what_is_not_minded() {
+    let text = crate::text::json_pretty(&sarif(&run())).unwrap();
+    assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
+    // The field's own types, made from the standard's schema, read it.
+    let log: serde_sarif::sarif::Sarif = serde_json::from_str(&text).unwrap();
+    let run = &log.runs[0];
+    let results = run.results.as_ref().unwrap();
+    assert_eq!(results.len(), 4);
+    assert_eq!(
+        results.iter().filter(|r| r.suppressions.is_some()).count(),
+        1
+    );
+    let rules = run.tool.driver.rules.as_ref().unwrap();
+    for result in results {
+        let index = usize::try_from(result.rule_index.unwrap()).unwrap();
+        assert_eq!(Some(&rules[index].id), result.rule_id.as_ref());
+    }
+    let value = sarif(&self::run());
+    let shared = &value["runs"][0]["results"][2];
+    assert_eq!(
+        shared["properties"]["agents"],
+        serde_json::json!(["one", "two"])
+    );
+    assert_eq!(
+        shared["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        "a%20b%3Ac,%C3%A9.rs"
+    );
+}
+
+#[test]
+fn rdjsonl_is_read_back_by_our_own_reader() {
+    let text = rdjsonl(&run()).unwrap();
+    assert_eq!(
+        text.lines().count(),
+        2,
+        "a finding about no file has no place here"
+    );
+    let redactor = crate::review::redact::Redactor::built_in(&[], [1; 32]);
+    let read = crate::review::linters::read(
+        text.as_bytes(),
+        crate::review::linters::FilterMode::All,
+        &crate::review::touched::Touched::default(),
+        &redactor,
+    )
+    .unwrap();
+    assert_eq!(read.findings[0].severity, Severity::High);
+    assert_eq!(read.findings[0].rule, "lint:bsm/lint-clippy-needless");
+    assert_eq!(read.findings[1].line, Some(3));
+}
+
+#[test]
+fn annotations_are_lines_that_nothing_outside_can_break() {
+    let text = annotations(&run());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4);
+    assert!(
+        lines[0].starts_with(
+            "::error file=b.rs,title=lint%3Aclippy/needless::first%0Asecond, with %25"
+        )
+    );
+    assert!(lines[2].contains("file=a b%3Ac%2Cé.rs,line=3"));
+    assert!(lines[3].contains("2 of 3 files looked at, 1 not"));
+}

@@ -1,0 +1,334 @@
+//! What other linters found, read in: SARIF, or reviewdog's rdjson and rdjsonl.
+//!
+//! Why: any tool that can look at code becomes part of a review. Its findings are outside text and can only
+//! add: pack `lint:TOOL`, which agents may decide by as by any other (`packs: [lint]` takes all tools).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::finding::{Finding, Severity, Source};
+use super::redact::Redactor;
+use super::touched::Touched;
+use crate::text::Untrusted;
+
+/// Which findings count, by where they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilterMode {
+    /// On lines that the change adds.
+    #[default]
+    Added,
+    /// In files that the change touches.
+    File,
+    /// Anywhere.
+    All,
+}
+
+/// The first part of every pack that comes from a linter.
+pub const PACK: &str = "lint";
+/// True for the pack of one linter (`lint:TOOL`), or of all of them.
+pub fn is_pack(pack: &str) -> bool {
+    pack.strip_prefix(PACK)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+/// Most findings of one file that are taken.
+const MOST: usize = 1_000;
+
+/// Why a linter's findings cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinterError {
+    /// Neither of the forms.
+    #[error("neither SARIF 2.1.0 nor rdjson or rdjsonl: {0}")]
+    Form(String),
+    /// A line of an rdjsonl file.
+    #[error("line {0}: {1}")]
+    Line(usize, String),
+}
+
+/// What was read, and what of it counts.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Those that count.
+    pub findings: Vec<Finding>,
+    /// Those elsewhere than the filter looks.
+    pub elsewhere: u32,
+    /// Those that the tool itself says are suppressed, or no news.
+    pub silenced: u32,
+    /// More than are taken.
+    pub more: u32,
+}
+
+/// Reads one file's text.
+///
+/// # Errors
+/// When it is in none of the forms.
+pub fn read(
+    text: &[u8],
+    filter: FilterMode,
+    touched: &Touched,
+    redactor: &Redactor,
+) -> Result<Read, LinterError> {
+    let mut out = Read::default();
+    let mut take = |found: Found| {
+        if found.silenced {
+            out.silenced += 1;
+            return;
+        }
+        let file = found
+            .file
+            .as_deref()
+            .map(|f| touched.named(f).unwrap_or(f).to_owned());
+        let found = Found { file, ..found };
+        let counts = match (filter, &found.file) {
+            (FilterMode::All, _) => true,
+            (_, None) => false,
+            (FilterMode::File, Some(file)) => touched.named(file).is_some(),
+            (FilterMode::Added, Some(file)) => found
+                .line
+                .is_some_and(|first| touched.has_line(file, first, found.end.unwrap_or(first))),
+        };
+        if !counts {
+            out.elsewhere += 1;
+        } else if out.findings.len() >= MOST {
+            out.more += 1;
+        } else {
+            out.findings.push(found.finding(redactor));
+        }
+    };
+    match serde_json::from_slice::<Value>(text) {
+        Ok(Value::Object(object)) if object.get("runs").is_some_and(Value::is_array) => {
+            sarif(&object, &mut take);
+        }
+        Ok(Value::Object(object)) if object.get("diagnostics").is_some_and(Value::is_array) => {
+            let tool = name(object.get("source"));
+            let severity = object.get("severity");
+            for diagnostic in object["diagnostics"].as_array().into_iter().flatten() {
+                take(rdjson(diagnostic, tool.as_deref(), severity));
+            }
+        }
+        whole => {
+            let lines = text.split(|b| *b == b'\n').enumerate();
+            let mut any = false;
+            for (index, line) in lines.filter(|(_, l)| !l.trim_ascii().is_empty()) {
+                let value: Value = serde_json::from_slice(line).map_err(|e| match &whole {
+                    Err(error) if !any => LinterError::Form(error.to_string()),
+                    _ => LinterError::Line(index + 1, e.to_string()),
+                })?;
+                if value.get("message").is_none() || value.get("location").is_none() {
+                    let what = "no 'message' and 'location'".to_owned();
+                    return Err(if any {
+                        LinterError::Line(index + 1, what)
+                    } else {
+                        LinterError::Form(what)
+                    });
+                }
+                any = true;
+                take(rdjson(&value, None, None));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// One finding as a linter says it.
+#[derive(Debug, Default)]
+struct Found {
+    tool: String,
+    rule: String,
+    severity: Option<Severity>,
+    file: Option<String>,
+    line: Option<u32>,
+    end: Option<u32>,
+    message: String,
+    silenced: bool,
+}
+
+impl Found {
+    fn finding(self, redactor: &Redactor) -> Finding {
+        // A name becomes part of an id: only what ids are made of.
+        let plain = |text: &str, most: usize| {
+            let text: String = text
+                .chars()
+                .map(|c| match c {
+                    c if c.is_ascii_alphanumeric() || "-_.".contains(c) => c,
+                    _ => '-',
+                })
+                .take(most)
+                .collect();
+            let text = text.trim_matches('-').to_owned();
+            if text.is_empty() {
+                "unnamed".to_owned()
+            } else {
+                text
+            }
+        };
+        let tool = plain(&self.tool.to_ascii_lowercase(), 40);
+        let rule = plain(&self.rule, 80);
+        Finding {
+            rule: format!("{PACK}:{tool}/{rule}"),
+            source: Source::Rule,
+            severity: self.severity.unwrap_or(Severity::Medium),
+            file: self.file.map(|f| Untrusted::new(redactor.text(&f))),
+            line: self.line,
+            message: Untrusted::new(redactor.text(crate::text::cut(&self.message, 1_000))),
+            excerpt: None,
+            fingerprint: None,
+        }
+    }
+}
+
+fn sarif(log: &serde_json::Map<String, Value>, take: &mut impl FnMut(Found)) {
+    for run in log["runs"].as_array().into_iter().flatten() {
+        let driver = &run["tool"]["driver"];
+        let tool = driver["name"].as_str().unwrap_or("unnamed");
+        let rules = driver["rules"].as_array();
+        for result in run["results"].as_array().into_iter().flatten() {
+            let index = result["ruleIndex"]
+                .as_u64()
+                .or_else(|| result["rule"]["index"].as_u64());
+            let named = result["ruleId"]
+                .as_str()
+                .or_else(|| result["rule"]["id"].as_str());
+            let rule = index
+                .and_then(|i| rules?.get(usize::try_from(i).ok()?))
+                .or_else(|| {
+                    rules?
+                        .iter()
+                        .find(|r| r["id"].as_str() == named && named.is_some())
+                });
+            let place = &result["locations"][0]["physicalLocation"];
+            let number = |key: &str| {
+                let line = place["region"][key].as_u64()?;
+                u32::try_from(line).ok().filter(|l| *l > 0)
+            };
+            let text = |message: &Value| {
+                message["text"].as_str().map(str::to_owned).or_else(|| {
+                    let id = message["id"].as_str()?;
+                    rule?["messageStrings"][id]["text"]
+                        .as_str()
+                        .map(str::to_owned)
+                })
+            };
+            let quiet = result["suppressions"].as_array().is_some_and(|s| {
+                s.iter()
+                    .any(|one| !matches!(one["status"].as_str(), Some("rejected" | "underReview")))
+            });
+            take(Found {
+                tool: tool.to_owned(),
+                rule: named
+                    .or_else(|| rule?["id"].as_str())
+                    .unwrap_or("unnamed")
+                    .to_owned(),
+                severity: Some(sarif_severity(result, rule)),
+                file: place["artifactLocation"]["uri"].as_str().map(path_of_uri),
+                line: number("startLine"),
+                end: number("endLine"),
+                message: text(&result["message"]).unwrap_or_default(),
+                silenced: quiet
+                    || matches!(
+                        result["baselineState"].as_str(),
+                        Some("unchanged" | "absent")
+                    )
+                    || matches!(
+                        result["kind"].as_str(),
+                        Some("pass" | "notApplicable" | "informational" | "open")
+                    ),
+            });
+        }
+    }
+}
+
+/// `security-severity` (0 to 10) where the tool gives one, else its level.
+fn sarif_severity(result: &Value, rule: Option<&Value>) -> Severity {
+    let score = [Some(result), rule].into_iter().flatten().find_map(|v| {
+        let score = &v["properties"]["security-severity"];
+        score.as_f64().or_else(|| score.as_str()?.parse().ok())
+    });
+    if let Some(score) = score {
+        return match score {
+            s if s >= 9.0 => Severity::Critical,
+            s if s >= 7.0 => Severity::High,
+            s if s >= 4.0 => Severity::Medium,
+            _ => Severity::Low,
+        };
+    }
+    let level = result["level"]
+        .as_str()
+        .or_else(|| rule?["defaultConfiguration"]["level"].as_str());
+    match level {
+        Some("error") => Severity::High,
+        Some("note") => Severity::Low,
+        Some("none") => Severity::Info,
+        _ => Severity::Medium,
+    }
+}
+
+/// A path beneath the repository, as diffs have it.
+fn path_of_uri(uri: &str) -> String {
+    let path = uri.strip_prefix("file://").unwrap_or(uri);
+    let decoded = percent_decoded(path);
+    decoded.strip_prefix("./").unwrap_or(&decoded).to_owned()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .and_then(|h| std::str::from_utf8(h).ok());
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                out.push(byte);
+                at += 3;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn name(source: Option<&Value>) -> Option<String> {
+    source?["name"].as_str().map(str::to_owned)
+}
+
+fn rdjson(diagnostic: &Value, tool: Option<&str>, severity: Option<&Value>) -> Found {
+    let number = |at: &str| {
+        let line = diagnostic["location"]["range"][at]["line"].as_u64()?;
+        u32::try_from(line).ok().filter(|l| *l > 0)
+    };
+    let code = &diagnostic["code"];
+    let level = diagnostic.get("severity").or(severity);
+    Found {
+        tool: name(diagnostic.get("source"))
+            .or_else(|| tool.map(str::to_owned))
+            .unwrap_or_else(|| "unnamed".into()),
+        rule: code["value"]
+            .as_str()
+            .or_else(|| code.as_str())
+            .unwrap_or("unnamed")
+            .to_owned(),
+        severity: Some(
+            match (level.and_then(Value::as_str), level.and_then(Value::as_u64)) {
+                (Some("ERROR"), _) | (_, Some(1)) => Severity::High,
+                (Some("INFO"), _) | (_, Some(3)) => Severity::Low,
+                _ => Severity::Medium,
+            },
+        ),
+        file: diagnostic["location"]["path"]
+            .as_str()
+            .map(|p| p.strip_prefix("./").unwrap_or(p).to_owned()),
+        line: number("start"),
+        end: number("end"),
+        message: diagnostic["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        silenced: false,
+    }
+}

@@ -1,0 +1,409 @@
+//! What the operator's workspace adds to the rules: `.gitleaks.toml`, `.bsmignore`, a baseline, weights.
+//!
+//! Why from the workspace alone: what is reviewed must not say how it is reviewed. And why our own secrets
+//! pack always runs for redaction: a rule that is switched off is not reported, but what it matches still
+//! leaves no process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::baseline::{self, Baseline};
+use super::checks::POLICY_FILE;
+use super::finding::Weight;
+use super::linters::FilterMode;
+use super::packs;
+use super::rule_file::{RawRule, RuleFile};
+use super::rules::{Pack, RuleSet, RuleWarning};
+use crate::files::Root;
+
+/// gitleaks' configuration in a workspace.
+pub const GITLEAKS: &str = ".gitleaks.toml";
+/// Paths that are not reviewed, in gitignore's syntax.
+pub const IGNORES: &str = ".bsmignore";
+/// Largest of these files, bytes.
+pub const LARGEST: u64 = 8 << 20;
+/// How far a configuration may extend another.
+const DEEPEST: usize = 4;
+/// The pack that `.gitleaks.toml` adds to.
+const SECRETS: &str = "secrets";
+
+/// How reviews are done; `review` in the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ReviewSettings {
+    /// added: findings on lines that a change adds; file: in files it touches; all: anywhere.
+    pub filter_mode: FilterMode,
+    /// Percent of a change's files that must have been looked at for an approval.
+    pub coverage_floor: u8,
+    /// Every commit must be signed off.
+    pub sign_off: bool,
+    /// Rule (`pack/id` or `pack/*`) → off, info, low, medium, high or critical.
+    pub severities: BTreeMap<String, Weight>,
+}
+
+impl Default for ReviewSettings {
+    fn default() -> Self {
+        Self {
+            filter_mode: FilterMode::Added,
+            coverage_floor: 100,
+            sign_off: false,
+            severities: BTreeMap::new(),
+        }
+    }
+}
+
+/// Rules that are compiled when they are first needed.
+pub type Rules = Arc<LazyLock<RuleSet, Box<dyn FnOnce() -> RuleSet + Send>>>;
+
+/// How changes are looked at.
+#[derive(Default)]
+pub struct Policy {
+    /// `None`: the built-in packs as they are.
+    rules: Option<Rules>,
+    ignores: Option<Gitignore>,
+    pub(super) baseline: Option<Baseline>,
+    /// Which findings count.
+    pub filter: FilterMode,
+    /// Commits must be signed off.
+    pub sign_off: bool,
+    /// What its authors should know; files that were lost are among it.
+    pub broken: Vec<RuleWarning>,
+    weights: BTreeMap<String, Weight>,
+    /// Changes with everything that it was made of.
+    pub hash: String,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy")
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Files beneath a workspace that decide how changes are looked at.
+pub fn files(root: &Root) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = [GITLEAKS, IGNORES, baseline::FILE]
+        .map(PathBuf::from)
+        .into();
+    let mut next = GITLEAKS.to_owned();
+    for _ in 0..DEEPEST {
+        let text = root
+            .read_text(Path::new(&next), LARGEST)
+            .unwrap_or_default();
+        match RuleFile::read(&text).ok().and_then(|f| f.extend.path) {
+            Some(path) => {
+                files.push(PathBuf::from(&path));
+                next = path;
+            }
+            None => break,
+        }
+    }
+    files
+}
+
+impl Policy {
+    /// Reads what is in the workspace. Nothing here fails: what cannot be used is in `broken`, and then
+    /// nothing is approved.
+    pub fn load(root: Option<&Path>, settings: &ReviewSettings) -> Self {
+        let mut policy = Self {
+            filter: settings.filter_mode,
+            sign_off: settings.sign_off,
+            weights: settings.severities.clone(),
+            ..Self::default()
+        };
+        let mut hash = Sha256::new();
+        hash.update(packs::hash());
+        hash.update(serde_json::to_vec(settings).unwrap_or_default());
+        let mut gitleaks = None;
+        if let Some(root) = root {
+            match Root::open(root) {
+                Ok(root) => {
+                    for file in files(&root) {
+                        hash.update(root.read(&file, LARGEST).unwrap_or_default());
+                    }
+                    policy.read_ignores(&root);
+                    policy.read_baseline(&root);
+                    gitleaks = policy.read_gitleaks(&root);
+                }
+                Err(error) => policy.lose("workspace", error.to_string()),
+            }
+        }
+        for (name, weight) in &settings.severities {
+            policy.check_weight(name, *weight);
+        }
+        policy.hash = crate::state::hex(&hash.finalize()[..8]);
+        if gitleaks.is_some() || !settings.severities.is_empty() {
+            let weights = policy.weights.clone();
+            policy.rules = Some(Arc::new(LazyLock::new(Box::new(move || {
+                compiled(gitleaks, &weights)
+            }))));
+        }
+        policy
+    }
+
+    /// Where reading it failed in a way that it should not: nothing is approved.
+    pub fn unreadable() -> Self {
+        let mut policy = Self::default();
+        policy.lose("workspace", "reading what decides failed".into());
+        policy
+    }
+
+    /// The rules of this workspace; `None`: the built-in packs.
+    pub fn rules(&self) -> Option<Rules> {
+        self.rules.clone()
+    }
+
+    /// A path that the operator does not want reviewed.
+    pub(super) fn ignores(&self, path: &str) -> bool {
+        self.ignores.as_ref().is_some_and(|i| {
+            i.matched_path_or_any_parents(path.trim_start_matches('/'), false)
+                .is_ignore()
+        })
+    }
+
+    /// What the operator makes of a finding that comes from elsewhere.
+    pub(super) fn weighed(&self, rule: &str) -> Option<Weight> {
+        weight(&self.weights, rule)
+    }
+
+    /// What could not be read: no approval follows while there is any of it. Rules that could not be
+    /// compiled are the rule set's own matter.
+    pub fn lost(&self) -> impl Iterator<Item = &RuleWarning> {
+        self.broken.iter().filter(|w| w.lost)
+    }
+
+    /// The same, not minding what the baseline knows.
+    #[must_use]
+    pub fn without_baseline(self) -> Self {
+        Self {
+            baseline: None,
+            ..self
+        }
+    }
+
+    fn lose(&mut self, rule: &str, what: String) {
+        self.broken.push(RuleWarning {
+            rule: rule.to_owned(),
+            what,
+            lost: true,
+        });
+    }
+
+    fn read_ignores(&mut self, root: &Root) {
+        let text = match root.read_text(Path::new(IGNORES), LARGEST) {
+            Ok(text) => text,
+            Err(error) if error.is_missing() => return,
+            Err(error) => return self.lose(IGNORES, error.to_string()),
+        };
+        let mut builder = GitignoreBuilder::new("");
+        for (number, line) in text.lines().enumerate() {
+            if let Err(error) = builder.add_line(None, line) {
+                // Without it more is reviewed, never less.
+                self.broken.push(RuleWarning {
+                    rule: format!("{IGNORES}:{}", number + 1),
+                    what: error.to_string(),
+                    lost: false,
+                });
+            }
+        }
+        self.ignores = builder.build().ok().filter(|i| !i.is_empty());
+    }
+
+    fn read_baseline(&mut self, root: &Root) {
+        let text = match root.read_text(Path::new(baseline::FILE), LARGEST) {
+            Ok(text) => text,
+            Err(error) if error.is_missing() => return,
+            Err(error) => return self.lose(baseline::FILE, error.to_string()),
+        };
+        match Baseline::read(&text) {
+            Ok(read) => self.baseline = Some(read),
+            Err(what) => self.lose(baseline::FILE, what),
+        }
+    }
+
+    /// The configuration with everything it extends.
+    fn read_gitleaks(&mut self, root: &Root) -> Option<RuleFile> {
+        self.read_rules(root, GITLEAKS, 0)
+    }
+
+    fn read_rules(&mut self, root: &Root, name: &str, depth: usize) -> Option<RuleFile> {
+        let text = match root.read_text(Path::new(name), LARGEST) {
+            Ok(text) => text,
+            Err(error) if error.is_missing() && depth == 0 => return None,
+            Err(error) => {
+                self.lose(name, error.to_string());
+                return None;
+            }
+        };
+        let mut file = match RuleFile::read(&text) {
+            Ok(file) => file,
+            Err(what) => {
+                self.lose(name, what);
+                return None;
+            }
+        };
+        let mut remark = |what: String, lost: bool| {
+            self.broken.push(RuleWarning {
+                rule: name.to_owned(),
+                what,
+                lost,
+            });
+        };
+        if file.extend.url.is_some() {
+            remark(
+                "extend.url is not followed: nothing is fetched to review".into(),
+                true,
+            );
+        }
+        match file.extend.path.clone() {
+            Some(_) if file.extend.use_default => {
+                remark(
+                    "extend has both path and useDefault; one of them must go".into(),
+                    true,
+                );
+            }
+            Some(_) if depth + 1 == DEEPEST => {
+                remark("it extends too many files in a row".into(), true);
+            }
+            Some(path) => {
+                if let Some(base) = self.read_rules(root, &path, depth + 1) {
+                    let default = base.extend.use_default;
+                    for id in file.over(base) {
+                        self.broken.push(RuleWarning {
+                            rule: name.to_owned(),
+                            what: format!("it switches off {id}, which {path} does not have"),
+                            lost: false,
+                        });
+                    }
+                    file.extend.use_default = default;
+                }
+            }
+            None => {}
+        }
+        Some(file)
+    }
+
+    fn check_weight(&mut self, name: &str, weight: Weight) {
+        let known = match name.strip_suffix("/*") {
+            Some(pack) => packs::names().any(|n| n == pack),
+            None => packs::built_in().rule(name).is_some() || name.starts_with("secrets/"),
+        };
+        let mut remark = |what: &str| {
+            self.broken.push(RuleWarning {
+                rule: format!("review.severities: {name}"),
+                what: what.to_owned(),
+                lost: false,
+            });
+        };
+        if !known && !name.starts_with("lint:") {
+            remark("there is no such rule (see: bsm rules list)");
+        }
+        if weight == Weight::Off && name == POLICY_FILE {
+            remark("it cannot be switched off: an approval depends on it");
+        }
+    }
+}
+
+/// What a weight makes of a rule's findings: the rule's own entry wins over its pack's.
+fn weight(weights: &BTreeMap<String, Weight>, rule: &str) -> Option<Weight> {
+    let pack = rule.split('/').next().unwrap_or_default();
+    let weight = weights
+        .get(rule)
+        .or_else(|| weights.get(&format!("{pack}/*")))?;
+    (*weight != Weight::Off || rule != POLICY_FILE).then_some(*weight)
+}
+
+/// The built-in packs with what the workspace's configuration changes of them and adds.
+fn compiled(gitleaks: Option<RuleFile>, weights: &BTreeMap<String, Weight>) -> RuleSet {
+    let mut warnings = Vec::new();
+    let mut all = packs::read(&mut warnings);
+    if let Some(file) = gitleaks {
+        let own = all.iter_mut().find(|p| p.name == SECRETS);
+        let added = match own {
+            Some(own) => merged(&mut own.file, file, &mut warnings),
+            None => file,
+        };
+        all.push(Pack {
+            name: SECRETS.to_owned(),
+            file: added,
+            secrets: true,
+        });
+    }
+    RuleSet::compile(all, warnings, |rule| weight(weights, rule))
+}
+
+/// Lets a configuration change our own rules, as far as it extends the default; what is left are its own.
+/// Our rules stay in force for redaction whatever it says.
+fn merged(ours: &mut RuleFile, mut file: RuleFile, warnings: &mut Vec<RuleWarning>) -> RuleFile {
+    let mut remark = |rule: &str, what: &str| {
+        warnings.push(RuleWarning {
+            rule: format!("{GITLEAKS}: {rule}"),
+            what: what.to_owned(),
+            lost: false,
+        });
+    };
+    let excusing = |rule: &RawRule| {
+        let mut lists = rule.allowlists.clone();
+        lists.extend(rule.allowlist.clone());
+        lists.into_iter().map(|mut list| {
+            list.findings_only = true;
+            list
+        })
+    };
+    let (changes, own): (Vec<RawRule>, Vec<RawRule>) = std::mem::take(&mut file.rules)
+        .into_iter()
+        .partition(RawRule::only_changes);
+    file.rules = own;
+    for change in changes {
+        let known = file.extend.use_default;
+        match ours
+            .rules
+            .iter_mut()
+            .find(|r| known && r.is_called(&change.id))
+        {
+            Some(rule) => {
+                rule.allowlists.extend(excusing(&change));
+                if !change.description.is_empty() {
+                    rule.description.clone_from(&change.description);
+                }
+                rule.skip_report |= change.skip_report;
+            }
+            None if known => remark(&change.id, "there is no such rule here to change"),
+            None => remark(
+                &change.id,
+                "it has neither a regex nor a path, and extends nothing",
+            ),
+        }
+    }
+    if !file.extend.use_default {
+        return file;
+    }
+    for id in &file.extend.disabled_rules {
+        match ours.rules.iter_mut().find(|r| r.is_called(id)) {
+            Some(rule) => rule.skip_report = true,
+            None => remark(id, "it switches off a rule that is not here"),
+        }
+    }
+    // A rule of the same name takes the place of ours in the findings.
+    for rule in &file.rules {
+        if let Some(old) = ours.rules.iter_mut().find(|r| r.id == rule.id) {
+            old.skip_report = true;
+        }
+    }
+    ours.allows
+        .extend(file.allows.iter().cloned().map(|mut list| {
+            list.findings_only = true;
+            list
+        }));
+    file
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
