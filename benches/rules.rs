@@ -1,6 +1,8 @@
 //! How fast the rules read a large diff, on one core. `cargo bench --bench rules`
 //!
-//! The diff adds this project's own sources again and again; `BSM_BENCH_DIFF=FILE` takes another.
+//! The diff adds this project's own sources again and again; `BSM_BENCH_DIFF=FILE` takes another, and
+//! `BSM_GITLEAKS_TOML=FILE` adds gitleaks' published configuration to our rules. The last line reads 100 MB
+//! from a pipe that is never whole in memory, and says by how much the process grew.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,12 +10,15 @@
 )]
 
 use std::fmt::Write as _;
+use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
 use bsm::review::diff::parse;
 use bsm::review::packs;
+use bsm::review::policy::{Policy, ReviewSettings};
 use bsm::review::redact::Redactor;
+use bsm::review::rules::RuleSet;
 use bsm::review::scan::{ScanLimits, Scanner};
 
 fn main() {
@@ -25,21 +30,43 @@ fn main() {
         began.elapsed().as_secs_f64() * 1_000.0
     );
     let redactor = Redactor::built_in(&[], [1; 32]);
+    println!("grown by {:.0} MB for 100 MB of diff", streamed(&redactor));
+    let with_gitleaks = std::env::var("BSM_GITLEAKS_TOML").ok().map(|path| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(path, dir.path().join(".gitleaks.toml")).unwrap();
+        let policy = Policy::load(Some(dir.path()), &ReviewSettings::default());
+        let redactor = Redactor::new(policy.rules(), &[], [1; 32]);
+        let began = Instant::now();
+        let count = redactor.rules().rules().len();
+        println!(
+            "compiling {count} rules, gitleaks' among them: {:.1} ms",
+            began.elapsed().as_secs_f64() * 1_000.0
+        );
+        redactor
+    });
     let own = own_sources();
     let clean = prose(32 << 20);
+    slowest(rules, &own[..8 << 20]);
     let given = std::env::var("BSM_BENCH_DIFF")
         .ok()
         .map(|p| std::fs::read(p).unwrap());
-    for (name, diff) in [
-        ("own sources, 32 MB", Some(own.into_bytes())),
-        ("text without hits, 32 MB", Some(clean.into_bytes())),
-        ("given", given),
-    ] {
-        let Some(diff) = diff else { continue };
+    let (own, clean) = (own.into_bytes(), clean.into_bytes());
+    let mut rounds = vec![
+        ("own sources, 32 MB", &own, &redactor),
+        ("text without hits, 32 MB", &clean, &redactor),
+    ];
+    if let Some(given) = &given {
+        rounds.push(("given", given, &redactor));
+    }
+    if let Some(both) = &with_gitleaks {
+        rounds.push(("own sources, with gitleaks' rules", &own, both));
+        rounds.push(("text without hits, with gitleaks' rules", &clean, both));
+    }
+    for (name, diff, redactor) in rounds {
         let mut rates = Vec::new();
         let mut findings = 0;
         for _ in 0..5 {
-            let mut scanner = Scanner::new(&redactor, ScanLimits::default(), &|| false);
+            let mut scanner = Scanner::new(redactor, ScanLimits::default(), &|| false);
             let began = Instant::now();
             parse(diff.as_slice(), &mut scanner).unwrap();
             findings = scanner.finish().findings.len();
@@ -51,6 +78,68 @@ fn main() {
             rates[2], rates[0], rates[4]
         );
     }
+}
+
+/// The rules that cost most on a text, each tried where its keywords stand, as in a scan.
+fn slowest(rules: &RuleSet, text: &str) {
+    let hunks: Vec<&[u8]> = text.as_bytes().chunks(16 << 10).collect();
+    let wanted: Vec<Vec<bool>> = hunks.iter().map(|h| rules.wanted(h)).collect();
+    let mut costs: Vec<(f64, usize, &str)> = (0..rules.rules().len())
+        .map(|index| {
+            let mut only = vec![false; rules.rules().len()];
+            only[index] = true;
+            let began = Instant::now();
+            let mut tried = 0;
+            for (hunk, wanted) in hunks.iter().zip(&wanted) {
+                if wanted[index] {
+                    tried += 1;
+                    std::hint::black_box(rules.find_wanted(&only, "a.rs", hunk, false));
+                }
+            }
+            let ms = began.elapsed().as_secs_f64() * 1_000.0;
+            (ms, tried, rules.rules()[index].id.as_str())
+        })
+        .collect();
+    costs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (ms, tried, id) in costs.iter().take(12) {
+        let share = 100.0 * *tried as f64 / hunks.len() as f64;
+        println!("  {ms:>7.1} ms for 8 MB, tried on {share:>3.0} % of it: {id}");
+    }
+}
+
+/// Megabytes by which the most memory this process ever had grows while a large diff is read.
+fn streamed(redactor: &Redactor) -> f64 {
+    let most = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let kb = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        kb.unwrap_or(0.0) / 1_024.0
+    };
+    redactor.text("warm");
+    let before = most();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let feeder = std::thread::spawn(move || {
+        // One file, one hunk: nothing but the parser itself cuts it.
+        let line = format!("+{}\n", "a line of the file that never ends ".repeat(4));
+        let lines = (100 << 20) / line.len();
+        write!(
+            writer,
+            "--- /dev/null\n+++ b/a.txt\n@@ -0,0 +1,{lines} @@\n"
+        )
+        .unwrap();
+        for _ in 0..lines {
+            writer.write_all(line.as_bytes()).unwrap();
+        }
+    });
+    let limits = ScanLimits {
+        file_time: std::time::Duration::from_secs(600),
+        ..ScanLimits::default()
+    };
+    let mut scanner = Scanner::new(redactor, limits, &|| false);
+    parse(BufReader::with_capacity(64 * 1024, reader), &mut scanner).unwrap();
+    feeder.join().unwrap();
+    assert!(scanner.finish().coverage.is_complete());
+    most() - before
 }
 
 fn own_sources() -> String {

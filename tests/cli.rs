@@ -1074,7 +1074,7 @@ fn a_filter_looks_beyond_the_change_and_commits_of_a_range_are_read() {
         places
     };
     let unfinished = "governance/unfinished-commit ".to_owned();
-    assert_eq!(found("added"), [unfinished.clone()]);
+    assert_eq!(found("added"), std::slice::from_ref(&unfinished));
     let a = "security/dynamic-code a.py".to_owned();
     assert_eq!(found("file"), [unfinished.clone(), a.clone()]);
     assert_eq!(

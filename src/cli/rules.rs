@@ -58,7 +58,11 @@ enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say what the rules find in a diff. Exit: 0 nothing that matters, 10, 20, 30 as `bsm run`
+    /// Say what the rules find in a diff
+    #[command(
+        after_help = "Exit: 0 nothing that matters, 10 a person should look (or the diff is empty), \
+        20 something must be changed, 30 it must not be merged, 2 wrong input."
+    )]
     Test {
         /// A git or unified diff (- for standard input)
         diff: PathBuf,
@@ -250,7 +254,12 @@ fn test(policy: &Policy, redactor: &Redactor, path: &Path, json: bool) -> Result
         Box::new(BufReader::with_capacity(64 * 1024, file))
     };
     let mut scanner = Scanner::new(redactor, ScanLimits::default(), &|| false).under(policy);
-    parse(&mut reader, &mut scanner).map_err(|e| wrong(&e))?;
+    let files = parse(&mut reader, &mut scanner).map_err(|e| wrong(&e))?;
+    if files == 0 {
+        // A diff that could not be made must pass no gate.
+        eprintln!("bsm: nothing to review: the diff is empty");
+        return Ok(10);
+    }
     print_scanned(&scanner.finish(), json)
 }
 
@@ -302,9 +311,9 @@ fn print_finding(finding: &Finding) {
         clean_line(&finding.rule, 60),
         place(finding)
     ));
-    if let Some(excerpt) = finding.excerpt.as_ref().filter(|e| !e.raw().is_empty()) {
-        say(format!("          {}", excerpt.line(160)));
-    }
+    let excerpt = finding.excerpt.as_ref().filter(|e| !e.raw().is_empty());
+    let text = excerpt.map_or_else(|| finding.message.line(200), |e| e.line(160));
+    say(format!("          {text}"));
 }
 
 fn make_baseline(

@@ -32,7 +32,10 @@ use crate::text::{clean_line, json_pretty};
   bsm run pull_request.opened --repo . --range main..HEAD --payload pr.json --json
   cargo clippy --message-format json | clippy-sarif > clippy.sarif
   bsm run pull_request.opened --range main..HEAD --findings clippy.sarif --sarif bsm.sarif
-  bsm run repository.health_check --repo ~/src/payments")]
+  bsm run repository.health_check --repo ~/src/payments
+
+Exit: 0 approve_and_merge or pass, 10 manual_review, 20 request_changes, 30 block_pr, 2 wrong usage or
+input, 1 engine failure or no agent selected, 130 interrupted.")]
 pub struct RunArgs {
     /// The event, for example pull_request.opened
     event: String,
@@ -40,7 +43,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
     /// The change: a git or unified diff (- for standard input)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "sample"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "range", "sample"])]
     diff: Option<PathBuf>,
     /// A git repository: with --range its changes, without it the folder itself
     #[arg(long, value_name = "DIR")]

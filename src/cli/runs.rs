@@ -244,6 +244,7 @@ pub(super) fn print_run(result: &RunResult) {
     for s in &result.suppressed {
         let by = match s.by {
             SuppressedBy::Inline => "inline",
+            SuppressedBy::Standing => "standing ignore",
             SuppressedBy::Baseline => "baseline",
         };
         let reason = s.reason.as_ref().map_or_else(String::new, |r| r.line(200));

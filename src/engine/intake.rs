@@ -425,8 +425,8 @@ pub(super) fn look(
             if looking.filter != FilterMode::Added {
                 let all = looking.filter == FilterMode::All;
                 let wanted = |path: &str| all || scanner.touches(path);
-                let whole = folder::scan_commit(&repo, &ends.to, wanted, fresh())?;
-                scanner.beside(whole);
+                let (whole, count) = folder::scan_commit(&repo, &ends.to, wanted, fresh())?;
+                scanner.beside(whole, count);
             }
             ended(scanner, files, looking.linters)
         }

@@ -127,6 +127,7 @@ fn not_minded(out: &mut String, run: &RunResult) -> std::fmt::Result {
     for s in &run.suppressed {
         let by = match s.by {
             SuppressedBy::Inline => "inline ignore",
+            SuppressedBy::Standing => "standing ignore",
             SuppressedBy::Baseline => "baseline",
         };
         let reason = s

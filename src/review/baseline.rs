@@ -2,7 +2,7 @@
 //!
 //! Why by what matched and not by line: lines move. An entry holds a hash over the rule, the file and what
 //! matched, salted with the file's own salt, so that neither a secret nor its bare hash stands in it. Another
-//! secret in the same place is a new finding.
+//! secret in the same place is a new finding, and so is one more of what is known.
 
 use std::collections::HashMap;
 
@@ -26,11 +26,26 @@ pub struct Known {
     /// Where it stood when this was written, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// Salted hash of rule, file and what matched: 32 hex digits.
+    /// Salted hash of rule, file and what matched (of no secret: the whole line): 32 hex digits.
     pub hash: String,
+    /// How many of them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u32,
     /// Why it may stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if wants a reference"
+)]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// A baseline as it stands in its file.
@@ -74,16 +89,17 @@ impl Baseline {
         Ok(read)
     }
 
-    /// The entry that knows a finding.
-    pub(super) fn knows(&self, finding: &Finding, matched: &[u8]) -> Option<&Known> {
-        let index = self.by_hash.get(&self.hash(finding, matched))?;
-        Some(&self.findings[*index])
+    /// The entry that knows a finding, and which it is.
+    pub(super) fn knows(&self, finding: &Finding, matched: &[u8]) -> Option<(usize, &Known)> {
+        let index = *self.by_hash.get(&self.hash(finding, matched))?;
+        Some((index, &self.findings[index]))
     }
 
     /// Takes a finding in.
     pub fn add(&mut self, finding: &Finding, matched: &[u8]) {
         let hash = self.hash(finding, matched);
-        if self.by_hash.contains_key(&hash) {
+        if let Some(index) = self.by_hash.get(&hash) {
+            self.findings[*index].count += 1;
             return;
         }
         self.by_hash.insert(hash.clone(), self.findings.len());
@@ -95,6 +111,7 @@ impl Baseline {
                 .map_or_else(String::new, |f| f.raw().to_owned()),
             line: finding.line,
             hash,
+            count: 1,
             reason: None,
         });
     }
@@ -143,7 +160,7 @@ mod tests {
         let text = serde_json::to_string(&one).unwrap();
         assert!(!text.contains("secret one"));
         let read = Baseline::read(&text).unwrap();
-        assert_eq!(read.findings().len(), 1);
+        assert_eq!((read.findings().len(), read.findings()[0].count), (1, 2));
         assert!(read.knows(&place("a"), b"secret one").is_some());
         assert!(read.knows(&place("a"), b"secret two").is_none());
         assert!(read.knows(&place("b"), b"secret one").is_none());

@@ -3,6 +3,10 @@
 //! Each check is a few lines here; what it is called, how bad it is and what to do stand with the rules in
 //! `assets/rules/`, where its examples are, too.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+
 use super::diff::{Change, FileHead, Hunk, Side};
 use crate::text::Untrusted;
 
@@ -21,6 +25,8 @@ pub struct FileSummary {
     pub binary: bool,
     /// A program wrote it: by its name, or because its first lines say so.
     pub generated: bool,
+    /// Highest line of the new file that the diff shows: it has at least so many.
+    pub last_line: u32,
 }
 
 /// The rule id of a touched policy file: the decision names it (an approval must not follow).
@@ -59,12 +65,13 @@ impl Noted {
     }
 }
 
-/// Checks on one file's head.
-pub fn file(head: &FileHead, shown: &Untrusted) -> Vec<Noted> {
+/// Checks on one file's head. `decides`: says of a path that the workspace's policy is made of it.
+pub fn file(head: &FileHead, shown: &Untrusted, decides: impl Fn(&str) -> bool) -> Vec<Noted> {
     let mut notes = Vec::new();
     let mut note = |id| notes.push(Noted::file(id, shown));
     let names = [Some(&head.path), head.old_path.as_ref()];
-    if names.into_iter().flatten().any(|p| is_policy(p.raw())) {
+    let mut names = names.into_iter().flatten().map(Untrusted::raw);
+    if names.any(|p| is_policy(p) || decides(p)) {
         note(POLICY_FILE);
     }
     let there = head.change != Change::Deleted;
@@ -155,10 +162,15 @@ impl Losses {
 }
 
 fn says_licence(line: &[u8]) -> bool {
-    // Put together here, so that this line is no header itself.
-    let tag = concat!("SPDX-License", "-Identifier:");
-    let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
-    has(tag) || ((has("Copyright") || has("copyright")) && (has("(c)") || has("(C)") || has("©")))
+    // Made once: this is asked of every line that changes. Put together, so that it is no header itself.
+    static TAG: LazyLock<Finder<'_>> =
+        LazyLock::new(|| Finder::new(concat!("SPDX-License", "-Identifier:")));
+    static WORD: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("opyright"));
+    let marked = |line: &[u8]| {
+        let mut marks = ["(c)", "(C)", "©"].iter();
+        marks.any(|mark| memmem::find(line, mark.as_bytes()).is_some())
+    };
+    TAG.find(line).is_some() || (WORD.find(line).is_some() && marked(line))
 }
 
 /// Checks on all files together.
@@ -166,7 +178,7 @@ pub fn whole_change(files: &[FileSummary]) -> Vec<Noted> {
     const LARGE: u32 = 2_000;
     let mut notes: Vec<Noted> = files
         .iter()
-        .filter(|f| f.change == Change::Deleted && is_test(f.path.raw()))
+        .filter(|f| f.change == Change::Deleted && is_test(f.path.raw()) && is_source(f.path.raw()))
         .map(|f| Noted::file("quality/deleted-test", &f.path))
         .collect();
     let touched = |test: bool| {
@@ -185,6 +197,7 @@ pub fn whole_change(files: &[FileSummary]) -> Vec<Noted> {
             && is_test(f.path.raw())
             && f.removed >= 20
             && f.added * 4 < f.removed
+            && f.removed > f.last_line
     });
     notes.extend(emptied.map(|f| Noted {
         detail: Some(format!("−{} +{} lines.", f.removed, f.added)),
@@ -216,8 +229,14 @@ fn is_policy(path: &str) -> bool {
             | "registry.yaml"
             | "events.yaml"
             | "models.yaml"
-    ) || lower.starts_with("data/agents/")
-        || lower.contains("/data/agents/")
+    ) || ["data/agents", "data/knowledge"].iter().any(|folder| {
+        // Beneath it, or something else in its place.
+        lower.match_indices(folder).any(|(at, _)| {
+            let rest = &lower[at + folder.len()..];
+            (at == 0 || lower.as_bytes()[at - 1] == b'/')
+                && (rest.is_empty() || rest.starts_with('/'))
+        })
+    })
 }
 
 fn is_test(path: &str) -> bool {
@@ -269,7 +288,7 @@ pub(super) fn says_generated(line: &[u8]) -> bool {
     let marks = [concat!("@", "generated"), concat!("DO NOT", " EDIT")];
     marks
         .iter()
-        .any(|mark| memchr::memmem::find(line, mark.as_bytes()).is_some())
+        .any(|mark| memmem::find(line, mark.as_bytes()).is_some())
 }
 
 #[cfg(test)]
@@ -284,6 +303,7 @@ mod tests {
             removed: 0,
             binary: false,
             generated: is_generated(path),
+            last_line: 0,
         }
     }
 
@@ -335,9 +355,11 @@ mod tests {
             "bsm.yaml",
             "agents/events.yaml",
             "x/data/agents/a.yaml",
+            "data/agents",
+            "data/knowledge/review-policy.md",
         ] {
             assert!(is_policy(path), "{path}");
         }
-        assert!(!is_policy("src/registry.rs"));
+        assert!(!is_policy("src/registry.rs") && !is_policy("data/agents.md"));
     }
 }

@@ -15,8 +15,10 @@ pub struct Commit {
     pub subject: String,
     /// All the others.
     pub body: String,
-    /// More than one parent: its message is git's.
+    /// More than one parent: its form is git's.
     pub merge: bool,
+    /// It is longer than what is kept of it.
+    pub cut: bool,
 }
 
 /// Longest subject, characters.
@@ -38,7 +40,7 @@ impl Commit {
 /// What their messages lack. `sign_off`: the project asks for one.
 pub(super) fn check(commits: &[Commit], sign_off: bool, redactor: &Redactor) -> Vec<Noted> {
     let mut notes = Vec::new();
-    for commit in commits.iter().filter(|c| !c.merge) {
+    for commit in commits {
         let subject = commit.subject.trim();
         let lower = subject.to_ascii_lowercase();
         let temporary = ["fixup!", "squash!", "amend!"]
@@ -48,17 +50,18 @@ pub(super) fn check(commits: &[Commit], sign_off: bool, redactor: &Redactor) -> 
                 .strip_prefix("wip")
                 .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
         let name = commit.name(redactor);
-        if temporary {
+        let own = !commit.merge;
+        if own && temporary {
             notes.push(Noted::whole(
                 "governance/unfinished-commit",
                 format!("{name}."),
             ));
-        } else if subject.is_empty() {
+        } else if own && subject.is_empty() {
             notes.push(Noted::whole(
                 "governance/commit-form",
                 format!("{name} has no subject."),
             ));
-        } else if subject.chars().count() > LONGEST {
+        } else if own && subject.chars().count() > LONGEST {
             let detail = format!("{name}: {} characters.", subject.chars().count());
             notes.push(Noted::whole("governance/commit-form", detail));
         }
@@ -66,31 +69,37 @@ pub(super) fn check(commits: &[Commit], sign_off: bool, redactor: &Redactor) -> 
             line.strip_prefix("Signed-off-by: ")
                 .is_some_and(|who| who.contains('<') && who.contains('@') && who.contains('>'))
         });
-        if sign_off && !signed {
+        if own && sign_off && !signed {
             notes.push(Noted::whole("governance/sign-off", format!("{name}.")));
         }
         let text = format!("{}\n{}", commit.subject, commit.body);
         let rules = redactor.rules();
-        for hit in rules.find("", text.as_bytes(), false) {
-            if rules.rules()[hit.rule].secret {
-                notes.push(Noted::whole(
-                    "secrets/in-commit-message",
-                    format!("{name}."),
-                ));
-                break;
-            }
+        let hits = rules.find("", text.as_bytes(), false);
+        let mut hits = hits.iter().map(|h| &rules.rules()[h.rule]);
+        if hits.clone().any(|rule| rule.secret) {
+            notes.push(Noted::whole(
+                "secrets/in-commit-message",
+                format!("{name}."),
+            ));
+        }
+        if let Some(rule) = hits.find(|rule| rule.id.starts_with("hidden-text/")) {
+            let detail = format!("{name}: {}", rule.docs.what);
+            notes.push(Noted::whole("hidden-text/in-commit-message", detail));
         }
     }
     notes
 }
+
+/// Longest message that is kept, bytes.
+const LONGEST_BODY: usize = 64 << 10;
 
 /// Collects the head and message of a mail until its diff begins.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     commit: Commit,
     part: Part,
-    /// The body is not written as it is: what follows cannot be read.
-    pub(super) encoded: bool,
+    /// The header that a folded line goes on with.
+    header: Header,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
@@ -99,82 +108,186 @@ enum Part {
     #[default]
     None,
     Head,
-    /// In the head, in the lines of the subject.
-    Subject,
     Message,
     /// After the message: a summary and the diff.
     Rest,
 }
 
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+enum Header {
+    #[default]
+    Other,
+    Subject,
+    Encoding,
+}
+
+/// What a line outside of a diff makes of a mail.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// A message is complete.
+    pub(super) commit: Option<Commit>,
+    /// The mail's text (or a part's) is not written as it is: what follows cannot be read.
+    pub(super) encoded: bool,
+}
+
 impl Mail {
-    /// Takes a line that stands outside of a diff; a finished message comes back once.
-    pub(super) fn line(&mut self, line: &[u8]) -> Option<Commit> {
-        if let Some(id) = envelope(line) {
-            let begun = Self {
-                part: Part::Head,
-                ..Self::default()
-            };
-            let before = std::mem::replace(self, begun).take();
-            self.commit.id = id;
-            return before;
-        }
-        if self.part == Part::None {
-            return None;
-        }
+    /// Takes a line that stands outside of a diff.
+    pub(super) fn line(&mut self, line: &[u8]) -> Heard {
+        let mut heard = Heard::default();
         let text = String::from_utf8_lossy(line);
+        if let Some(id) = envelope(line) {
+            heard.commit = self.begin();
+            self.commit.id = id;
+            return heard;
+        }
+        let lower = text.get(..120).unwrap_or(&text).to_ascii_lowercase();
+        // A part of a mail has such a line, too, wherever it begins.
+        if let Some(value) = lower.strip_prefix("content-transfer-encoding:") {
+            self.header = Header::Encoding;
+            heard.encoded = is_encoding(value);
+            return heard;
+        }
+        let begins = [
+            "from: ",
+            "subject: ",
+            "message-id: ",
+            "received: ",
+            "mime-version: ",
+        ];
+        if matches!(self.part, Part::None | Part::Rest)
+            && begins.iter().any(|b| lower.starts_with(b))
+        {
+            heard.commit = self.begin();
+        }
         match self.part {
-            Part::Head | Part::Subject if text.trim().is_empty() => self.part = Part::Message,
-            Part::Subject if text.starts_with([' ', '\t']) => {
-                self.commit.subject.push(' ');
-                self.commit.subject.push_str(text.trim());
+            Part::Head if text.trim().is_empty() => {
+                self.part = Part::Message;
+                self.commit.subject = decoded_words(&self.commit.subject);
             }
-            Part::Head | Part::Subject => {
-                self.part = Part::Head;
-                let lower = text.to_ascii_lowercase();
-                if let Some(subject) = text.strip_prefix("Subject: ") {
+            Part::Head if text.starts_with([' ', '\t']) => match self.header {
+                Header::Subject => {
+                    self.commit.subject.push(' ');
+                    self.commit.subject.push_str(text.trim());
+                }
+                Header::Encoding => heard.encoded = is_encoding(&lower),
+                Header::Other => {}
+            },
+            Part::Head => {
+                self.header = Header::Other;
+                if lower.starts_with("subject:") {
+                    self.header = Header::Subject;
                     // `[PATCH 1/2]` is the mail's, not the commit's.
+                    let subject = text["subject:".len()..].trim_start();
                     let subject = match subject.strip_prefix('[').and_then(|s| s.split_once("] ")) {
                         Some((_, rest)) => rest,
                         None => subject,
                     };
                     subject.clone_into(&mut self.commit.subject);
-                    self.part = Part::Subject;
-                } else if lower.starts_with("content-transfer-encoding:") {
-                    self.encoded = lower.contains("quoted-printable") || lower.contains("base64");
                 }
             }
             Part::Message if text.trim_end() == "---" => {
                 self.part = Part::Rest;
-                return Some(self.commit.clone());
+                heard.commit = Some(std::mem::take(&mut self.commit));
             }
-            Part::Message => {
+            Part::Message if self.commit.body.len() < LONGEST_BODY => {
                 self.commit.body.push_str(&text);
                 self.commit.body.push('\n');
             }
-            Part::None | Part::Rest => {}
+            Part::Message => self.commit.cut = true,
+            Part::None | Part::Rest => {
+                if self.header == Header::Encoding && text.starts_with([' ', '\t']) {
+                    heard.encoded = is_encoding(&lower);
+                }
+                self.header = Header::Other;
+            }
         }
-        None
+        heard
     }
 
-    /// In the head or the message of a mail.
+    fn begin(&mut self) -> Option<Commit> {
+        let before = self.take();
+        *self = Self {
+            part: Part::Head,
+            ..Self::default()
+        };
+        before
+    }
+
+    /// In a mail, before its diff: what stands there is no line of a change.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.part, Part::Head | Part::Subject | Part::Message)
+        self.part != Part::None
     }
 
     /// The diff begins (or the input ends): what is there of the message.
     pub(super) fn take(&mut self) -> Option<Commit> {
-        if !self.is_open() {
+        if !matches!(self.part, Part::Head | Part::Message) {
             return None;
         }
         self.part = Part::Rest;
-        Some(self.commit.clone())
+        Some(std::mem::take(&mut self.commit))
+    }
+
+    /// A file of the diff has begun: what follows it is no longer the mail's own text.
+    pub(super) fn close(&mut self) {
+        self.part = Part::None;
     }
 }
 
-/// `From <40 hex> …`, the line that begins a mail.
-fn envelope(line: &[u8]) -> Option<String> {
-    let rest = line.strip_prefix(b"From ")?;
-    let id = rest.get(..40)?;
-    (id.iter().all(u8::is_ascii_hexdigit) && rest.get(40) == Some(&b' '))
-        .then(|| String::from_utf8_lossy(id).into_owned())
+fn is_encoding(value: &str) -> bool {
+    value.contains("quoted-printable") || value.contains("base64")
+}
+
+/// `From <id or address> <date>`, the line that begins a mail in a box; the commit's id where it has one.
+pub(super) fn envelope(line: &[u8]) -> Option<String> {
+    let rest = std::str::from_utf8(line.strip_prefix(b"From ")?).ok()?;
+    let (who, date) = rest.split_once(' ')?;
+    // A date has a time of day; a sentence that begins with this word hardly ever.
+    let timed = date
+        .split([' ', '\t'])
+        .any(|part| part.len() == 8 && part.bytes().filter(|b| *b == b':').count() == 2);
+    let is_id = matches!(who.len(), 40 | 64) && who.bytes().all(|b| b.is_ascii_hexdigit());
+    timed.then(|| if is_id { who.to_owned() } else { String::new() })
+}
+
+/// Undoes the encoding of headers (`=?utf-8?q?…?=`), where it is in UTF-8.
+fn decoded_words(text: &str) -> String {
+    use base64::Engine as _;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("=?") {
+        let mut parts = after.splitn(4, '?');
+        let (charset, kind, word) = (parts.next(), parts.next(), parts.next());
+        let end = parts.next().and_then(|r| r.strip_prefix('='));
+        let decoded = match (charset, kind, word, end) {
+            (Some(charset), Some(kind), Some(word), Some(_))
+                if charset.eq_ignore_ascii_case("utf-8")
+                    || charset.eq_ignore_ascii_case("us-ascii") =>
+            {
+                let bytes = if kind.eq_ignore_ascii_case("b") {
+                    base64::engine::general_purpose::STANDARD.decode(word).ok()
+                } else {
+                    Some(super::linters::unescaped(&word.replace('_', " "), b'='))
+                };
+                bytes.map(|b| String::from_utf8_lossy(&b).into_owned())
+            }
+            _ => None,
+        };
+        match (decoded, end) {
+            (Some(decoded), Some(next)) => {
+                // White space between two encoded words belongs to neither.
+                if !before.trim().is_empty() || out.is_empty() {
+                    out.push_str(before);
+                }
+                out.push_str(&decoded);
+                rest = next;
+            }
+            _ => {
+                out.push_str(before);
+                out.push_str("=?");
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }

@@ -6,14 +6,14 @@
 
 use std::io::{self, BufRead};
 
-use super::commits::{Commit, Mail};
+use super::commits::{Commit, Mail, envelope};
 use super::diff_names::{Range, file_name, git_line_name, hunk_range, lossy, octal};
 use crate::text::Untrusted;
 
 /// Longest piece of a line handled at once, bytes.
 pub const LINE_WINDOW: usize = 64 * 1024;
 /// How much of a cut line is repeated in the next window, so that a match is not cut in two.
-const LINE_OVERLAP: usize = 1024;
+pub(super) const LINE_OVERLAP: usize = 8 * 1024;
 /// A hunk larger than this many bytes is handed on in batches.
 const BATCH: usize = 4 << 20;
 
@@ -204,8 +204,13 @@ struct Parser<'a, R> {
 impl<R: BufRead> Parser<'_, R> {
     fn run(&mut self) -> Result<u32, DiffError> {
         let mut again = false; // the buffer already holds the next line
+        let mut lines = 0u32;
         while again || self.lines.advance()? {
             again = false;
+            lines = lines.wrapping_add(1);
+            if lines.is_multiple_of(4_096) && self.sink.cancelled() {
+                return Err(DiffError::Cancelled);
+            }
             let line = std::mem::take(&mut self.lines.buffer);
             if line.starts_with(b"@@") {
                 let range = hunk_range(&line);
@@ -231,11 +236,7 @@ impl<R: BufRead> Parser<'_, R> {
         }
         self.end_file();
         if self.stray && self.files > 0 {
-            self.head = Some(Head {
-                unread: Some(STRAY),
-                ..Head::default()
-            });
-            self.end_file();
+            self.unnamed(STRAY);
         }
         if let Some(commit) = self.mail.take() {
             self.sink.commit(&commit);
@@ -248,6 +249,10 @@ impl<R: BufRead> Parser<'_, R> {
 
     fn header_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if envelope(line).is_some() {
+            // The next mail: a file without hunks ends here.
+            self.end_file();
+        }
         let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
         if line.starts_with(b"diff --git ")
             || line.starts_with(b"diff --cc ")
@@ -276,17 +281,21 @@ impl<R: BufRead> Parser<'_, R> {
             return;
         }
         if self.head.is_none() {
-            if line.starts_with(b"From ") {
-                self.end_file();
-            }
-            if let Some(commit) = self.mail.line(line) {
+            let heard = self.mail.line(line);
+            if let Some(commit) = heard.commit {
                 self.sink.commit(&commit);
             }
-            if is_stray(line) {
+            if heard.encoded {
+                self.unnamed("a mail is encoded (quoted-printable or base64)");
+            }
+            if self.mail.is_open() {
+                return;
+            }
+            if is_stray(line) || is_other_form(line) {
                 if self.open {
                     self.unread.get_or_insert(STRAY);
                 } else {
-                    self.stray |= !self.mail.is_open();
+                    self.stray = true;
                 }
             }
             self.unshown(line);
@@ -304,7 +313,14 @@ impl<R: BufRead> Parser<'_, R> {
         } else if let Some(mode) = after(b"new file mode ") {
             (head.modes.1, head.change) = (octal(&mode), Some(Change::Added));
         } else if let Some(mode) = after(b"deleted file mode ") {
-            (head.modes.0, head.change) = (octal(&mode), Some(Change::Deleted));
+            // A merge names the mode of each parent.
+            let first = mode.split(|b| *b == b',').next().unwrap_or(&mode);
+            (head.modes.0, head.change) = (octal(first), Some(Change::Deleted));
+        } else if let Some(modes) = after(b"mode ") {
+            if let Some(at) = memchr::memmem::find(&modes, b"..") {
+                let first = modes[..at].split(|b| *b == b',').next().unwrap_or(&[]);
+                head.modes = (octal(first), octal(&modes[at + 2..]));
+            }
         } else if let Some(mode) = after(b"old mode ") {
             head.modes.0 = octal(&mode);
         } else if let Some(mode) = after(b"new mode ") {
@@ -317,9 +333,19 @@ impl<R: BufRead> Parser<'_, R> {
             }
         } else if line.starts_with(b"Binary files ") || line.starts_with(b"GIT binary patch") {
             head.binary = true;
-        } else if is_stray(line) {
+        } else if is_stray(line) || is_other_form(line) {
             head.unread.get_or_insert(STRAY);
         }
+    }
+
+    /// Something that belongs to no file that is named: counted, and said to be unread.
+    fn unnamed(&mut self, unread: &'static str) {
+        self.end_file();
+        self.head = Some(Head {
+            unread: Some(unread),
+            ..Head::default()
+        });
+        self.end_file();
     }
 
     /// A change that a plain diff only mentions: counted, and said to be unread.
@@ -359,12 +385,10 @@ impl<R: BufRead> Parser<'_, R> {
             if let Some(commit) = self.mail.take() {
                 self.sink.commit(&commit);
             }
+            self.mail.close();
             self.files += 1;
             self.open = true;
-            let encoded = self.mail.encoded;
-            self.unread = head
-                .unread
-                .or(encoded.then_some("its mail is encoded (quoted-printable or base64)"));
+            self.unread = head.unread;
             self.sink.file(&head);
         }
     }
@@ -479,6 +503,27 @@ const STRAY: &str = "lines that no hunk header counts";
 /// A line of a change outside of any hunk; a mail's message ends in `---`, the mail itself in `-- `.
 fn is_stray(line: &[u8]) -> bool {
     matches!(line.first(), Some(b'+' | b'-')) && !matches!(line.trim_ascii_end(), b"--" | b"---")
+}
+
+/// A line of another form of diff (context, normal, ed), which is not read here.
+fn is_other_form(line: &[u8]) -> bool {
+    let begins = [&b"*** "[..], b"**********", b"! ", b"< ", b"> "];
+    if begins.iter().any(|b| line.starts_with(b)) {
+        return true;
+    }
+    // `12,14c12,15`
+    let digits = |text: &[u8]| {
+        text.iter()
+            .take_while(|b| b.is_ascii_digit() || **b == b',')
+            .count()
+    };
+    let first = digits(line);
+    let rest = &line[first..];
+    first > 0
+        && line[0] != b','
+        && matches!(rest.first(), Some(b'a' | b'c' | b'd'))
+        && rest.len() > 1
+        && digits(&rest[1..]) == rest.len() - 1
 }
 
 /// Which side the columns before a line put it on: what no parent had counts as added.

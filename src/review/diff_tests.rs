@@ -235,8 +235,66 @@ fn mails_of_patches_give_their_messages_and_their_diffs() {
     assert_eq!(subjects, ["A subject that is folded", "second", "third"]);
     assert!(got.commits[0].body.contains("Signed-off-by") && got.commits[0].id.ends_with('1'));
     let unread: Vec<_> = got.files.iter().map(|f| f.2.is_some()).collect();
-    assert_eq!(unread, [false, true, false]);
+    assert_eq!(
+        unread,
+        [false, true, false, false],
+        "the encoded mail counts by itself"
+    );
     assert_eq!(added(&got.files[0].1), [(1, "b".into())]);
+}
+
+#[test]
+fn what_a_mail_hides_is_counted_and_what_it_says_is_heard() {
+    let good = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+    for head in [
+        "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\nSubject: s\nContent-Transfer-Encoding: base64\n\nZGlmZg==\n",
+        "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\nContent-Transfer-Encoding:\n quoted-printable\n\n=64iff\n",
+        "From mboxrd@z Thu Jan  1 00:00:00 1970\nContent-Transfer-Encoding: Quoted-Printable\n\n=64iff\n",
+        "Subject: x\nContent-Type: multipart/mixed\n\n--b\nContent-Transfer-Encoding: base64\n\nZGlmZg==\n",
+    ] {
+        let got = read(format!("{good}{head}"));
+        assert!(
+            got.files
+                .iter()
+                .any(|f| f.2.is_some_and(|why| why.contains("encoded"))),
+            "{head}"
+        );
+    }
+    // After a file without hunks the next mail is heard; prose and a change log are no files.
+    let mail = |subject: &str, rest: &str| {
+        format!(
+            "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\nSubject: {subject}\n\nOnly in the case of\n- this\nSubmodule x\n---\nv2:\n- mended\n x | 0\n\n{rest}-- \n2.4\n\n"
+        )
+    };
+    let rename = "diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n";
+    let got = read(
+        [
+            mail("one", rename),
+            mail("=?UTF-8?q?z=C3=BCr?= =?utf-8?B?aWNo?=", good),
+        ]
+        .concat(),
+    );
+    let subjects: Vec<_> = got.commits.iter().map(|c| c.subject.as_str()).collect();
+    assert_eq!(subjects, ["one", "zürich"]);
+    assert_eq!(got.files.len(), 2);
+    assert!(got.files.iter().all(|f| f.2.is_none()), "{:?}", got.files);
+}
+
+#[test]
+fn other_forms_of_diffs_are_said_to_be_unread() {
+    let good = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+    for other in [
+        "*** a/run.py\t2020\n--- b/run.py\t2020\n***************\n*** 1 ****\n! old\n--- 1 ----\n! eval(x)\n",
+        "diff a/run.py b/run.py\n1,2c1\n< old\n---\n> eval(x)\n",
+        "3a\n+eval(x)\n.\n",
+    ] {
+        let got = read(format!("{good}{other}"));
+        assert!(got.files.iter().any(|f| f.2.is_some()), "{other}");
+    }
+    let merge = read(
+        "diff --cc l\nindex 1,2..3\nmode 100644,100644..120000\n--- a/l\n+++ b/l\n@@@ -1 -1 +1 @@@\n- a\n -b\n++../x\n",
+    );
+    assert_eq!(merge.files[0].0.modes, (Some(0o100_644), Some(0o120_000)));
 }
 
 /// Diffs of every shape that is known here.

@@ -35,13 +35,36 @@ impl Severity {
 
 /// What an operator makes of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Weight {
     /// It is not reported.
     Off,
     /// As bad as this.
-    #[serde(untagged)]
     As(Severity),
+}
+
+impl TryFrom<String> for Weight {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        if word == "off" {
+            return Ok(Self::Off);
+        }
+        let severity = serde_json::from_value(serde_json::Value::String(word.clone()));
+        severity.map(Self::As).map_err(|_| {
+            let word = crate::text::clean_line(&word, 40);
+            format!("'{word}' is no weight; use off, info, low, medium, high or critical")
+        })
+    }
+}
+
+impl From<Weight> for &'static str {
+    fn from(weight: Weight) -> Self {
+        match weight {
+            Weight::Off => "off",
+            Weight::As(severity) => severity.word(),
+        }
+    }
 }
 
 /// Who found it.
@@ -200,6 +223,8 @@ impl Coverage {
 pub enum SuppressedBy {
     /// A comment in what was reviewed.
     Inline,
+    /// A comment that stood there before, beside the change.
+    Standing,
     /// The operator's baseline.
     Baseline,
 }

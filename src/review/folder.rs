@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checks::Noted;
-use super::diff::{Change, FileHead, Hunk, LINE_WINDOW, Line, Side, Sink as _};
+use super::diff::{Change, FileHead, Hunk, LINE_OVERLAP, LINE_WINDOW, Line, Side, Sink as _};
 use super::git;
 use super::scan::{Scanned, Scanner};
 use crate::files::{FileError, Root};
@@ -15,8 +15,6 @@ use crate::text::Untrusted;
 
 /// Largest file looked at, bytes.
 const LARGEST: u64 = 1 << 20;
-/// How much two windows of a long line share, bytes.
-const OVERLAP: usize = 1024;
 /// Most files looked at.
 const MOST_FILES: usize = 20_000;
 
@@ -67,8 +65,8 @@ pub fn scan(dir: &Path, scanner: Scanner<'_>) -> Result<Scanned, FileError> {
     Ok(scanner.finish())
 }
 
-/// Looks into the files of a commit as they are: those that `wanted` names. A change's own lines have been
-/// looked at already; this is for `--filter-mode file` and `all`.
+/// Looks into the files of a commit as they are: those that `wanted` names; also says how many these are, binary
+/// ones left out. A change's own lines have been looked at already; this is for `--filter-mode file` and `all`.
 ///
 /// # Errors
 /// When git cannot give them.
@@ -77,20 +75,24 @@ pub fn scan_commit(
     commit: &str,
     wanted: impl Fn(&str) -> bool,
     scanner: Scanner<'_>,
-) -> Result<Scanned, git::GitError> {
+) -> Result<(Scanned, u32), git::GitError> {
     let mut scanner = scanner.of_folder();
-    let mut seen = 0;
+    let asked = std::cell::Cell::new(0u32);
+    let wanted = |path: &str| {
+        let yes = wanted(path);
+        asked.set(asked.get() + u32::from(yes));
+        yes && asked.get() as usize <= MOST_FILES
+    };
     git::contents(dir, commit, LARGEST, wanted, |blob| {
-        seen += 1;
         let raw = Untrusted::new(blob.path);
         match blob.bytes {
-            Some(bytes) if bytes.contains(&0) => {}
+            Some(bytes) if bytes.contains(&0) => asked.set(asked.get() - 1),
             Some(bytes) => feed(&mut scanner, &raw, &bytes),
             None => scanner.skip(&raw, "larger than 1 MiB"),
         }
-        seen < MOST_FILES && !super::diff::Sink::cancelled(&scanner)
+        !super::diff::Sink::cancelled(&scanner)
     })?;
-    Ok(scanner.finish())
+    Ok((scanner.finish(), asked.get()))
 }
 
 /// A picture or the like is no gap in a health check's evidence, but it is not counted as looked at
@@ -132,7 +134,7 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
             if end == line.len() {
                 break;
             }
-            at = end - OVERLAP;
+            at = end - LINE_OVERLAP;
         }
     }
     if !lines.is_empty() {

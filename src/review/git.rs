@@ -273,6 +273,7 @@ pub fn commits(dir: &Path, ends: &Ends, most: usize) -> Result<Vec<Commit>, GitE
                 subject,
                 body,
                 merge: parents.split(' ').count() > 1,
+                cut: false,
             }
         })
         .collect())

@@ -3,8 +3,11 @@
 //! Why a reason is asked for: what is silenced without one is silenced for ever. And why a change that
 //! silences is still seen by a person: the comment comes from those who are reviewed.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
 use super::diff::{Hunk, Side};
-use crate::text::{Untrusted, cut};
+use crate::text::Untrusted;
 
 /// The words that begin one. Put together, so that this file holds none.
 const MARK: &str = concat!("bsm", ":ignore");
@@ -14,7 +17,7 @@ const SHORTEST: usize = 3;
 
 /// One ignore of a hunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ignore {
+struct Ignore {
     /// Index of the line in the hunk that it is for.
     line: usize,
     /// Rules, as written: `pack/id`, `id` or `pack/*`.
@@ -25,8 +28,33 @@ pub(super) struct Ignore {
     stands: Option<usize>,
 }
 
-/// Every ignore in the lines that the new file has.
-pub(super) fn of(hunk: &Hunk) -> Vec<Ignore> {
+/// The ignores of a hunk by the line that they are for.
+#[derive(Debug, Default)]
+pub(super) struct Ignores(BTreeMap<usize, Vec<Ignore>>);
+
+impl Ignores {
+    /// Every ignore in the lines that the new file has.
+    pub(super) fn of(hunk: &Hunk) -> Self {
+        let mut by_line: BTreeMap<usize, Vec<Ignore>> = BTreeMap::new();
+        for ignore in all(hunk) {
+            by_line.entry(ignore.line).or_default().push(ignore);
+        }
+        Self(by_line)
+    }
+
+    /// The reason for which a rule's hit in these lines of the hunk is not minded.
+    pub(super) fn reason(&self, rule: &str, lines: RangeInclusive<usize>) -> Option<Untrusted> {
+        let mut near = self.0.range(lines).flat_map(|(_, ignores)| ignores);
+        near.find_map(|ignore| ignore.covers(rule))
+    }
+
+    /// The lines on which one stands that says no reason or no rule.
+    pub(super) fn without_reason(&self) -> impl Iterator<Item = usize> {
+        self.0.values().flatten().filter_map(Ignore::lacks_reason)
+    }
+}
+
+fn all(hunk: &Hunk) -> Vec<Ignore> {
     let mut found = Vec::new();
     let finder = memchr::memmem::Finder::new(MARK);
     for (index, line) in hunk.lines.iter().enumerate() {
@@ -65,7 +93,7 @@ pub(super) fn of(hunk: &Hunk) -> Vec<Ignore> {
         found.push(Ignore {
             line: target,
             rules,
-            reason: (reason.chars().count() >= SHORTEST).then(|| cut(reason, 200).to_owned()),
+            reason: (reason.chars().count() >= SHORTEST).then(|| reason.to_owned()),
             stands: (line.side == Side::Added).then_some(index),
         });
     }
@@ -73,12 +101,8 @@ pub(super) fn of(hunk: &Hunk) -> Vec<Ignore> {
 }
 
 impl Ignore {
-    /// The reason for which a rule's hit in these lines of the hunk is not minded.
-    pub(super) fn covers(
-        &self,
-        rule: &str,
-        lines: std::ops::RangeInclusive<usize>,
-    ) -> Option<Untrusted> {
+    /// The reason for which a rule's hit in its line is not minded.
+    fn covers(&self, rule: &str) -> Option<Untrusted> {
         let reason = self.reason.as_ref()?;
         let named = self.rules.iter().any(|name| {
             name == rule
@@ -87,11 +111,11 @@ impl Ignore {
                     .is_some_and(|pack| rule.strip_prefix(pack).is_some_and(|r| r.starts_with('/')))
                 || rule.rsplit('/').next() == Some(name)
         });
-        (named && lines.contains(&self.line)).then(|| Untrusted::new(reason.clone()))
+        named.then(|| Untrusted::new(reason.clone()))
     }
 
     /// The line on which it stands, where it says no reason or no rule.
-    pub(super) fn lacks_reason(&self) -> Option<usize> {
+    fn lacks_reason(&self) -> Option<usize> {
         self.stands
             .filter(|_| self.reason.is_none() || self.rules.is_empty())
     }
@@ -124,39 +148,32 @@ mod tests {
 
     #[test]
     fn a_rule_a_pack_or_a_bare_name_on_this_line_or_the_next() {
-        let found = of(&hunk(&[
+        let found = Ignores::of(&hunk(&[
             &format!("+x = md5(y)  # {MARK} security/weak-hash -- a cache's key"),
             &format!("+/* {MARK}{NEXT_LINE} weak-hash, quality/* -- as above */"),
             "-gone",
             "+z = md5(y)",
         ]));
-        assert_eq!(found.len(), 2);
+        let reason = |rule, lines| found.reason(rule, lines).map(|r| r.raw().to_owned());
         assert_eq!(
-            found[0].covers("security/weak-hash", 0..=0).unwrap().raw(),
+            reason("security/weak-hash", 0..=0).unwrap(),
             "a cache's key"
         );
-        assert!(found[0].covers("security/weak-hash", 1..=3).is_none());
-        assert!(found[0].covers("security/other", 0..=0).is_none());
-        assert_eq!(
-            found[1].covers("security/weak-hash", 3..=3).unwrap().raw(),
-            "as above"
-        );
-        assert!(found[1].covers("quality/unfinished", 2..=3).is_some());
-        assert!(found[1].covers("qualityx/unfinished", 3..=3).is_none());
+        assert!(reason("security/weak-hash", 1..=2).is_none());
+        assert!(reason("security/other", 0..=0).is_none());
+        assert_eq!(reason("security/weak-hash", 3..=3).unwrap(), "as above");
+        assert!(reason("quality/unfinished", 2..=3).is_some());
+        assert!(reason("qualityx/unfinished", 3..=3).is_none());
     }
 
     #[test]
     fn without_a_reason_it_does_not_count() {
-        let found = of(&hunk(&[
+        let found = Ignores::of(&hunk(&[
             &format!("+x // {MARK} security/weak-hash"),
             &format!(" y // {MARK} a --"),
         ]));
-        assert!(
-            found
-                .iter()
-                .all(|i| i.covers("security/weak-hash", 0..=9).is_none())
-        );
-        assert_eq!(found[0].lacks_reason(), Some(0));
-        assert_eq!(found[1].lacks_reason(), None, "it was there before");
+        assert!(found.reason("security/weak-hash", 0..=9).is_none());
+        let lacking: Vec<_> = found.without_reason().collect();
+        assert_eq!(lacking, [0], "the other was there before");
     }
 }

@@ -49,8 +49,8 @@ pub enum LinterError {
 /// What was read, and what of it counts.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// Those that count.
-    pub findings: Vec<Finding>,
+    /// Those that count; with a reason: a comment in the source says not to mind it.
+    pub findings: Vec<(Finding, Option<Untrusted>)>,
     /// Those elsewhere than the filter looks.
     pub elsewhere: u32,
     /// Those that the tool itself says are suppressed, or no news.
@@ -71,7 +71,7 @@ pub fn read(
 ) -> Result<Read, LinterError> {
     let mut out = Read::default();
     let mut take = |found: Found| {
-        if found.silenced {
+        if found.silenced == Silenced::Elsewhere {
             out.silenced += 1;
             return;
         }
@@ -79,7 +79,11 @@ pub fn read(
             .file
             .as_deref()
             .map(|f| touched.named(f).unwrap_or(f).to_owned());
-        let found = Found { file, ..found };
+        let mut found = Found { file, ..found };
+        let reason = match std::mem::take(&mut found.silenced) {
+            Silenced::InSource(reason) => Some(Untrusted::new(redactor.text(&reason))),
+            _ => None,
+        };
         let counts = match (filter, &found.file) {
             (FilterMode::All, _) => true,
             (_, None) => false,
@@ -93,17 +97,27 @@ pub fn read(
         } else if out.findings.len() >= MOST {
             out.more += 1;
         } else {
-            out.findings.push(found.finding(redactor));
+            out.findings.push((found.finding(redactor), reason));
         }
     };
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     match serde_json::from_slice::<Value>(text) {
         Ok(Value::Object(object)) if object.get("runs").is_some_and(Value::is_array) => {
+            let version = object.get("version").and_then(Value::as_str);
+            if let Some(other) = version.filter(|v| !v.starts_with("2.1")) {
+                let what = format!("version {} of SARIF", crate::text::clean_line(other, 20));
+                return Err(LinterError::Form(what));
+            }
             sarif(&object, &mut take);
         }
-        Ok(Value::Object(object)) if object.get("diagnostics").is_some_and(Value::is_array) => {
+        Ok(Value::Object(object))
+            if object.contains_key("diagnostics")
+                || (object.contains_key("source") && !object.contains_key("message")) =>
+        {
             let tool = name(object.get("source"));
             let severity = object.get("severity");
-            for diagnostic in object["diagnostics"].as_array().into_iter().flatten() {
+            let all = object.get("diagnostics").and_then(Value::as_array);
+            for diagnostic in all.into_iter().flatten() {
                 take(rdjson(diagnostic, tool.as_deref(), severity));
             }
         }
@@ -141,13 +155,25 @@ struct Found {
     line: Option<u32>,
     end: Option<u32>,
     message: String,
-    silenced: bool,
+    silenced: Silenced,
+}
+
+/// Whether the tool minds its own finding.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Silenced {
+    #[default]
+    No,
+    /// A comment in the source says not to; why.
+    InSource(String),
+    /// Its own baseline or setting says so, or it is no finding at all.
+    Elsewhere,
 }
 
 impl Found {
     fn finding(self, redactor: &Redactor) -> Finding {
         // A name becomes part of an id: only what ids are made of.
         let plain = |text: &str, most: usize| {
+            let text = redactor.text(text);
             let text: String = text
                 .chars()
                 .map(|c| match c {
@@ -171,7 +197,7 @@ impl Found {
             severity: self.severity.unwrap_or(Severity::Medium),
             file: self.file.map(|f| Untrusted::new(redactor.text(&f))),
             line: self.line,
-            message: Untrusted::new(redactor.text(crate::text::cut(&self.message, 1_000))),
+            message: Untrusted::new(crate::text::cut(&redactor.text(&self.message), 1_000)),
             excerpt: None,
             fingerprint: None,
         }
@@ -180,62 +206,102 @@ impl Found {
 
 fn sarif(log: &serde_json::Map<String, Value>, take: &mut impl FnMut(Found)) {
     for run in log["runs"].as_array().into_iter().flatten() {
-        let driver = &run["tool"]["driver"];
-        let tool = driver["name"].as_str().unwrap_or("unnamed");
-        let rules = driver["rules"].as_array();
+        let tool = &run["tool"];
+        let name = tool["driver"]["name"].as_str().unwrap_or("unnamed");
         for result in run["results"].as_array().into_iter().flatten() {
-            let index = result["ruleIndex"]
-                .as_u64()
-                .or_else(|| result["rule"]["index"].as_u64());
-            let named = result["ruleId"]
-                .as_str()
-                .or_else(|| result["rule"]["id"].as_str());
-            let rule = index
-                .and_then(|i| rules?.get(usize::try_from(i).ok()?))
-                .or_else(|| {
-                    rules?
-                        .iter()
-                        .find(|r| r["id"].as_str() == named && named.is_some())
-                });
-            let place = &result["locations"][0]["physicalLocation"];
+            let rule = rule_of(tool, result);
+            let physical = &result["locations"][0]["physicalLocation"];
             let number = |key: &str| {
-                let line = place["region"][key].as_u64()?;
+                let line = physical["region"][key].as_u64()?;
                 u32::try_from(line).ok().filter(|l| *l > 0)
             };
-            let text = |message: &Value| {
-                message["text"].as_str().map(str::to_owned).or_else(|| {
-                    let id = message["id"].as_str()?;
-                    rule?["messageStrings"][id]["text"]
-                        .as_str()
-                        .map(str::to_owned)
-                })
-            };
-            let quiet = result["suppressions"].as_array().is_some_and(|s| {
-                s.iter()
-                    .any(|one| !matches!(one["status"].as_str(), Some("rejected" | "underReview")))
+            let artifact = &physical["artifactLocation"];
+            let uri = artifact["uri"].as_str().or_else(|| {
+                let index = usize::try_from(artifact["index"].as_u64()?).ok()?;
+                run["artifacts"][index]["location"]["uri"].as_str()
             });
+            let named = result["ruleId"]
+                .as_str()
+                .or_else(|| result["rule"]["id"].as_str())
+                .or_else(|| rule?["id"].as_str());
             take(Found {
-                tool: tool.to_owned(),
-                rule: named
-                    .or_else(|| rule?["id"].as_str())
-                    .unwrap_or("unnamed")
-                    .to_owned(),
+                tool: name.to_owned(),
+                rule: named.unwrap_or("unnamed").to_owned(),
                 severity: Some(sarif_severity(result, rule)),
-                file: place["artifactLocation"]["uri"].as_str().map(path_of_uri),
+                file: uri.map(path_of_uri),
                 line: number("startLine"),
                 end: number("endLine"),
-                message: text(&result["message"]).unwrap_or_default(),
-                silenced: quiet
-                    || matches!(
-                        result["baselineState"].as_str(),
-                        Some("unchanged" | "absent")
-                    )
-                    || matches!(
-                        result["kind"].as_str(),
-                        Some("pass" | "notApplicable" | "informational" | "open")
-                    ),
+                message: message_of(&result["message"], rule),
+                silenced: silenced(result),
             });
         }
+    }
+}
+
+/// The description of a result's rule, in the driver or in the extension that it names.
+fn rule_of<'a>(tool: &'a Value, result: &'a Value) -> Option<&'a Value> {
+    let reference = &result["rule"];
+    let id = result["ruleId"]
+        .as_str()
+        .or_else(|| reference["id"].as_str());
+    let component = match reference["toolComponent"]["index"].as_u64() {
+        Some(index) => &tool["extensions"][usize::try_from(index).ok()?],
+        None => &tool["driver"],
+    };
+    let index = result["ruleIndex"]
+        .as_u64()
+        .or_else(|| reference["index"].as_u64());
+    let by_index = index
+        .and_then(|i| component["rules"].get(usize::try_from(i).ok()?))
+        // An index into another list than we think finds a stranger.
+        .filter(|rule| id.is_none() || rule["id"].as_str() == id);
+    let everywhere = std::iter::once(&tool["driver"])
+        .chain(tool["extensions"].as_array().into_iter().flatten())
+        .flat_map(|c| c["rules"].as_array().into_iter().flatten());
+    by_index.or_else(|| {
+        everywhere
+            .into_iter()
+            .find(|r| id.is_some() && r["id"].as_str() == id)
+    })
+}
+
+fn message_of(message: &Value, rule: Option<&Value>) -> String {
+    let text = message["text"].as_str().or_else(|| {
+        let id = message["id"].as_str()?;
+        rule?["messageStrings"][id]["text"].as_str()
+    });
+    let mut text = text.unwrap_or_default().to_owned();
+    let arguments = message["arguments"].as_array().into_iter().flatten();
+    for (n, argument) in arguments.enumerate().take(20) {
+        text = text.replace(&format!("{{{n}}}"), argument.as_str().unwrap_or_default());
+    }
+    text
+}
+
+fn silenced(result: &Value) -> Silenced {
+    let no_news = matches!(
+        result["baselineState"].as_str(),
+        Some("unchanged" | "absent")
+    );
+    let no_finding = matches!(
+        result["kind"].as_str(),
+        Some("pass" | "notApplicable" | "informational" | "open")
+    );
+    let in_force = result["suppressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| !matches!(one["status"].as_str(), Some("rejected" | "underReview")));
+    match in_force {
+        _ if no_news || no_finding => Silenced::Elsewhere,
+        Some(one) if one["kind"].as_str() == Some("inSource") => {
+            let why = one["justification"]
+                .as_str()
+                .unwrap_or("the linter's own comment");
+            Silenced::InSource(why.to_owned())
+        }
+        Some(_) => Silenced::Elsewhere,
+        None => Silenced::No,
     }
 }
 
@@ -267,20 +333,37 @@ fn sarif_severity(result: &Value, rule: Option<&Value>) -> Severity {
 /// A path beneath the repository, as diffs have it.
 fn path_of_uri(uri: &str) -> String {
     let path = uri.strip_prefix("file://").unwrap_or(uri);
-    let decoded = percent_decoded(path);
-    decoded.strip_prefix("./").unwrap_or(&decoded).to_owned()
+    plain_path(&String::from_utf8_lossy(&unescaped(path, b'%')))
 }
 
-fn percent_decoded(text: &str) -> String {
+/// Without `.`, and with each `..` taken back.
+fn plain_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for (index, part) in path.split('/').enumerate() {
+        match part {
+            "." => {}
+            "" if index > 0 => {}
+            ".." if parts.last().is_some_and(|p| !p.is_empty() && *p != "..") => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    parts.join("/")
+}
+
+/// Undoes `%41` or `=41`, whichever the mark.
+pub(super) fn unescaped(text: &str, mark: u8) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
         let hex = bytes
             .get(at + 1..at + 3)
+            .filter(|h| h.iter().all(u8::is_ascii_hexdigit))
             .and_then(|h| std::str::from_utf8(h).ok());
         match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
+            Some(byte) if bytes[at] == mark => {
                 out.push(byte);
                 at += 3;
             }
@@ -290,7 +373,7 @@ fn percent_decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 fn name(source: Option<&Value>) -> Option<String> {
@@ -320,15 +403,13 @@ fn rdjson(diagnostic: &Value, tool: Option<&str>, severity: Option<&Value>) -> F
                 _ => Severity::Medium,
             },
         ),
-        file: diagnostic["location"]["path"]
-            .as_str()
-            .map(|p| p.strip_prefix("./").unwrap_or(p).to_owned()),
+        file: diagnostic["location"]["path"].as_str().map(plain_path),
         line: number("start"),
         end: number("end"),
         message: diagnostic["message"]
             .as_str()
             .unwrap_or_default()
             .to_owned(),
-        silenced: false,
+        silenced: Silenced::No,
     }
 }

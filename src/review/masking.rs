@@ -31,7 +31,15 @@ pub(super) fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
             .iter()
             .take_while(|(_, i)| dense(&hunk.lines[*i].text))
             .count();
-        if run >= 3 {
+        // A certificate or a public key says so above it.
+        let above = at
+            .checked_sub(1)
+            .map(|n| hunk.lines[view.starts[n].1].text.as_slice());
+        let public = above.is_some_and(|line| {
+            let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+            has("-----BEGIN ") && !has("PRIVATE")
+        });
+        if run >= 3 && !public {
             let tail = view
                 .starts
                 .get(at + run)

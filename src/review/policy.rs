@@ -66,6 +66,8 @@ pub struct Policy {
     /// `None`: the built-in packs as they are.
     rules: Option<Rules>,
     ignores: Option<Gitignore>,
+    /// Paths beneath the workspace that all of this was read from.
+    files: Vec<String>,
     pub(super) baseline: Option<Baseline>,
     /// Which findings count.
     pub filter: FilterMode,
@@ -126,6 +128,7 @@ impl Policy {
                 Ok(root) => {
                     for file in files(&root) {
                         hash.update(root.read(&file, LARGEST).unwrap_or_default());
+                        policy.files.push(file.to_string_lossy().into_owned());
                     }
                     policy.read_ignores(&root);
                     policy.read_baseline(&root);
@@ -161,10 +164,13 @@ impl Policy {
 
     /// A path that the operator does not want reviewed.
     pub(super) fn ignores(&self, path: &str) -> bool {
-        self.ignores.as_ref().is_some_and(|i| {
-            i.matched_path_or_any_parents(path.trim_start_matches('/'), false)
-                .is_ignore()
-        })
+        // A name that is none beneath the repository is looked at.
+        let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        plain
+            && self
+                .ignores
+                .as_ref()
+                .is_some_and(|i| i.matched_path_or_any_parents(path, false).is_ignore())
     }
 
     /// What the operator makes of a finding that comes from elsewhere.
@@ -176,6 +182,11 @@ impl Policy {
     /// compiled are the rule set's own matter.
     pub fn lost(&self) -> impl Iterator<Item = &RuleWarning> {
         self.broken.iter().filter(|w| w.lost)
+    }
+
+    /// A file that decides how changes are looked at.
+    pub(super) fn is_made_of(&self, path: &str) -> bool {
+        self.files.iter().any(|f| f == path)
     }
 
     /// The same, not minding what the baseline knows.
@@ -348,52 +359,41 @@ fn merged(ours: &mut RuleFile, mut file: RuleFile, warnings: &mut Vec<RuleWarnin
             lost: false,
         });
     };
-    let excusing = |rule: &RawRule| {
-        let mut lists = rule.allowlists.clone();
-        lists.extend(rule.allowlist.clone());
-        lists.into_iter().map(|mut list| {
-            list.findings_only = true;
-            list
-        })
-    };
-    let (changes, own): (Vec<RawRule>, Vec<RawRule>) = std::mem::take(&mut file.rules)
-        .into_iter()
-        .partition(RawRule::only_changes);
-    file.rules = own;
-    for change in changes {
-        let known = file.extend.use_default;
-        match ours
+    let known = file.extend.use_default;
+    let mut own: Vec<RawRule> = Vec::new();
+    for rule in std::mem::take(&mut file.rules) {
+        if let Some(changed) = own.iter_mut().find(|r| known && r.is_called(&rule.id)) {
+            changed.changed_by(rule);
+        } else if let Some(old) = ours
             .rules
             .iter_mut()
-            .find(|r| known && r.is_called(&change.id))
+            .find(|r| known && r.is_called(&rule.id))
         {
-            Some(rule) => {
-                rule.allowlists.extend(excusing(&change));
-                if !change.description.is_empty() {
-                    rule.description.clone_from(&change.description);
-                }
-                rule.skip_report |= change.skip_report;
-            }
-            None if known => remark(&change.id, "there is no such rule here to change"),
-            None => remark(
-                &change.id,
+            // The changed rule is reported; ours, as it is, goes on redacting.
+            let mut changed = old.clone();
+            changed.changed_by(rule);
+            old.skip_report = true;
+            own.push(changed);
+        } else if !rule.only_changes() {
+            own.push(rule);
+        } else if known {
+            remark(&rule.id, "there is no such rule here to change");
+        } else {
+            remark(
+                &rule.id,
                 "it has neither a regex nor a path, and extends nothing",
-            ),
+            );
         }
     }
+    file.rules = own;
     if !file.extend.use_default {
         return file;
     }
     for id in &file.extend.disabled_rules {
+        file.rules.retain(|r| r.id == *id || !r.is_called(id));
         match ours.rules.iter_mut().find(|r| r.is_called(id)) {
             Some(rule) => rule.skip_report = true,
             None => remark(id, "it switches off a rule that is not here"),
-        }
-    }
-    // A rule of the same name takes the place of ours in the findings.
-    for rule in &file.rules {
-        if let Some(old) = ours.rules.iter_mut().find(|r| r.id == rule.id) {
-            old.skip_report = true;
         }
     }
     ours.allows

@@ -440,6 +440,284 @@ fn the_filter_says_where_findings_count() {
     assert_eq!(look(FilterMode::All).0.len(), 5);
 }
 
+#[test]
+fn a_change_of_anything_that_decides_needs_a_person() {
+    let place = Place::new(&[
+        (".gitleaks.toml", "[extend]\npath = \"config/base.toml\""),
+        (
+            "config/base.toml",
+            "[[rules]]\nid = \"a\"\nregex = \'\'\'a{9}\'\'\'",
+        ),
+    ]);
+    let policy = place.policy();
+    for file in [
+        "config/base.toml",
+        "data/agents",
+        "data/knowledge/a.md",
+        "x/bsm.yaml",
+    ] {
+        let got = scan(&policy, &adding(file, "x"));
+        assert!(
+            rules(&got).contains(&"governance/policy-file"),
+            "{file}: {:?}",
+            rules(&got)
+        );
+    }
+    assert!(rules(&scan(&policy, &adding("config/other.toml", "x"))).is_empty());
+}
+
+#[test]
+fn odd_names_are_looked_at_and_never_a_panic() {
+    let place = Place::new(&[(IGNORES, "vendor/\n")]);
+    let policy = place.policy();
+    for name in [
+        ".///etc/x",
+        "vendor/../src/a.py",
+        "/etc/x",
+        "..",
+        "a//b",
+        "",
+    ] {
+        let got = scan(&policy, &adding(name, "x = eval(text)"));
+        assert_eq!(got.coverage.ignored, 0, "{name}");
+    }
+    let got = scan(&policy, &adding("pay\u{202e}cod.exe", "x"));
+    assert!(rules(&got).contains(&"hidden-text/bidi-control"));
+    let forged = "--- /dev/null\n+++ \"b/src/a.py\\ndiff --git a/docs/x.md b/docs/x.md\"\n@@ -0,0 +1 @@\n+x\n";
+    let got = scan(&policy, forged);
+    assert_eq!(
+        got.redacted.matches("\ndiff --git").count(),
+        0,
+        "{}",
+        got.redacted
+    );
+}
+
+#[test]
+fn half_a_secret_is_shown_nowhere() {
+    let policy = Policy::default();
+    let mark = concat!("bsm", ":ignore");
+    let long = "x".repeat(180);
+    let diffs = [
+        adding(
+            "a.py",
+            &format!(
+                "h = hashlib.md5(x)  # {mark} security/weak-hash -- {long} {}",
+                token()
+            ),
+        ),
+        adding(
+            "requirements.txt",
+            &format!(
+                "leftpad @ git+https://example.com/{}/{}",
+                "y".repeat(90),
+                token()
+            ),
+        ),
+        adding(
+            "Cargo.toml",
+            &format!("[dependencies]\n{}-{} = \"1\"", "z".repeat(70), token()),
+        ),
+    ];
+    for diff in diffs {
+        assert!(diff.contains(&token()));
+        let got = scan(&policy, &diff);
+        let all = format!(
+            "{:?} {:?} {:?} {}",
+            got.findings, got.suppressed, got.notes, got.redacted
+        );
+        assert!(!got.findings.is_empty() || !got.suppressed.is_empty());
+        assert!(!all.contains(&token()[..20]), "{all}");
+    }
+    let redactor = redactor(&policy);
+    let log = serde_json::json!({"runs": [{"tool": {"driver": {"name": "x"}}, "results": [
+        {"ruleId": token(), "message": {"text": format!("{}{}", "m".repeat(980), token())}}]}]});
+    let touched = super::super::touched::Touched::default();
+    let read = super::super::linters::read(
+        log.to_string().as_bytes(),
+        FilterMode::All,
+        &touched,
+        &redactor,
+    );
+    assert!(!format!("{:?}", read.unwrap().findings).contains(&token()[..20]));
+}
+
+#[test]
+fn a_file_that_moves_to_where_other_rules_look_has_not_been_looked_at() {
+    let renamed = |from: &str, to: &str| {
+        let diff = format!(
+            "diff --git a/{from} b/{to}\nsimilarity index 100%\nrename from {from}\nrename to {to}\n"
+        );
+        scan(&Policy::default(), &diff).coverage.is_complete()
+    };
+    assert!(!renamed("docs/sample.txt", ".github/workflows/release.yml"));
+    assert!(renamed("src/a.py", "src/b.py"));
+}
+
+#[test]
+fn a_linters_own_silence_in_the_change_is_not_ours() {
+    let diff = adding("a.js", "danger(input) // eslint-disable-line");
+    let policy = Policy::default();
+    let redactor = redactor(&policy);
+    let result = |kind: &str, line: u32| {
+        serde_json::json!({"ruleId": "no-eval", "level": "error", "message": {"text": "{0} is bad", "arguments": ["eval"]},
+            "suppressions": [{"kind": kind, "justification": "trust me"}],
+            "locations": [{"physicalLocation": {"artifactLocation": {"index": 0}, "region": {"startLine": line}}}]})
+    };
+    let log = serde_json::json!({"version": "2.1.0", "runs": [{
+        "tool": {"driver": {"name": "eslint", "rules": [{"id": "other", "properties": {"security-severity": "9.9"}}]}},
+        "artifacts": [{"location": {"uri": "./x/../a.js"}}],
+        "results": [result("inSource", 1), result("external", 1), result("inSource", 9)],
+    }]});
+    let mut scanner =
+        Scanner::new(&redactor, ScanLimits::default(), &|| false).filtering(FilterMode::File);
+    parse(diff.as_bytes(), &mut scanner).unwrap();
+    let text = format!("\u{feff}{log}");
+    scanner.linter("x.sarif", text.as_bytes()).unwrap();
+    let got = scanner.finish();
+    let silenced: Vec<_> = got
+        .suppressed
+        .iter()
+        .map(|s| {
+            (
+                s.by,
+                s.finding.line,
+                s.finding.severity,
+                s.finding.message.raw(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        silenced,
+        [
+            (SuppressedBy::Inline, Some(1), Severity::High, "eval is bad"),
+            (
+                SuppressedBy::Standing,
+                Some(9),
+                Severity::High,
+                "eval is bad"
+            ),
+        ]
+    );
+    let mut scanner = Scanner::new(&redactor, ScanLimits::default(), &|| false);
+    assert!(
+        scanner
+            .linter("old", br#"{"version": "1.0.0", "runs": []}"#)
+            .is_err()
+    );
+    assert!(
+        scanner
+            .linter("none", br#"{"source": {"name": "x"}, "diagnostics": null}"#)
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_wider_filter_finds_no_less() {
+    let body: String = (0..4)
+        .map(|n| format!("MIIEvQ{n}IBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJT{n}xyz09\n"))
+        .collect();
+    let diff = adding("deploy/part", &body);
+    let policy = Policy::default();
+    let redactor = redactor(&policy);
+    for filter in [FilterMode::Added, FilterMode::File, FilterMode::All] {
+        let mut scanner =
+            Scanner::new(&redactor, ScanLimits::default(), &|| false).filtering(filter);
+        parse(diff.as_bytes(), &mut scanner).unwrap();
+        assert!(
+            rules(&scanner.finish()).contains(&"secrets/key-body"),
+            "{filter:?}"
+        );
+    }
+}
+
+#[test]
+fn an_override_changes_what_is_reported_by_it_alone() {
+    let place = Place::new(&[(
+        ".gitleaks.toml",
+        "[extend]\nuseDefault = true\n[[rules]]\nid = \"generic-api-key\"\npath = \'\'\'\\.py$\'\'\'\n[[rules]]\nid = \"github-pat\"\nentropy = 7.5\n",
+    )]);
+    let policy = place.policy();
+    let secret = "db_password = \"x9Kq2vLm7TzR4wPn\"";
+    assert_eq!(
+        rules(&scan(&policy, &adding("a.py", secret))),
+        ["secrets/assigned-secret"]
+    );
+    assert_eq!(
+        rules(&scan(&policy, &adding("a.js", secret))),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        rules(&scan(&policy, &adding("b.py", "x = 1"))),
+        Vec::<&str>::new()
+    );
+    let got = scan(&policy, &adding("a.txt", &token()));
+    assert_eq!(rules(&got), Vec::<&str>::new());
+    assert!(!got.redacted.contains(&token()));
+}
+
+#[test]
+fn a_baseline_knows_lines_and_how_many() {
+    let place = Place::new(&[("src/b.py", "os.system(\"a\" + b)\nos.system(\"a\" + b)\n")]);
+    let policy = place.policy();
+    let redactor = redactor(&policy);
+    let mut known = Baseline::new();
+    let mut take =
+        |finding: &super::super::finding::Finding, matched: &[u8]| known.add(finding, matched);
+    let scanner = Scanner::new(&redactor, ScanLimits::default(), &|| false).telling(&mut take);
+    super::super::folder::scan(place.0.path(), scanner).unwrap();
+    fs::write(
+        place.0.path().join(baseline::FILE),
+        serde_json::to_string(&known).unwrap(),
+    )
+    .unwrap();
+    let policy = place.policy();
+    let count = |text: &str| scan(&policy, &adding("src/b.py", text)).findings.len();
+    assert_eq!(count("  os.system(\"a\" + b)\nx\nos.system(\"a\" + b)"), 0);
+    assert_eq!(
+        count("os.system(\"a\" + b)\nx\nos.system(\"a\" + b)\ny\nos.system(\"a\" + b)"),
+        1
+    );
+    assert_eq!(count("os.system(\"rm -rf \" + b)"), 1);
+}
+
+#[test]
+fn a_flood_of_one_rule_hides_no_other_and_costs_no_square() {
+    let began = std::time::Instant::now();
+    let keys: String = (0..20_000)
+        .map(|n| {
+            format!(
+                "AKIA{:A>16}\n",
+                crate::text::cut(&format!("QZ{n}").replace(['0', '1', '8', '9'], "7"), 16)
+            )
+        })
+        .collect();
+    let mark = concat!("bsm", ":ignore");
+    let ignores: String = (0..20_000)
+        .map(|n| format!("h = hashlib.md5({n}) # {mark} other/rule -- abc\n"))
+        .collect();
+    let sums: String = (0..20_000)
+        .map(|n| format!("example.com/a v1.0.{n} h1:{n:0>43}=\n"))
+        .collect();
+    let diff = adding("a.txt", &keys)
+        + &adding("b.py", &ignores)
+        + &adding("go.sum", &sums)
+        + &adding("c.py", "eval(x)");
+    let got = scan(&Policy::default(), &diff);
+    assert!(rules(&got).contains(&"security/dynamic-code"));
+    assert!(
+        got.notes.iter().any(|n| n.contains("not listed")),
+        "{:?}",
+        got.notes
+    );
+    // Squares took minutes; this takes a second or two unoptimised.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
 /// The published configuration is not ours to keep here: name a copy of it.
 #[test]
 fn the_published_configuration_of_gitleaks_loads_whole() {

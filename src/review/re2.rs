@@ -40,11 +40,10 @@ fn respelled(pattern: &str) -> String {
             rest = next;
         } else if first == '\\' {
             let taken = escape(rest);
-            let is_class = matches!(rest.as_bytes().get(1), Some(b'p' | b'P'));
-            if is_class {
+            if is_unicode_class(rest) {
                 out.push_str(&format!("(?u:{})", &rest[..taken]));
             } else {
-                out.push_str(&rest[..taken]);
+                out.push_str(&escaped(&rest[..taken]));
             }
             rest = &rest[taken..];
         } else if first == '[' {
@@ -62,12 +61,34 @@ fn respelled(pattern: &str) -> String {
     out
 }
 
+fn is_unicode_class(text: &str) -> bool {
+    matches!(text.as_bytes().get(1), Some(b'p' | b'P'))
+}
+
+/// An escape as the other engine spells it.
+fn escaped(escape: &str) -> String {
+    match escape.as_bytes().get(1) {
+        // Word borders there, plain characters here.
+        Some(b'<' | b'>') => escape[1..].to_owned(),
+        Some(b'0'..=b'7') if escape.len() > 2 || escape == "\\0" => {
+            let code = u32::from_str_radix(&escape[1..], 8).unwrap_or(0);
+            format!("\\x{{{code:x}}}")
+        }
+        _ => escape.to_owned(),
+    }
+}
+
 /// Bytes of the escape at the start of `text`: `\d`, `\x{10FFFF}`, `\pL`, `\p{Greek}`.
 fn escape(text: &str) -> usize {
     let bytes = text.as_bytes();
     match (bytes.get(1), bytes.get(2)) {
         (Some(b'p' | b'P' | b'x'), Some(b'{')) => text.find('}').map_or(text.len(), |at| at + 1),
         (Some(b'p' | b'P'), Some(_)) => 3,
+        // Up to three octal digits; a single one but 0 is a reference, which neither engine has.
+        (Some(b'0'..=b'7'), _) => {
+            let digits = bytes[1..].iter().take(3);
+            1 + digits.take_while(|b| (b'0'..=b'7').contains(b)).count()
+        }
         (Some(_), _) => 1 + text[1..].chars().next().map_or(0, char::len_utf8),
         (None, _) => 1,
     }
@@ -106,9 +127,28 @@ fn class(text: &str) -> (String, usize) {
         }
         if next == '\\' {
             let taken = escape(rest);
-            unicode |= matches!(rest.as_bytes().get(1), Some(b'p' | b'P'));
-            out.push_str(&rest[..taken]);
+            unicode |= is_unicode_class(rest);
+            out.push_str(&escaped(&rest[..taken]));
             at += taken;
+            // After a class no range can begin.
+            let is_class = matches!(
+                rest.as_bytes().get(1),
+                Some(b'w' | b'W' | b'd' | b'D' | b's' | b'S' | b'p' | b'P')
+            );
+            if is_class && text[at..].starts_with('-') {
+                out.push_str("\\-");
+                at += 1;
+            }
+            continue;
+        }
+        if next == '-' && rest.starts_with("--") {
+            // A range up to the dash, or two of them.
+            out.push_str(if out.ends_with(['[', '^']) {
+                "\\-"
+            } else {
+                "-\\-"
+            });
+            at += 2;
             continue;
         }
         if let Some(named) = rest.strip_prefix("[:").and_then(|r| r.find(":]")) {
@@ -151,6 +191,11 @@ mod tests {
             (r"^a{,3}$", &["a{,3}"], &["aa"]),
             (r"(?i)^key\x{3d}\x41$", &["KEY=a"], &["key:A"]),
             (r"^[\w .-/]+$", &["a ./"], &["a:"]),
+            (r"^[\w-.]+$", &["a-b."], &["a+"]),
+            (r"^[a-z\d-_]+$", &["a-1_"], &["A"]),
+            (r"^[!--]+$", &["!+-"], &["."]),
+            (r"^key=\<[^\<\>]+\>$", &["key=<ab>"], &["key=ab"]),
+            (r"^\0a\012$", &["\0a\n"], &["0a"]),
         ] {
             let regex = compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             for text in hits {

@@ -4,7 +4,7 @@
 //! prompts, journal, reports and logs. Beside the rules, the values of configured keys are known
 //! exactly and are taken out in plain, base64 and URL form.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
@@ -37,7 +37,11 @@ impl Redactor {
         let known = if forms.is_empty() {
             None
         } else {
-            AhoCorasick::new(&forms).ok()
+            // One key may begin with another.
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(&forms)
+                .ok()
         };
         Self { rules, known, salt }
     }

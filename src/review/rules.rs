@@ -1,8 +1,8 @@
 //! Rules, compiled: what they find in one piece of text.
 //!
 //! Why a set: keywords of all rules are looked for at once, and only rules whose keyword stands in the text
-//! are tried. Regexes work on bytes with ASCII classes, as RE2's do ([`super::re2`]); how rules are written
-//! is [`super::rule_file`]'s business, where they come from [`super::packs`]' and [`super::policy`]'s.
+//! are tried. Regexes work on bytes with ASCII classes, as RE2's do (`re2.rs`); how rules are written is
+//! `rule_file.rs`' business, where they come from `packs.rs`' and `policy.rs`'.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub struct Rule {
     pub message: String,
     /// It is about a file that changes (tag `change`): a look at a folder leaves it out.
     pub change_only: bool,
+    /// It is about what changes in a file that was there (tag `existing`): a new file says nothing.
+    pub existing_only: bool,
     /// What it matches is a secret and must never be shown.
     pub secret: bool,
     /// Hits are reported. A rule that is switched off still redacts.
@@ -446,27 +448,50 @@ impl RuleSet {
     /// One finding a secret: a general rule gives way to one that knows its kind, and a rule of ours to
     /// one of the same name that the operator brought.
     fn keep_the_closest(&self, hits: &mut Vec<Hit>) {
-        let secrets: Vec<Hit> = hits
-            .iter()
-            .filter(|h| self.rules[h.rule].secret)
-            .copied()
-            .collect();
-        if secrets.len() < 2 {
+        let secrets = hits.iter().filter(|h| self.rules[h.rule].secret);
+        if secrets.count() < 2 {
             return;
         }
         let bare = |rule: &Rule| rule.id.split_once('/').map_or("", |(_, id)| id).to_owned();
-        hits.retain(|hit| {
-            let rule = &self.rules[hit.rule];
-            !rule.secret
-                || !secrets.iter().any(|other| {
-                    let better = &self.rules[other.rule];
-                    other.rule != hit.rule
-                        && other.start < hit.end
-                        && hit.start < other.end
-                        && ((rule.generic && !better.generic)
-                            || rule.docs.aliases.contains(&bare(better)))
-                })
+        let gives_way = |hit: &Hit, to: &Hit| {
+            let (rule, better) = (&self.rules[hit.rule], &self.rules[to.rule]);
+            to.rule != hit.rule
+                && ((rule.generic && !better.generic) || rule.docs.aliases.contains(&bare(better)))
+        };
+        // In the order of the text, each with those that are still open where it begins: of one rule no two
+        // overlap, so these are few.
+        let mut order: Vec<usize> = (0..hits.len())
+            .filter(|i| self.rules[hits[*i].rule].secret)
+            .collect();
+        order.sort_by_key(|i| hits[*i].start);
+        let mut open: Vec<usize> = Vec::new();
+        let mut gone = vec![false; hits.len()];
+        for index in order {
+            let hit = hits[index];
+            open.retain(|other| hits[*other].end > hit.start);
+            for other in &open {
+                gone[index] |= gives_way(&hit, &hits[*other]);
+                gone[*other] |= gives_way(&hits[*other], &hit);
+            }
+            open.push(index);
+        }
+        let mut index = 0;
+        hits.retain(|_| {
+            index += 1;
+            !gone[index - 1]
         });
+    }
+
+    /// Some rule that looks into files at `new` does not at `old`.
+    pub(super) fn newly_apply(&self, old: &str, new: &str) -> bool {
+        self.rules.iter().any(|r| {
+            let looks = r.reports && r.regex.is_some();
+            looks
+                && ((r.path.is_some() && r.applies_to(new) && !r.applies_to(old))
+                    || r.allows
+                        .iter()
+                        .any(|a| a.allows_path(old) && !a.allows_path(new)))
+        })
     }
 
     /// Rules about a path alone that the path meets.
@@ -521,6 +546,7 @@ impl Rule {
             severity,
             message: docs.message(None),
             change_only: tagged("change"),
+            existing_only: tagged("existing"),
             generic: tagged("generic") || raw.id.to_ascii_lowercase().contains("generic"),
             secret: secrets,
             reports: !raw.skip_report,

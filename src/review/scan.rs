@@ -4,7 +4,7 @@
 //! without secrets and a redacted copy; everything later (journal, prompts, reports, a resumed run)
 //! works from those.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,14 @@ use super::diff::{Change, FileHead, Hunk, Side, Sink};
 use super::finding::{
     ChangeSize, Coverage, Finding, Severity, Source, Suppressed, SuppressedBy, Weight,
 };
-use super::ignores::{self, Ignore};
+use super::ignores::Ignores;
 use super::linters::{self, FilterMode};
 use super::masking::{Joined, key_body, redact_lines};
 use super::policy::Policy;
 use super::redact::Redactor;
 use super::rules::Hit;
 use super::touched::Touched;
-use crate::text::{Untrusted, cut};
+use crate::text::{Untrusted, clean_line, cut};
 
 /// Bounds of one scan.
 #[derive(Debug, Clone, Copy)]
@@ -74,10 +74,17 @@ pub struct Scanner<'a> {
     out: Scanned,
     summaries: Vec<FileSummary>,
     commits: Vec<Commit>,
+    more_commits: bool,
     touched: Touched,
+    /// How often each entry of the baseline has spoken.
+    known_used: HashMap<usize, u32>,
     seen: HashSet<(String, u32, Option<String>)>,
     current: Option<Current>,
-    overflowed: bool,
+    per_rule: HashMap<(String, String), u32>,
+    /// The mildest that is listed.
+    mildest: Severity,
+    /// Findings beyond what is listed: of the same rule and file, or milder than all that are.
+    not_listed: u32,
     of_change: bool,
     /// Every finding with what matched, where the caller wants to make a baseline of them.
     known: Option<&'a mut dyn FnMut(&Finding, &[u8])>,
@@ -96,8 +103,15 @@ struct Current {
     losses: Losses,
     /// The operator does not want it reviewed.
     ignored: bool,
+    /// What the diff shows of it is looked at, but that is not all of it.
+    partly: bool,
 }
 
+const TOO_LONG: &str = "it took longer than its time";
+/// Most findings of one rule in one file that are listed.
+const MOST_OF_A_RULE: u32 = 100;
+/// Most files of one change that are looked at.
+const MOST_FILES: u32 = 50_000;
 /// Most commits whose messages are looked at.
 const MOST_COMMITS: usize = 1_000;
 /// Most suppressed findings that are listed.
@@ -121,10 +135,14 @@ impl<'a> Scanner<'a> {
             out: Scanned::default(),
             summaries: Vec::new(),
             commits: Vec::new(),
+            more_commits: false,
             touched: Touched::default(),
+            known_used: HashMap::new(),
             seen: HashSet::new(),
             current: None,
-            overflowed: false,
+            per_rule: HashMap::new(),
+            mildest: Severity::Critical,
+            not_listed: 0,
             of_change: true,
             known: None,
         }
@@ -175,6 +193,12 @@ impl<'a> Scanner<'a> {
         for noted in commits::check(&commits, self.policy.sign_off, self.redactor) {
             self.note(noted);
         }
+        if self.not_listed > 0 {
+            self.out.notes.push(format!(
+                "{} more findings are not listed: milder than those that are, or more than {MOST_OF_A_RULE} of one rule in one file",
+                self.not_listed
+            ));
+        }
         self.out.findings.sort_by(|a, b| {
             b.severity
                 .cmp(&a.severity)
@@ -192,19 +216,23 @@ impl<'a> Scanner<'a> {
     pub fn linter(&mut self, name: &str, text: &[u8]) -> Result<(), linters::LinterError> {
         let read = linters::read(text, self.filter, &self.touched, self.redactor)?;
         let taken = read.findings.len();
-        for mut finding in read.findings {
+        for (mut finding, reason) in read.findings {
             let matched = finding.message.raw().as_bytes().to_vec();
             match self.policy.weighed(&finding.rule) {
                 Some(Weight::Off) => continue,
                 Some(Weight::As(severity)) => finding.severity = severity,
                 None => {}
             }
-            self.found(finding, &matched, None);
+            let file = finding.file.as_ref().map_or("", |f| f.raw());
+            let line = finding.line.unwrap_or(0);
+            let standing = reason.is_some() && !self.touched.has_line(file, line, line);
+            if standing {
+                self.beside_change(finding, reason);
+            } else {
+                self.found(finding, &matched, reason);
+            }
         }
-        let mut note = format!(
-            "{}: {taken} findings taken",
-            crate::text::clean_line(name, 80)
-        );
+        let mut note = format!("{}: {taken} findings taken", clean_line(name, 80));
         for (count, what) in [
             (read.elsewhere, "elsewhere than --filter-mode looks"),
             (read.silenced, "suppressed by the tool or no news"),
@@ -223,27 +251,53 @@ impl<'a> Scanner<'a> {
         self.touched.has_file(path)
     }
 
-    /// Takes in what was found in files as they are, beside the change.
-    pub fn beside(&mut self, other: Scanned) {
-        let (seen, total) = (other.coverage.files_seen, other.coverage.files_total);
+    /// Takes in what was found in whole files, beside the change; `wanted` of them were to be looked at.
+    pub fn beside(&mut self, other: Scanned, wanted: u32) {
         for finding in other.findings {
             self.add(finding);
         }
-        let room = MOST_SUPPRESSED.saturating_sub(self.out.suppressed.len());
-        for suppressed in other.suppressed.into_iter().take(room) {
-            if !self.out.suppressed.contains(&suppressed) {
-                self.out.suppressed.push(suppressed);
+        for suppressed in other.suppressed {
+            let file = suppressed.finding.file.as_ref().map_or("", |f| f.raw());
+            let line = suppressed.finding.line.unwrap_or(0);
+            // What the change itself says is in its own scan already.
+            if !self.touched.has_line(file, line, line) {
+                if suppressed.by == SuppressedBy::Inline {
+                    self.beside_change(suppressed.finding, suppressed.reason);
+                } else if self.out.suppressed.len() < MOST_SUPPRESSED {
+                    self.out.suppressed.push(suppressed);
+                }
             }
         }
-        self.out.notes.push(format!(
-            "beside the change, {seen} of {total} whole files looked at"
-        ));
+        let seen = other.coverage.files_seen;
+        self.out
+            .notes
+            .push(format!("of whole files, {seen} of {wanted} looked at"));
+        if seen < wanted {
+            let place = Untrusted::new("(whole files)");
+            let reason = format!("{} of {wanted} not looked at", wanted - seen);
+            self.skip(&place, &reason);
+        }
+    }
+
+    /// Not minded by a comment that the change does not touch.
+    fn beside_change(&mut self, finding: Finding, reason: Option<Untrusted>) {
+        if self.out.suppressed.len() < MOST_SUPPRESSED {
+            self.out.suppressed.push(Suppressed {
+                finding,
+                by: SuppressedBy::Standing,
+                reason,
+            });
+        } else {
+            self.add(finding);
+        }
     }
 
     /// Adds a check's yes, with the words and the weight that the rules give it.
     pub(super) fn note(&mut self, noted: Noted) {
         let rules = self.redactor.rules();
+        // Redacted first, then cut: half a secret is no rule's.
         let detail = noted.detail.as_deref().map(|d| self.redactor.text(d));
+        let detail = detail.map(|d| clean_line(&d, 600));
         let (severity, message) = match rules.rule(noted.id) {
             Some(rule) if !rule.reports => return,
             Some(rule) => (rule.severity, rule.docs.message(detail.as_deref())),
@@ -269,9 +323,14 @@ impl<'a> Scanner<'a> {
         } else if finding.rule == checks::POLICY_FILE {
             None
         } else {
-            baseline
-                .and_then(|b| b.knows(&finding, matched))
-                .map(|known| {
+            let known = baseline.and_then(|b| b.knows(&finding, matched));
+            known
+                .filter(|(index, known)| {
+                    let used = self.known_used.entry(*index).or_default();
+                    *used += 1;
+                    *used <= known.count
+                })
+                .map(|(_, known)| {
                     let reason = known.reason.clone().map(Untrusted::new);
                     (SuppressedBy::Baseline, reason)
                 })
@@ -279,7 +338,10 @@ impl<'a> Scanner<'a> {
         match suppressed {
             None => self.add(finding),
             Some((by, reason)) if self.out.suppressed.len() < MOST_SUPPRESSED => {
-                let reason = reason.map(|r| Untrusted::new(self.redactor.text(r.raw())));
+                let reason = reason.map(|r| {
+                    let redacted = self.redactor.text(r.raw());
+                    Untrusted::new(cut(&redacted, 200))
+                });
                 self.out.suppressed.push(Suppressed {
                     finding,
                     by,
@@ -311,7 +373,10 @@ impl<'a> Scanner<'a> {
         let key = (
             format!("{}\0{file}", finding.rule),
             finding.line.unwrap_or(0),
-            finding.fingerprint.clone(),
+            finding
+                .fingerprint
+                .clone()
+                .or_else(|| Some(finding.message.raw().to_owned())),
         );
         if self.seen.contains(&key) {
             return;
@@ -319,17 +384,24 @@ impl<'a> Scanner<'a> {
         if self.seen.len() < REMEMBERED {
             self.seen.insert(key);
         }
+        // A flood of one rule in one file hides no other rule.
+        let of_rule = self
+            .per_rule
+            .entry((finding.rule.clone(), file.to_owned()))
+            .or_default();
+        *of_rule += 1;
+        if *of_rule > MOST_OF_A_RULE {
+            self.not_listed += 1;
+            return;
+        }
         if self.out.findings.len() < self.limits.findings {
+            self.mildest = self.mildest.min(finding.severity);
             self.out.findings.push(finding);
             return;
         }
-        if !self.overflowed {
-            self.overflowed = true;
-            let what = format!(
-                "more than {} findings; the mildest are not listed",
-                self.limits.findings
-            );
-            self.out.coverage.skip(&Untrusted::new("(findings)"), what);
+        self.not_listed += 1;
+        if finding.severity <= self.mildest {
+            return;
         }
         let mildest = (0..self.out.findings.len()).min_by_key(|i| self.out.findings[*i].severity);
         if let Some(place) = mildest
@@ -338,6 +410,8 @@ impl<'a> Scanner<'a> {
         {
             *place = finding;
         }
+        let left = self.out.findings.iter().map(|f| f.severity);
+        self.mildest = left.min().unwrap_or(Severity::Critical);
     }
 
     fn keep(&mut self, text: &str) {
@@ -360,11 +434,33 @@ impl<'a> Scanner<'a> {
         added: &Joined,
         wanted: &[bool],
     ) {
+        let whole_key = |index: usize| {
+            let at = added
+                .starts
+                .iter()
+                .find(|(_, i)| *i == index)
+                .map_or(0, |(at, _)| *at);
+            let hits = self
+                .redactor
+                .rules()
+                .find_wanted(wanted, &file.raw, &added.text, true);
+            hits.iter().any(|h| h.start <= at && at < h.end)
+        };
+        if let Some(index) = key_body(hunk, added).first().filter(|i| !whole_key(**i)) {
+            let line = Some(hunk.lines[*index].number);
+            self.note(Noted {
+                line,
+                ..Noted::file(KEY_BODY, &file.shown)
+            });
+        }
         if self.filter != FilterMode::Added {
             // Every line that the diff shows of the new file.
             let new = Joined::of(hunk, |s| s != Side::Removed);
             let hits = self.redactor.rules().find(&file.raw, &new.text, false);
-            for hit in hits {
+            for (count, hit) in hits.into_iter().enumerate() {
+                if self.is_late(count) {
+                    return;
+                }
                 self.add_hit(file, hunk, redacted, &new, hit, false);
             }
             return;
@@ -373,7 +469,11 @@ impl<'a> Scanner<'a> {
             return;
         }
         let rules = self.redactor.rules();
-        for hit in rules.find_wanted(wanted, &file.raw, &added.text, false) {
+        let hits = rules.find_wanted(wanted, &file.raw, &added.text, false);
+        for (count, hit) in hits.into_iter().enumerate() {
+            if self.is_late(count) {
+                return;
+            }
             self.add_hit(file, hunk, redacted, added, hit, true);
         }
         // A secret may be whole only together with the lines around it: a key whose body is exchanged
@@ -395,13 +495,23 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-        if let Some(index) = key_body(hunk, added).first() {
-            let line = Some(hunk.lines[*index].number);
-            self.note(Noted {
-                line,
-                ..Noted::file(KEY_BODY, &file.shown)
-            });
+    }
+
+    /// Asked between hits: the file has had its time, or nobody waits any more. What is left of it is then not
+    /// looked at, and that is said.
+    fn is_late(&mut self, count: usize) -> bool {
+        if count % 256 != 255 {
+            return false;
         }
+        let stopped = (self.cancelled)();
+        let Some(current) = &mut self.current else {
+            return stopped;
+        };
+        let late = current.began.elapsed() > self.limits.file_time;
+        if late {
+            current.reason.get_or_insert_with(|| TOO_LONG.to_owned());
+        }
+        late || stopped
     }
 
     fn add_hit(
@@ -414,11 +524,16 @@ impl<'a> Scanner<'a> {
         only_added: bool,
     ) {
         let rule = &self.redactor.rules().rules()[hit.rule];
-        if file.generated && rule.id.starts_with("quality/") {
-            return;
-        }
         let matched = &joined.text[hit.start..hit.end];
         let first = joined.position(hit.start);
+        let line = &hunk.lines[joined.starts[first].1].text;
+        let not_text = rule.id.starts_with("hidden-text/") && std::str::from_utf8(line).is_err();
+        if (file.generated && rule.id.starts_with("quality/"))
+            || (file.new && rule.existing_only)
+            || not_text
+        {
+            return;
+        }
         let last = joined.position(hit.end.saturating_sub(1));
         let place = joined.starts[first..]
             .iter()
@@ -441,11 +556,20 @@ impl<'a> Scanner<'a> {
             fingerprint: Some(self.redactor.fingerprint(matched)),
         };
         let lines = joined.starts[first].1..=joined.starts[last].1;
-        let inline = file
-            .ignores
-            .iter()
-            .find_map(|ignore| ignore.covers(&rule.id, lines.clone()));
-        self.found(finding, matched, inline);
+        let inline = file.ignores.reason(&rule.id, lines);
+        // Of what is no secret the whole line is what is known: a call is not excused with other arguments.
+        let known = if rule.secret {
+            matched.to_vec()
+        } else {
+            let end = joined
+                .starts
+                .get(last + 1)
+                .map_or(joined.text.len(), |(at, _)| *at);
+            joined.text[joined.starts[first].0..end]
+                .trim_ascii()
+                .to_vec()
+        };
+        self.found(finding, &known, inline);
     }
 }
 
@@ -456,7 +580,53 @@ struct Looked {
     /// Its path, redacted.
     shown: Untrusted,
     generated: bool,
-    ignores: Vec<Ignore>,
+    new: bool,
+    ignores: Ignores,
+}
+
+impl Scanner<'_> {
+    /// What a reviewer's eye cannot see in a file's name.
+    fn hidden_in_name(&mut self, path: &Untrusted, shown: &Untrusted) {
+        if path.raw().bytes().all(|b| (b' '..0x7f).contains(&b)) {
+            return;
+        }
+        let rules = self.redactor.rules();
+        let hits = rules.find(path.raw(), path.raw().as_bytes(), false);
+        let ids: Vec<String> = hits
+            .iter()
+            .map(|h| rules.rules()[h.rule].id.clone())
+            .filter(|id| id.starts_with("hidden-text/"))
+            .collect();
+        for id in ids {
+            if let Some(rule) = self.redactor.rules().rule(&id) {
+                let finding = Finding::about_file(
+                    &id,
+                    rule.severity,
+                    shown,
+                    rule.docs.message(Some("In the file's name.")),
+                );
+                self.found(finding, path.raw().as_bytes(), None);
+            }
+        }
+    }
+
+    /// A file that moves keeps lines that the diff does not show. Where other rules look at them in its new
+    /// place, they have not been looked at.
+    fn moved_to_other_rules(&mut self, head: &FileHead) {
+        let Some(old) = &head.old_path else { return };
+        let moved = matches!(head.change, Change::Renamed | Change::Copied);
+        if moved
+            && self
+                .redactor
+                .rules()
+                .newly_apply(old.raw(), head.path.raw())
+            && let Some(current) = &mut self.current
+        {
+            let why = "it comes from where other rules look, and not all of it is in the diff";
+            current.reason.get_or_insert_with(|| why.to_owned());
+            current.partly = true;
+        }
+    }
 }
 
 const KEY_BODY: &str = "secrets/key-body";
@@ -473,6 +643,12 @@ impl Sink for Scanner<'_> {
             self.out.coverage.files_total += 1;
             self.out.size.files += 1;
         }
+        if self.out.coverage.files_total > MOST_FILES {
+            // Counted, and never said to be seen.
+            self.current = None;
+            self.out.coverage.skipped_more += 1;
+            return;
+        }
         self.touched.file(path.raw());
         let there = head.change != Change::Deleted && !ignored;
         let rules: Vec<Finding> = self
@@ -486,7 +662,8 @@ impl Sink for Scanner<'_> {
             self.found(finding, b"", None);
         }
         if self.of_change {
-            for noted in checks::file(head, &shown) {
+            let policy = self.policy;
+            for noted in checks::file(head, &shown, |path| policy.is_made_of(path)) {
                 // What decides how changes are reviewed is said wherever it lies.
                 if !ignored || noted.id == checks::POLICY_FILE {
                     self.note(noted);
@@ -508,6 +685,7 @@ impl Sink for Scanner<'_> {
             removed: 0,
             binary: head.binary,
             generated: checks::is_generated(path.raw()),
+            last_line: 0,
         };
         let dependencies = (self.of_change && there)
             .then(|| Dependencies::of(path.raw()))
@@ -522,14 +700,19 @@ impl Sink for Scanner<'_> {
             dependencies,
             losses: Losses::default(),
             ignored,
+            partly: false,
         });
         if ignored {
             return;
         }
-        let old = head
-            .old_path
-            .as_ref()
-            .map_or_else(|| shown.raw().to_owned(), |o| self.redactor.text(o.raw()));
+        self.hidden_in_name(&head.path, &shown);
+        self.moved_to_other_rules(head);
+        // On one line each: a name with a line break would be read as another file.
+        let name = clean_line(shown.raw(), 4_096);
+        let old = head.old_path.as_ref().map_or_else(
+            || name.clone(),
+            |o| clean_line(&self.redactor.text(o.raw()), 4_096),
+        );
         let word = match head.change {
             Change::Added => "new file\n",
             Change::Deleted => "deleted file\n",
@@ -538,10 +721,7 @@ impl Sink for Scanner<'_> {
             Change::Modified => "",
         };
         let binary = if head.binary { "binary\n" } else { "" };
-        self.keep(&format!(
-            "diff --git a/{old} b/{}\n{word}{binary}",
-            shown.raw()
-        ));
+        self.keep(&format!("diff --git a/{old} b/{name}\n{word}{binary}"));
     }
 
     fn hunk(&mut self, hunk: &Hunk) {
@@ -549,21 +729,24 @@ impl Sink for Scanner<'_> {
             return;
         };
         if current.began.elapsed() > self.limits.file_time {
-            current.reason = Some("it took longer than its time".into());
+            current.reason = Some(TOO_LONG.to_owned());
         }
         self.touched.hunk(current.head.path.raw(), hunk);
         if current.ignored {
             return;
         }
-        let timed_out = current.reason.is_some();
+        let unreadable = current.reason.is_some() && !current.partly;
         for line in &hunk.lines[hunk.repeated..] {
             match line.side {
                 Side::Added => current.summary.added += 1,
                 Side::Removed => current.summary.removed += 1,
                 Side::Context => {}
             }
+            if line.side != Side::Removed {
+                current.summary.last_line = current.summary.last_line.max(line.number);
+            }
         }
-        if timed_out {
+        if unreadable {
             return; // not looked at, so not kept either: it might hold a secret
         }
         const HEAD_LINES: u32 = 5;
@@ -583,7 +766,8 @@ impl Sink for Scanner<'_> {
             raw: current.head.path.raw().to_owned(),
             shown: current.path.clone(),
             generated: current.summary.generated,
-            ignores: ignores::of(hunk),
+            new: current.head.change == Change::Added || !self.of_change,
+            ignores: Ignores::of(hunk),
         };
         let is_link = current.head.modes.1 == Some(checks::SYMLINK);
         let head = is_link.then(|| current.head.clone());
@@ -591,7 +775,7 @@ impl Sink for Scanner<'_> {
         let wanted = self.redactor.rules().wanted(&added.text);
         let redacted = redact_lines(self.redactor, &file.shown, hunk, &added, &wanted);
         self.match_rules(&file, hunk, &redacted, &added, &wanted);
-        for index in file.ignores.iter().filter_map(Ignore::lacks_reason) {
+        for index in file.ignores.without_reason() {
             self.note(Noted {
                 line: Some(hunk.lines[index].number),
                 ..Noted::file("governance/ignore-without-reason", &file.shown)
@@ -621,7 +805,7 @@ impl Sink for Scanner<'_> {
     }
 
     fn file_end(&mut self, unread: Option<&'static str>) {
-        let Some(current) = self.current.take() else {
+        let Some(mut current) = self.current.take() else {
             return;
         };
         if current.ignored {
@@ -633,6 +817,10 @@ impl Sink for Scanner<'_> {
         if let Some(dependencies) = &current.dependencies {
             for noted in dependencies.remarks(&current.path) {
                 self.note(noted);
+            }
+            if dependencies.cut {
+                let why = "it names more packages than are compared";
+                current.reason.get_or_insert_with(|| why.to_owned());
             }
         }
         self.out.size.added = self.out.size.added.saturating_add(current.summary.added);
@@ -655,8 +843,16 @@ impl Sink for Scanner<'_> {
     }
 
     fn commit(&mut self, commit: &Commit) {
+        if commit.cut {
+            let place = Untrusted::new("(a commit's message)");
+            self.skip(&place, "longer than what is looked at");
+        }
         if self.commits.len() < MOST_COMMITS {
             self.commits.push(commit.clone());
+        } else if self.commits.len() == MOST_COMMITS && !self.more_commits {
+            self.more_commits = true;
+            let place = Untrusted::new("(messages of commits)");
+            self.skip(&place, &format!("more than {MOST_COMMITS}"));
         }
     }
 

@@ -5,13 +5,23 @@ use super::{Step, step, told};
 
 /// GitHub shows no more than ten of a kind from one step; more are not worth printing.
 const MOST: usize = 50;
+/// So that one rule does not take the places of all others.
+const MOST_OF_A_RULE: usize = 5;
 
 /// A workflow command for each finding, the worst first, and one for the decision.
 pub fn annotations(run: &RunResult) -> String {
     let mut out = String::new();
     let told = told(run);
-    for told in told.iter().take(MOST) {
+    let mut of_rule = std::collections::HashMap::new();
+    let mut shown = 0;
+    for told in &told {
         let finding = told.finding;
+        let count: &mut usize = of_rule.entry(finding.rule.as_str()).or_default();
+        *count += 1;
+        if *count > MOST_OF_A_RULE || shown == MOST {
+            continue;
+        }
+        shown += 1;
         let kind = match step(finding.severity) {
             Step::Error => "error",
             Step::Warning => "warning",
@@ -31,8 +41,8 @@ pub fn annotations(run: &RunResult) -> String {
         let message = data(&finding.message.block(1_000));
         out.push_str(&format!("::{kind} {}::{message}\n", properties.join(",")));
     }
-    if told.len() > MOST {
-        out.push_str(&format!("::notice::{} more findings\n", told.len() - MOST));
+    if told.len() > shown {
+        out.push_str(&format!("::notice::{} more findings\n", told.len() - shown));
     }
     if let Some(decision) = &run.decision {
         let text = format!(

@@ -80,18 +80,23 @@ fn rule(id: &str) -> Value {
         return json!({"id": id});
     };
     let docs = &rule.docs;
-    json!({
+    let pack = id.split('/').next().unwrap_or_default();
+    let mut described = json!({
         "id": id,
         "shortDescription": {"text": docs.title()},
         "fullDescription": {"text": format!("{}. {}", docs.title().trim_end_matches('.'), docs.why)},
         "help": {"text": docs.help},
         "defaultConfiguration": {"level": level(rule.severity)},
-        "properties": {
-            "tags": [id.split('/').next().unwrap_or_default()],
-            // What code hosts sort by, 0 to 10.
-            "security-severity": score(rule.severity),
-        },
-    })
+        "properties": {"tags": [pack]},
+    });
+    if matches!(
+        pack,
+        "secrets" | "security" | "supply-chain" | "hidden-text"
+    ) {
+        // By this code hosts take a rule for one about security, and sort it: 0 to 10.
+        described["properties"]["security-severity"] = json!(score(rule.severity));
+    }
+    described
 }
 
 fn result(finding: &Finding, rules: &BTreeMap<&str, usize>) -> Value {
@@ -118,9 +123,12 @@ fn result(finding: &Finding, rules: &BTreeMap<&str, usize>) -> Value {
         }
         result["locations"] = json!([{"physicalLocation": physical}]);
     }
-    if let Some(fingerprint) = &finding.fingerprint {
-        result["partialFingerprints"] = json!({"bsm/v1": fingerprint});
-    }
+    let fingerprint = finding.fingerprint.clone().unwrap_or_else(|| {
+        let file = finding.file.as_ref().map_or("", |f| f.raw());
+        let of = format!("{}\0{file}\0{}", finding.rule, finding.message.raw());
+        crate::state::short_hash(of.as_bytes())
+    });
+    result["partialFingerprints"] = json!({"bsm/v1": fingerprint});
     result
 }
 
@@ -128,7 +136,7 @@ fn silenced(suppressed: &Suppressed, rules: &BTreeMap<&str, usize>) -> Value {
     let mut result = result(&suppressed.finding, rules);
     let mut suppression = json!({
         "kind": match suppressed.by {
-            SuppressedBy::Inline => "inSource",
+            SuppressedBy::Inline | SuppressedBy::Standing => "inSource",
             SuppressedBy::Baseline => "external",
         },
     });

@@ -136,9 +136,9 @@ fn rdjsonl_is_read_back_by_our_own_reader() {
         &redactor,
     )
     .unwrap();
-    assert_eq!(read.findings[0].severity, Severity::High);
-    assert_eq!(read.findings[0].rule, "lint:bsm/lint-clippy-needless");
-    assert_eq!(read.findings[1].line, Some(3));
+    assert_eq!(read.findings[0].0.severity, Severity::High);
+    assert_eq!(read.findings[0].0.rule, "lint:bsm/lint-clippy-needless");
+    assert_eq!(read.findings[1].0.line, Some(3));
 }
 
 #[test]

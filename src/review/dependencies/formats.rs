@@ -43,7 +43,12 @@ pub(super) enum Format {
 
 impl Format {
     pub(super) fn of(path: &str) -> Option<Self> {
-        let name = path.rsplit('/').next().unwrap_or(path);
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let requirements = (name.ends_with(".txt") || name.ends_with(".in"))
+            && (name.starts_with("requirements")
+                || name.contains("-requirements.")
+                || name.starts_with("constraints")
+                || folder.rsplit('/').next() == Some("requirements"));
         Some(match name {
             "Cargo.lock" => Self::TomlLock(Registry::Crates),
             "poetry.lock" | "uv.lock" | "pdm.lock" => Self::TomlLock(Registry::PyPi),
@@ -57,7 +62,7 @@ impl Format {
             "Cargo.toml" => Self::TomlManifest(Registry::Crates),
             "pyproject.toml" => Self::TomlManifest(Registry::PyPi),
             "package.json" => Self::PackageJson,
-            _ if name.starts_with("requirements") && name.ends_with(".txt") => Self::Requirements,
+            _ if requirements => Self::Requirements,
             _ => return None,
         })
     }
@@ -77,6 +82,15 @@ impl Format {
         )
     }
 
+    /// A name as this registry compares names.
+    pub(super) fn folded(self, name: &str) -> String {
+        if self.registry() == Registry::PyPi {
+            name.to_ascii_lowercase().replace(['_', '.'], "-")
+        } else {
+            name.to_owned()
+        }
+    }
+
     pub(super) fn registry(self) -> Registry {
         match self {
             Self::TomlLock(registry) | Self::TomlManifest(registry) => registry,
@@ -89,10 +103,18 @@ impl Format {
 
 /// Reads one side of a hunk.
 pub(super) struct Reader {
-    format: Format,
-    current: Entry,
-    /// The table or object that the lines stand in, where the hunk shows it.
-    section: Option<String>,
+    pub(super) format: Format,
+    pub(super) current: Entry,
+    /// The entry shows enough to be one.
+    whole: bool,
+    /// The table, object or list that the lines stand in, as far as the hunk shows it.
+    pub(super) section: Option<String>,
+    /// Objects that are open, of `package.json`.
+    pub(super) open: Vec<String>,
+    /// The hunk has shown the top of the file's objects.
+    pub(super) at_root: bool,
+    /// A source that holds for the entries that follow.
+    from: Option<String>,
     out: Vec<Entry>,
 }
 
@@ -101,7 +123,11 @@ impl Reader {
         Self {
             format,
             current: Entry::default(),
+            whole: false,
             section: None,
+            open: Vec::new(),
+            at_root: false,
+            from: None,
             out: Vec::new(),
         }
     }
@@ -114,27 +140,8 @@ impl Reader {
             Format::YarnLock => self.yarn_lock(text, number, touched),
             Format::PnpmLock => self.pnpm_lock(text, number, touched),
             Format::ComposerLock => self.composer_lock(text, number, touched),
-            Format::GemLock => {
-                let name_version = text
-                    .strip_prefix("    ")
-                    .filter(|t| !t.starts_with(' '))
-                    .and_then(|t| t.strip_suffix(')'))
-                    .and_then(|t| t.split_once(" ("));
-                if let Some((name, version)) = name_version {
-                    self.whole(name, Some(version), None, number, touched);
-                }
-            }
-            Format::GoSum => {
-                if let [module, version, sum] =
-                    text.split_whitespace().collect::<Vec<_>>().as_slice()
-                    && !version.ends_with("/go.mod")
-                {
-                    self.whole(module, Some(version), None, number, touched);
-                    if let Some(last) = self.out.last_mut() {
-                        last.checksum = Some((*sum).to_owned());
-                    }
-                }
-            }
+            Format::GemLock => self.gem_lock(text, number, touched),
+            Format::GoSum => self.go_sum(text, number, touched),
             Format::GoMod => self.go_mod(text, number, touched),
             Format::Requirements => self.requirement(text, number, touched),
             Format::TomlManifest(_) => self.toml_manifest(text, number, touched),
@@ -147,21 +154,31 @@ impl Reader {
         self.out
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let entry = std::mem::take(&mut self.current);
-        if !entry.name.is_empty() {
+        let whole = std::mem::take(&mut self.whole) || !self.needs_a_body();
+        if !entry.name.is_empty() && whole {
             self.out.push(entry);
         }
     }
 
-    fn begin(&mut self, name: &str, number: u32, touched: bool) {
+    /// Some keys of these files name packages, and some only what a package asks for.
+    fn needs_a_body(&self) -> bool {
+        matches!(self.format, Format::PnpmLock | Format::NpmLock)
+    }
+
+    pub(super) fn begin(&mut self, name: &str, number: u32, touched: bool) {
         self.flush();
         name.clone_into(&mut self.current.name);
         self.current.line = number;
         self.current.touched = touched;
     }
 
-    fn whole(
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.out.push(entry);
+    }
+
+    pub(super) fn whole(
         &mut self,
         name: &str,
         version: Option<&str>,
@@ -169,7 +186,7 @@ impl Reader {
         number: u32,
         touched: bool,
     ) {
-        self.out.push(Entry {
+        self.push(Entry {
             name: name.trim().to_owned(),
             version: version.map(|v| v.trim().to_owned()),
             source: source.map(|s| s.trim().to_owned()),
@@ -179,38 +196,110 @@ impl Reader {
         });
     }
 
+    /// A file of a package, with its checksum and, where it is written, its address.
+    fn part(&mut self, text: &str, number: u32, touched: bool) {
+        let field = |key: &str| {
+            let at = text
+                .find(&format!("{key} "))
+                .or_else(|| text.find(&format!("{key}=")))?;
+            let rest = text[at + key.len()..].trim_start().strip_prefix('=')?;
+            let rest = rest.trim_start().strip_prefix('"')?;
+            rest.split('"').next().map(str::to_owned)
+        };
+        let source = field("url");
+        let name = field("file").or_else(|| {
+            let url = source.as_deref()?;
+            url.rsplit('/').next().map(str::to_owned)
+        });
+        let (Some(name), Some(checksum)) = (name, field("hash")) else {
+            return;
+        };
+        self.push(Entry {
+            // Its name holds its version.
+            version: Some(String::new()),
+            name,
+            source,
+            checksum: Some(checksum),
+            line: number,
+            touched,
+            part: true,
+            ..Entry::default()
+        });
+    }
+
     fn toml_lock(&mut self, text: &str, number: u32, touched: bool) {
         let text = text.trim_end();
+        if text == "[package.source]" {
+            // It belongs to the package above it.
+            if self.current.name.is_empty()
+                && let Some(last) = self.out.iter().rposition(|e| !e.part)
+            {
+                self.current = self.out.remove(last);
+            }
+            self.section = Some("source".into());
+            return;
+        }
+        if text.is_empty() && self.section.is_none() {
+            return;
+        }
         if text.is_empty() || text.starts_with('[') {
+            self.section = None;
             self.flush();
+            return;
+        }
+        if text.contains("hash") && text.contains('{') {
+            self.part(text, number, touched);
             return;
         }
         let Some((key, value)) = text.split_once('=') else {
             return;
         };
         let value = value.trim();
-        match key.trim_end() {
-            "name" => self.begin(&unquoted(value), number, touched),
-            "version" if !self.current.name.is_empty() => {
+        match (key.trim_end(), self.section.is_some()) {
+            ("url", true) => self.current.source = Some(format!("git+{}", unquoted(value))),
+            ("resolved_reference" | "reference", true) => {
+                let source = self.current.source.get_or_insert_default();
+                let base = source.split('#').next().unwrap_or_default().to_owned();
+                *source = format!("{base}#{}", unquoted(value));
+            }
+            ("name", false) => self.begin(&unquoted(value), number, touched),
+            ("version", false) if !self.current.name.is_empty() => {
                 self.current.version = Some(unquoted(value));
                 self.current.line = number;
             }
-            "source" => self.current.source = Some(toml_source(value)),
-            "checksum" => self.current.checksum = Some(unquoted(value)),
+            ("source", false) => self.current.source = Some(toml_source(value)),
+            ("checksum", false) => self.current.checksum = Some(unquoted(value)),
             _ => return,
         }
         self.current.touched |= touched;
     }
 
     fn npm_lock(&mut self, text: &str, number: u32, touched: bool) {
+        const STRUCTURE: &[&str] = &[
+            "",
+            "packages",
+            "dependencies",
+            "devDependencies",
+            "peerDependencies",
+            "optionalDependencies",
+            "peerDependenciesMeta",
+            "engines",
+            "bin",
+            "funding",
+            "requires",
+            "scripts",
+            "workspaces",
+            "overrides",
+        ];
         let text = text.trim();
         if let Some(key) = opened(text) {
             if let Some(at) = key.rfind("node_modules/") {
                 self.begin(&key[at + "node_modules/".len()..], number, touched);
-            } else if !matches!(
-                key,
-                "dependencies" | "peerDependencies" | "engines" | "bin" | "funding" | "requires"
-            ) {
+                self.whole = true;
+            } else if !STRUCTURE.contains(&key) {
+                // The first form of this file has packages under their bare names.
+                self.begin(key, number, touched);
+            } else if key == "packages" || key.is_empty() {
                 self.flush();
             }
             return;
@@ -223,8 +312,15 @@ impl Reader {
         }
         match key {
             "version" => self.current.version = Some(value.to_owned()),
-            "resolved" => self.current.source = Some(value.to_owned()),
-            "integrity" => self.current.checksum = Some(value.to_owned()),
+            "name" => self.current.alias = true,
+            "resolved" => {
+                self.current.source = Some(value.to_owned());
+                self.whole = true;
+            }
+            "integrity" => {
+                self.current.checksum = Some(value.to_owned());
+                self.whole = true;
+            }
             "hasInstallScript" => self.current.installs = true,
             _ => return,
         }
@@ -239,8 +335,10 @@ impl Reader {
         if !text.starts_with([' ', '#']) {
             let first = text.trim_end_matches(':').split(',').next().unwrap_or(text);
             let first = first.trim().trim_matches('"');
-            if let Some(at) = first.char_indices().skip(1).find(|(_, c)| *c == '@') {
-                self.begin(&first[..at.0], number, touched);
+            if let Some((at, _)) = first.char_indices().skip(1).find(|(_, c)| *c == '@') {
+                self.begin(&first[..at], number, touched);
+                let alias = first[at + 1..].strip_prefix("npm:");
+                self.current.alias = alias.is_some_and(|a| a[1.min(a.len())..].contains('@'));
             }
             return;
         }
@@ -253,8 +351,11 @@ impl Reader {
             "version" => self.current.version = Some(value),
             "resolved" => self.current.source = Some(value),
             "resolution" => {
-                let at = value.rfind('@').filter(|at| *at > 0);
-                self.current.source = at.map(|at| value[at + 1..].to_owned());
+                let at = value.char_indices().skip(1).find(|(_, c)| *c == '@');
+                if let Some((at, _)) = at {
+                    self.current.alias |= value[..at] != self.current.name;
+                    self.current.source = Some(value[at + 1..].to_owned());
+                }
             }
             "integrity" | "checksum" => self.current.checksum = Some(value),
             _ => return,
@@ -266,15 +367,22 @@ impl Reader {
         let indent = text.len() - text.trim_start().len();
         let text = text.trim();
         if indent == 2 && text.ends_with(':') {
-            let key = text
-                .trim_end_matches(':')
-                .trim_matches('\'')
-                .trim_start_matches('/');
+            let key = text.trim_end_matches(':').trim_matches('\'');
+            let rooted = key.starts_with('/');
+            let key = key.trim_start_matches('/');
             let key = key.split('(').next().unwrap_or(key);
-            match key.char_indices().skip(1).find(|(_, c)| *c == '@') {
-                Some((at, _)) => {
+            let at = key
+                .char_indices()
+                .skip(1)
+                .find(|(_, c)| *c == '@')
+                .map(|(at, _)| at);
+            // `/name/1.2.3_peer`, as the fifth form has it.
+            let at = at.or_else(|| key.rfind('/').filter(|_| rooted));
+            match at {
+                Some(at) => {
                     self.begin(&key[..at], number, touched);
-                    self.current.version = Some(key[at + 1..].to_owned());
+                    let version = key[at + 1..].split('_').next().unwrap_or_default();
+                    self.current.version = Some(version.to_owned());
                 }
                 None => self.flush(),
             }
@@ -286,8 +394,12 @@ impl Reader {
                 Some(value[..end].trim().to_owned())
             };
             self.current.checksum = field("integrity");
-            self.current.source = field("tarball").or_else(|| field("repo"));
+            let repository =
+                field("repo").map(|r| format!("git+{r}#{}", field("commit").unwrap_or_default()));
+            self.current.source = field("tarball").or(repository);
             self.current.touched |= touched;
+            // Only packages have one; what a snapshot asks for has none.
+            self.whole = true;
         } else if text == "requiresBuild: true" {
             self.current.installs = true;
             self.current.touched |= touched;
@@ -295,246 +407,90 @@ impl Reader {
     }
 
     fn composer_lock(&mut self, text: &str, number: u32, touched: bool) {
-        let Some((key, value)) = member(text.trim()) else {
-            return;
-        };
-        match key {
-            "name" if value.contains('/') => {
-                self.begin(value, number, touched);
-                return;
-            }
-            "version" => self.current.version = Some(value.to_owned()),
-            "url" if value.starts_with("http") && self.current.source.is_none() => {
-                self.current.source = Some(value.to_owned());
-            }
-            "shasum" if !value.is_empty() => self.current.checksum = Some(value.to_owned()),
-            _ => return,
-        }
-        self.current.touched |= touched;
-    }
-
-    fn go_mod(&mut self, text: &str, number: u32, touched: bool) {
-        let text = text.split("//").next().unwrap_or(text).trim();
-        if let Some(rest) = text.strip_prefix("replace ") {
-            if let Some((module, target)) = rest.split_once("=>") {
-                let module = module.split_whitespace().next().unwrap_or(module);
-                let target = target.trim();
-                let path = target.starts_with(['.', '/']);
-                let source = if path {
-                    format!("path:{target}")
-                } else {
-                    format!("git {target}#{}", target.rsplit(' ').next().unwrap_or(""))
-                };
-                self.whole(module, None, Some(&source), number, touched);
-            }
-            return;
-        }
-        let text = text.strip_prefix("require ").unwrap_or(text);
-        if let [module, version] = text.split_whitespace().collect::<Vec<_>>().as_slice()
-            && version.starts_with('v')
-            && module.contains('.')
-        {
-            self.whole(module, Some(version), None, number, touched);
-        }
-    }
-
-    fn requirement(&mut self, text: &str, number: u32, touched: bool) {
-        let text = text.split(" #").next().unwrap_or(text).trim();
-        let text = text
-            .strip_prefix("-e ")
-            .or_else(|| text.strip_prefix("--editable "))
-            .unwrap_or(text);
-        if text.is_empty() || text.starts_with(['#', '-']) {
-            return;
-        }
-        let text = text.split(" --hash").next().unwrap_or(text);
-        let text = text.split(';').next().unwrap_or(text).trim();
-        let is_place = |t: &str| t.contains("://") || t.starts_with(['.', '/']);
-        if let Some((name, place)) = text.split_once(" @ ") {
-            self.whole(name, None, Some(place), number, touched);
-        } else if is_place(text) {
-            let name = text
-                .rsplit_once("egg=")
-                .map_or_else(|| text.rsplit('/').next().unwrap_or(text), |(_, n)| n);
-            self.whole(name, None, Some(text), number, touched);
-        } else {
-            let end = text
-                .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
-                .unwrap_or(text.len());
-            let (name, version) = text.split_at(end);
-            let version = match version.find(|c: char| "=<>~!".contains(c)) {
-                Some(at) => version[at..].trim_start_matches("=="),
-                None => "*",
-            };
-            if !name.is_empty() {
-                self.whole(name, Some(version), None, number, touched);
-            }
-        }
-    }
-
-    fn toml_manifest(&mut self, text: &str, number: u32, touched: bool) {
         let text = text.trim();
-        if text.starts_with('[') && text.ends_with(']') && !text.contains('"') {
-            self.flush();
-            let section = text.trim_matches(['[', ']']).to_owned();
-            if let Some((table, name)) = section.rsplit_once('.')
-                && table.ends_with("dependencies")
-            {
-                self.begin(name, number, touched);
-            }
-            self.section = Some(section);
-            return;
-        }
-        // `dependencies = ["name>=1", …]` of a Python project, one a line.
-        if let Some(item) = text.strip_prefix(['"', '\'']) {
-            let item = item.split(['"', '\'']).next().unwrap_or(item);
-            let in_list = self.section.as_deref().is_none_or(|s| {
-                s == "project" || s.ends_with("dependencies") || s.starts_with("dependency-groups")
-            });
-            let is_named = item.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && item.contains(['=', '<', '>', '~', '@']);
-            if in_list && is_named && self.format == Format::TomlManifest(Registry::PyPi) {
-                self.requirement(item, number, touched);
-            }
-            return;
-        }
-        let Some((key, value)) = text.split_once('=') else {
-            return;
-        };
-        let (key, value) = (key.trim().trim_matches('"'), value.trim());
-        if !self.current.name.is_empty() {
-            // Inside a table of its own.
-            match key {
-                "version" => self.current.version = Some(unquoted(value)),
-                "git" => self.current.source = Some(format!("git+{}", unquoted(value))),
-                "path" => self.current.source = Some(format!("path:{}", unquoted(value))),
-                "rev" | "tag" => {
-                    if let Some(source) = &mut self.current.source {
-                        source.push_str(&format!("?{key}={}", unquoted(value)));
-                    }
-                }
-                _ => return,
-            }
-            self.current.touched |= touched;
-            return;
-        }
-        let listed = match &self.section {
-            Some(section) => section.ends_with("dependencies"),
-            None => !is_package_key(key),
-        };
-        if !listed || key == "python" || key.contains(' ') {
-            return;
-        }
-        let (key, value) = match key.split_once('.') {
-            // `name.workspace = true`: the version stands elsewhere.
-            Some(_) => return,
-            None => (key, value),
-        };
-        if value.starts_with('{') {
-            let field = |name: &str| {
-                let at = value
-                    .find(&format!("{name} "))
-                    .or_else(|| value.find(&format!("{name}=")))?;
-                let rest = value[at + name.len()..].trim_start().strip_prefix('=')?;
-                Some(unquoted(rest.trim_start().split([',', '}']).next()?))
-            };
-            let mut source = field("git")
-                .map(|g| format!("git+{g}"))
-                .or_else(|| field("path").map(|p| format!("path:{p}")));
-            if let Some(source) = &mut source {
-                for fixed in ["rev", "tag"] {
-                    if let Some(value) = field(fixed) {
-                        source.push_str(&format!("?{fixed}={value}"));
-                    }
-                }
-            }
-            if source.is_some() || field("version").is_some() {
-                let version = field("version");
-                self.whole(key, version.as_deref(), source.as_deref(), number, touched);
-            }
-        } else if value.starts_with(['"', '\'']) && is_version(&unquoted(value)) {
-            self.whole(key, Some(&unquoted(value)), None, number, touched);
-        }
-    }
-
-    fn package_json(&mut self, text: &str, number: u32, touched: bool) {
-        let text = text.trim();
-        if let Some(key) = opened(text) {
-            self.section = Some(key.to_owned());
-            return;
-        }
-        if text.starts_with('}') {
-            self.section = None;
+        if opened(text) == Some("dist") || opened(text) == Some("source") {
+            self.section = opened(text).map(str::to_owned);
             return;
         }
         let Some((key, value)) = member(text) else {
             return;
         };
-        let listed = match self.section.as_deref() {
-            Some(section) => section.ends_with("ependencies") || section == "resolutions",
-            None => !is_package_key(key),
-        };
-        if !listed {
-            return;
+        match key {
+            "name" if value.contains('/') && !value.contains(' ') => {
+                self.section = None;
+                self.begin(value, number, touched);
+                return;
+            }
+            "version" => self.current.version = Some(value.to_owned()),
+            "url" if value.starts_with("http") => {
+                // What is installed is the archive; where there is none, the repository.
+                let archive = self.section.as_deref() == Some("dist");
+                if archive || self.current.source.is_none() {
+                    self.current.source = Some(value.to_owned());
+                }
+            }
+            "reference" if !value.is_empty() => {
+                self.current.checksum = Some(value.to_owned());
+                if let Some(source) = &mut self.current.source
+                    && source.ends_with(".git")
+                {
+                    source.push_str(&format!("#{value}"));
+                }
+            }
+            _ => return,
         }
-        let is_place = value.contains("://")
-            || ["git", "file:", "link:", "github:", "./", "../"]
-                .iter()
-                .any(|p| value.starts_with(p));
-        if is_place {
-            let source = value.replacen("github:", "git+https://github.com/", 1);
-            self.whole(key, None, Some(&source), number, touched);
-        } else if is_version(value) {
-            self.whole(key, Some(value), None, number, touched);
+        self.current.touched |= touched;
+    }
+
+    fn gem_lock(&mut self, text: &str, number: u32, touched: bool) {
+        match text.trim_end() {
+            "GIT" | "GEM" | "PATH" => {
+                self.section = Some(text.trim_end().to_owned());
+                self.from = None;
+            }
+            other => {
+                if let Some(place) = other.strip_prefix("  remote: ") {
+                    self.from = Some(match self.section.as_deref() {
+                        Some("GIT") => format!("git+{place}"),
+                        Some("PATH") => format!("path:{place}"),
+                        _ => place.to_owned(),
+                    });
+                } else if let (Some(commit), Some(from)) =
+                    (other.strip_prefix("  revision: "), &mut self.from)
+                {
+                    from.push_str(&format!("#{commit}"));
+                }
+                let spec = other
+                    .strip_prefix("    ")
+                    .filter(|t| !t.starts_with(' '))
+                    .and_then(|t| t.strip_suffix(')'))
+                    .and_then(|t| t.split_once(" ("));
+                if let Some((name, version)) = spec {
+                    let from = self.from.clone();
+                    self.whole(name, Some(version), from.as_deref(), number, touched);
+                }
+            }
+        }
+    }
+
+    fn go_sum(&mut self, text: &str, number: u32, touched: bool) {
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        if let [module, version, sum] = fields[..] {
+            let bare = version.strip_suffix("/go.mod");
+            self.push(Entry {
+                name: bare.map_or_else(|| module.to_owned(), |_| format!("{module}/go.mod")),
+                version: Some(bare.unwrap_or(version).to_owned()),
+                checksum: Some(sum.trim_start_matches("h1:").to_owned()),
+                line: number,
+                touched,
+                part: bare.is_some(),
+                ..Entry::default()
+            });
         }
     }
 }
 
-/// Keys of a manifest that name no dependency.
-fn is_package_key(key: &str) -> bool {
-    matches!(
-        key,
-        "name"
-            | "version"
-            | "edition"
-            | "rust-version"
-            | "license"
-            | "description"
-            | "resolver"
-            | "main"
-            | "type"
-            | "node"
-            | "npm"
-            | "opt-level"
-            | "codegen-units"
-            | "panic"
-            | "lto"
-            | "requires-python"
-            | "python"
-            | "readme"
-            | "path"
-            | "author"
-            | "homepage"
-            | "build"
-            | "test"
-            | "start"
-            | "lint"
-            | "id"
-            | "types"
-            | "module"
-            | "links"
-            | "package"
-    )
-}
-
-/// It begins as a version or a range does.
-fn is_version(text: &str) -> bool {
-    let text = text.trim();
-    let first = text.trim_start_matches(['^', '~', '=', '>', '<', 'v', ' ']);
-    matches!(text, "*" | "latest" | "x" | "next") || first.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn unquoted(text: &str) -> String {
+pub(super) fn unquoted(text: &str) -> String {
     text.trim()
         .trim_end_matches(',')
         .trim_matches(['"', '\''])
@@ -547,13 +503,8 @@ fn toml_source(value: &str) -> String {
         return unquoted(value);
     };
     let (key, rest) = inside.split_once('=').unwrap_or((inside, ""));
-    let place = unquoted(
-        rest.trim()
-            .trim_end_matches('}')
-            .split(',')
-            .next()
-            .unwrap_or(rest),
-    );
+    let rest = rest.trim().trim_end_matches('}');
+    let place = unquoted(rest.split(',').next().unwrap_or(rest));
     match key.trim() {
         "git" => format!("git+{place}"),
         "path" | "editable" | "virtual" | "directory" => format!("path:{place}"),
@@ -563,7 +514,7 @@ fn toml_source(value: &str) -> String {
 }
 
 /// The key of a line `"key": {`.
-fn opened(text: &str) -> Option<&str> {
+pub(super) fn opened(text: &str) -> Option<&str> {
     let key = text.strip_suffix('{')?.trim_end().strip_suffix(':')?;
     Some(key.trim().trim_matches('"'))
 }

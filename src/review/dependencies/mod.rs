@@ -6,14 +6,16 @@
 //! the pack `supply-chain`, whose words are in `assets/rules/`.
 
 mod formats;
+mod manifests;
 mod names;
+mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use super::checks::Noted;
 use super::diff::{Hunk, Side};
 use crate::text::Untrusted;
-use formats::Format;
+use formats::{Format, Registry};
 
 /// One dependency as one side of a hunk shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,11 +31,25 @@ struct Entry {
     line: u32,
     /// Some of it stands only on this side.
     touched: bool,
+    /// It goes by another name than its package's.
+    alias: bool,
+    /// A file of a package: only its checksum and its place say something.
+    part: bool,
 }
 
-/// Most dependencies of one file that are compared, and most remarks about one file.
-const MOST_ENTRIES: usize = 20_000;
-const MOST_REMARKS: usize = 100;
+/// Most entries of one side of one file that are compared.
+const MOST_ENTRIES: usize = 200_000;
+/// Most remarks of little weight about one file; those of weight are all made.
+const MOST_MILD: usize = 100;
+/// Most remarks of weight about one file.
+const MOST_GRAVE: usize = 2_000;
+/// Remarks that are left out when there are many.
+const MILD: [&str; 4] = [
+    "supply-chain/new-package",
+    "supply-chain/changed-dependency",
+    "supply-chain/path-source",
+    "supply-chain/git-source",
+];
 
 /// Reads the hunks of one manifest or lock file.
 #[derive(Debug)]
@@ -41,6 +57,18 @@ pub(super) struct Dependencies {
     format: Format,
     old: Vec<Entry>,
     new: Vec<Entry>,
+    /// There was more than is compared.
+    pub(super) cut: bool,
+}
+
+/// What the file showed of one name before.
+#[derive(Default)]
+struct Before<'a> {
+    by_version: HashMap<&'a str, &'a Entry>,
+    /// Those whose version the new side does not have.
+    gone: Option<&'a Entry>,
+    source: Option<&'a str>,
+    installs: bool,
 }
 
 impl Dependencies {
@@ -50,6 +78,7 @@ impl Dependencies {
             format,
             old: Vec::new(),
             new: Vec::new(),
+            cut: false,
         })
     }
 
@@ -61,6 +90,7 @@ impl Dependencies {
             (&mut self.new, Side::Added, Side::Removed),
         ] {
             if list.len() > MOST_ENTRIES {
+                self.cut = true;
                 continue;
             }
             let mut reader = formats::Reader::new(self.format);
@@ -74,14 +104,44 @@ impl Dependencies {
 
     /// What the file's hunks together show.
     pub(super) fn remarks(&self, file: &Untrusted) -> Vec<Noted> {
-        let mut before: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        let key = |name: &str| self.format.folded(name);
+        let versions: HashSet<(String, &str)> = self
+            .new
+            .iter()
+            .filter_map(|e| Some((key(&e.name), e.version.as_deref()?)))
+            .collect();
+        let mut before: HashMap<String, Before<'_>> = HashMap::new();
         for entry in &self.old {
-            before.entry(&entry.name).or_default().push(entry);
+            let known = before.entry(key(&entry.name)).or_default();
+            known.installs |= entry.installs;
+            if let Some(source) = &entry.source {
+                known.source.get_or_insert(source);
+            }
+            if let Some(version) = entry.version.as_deref() {
+                known.by_version.entry(version).or_insert(entry);
+                if entry.touched && !versions.contains(&(key(&entry.name), version)) {
+                    known.gone = Some(entry);
+                }
+            } else if entry.touched {
+                known.gone.get_or_insert(entry);
+            }
         }
         let mut remarks = Vec::new();
+        let (mut mild, mut grave) = (0, 0);
+        let mut more = 0;
         for entry in self.new.iter().filter(|e| e.touched) {
-            let was = before.get(entry.name.as_str()).map_or(&[][..], |v| v);
+            let was = before.get(&key(&entry.name));
             self.compare(entry, was, &mut |id, detail| {
+                let (count, most) = if MILD.contains(&id) {
+                    (&mut mild, MOST_MILD)
+                } else {
+                    (&mut grave, MOST_GRAVE)
+                };
+                *count += 1;
+                if *count > most {
+                    more += 1;
+                    return;
+                }
                 remarks.push(Noted {
                     id,
                     detail: Some(detail),
@@ -89,23 +149,37 @@ impl Dependencies {
                     line: Some(entry.line),
                 });
             });
-            if remarks.len() > MOST_REMARKS {
-                break;
-            }
+        }
+        if more > 0 {
+            remarks.push(Noted {
+                detail: Some(format!("{more} more of this kind are not listed.")),
+                ..Noted::file("supply-chain/changed-dependency", file)
+            });
         }
         remarks
     }
 
-    fn compare(&self, entry: &Entry, was: &[&Entry], note: &mut impl FnMut(&'static str, String)) {
-        let name = shown(&entry.name);
-        let version = entry.version.as_deref().map_or_else(String::new, |v| {
-            format!(" {}", crate::text::clean_line(v, 60))
-        });
+    fn compare(
+        &self,
+        entry: &Entry,
+        was: Option<&Before<'_>>,
+        note: &mut impl FnMut(&'static str, String),
+    ) {
+        let name = clean(&entry.name);
+        let version = entry
+            .version
+            .as_deref()
+            .map_or_else(String::new, |v| format!(" {}", clean(v)));
         let source = entry.source.as_deref().map(|s| (s, kind(s)));
-        let same_version = was
-            .iter()
-            .find(|old| old.version.is_some() && old.version == entry.version);
-        if was.is_empty() {
+        let own = source.is_some_and(|(_, kind)| kind == Kind::Path);
+        let same = was
+            .zip(entry.version.as_deref())
+            .and_then(|(w, v)| w.by_version.get(v).copied());
+        // What it takes the place of: itself, or a version that goes.
+        let old = same.or_else(|| was.and_then(|w| w.gone));
+        if entry.part {
+            // A file of a package.
+        } else if was.is_none() && !own {
             let id = if self.format.is_lock() {
                 "supply-chain/new-package"
             } else {
@@ -118,76 +192,83 @@ impl Dependencies {
                     format!("{name} is not {known}."),
                 );
             }
-        } else if same_version.is_none()
-            && let [old] = was
-            && let (Some(from), Some(to)) = (&old.version, &entry.version)
-        {
-            let change = format!("{name} {} →{version}.", crate::text::clean_line(from, 60));
-            if order(from) > order(to) {
-                note("supply-chain/downgrade", change);
-            } else {
-                note("supply-chain/changed-dependency", change);
+        } else if let (None, Some(old)) = (same, old) {
+            if let (Some(from), Some(to)) = (&old.version, &entry.version) {
+                let change = format!("{name} {} →{version}.", clean(from));
+                if versions::is_older(to, from) {
+                    note("supply-chain/downgrade", change);
+                } else {
+                    note("supply-chain/changed-dependency", change);
+                }
+            }
+        } else if same.is_none() && old.is_none() && was.is_some() && self.format.is_lock() {
+            note(
+                "supply-chain/new-package",
+                format!("{name}{version}, beside another version of it."),
+            );
+        }
+        if let Some(old) = old {
+            let changed = match (&old.checksum, &entry.checksum) {
+                (Some(a), Some(b)) => same.is_some() && versions::is_other_checksum(a, b),
+                _ => false,
+            };
+            if changed {
+                note("supply-chain/checksum-changed", format!("{name}{version}."));
+            }
+            if old.checksum.is_some() && entry.checksum.is_none() && self.format.keeps_checksums() {
+                note("supply-chain/checksum-removed", format!("{name}{version}."));
             }
         }
-        if let Some(old) = same_version {
-            match (&old.checksum, &entry.checksum) {
-                (Some(a), Some(b)) if a != b => {
-                    note("supply-chain/checksum-changed", format!("{name}{version}."));
-                }
-                (Some(_), None) if self.format.keeps_checksums() => {
-                    note("supply-chain/checksum-removed", format!("{name}{version}."));
-                }
-                _ => {}
-            }
-        }
-        let before = was
-            .iter()
-            .find_map(|old| old.source.as_deref())
+        let before = old
+            .and_then(|o| o.source.as_deref())
+            .or_else(|| was.and_then(|w| w.source))
             .map(|s| (s, kind(s)));
         if let (Some((old, old_kind)), Some((new, new_kind))) = (before, source)
             && (old_kind != new_kind || host(old) != host(new))
         {
-            let (old, new) = (shown(&place(old)), shown(&place(new)));
             note(
                 "supply-chain/source-changed",
-                format!("{name}: {old} → {new}."),
+                format!("{name}: {} → {}.", clean(&place(old)), clean(&place(new))),
             );
         }
         let changed = before.is_none_or(|(old, _)| source.is_none_or(|(new, _)| old != new));
         if let Some((text, kind)) = source.filter(|_| changed) {
-            let place = shown(&place(text));
+            let from = format!("{name} from {}.", clean(&place(text)));
+            let known_host = before.is_some_and(|(old, _)| host(old) == host(text));
             match kind {
-                Kind::Git if !is_fixed(text) => {
-                    note(
-                        "supply-chain/moving-source",
-                        format!("{name} from {place}."),
-                    );
-                }
-                Kind::Git => note("supply-chain/git-source", format!("{name} from {place}.")),
-                Kind::Address => {
-                    note(
-                        "supply-chain/address-source",
-                        format!("{name} from {place}."),
-                    );
-                }
-                Kind::Path => note("supply-chain/path-source", format!("{name} from {place}.")),
-                Kind::Registry => {}
+                Kind::Git if !is_fixed(text) => note("supply-chain/moving-source", from.clone()),
+                Kind::Git => note("supply-chain/git-source", from.clone()),
+                Kind::Address if !known_host => note("supply-chain/address-source", from.clone()),
+                Kind::Path => note("supply-chain/path-source", from.clone()),
+                Kind::Registry | Kind::Address => {}
             }
             if text.contains("http://") {
-                note("supply-chain/plain-http", format!("{name} from {place}."));
+                note("supply-chain/plain-http", from.clone());
+            }
+            if !entry.alias
+                && self.format.registry() == Registry::Npm
+                && is_of_another(text, &entry.name)
+            {
+                note("supply-chain/other-package", from);
             }
         }
-        if entry.installs && !was.iter().any(|old| old.installs) {
+        if entry.installs && !was.is_some_and(|w| w.installs) {
             note("supply-chain/install-script", format!("{name}{version}."));
         }
         let any = entry.version.as_deref().map(str::trim);
         if !self.format.is_lock()
-            && matches!(any, Some("*" | "latest" | "x" | ">=0" | ""))
-            && !was.iter().any(|old| old.version == entry.version)
+            && same.is_none()
+            && matches!(any, Some("*" | "latest" | "x" | "next" | ">=0" | ""))
         {
             note("supply-chain/any-version", format!("{name}."));
         }
     }
+}
+
+/// A registry's address (`…/NAME/-/NAME-1.0.0.tgz`) that names another package.
+fn is_of_another(source: &str, name: &str) -> bool {
+    let plain = source.replace("%2f", "/").replace("%2F", "/");
+    plain.contains("/-/") && !plain.contains(&format!("/{name}/-/"))
 }
 
 /// What a dependency's place is.
@@ -244,14 +325,16 @@ fn host(source: &str) -> Option<&str> {
     Some(host.rsplit('@').next().unwrap_or(host))
 }
 
-/// A git source that names a commit, or a tag.
+/// A git source that names a commit, or a tag or version.
 fn is_fixed(source: &str) -> bool {
     let after = source
         .rsplit_once('#')
         .or_else(|| source.rsplit_once('@'))
         .map_or("", |(_, after)| after);
+    let after = after.strip_prefix("semver:").unwrap_or(after);
     let is_commit = (7..=64).contains(&after.len()) && after.bytes().all(|b| b.is_ascii_hexdigit());
-    is_commit || source.contains("rev=") || source.contains("tag=")
+    let fixed = ["rev=", "tag=", "commit="];
+    is_commit || versions::is_single(after) || fixed.iter().any(|f| source.contains(f))
 }
 
 /// Without a query, and without who logs in.
@@ -266,31 +349,14 @@ fn place(source: &str) -> String {
     }
 }
 
-fn shown(text: &str) -> String {
-    crate::text::clean_line(text, 120)
-}
-
-/// Numbers of a version, for comparing; what comes before a release counts as less.
-fn order(version: &str) -> (Vec<u64>, bool) {
-    let version = version.trim_start_matches(['v', '^', '~', '=', '>', '<', ' ', '"']);
-    let (release, rest) = version.split_once(['-', '+']).unwrap_or((version, ""));
-    let numbers = release
-        .split('.')
-        .map_while(|part| part.parse::<u64>().ok())
-        .collect();
-    (numbers, rest.is_empty() || version.contains('+'))
+/// On one line; not cut, since what is cut may be half a secret that no rule knows any more.
+fn clean(text: &str) -> String {
+    crate::text::clean_line(text, usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_compared_by_their_numbers() {
-        assert!(order("1.10.0") > order("1.9.9"));
-        assert!(order("^2.0.0") > order("1.0.0"));
-        assert!(order("1.0.0") > order("1.0.0-rc.1"));
-    }
 
     #[test]
     fn places_are_told_apart() {
@@ -306,6 +372,15 @@ mod tests {
         assert_eq!(kind("https://example.com/a.tgz"), Kind::Address);
         assert_eq!(kind("file:../a"), Kind::Path);
         assert!(!is_fixed("git+https://example.com/a?branch=main"));
+        assert!(is_fixed("git+https://example.com/a#v1.2.3"));
+        assert!(is_of_another(
+            "https://registry.npmjs.org/evil/-/evil-1.0.0.tgz",
+            "good"
+        ));
+        assert!(!is_of_another(
+            "https://registry.npmjs.org/@a/b/-/b-1.0.0.tgz",
+            "@a/b"
+        ));
         assert!(is_fixed("git+ssh://git@example.com/a#0123456789abcdef"));
         assert_eq!(
             place("https://who:word@example.com/a?x=1"),
@@ -313,3 +388,7 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod hunks;
