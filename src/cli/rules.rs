@@ -60,7 +60,8 @@ enum RulesCommand {
     },
     /// Say what the rules find in a diff
     #[command(
-        after_help = "Exit: 0 nothing that matters, 10 a person should look (or the diff is empty), \
+        after_help = "Exit: 0 nothing that matters, 10 a person should look (also at what \
+        could not be looked at, or at an empty diff), \
         20 something must be changed, 30 it must not be merged, 2 wrong input."
     )]
     Test {
@@ -289,14 +290,21 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
             0 => String::new(),
             n => format!(", {n} not minded"),
         };
+        let whole = if scanned.coverage.is_complete() {
+            ""
+        } else {
+            " (of what was looked at)"
+        };
         say(format!(
-            "{}: {} findings{silenced}; {}",
+            "{}{whole}: {} findings{silenced}; {}",
             verdict.word(),
             scanned.findings.len(),
             scanned.coverage.words()
         ));
     }
     Ok(match verdict {
+        // What was not looked at passes no gate.
+        Verdict::Approve if !scanned.coverage.is_complete() => 10,
         Verdict::Approve => 0,
         Verdict::Comment => 10,
         Verdict::RequestChanges => 20,

@@ -596,7 +596,8 @@ impl Rule {
             {
                 continue;
             }
-            let line = line_around(text, whole.start(), whole.end());
+            // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
+            let line = || line_around(text, whole.start(), whole.end());
             let excused = self
                 .allows
                 .iter()
@@ -668,11 +669,17 @@ impl Allow {
         (!self.all || only_paths) && self.paths.iter().any(|r| r.is_match(path.as_bytes()))
     }
 
-    fn allows(&self, path: Option<&str>, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
+    fn allows<'t>(
+        &self,
+        path: Option<&str>,
+        secret: &'t [u8],
+        whole: &'t [u8],
+        line: impl Fn() -> &'t [u8],
+    ) -> bool {
         let text = match self.target {
             AllowTarget::Secret => secret,
             AllowTarget::Match => whole,
-            AllowTarget::Line => line,
+            AllowTarget::Line => line(),
         };
         let criteria = [
             (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|r| r.is_match(text))),
@@ -706,14 +713,8 @@ pub fn entropy(bytes: &[u8]) -> f64 {
 }
 
 fn line_around(text: &[u8], start: usize, end: usize) -> &[u8] {
-    let from = text[..start]
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |at| at + 1);
-    let to = text[end..]
-        .iter()
-        .position(|b| *b == b'\n')
-        .map_or(text.len(), |at| end + at);
+    let from = memchr::memrchr(b'\n', &text[..start]).map_or(0, |at| at + 1);
+    let to = memchr::memchr(b'\n', &text[end..]).map_or(text.len(), |at| end + at);
     &text[from..to]
 }
 
