@@ -486,7 +486,7 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     let (_, drained) = rig
         .post("/api/emergency/shutdown", &json!({"reason": "trying it"}))
         .await;
-    assert_eq!(drained["success"], true);
+    assert_eq!(drained["success"], true, "{drained}");
     assert_eq!(
         rig.post("/api/emergency/shutdown", &json!({"reason": " "}))
             .await

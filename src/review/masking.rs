@@ -5,7 +5,7 @@
 
 use super::diff::{Hunk, Line, Side};
 use super::redact::Redactor;
-use super::rules::entropy;
+use super::rule::entropy;
 use crate::text::Untrusted;
 
 /// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long

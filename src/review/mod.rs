@@ -8,6 +8,7 @@
 //! looks at a repository instead of a change; [`verdict`] turns findings and a model's answer into one
 //! verdict.
 
+mod allow;
 pub mod baseline;
 pub mod checks;
 pub mod commits;
@@ -24,6 +25,7 @@ pub mod packs;
 pub mod policy;
 mod re2;
 pub mod redact;
+pub mod rule;
 mod rule_file;
 pub mod rules;
 pub mod scan;

@@ -3,7 +3,7 @@
 use super::super::diff::parse;
 use super::super::policy::Policy;
 use super::super::redact::Redactor;
-use super::super::rules::Rule;
+use super::super::rule::Rule;
 use super::super::scan::{ScanLimits, Scanned, Scanner};
 use super::*;
 

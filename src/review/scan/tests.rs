@@ -41,7 +41,7 @@ fn every_shipped_rule_compiles() {
 
 #[test]
 fn the_risky_sample_is_risky_and_the_docs_sample_is_clean() {
-    let risky = scan(include_str!("../../assets/samples/risky.diff"));
+    let risky = scan(include_str!("../../../assets/samples/risky.diff"));
     for rule in [
         "security/pull-request-target",
         "security/unpinned-action",
@@ -68,7 +68,7 @@ fn the_risky_sample_is_risky_and_the_docs_sample_is_clean() {
         (unpinned.file.as_ref().unwrap().raw(), unpinned.line),
         (".github/workflows/release.yml", Some(8))
     );
-    let docs = scan(include_str!("../../assets/samples/docs.diff"));
+    let docs = scan(include_str!("../../../assets/samples/docs.diff"));
     assert_eq!(rules(&docs), Vec::<&str>::new());
     assert_eq!(
         (
@@ -122,7 +122,7 @@ fn a_key_across_the_border_of_two_batches_is_redacted() {
             "--- /dev/null\n+++ b/big\n@@ -0,0 +1,{} @@\n{text}",
             lines.len()
         );
-        let only_secrets = include_str!("../../assets/rules/secrets.toml");
+        let only_secrets = include_str!("../../../assets/rules/secrets.toml");
         let rules =
             LazyLock::new(
                 Box::new(move || RuleSet::load(&[("secrets", only_secrets, true)]))

@@ -1,0 +1,222 @@
+//! One rule, compiled: what it says of itself, and what it finds in a piece of text.
+
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+
+use super::allow::Allow;
+use super::finding::Severity;
+use super::re2::compile;
+use super::rule_file::{RawRule, Required};
+
+/// What a rule says of itself, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Docs {
+    /// What a hit is.
+    pub what: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do.
+    pub help: String,
+    /// Other names the field knows it by.
+    pub aliases: Vec<String>,
+    /// What it must find; `{{kind:length}}` stands for something random.
+    pub bad: Vec<String>,
+    /// What it must leave alone.
+    pub good: Vec<String>,
+    /// The file in which the examples stand.
+    pub file: Option<String>,
+}
+
+impl Docs {
+    /// What is said of a hit: what it is, what is particular about this one, what to do.
+    pub fn message(&self, detail: Option<&str>) -> String {
+        [
+            self.what.as_str(),
+            detail.unwrap_or_default(),
+            self.help.as_str(),
+        ]
+        .into_iter()
+        .filter(|t| !t.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+    }
+
+    /// What a hit is, without a hit.
+    pub fn title(&self) -> &str {
+        self.what.trim_end_matches(':')
+    }
+}
+
+/// One rule, compiled.
+#[derive(Debug)]
+pub struct Rule {
+    /// `pack/id`.
+    pub id: String,
+    /// How bad a hit is.
+    pub severity: Severity,
+    /// What a hit means and what to do.
+    pub message: String,
+    /// It is about a file that changes (tag `change`): a look at a folder leaves it out.
+    pub change_only: bool,
+    /// It is about what changes in a file that was there (tag `existing`): a new file says nothing.
+    pub existing_only: bool,
+    /// What it matches is a secret and must never be shown.
+    pub secret: bool,
+    /// Hits are reported. A rule that is switched off still redacts.
+    pub reports: bool,
+    /// The shape of the change decides, in code.
+    pub check: bool,
+    /// It is about a folder as a whole (tag `folder`).
+    pub folder: bool,
+    /// It names a kind of secret that other rules know more closely (tag `generic`).
+    pub generic: bool,
+    /// For people.
+    pub docs: Docs,
+    pub(super) regex: Option<Regex>,
+    pub(super) path: Option<Regex>,
+    pub(super) secret_group: usize,
+    pub(super) entropy: Option<f64>,
+    pub(super) allows: Vec<Arc<Allow>>,
+    pub(super) required: Vec<Required>,
+    /// Indices of the required rules, in their order.
+    pub(super) required_at: Vec<usize>,
+}
+
+impl Rule {
+    pub(super) fn compile(
+        pack: &str,
+        raw: RawRule,
+        secrets: bool,
+        allows: Vec<Arc<Allow>>,
+    ) -> Result<Self, String> {
+        if raw.only_changes() {
+            return Err("it has neither a regex nor a path".into());
+        }
+        let severity = raw.severity.unwrap_or(if secrets {
+            Severity::Critical
+        } else {
+            Severity::Medium
+        });
+        let regex = raw.regex.as_deref().map(compile).transpose()?;
+        if regex
+            .as_ref()
+            .is_some_and(|r| raw.secret_group >= r.captures_len())
+        {
+            return Err(format!(
+                "secretGroup {} is not in its regex",
+                raw.secret_group
+            ));
+        }
+        let path = raw.path.as_deref().map(compile).transpose()?;
+        let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
+        let docs = Docs {
+            what: raw.description,
+            why: raw.why,
+            help: raw.help,
+            aliases: raw.aliases,
+            bad: raw.bad,
+            good: raw.good,
+            file: raw.file,
+        };
+        Ok(Self {
+            severity,
+            message: docs.message(None),
+            change_only: tagged("change"),
+            existing_only: tagged("existing"),
+            generic: tagged("generic") || raw.id.to_ascii_lowercase().contains("generic"),
+            secret: secrets,
+            reports: !raw.skip_report,
+            check: raw.check,
+            folder: tagged("folder"),
+            docs,
+            id: format!("{pack}/{}", raw.id),
+            regex,
+            path,
+            secret_group: raw.secret_group,
+            entropy: raw.entropy.filter(|e| *e != 0.0),
+            allows,
+            required: raw.required,
+            required_at: Vec::new(),
+        })
+    }
+
+    /// It looks at names of files, not into them.
+    pub fn is_about_paths(&self) -> bool {
+        self.regex.is_none() && self.path.is_some()
+    }
+
+    pub(super) fn applies_to(&self, path: &str) -> bool {
+        self.path
+            .as_ref()
+            .is_none_or(|p| p.is_match(path.as_bytes()))
+    }
+
+    /// `redacting`: a path that is excused from findings is not excused from redaction.
+    pub(super) fn find(
+        &self,
+        path: &str,
+        text: &[u8],
+        redacting: bool,
+        mut hit: impl FnMut(usize, usize),
+    ) {
+        let path = if redacting { None } else { Some(path) };
+        let Some(regex) = &self.regex else { return };
+        for captures in regex.captures_iter(text) {
+            let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else {
+                continue;
+            };
+            let secret = match self.secret_group {
+                0 => (1..captures.len())
+                    .filter_map(|i| captures.get(i))
+                    .find(|m| !m.is_empty())
+                    .unwrap_or(whole),
+                group => captures.get(group).unwrap_or(whole),
+            };
+            if self
+                .entropy
+                .is_some_and(|least| entropy(secret.as_bytes()) <= least)
+            {
+                continue;
+            }
+            // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
+            let line = || line_around(text, whole.start(), whole.end());
+            let excused = self
+                .allows
+                .iter()
+                .filter(|a| !(redacting && a.findings_only))
+                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line));
+            if excused {
+                continue;
+            }
+            // A line break at an end of the match belongs to no secret.
+            let matched = whole.as_bytes();
+            let before = matched.iter().take_while(|b| **b == b'\n').count();
+            let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
+            if before + after < matched.len() {
+                hit(whole.start() + before, whole.end() - after);
+            }
+        }
+    }
+}
+
+/// Shannon entropy, bits a byte.
+pub fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    for byte in bytes {
+        counts[usize::from(*byte)] += 1;
+    }
+    let length = bytes.len() as f64;
+    counts
+        .iter()
+        .filter(|c| **c > 0)
+        .map(|c| f64::from(*c) / length)
+        .map(|p| -p * p.log2())
+        .sum()
+}
+
+fn line_around(text: &[u8], start: usize, end: usize) -> &[u8] {
+    let from = memchr::memrchr(b'\n', &text[..start]).map_or(0, |at| at + 1);
+    let to = memchr::memchr(b'\n', &text[end..]).map_or(text.len(), |at| end + at);
+    &text[from..to]
+}
