@@ -454,8 +454,19 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     assert_eq!(again["runId"], id.as_str(), "asked twice, it ran once");
     let (_, run) = rig.get(&format!("/api/runs/{id}")).await;
     assert_eq!(run["decision"]["action"], "approve_and_merge");
+    let linted = r#"{"message": "m", "location": {"path": "docs/guide.md", "range": {"start": {"line": 1}}}, "severity": "ERROR", "source": {"name": "vale"}}"#;
+    let with_findings = json!({
+        "event": "pull_request.opened", "diff": DOCS, "filterMode": "all",
+        "findings": [{"name": "vale.jsonl", "content": linted}],
+    });
+    let (_, accepted) = rig.post("/api/orchestrator/run", &with_findings).await;
+    let other = accepted["runId"].as_str().unwrap().to_owned();
+    rig.handle.finished(&other).await.unwrap();
+    let (_, run) = rig.get(&format!("/api/runs/{other}")).await;
+    assert_eq!(run["decision"]["action"], "request_changes");
+    assert!(run.to_string().contains("lint:vale/unnamed"), "{run}");
     let (_, runs) = rig.get("/api/runs?limit=5").await;
-    assert_eq!(runs["runs"][0]["id"], id.as_str());
+    assert_eq!(runs["runs"][1]["id"], id.as_str());
     assert_eq!(rig.get("/api/runs?limit=0").await.0, 400);
     assert_eq!(rig.get("/api/runs/job_0").await.1["code"], "NOT_FOUND");
     let report = rig

@@ -805,6 +805,42 @@ fn mixed() -> String {
     )
 }
 
+/// Holds a log against the standard's own schema, where there is a Python that can (CI brings one). The schema
+/// comes with the types that the tests read logs with.
+fn valid_sarif(log: &Path) {
+    let Some(python) = std::env::var_os("BSM_PYTHON") else {
+        eprintln!("SKIPPED: BSM_PYTHON names no Python with jsonschema");
+        return;
+    };
+    // Only of this platform: what others need has not been fetched.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["--filter-platform", &platform, "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let types = packages
+        .iter()
+        .find(|p| p["name"] == "serde-sarif")
+        .unwrap();
+    let manifest = PathBuf::from(types["manifest_path"].as_str().unwrap());
+    let program = "import json, sys, jsonschema\n\
+        schema, log = (json.load(open(p)) for p in sys.argv[1:])\n\
+        check = jsonschema.validators.validator_for(schema)(schema)\n\
+        errors = [e.message for e in check.iter_errors(log)]\n\
+        sys.exit('\\n'.join(errors) or 0)";
+    let checked = Command::new(python)
+        .args(["-c", program])
+        .arg(manifest.with_file_name("src").join("schema.json"))
+        .arg(log)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", text(&checked));
+}
+
 #[test]
 fn the_forms_for_other_tools_hold_the_findings_and_no_secret() {
     let world = World::new();
@@ -839,6 +875,7 @@ fn the_forms_for_other_tools_hold_the_findings_and_no_secret() {
     let log: serde_sarif::sarif::Sarif = serde_json::from_str(&read("out.sarif")).unwrap();
     let results = log.runs[0].results.as_ref().unwrap();
     assert!(results.len() >= 3, "{results:?}");
+    valid_sarif(&world.path("out.sarif"));
     let sarif = read("out.sarif");
     assert!(sarif.contains("src/a%20b.py") && sarif.contains("1 of 1 files looked at, 0 not"));
     assert!(
