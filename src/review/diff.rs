@@ -289,6 +289,8 @@ impl<R: BufRead> Parser<'_, R> {
                 self.unnamed("a mail is encoded (quoted-printable or base64)");
             }
             if self.mail.is_open() {
+                // Prose, but for what `patch` would read as a change all the same.
+                self.stray |= begins_other_form(line);
                 return;
             }
             if is_stray(line) || is_other_form(line) {
@@ -507,8 +509,13 @@ fn is_stray(line: &[u8]) -> bool {
 
 /// A line of another form of diff (context, normal, ed), which is not read here.
 fn is_other_form(line: &[u8]) -> bool {
-    let begins = [&b"*** "[..], b"**********", b"! ", b"< ", b"> "];
-    if begins.iter().any(|b| line.starts_with(b)) {
+    let begins = [&b"*** "[..], b"! ", b"< ", b"> "];
+    begins.iter().any(|b| line.starts_with(b)) || begins_other_form(line)
+}
+
+/// A line that begins a change in such a form, and that no prose has: a row of stars, or a command.
+fn begins_other_form(line: &[u8]) -> bool {
+    if line.starts_with(b"**********") {
         return true;
     }
     // `12,14c12,15`

@@ -287,6 +287,8 @@ fn other_forms_of_diffs_are_said_to_be_unread() {
         "*** a/run.py\t2020\n--- b/run.py\t2020\n***************\n*** 1 ****\n! old\n--- 1 ----\n! eval(x)\n",
         "diff a/run.py b/run.py\n1,2c1\n< old\n---\n> eval(x)\n",
         "3a\n+eval(x)\n.\n",
+        "Subject: prose\n\n*** a/run.py\t2020\n***************\n*** 1 ****\n! eval(x)\n",
+        "Subject: prose\n\nand\n---\n1,2c1\n< old\n> eval(x)\n",
     ] {
         let got = read(format!("{good}{other}"));
         assert!(got.files.iter().any(|f| f.2.is_some()), "{other}");
