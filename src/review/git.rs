@@ -125,6 +125,14 @@ fn run(mut command: Command, dir: &Path) -> Result<Result<Vec<u8>, String>, GitE
     )))
 }
 
+/// What a command that must succeed prints.
+fn output(command: Command, dir: &Path) -> Result<Vec<u8>, GitError> {
+    run(command, dir)?.map_err(|message| GitError::Failed {
+        dir: dir.to_path_buf(),
+        message,
+    })
+}
+
 fn missing(error: std::io::Error, dir: &Path) -> GitError {
     // NotFound is git's absence only if the folder is there.
     if error.kind() == std::io::ErrorKind::NotFound && dir.is_dir() {
@@ -257,10 +265,7 @@ pub fn commits(dir: &Path, ends: &Ends, most: usize) -> Result<Vec<Commit>, GitE
         .arg(format!("--max-count={most}"))
         .arg(format!("{}..{}", ends.from, ends.to))
         .arg("--");
-    let out = run(command, dir)?.map_err(|message| GitError::Failed {
-        dir: dir.to_path_buf(),
-        message,
-    })?;
+    let out = output(command, dir)?;
     let texts = out.split(|b| *b == 0).filter(|t| !t.is_empty());
     Ok(texts
         .map(|text| {
@@ -295,13 +300,9 @@ pub fn contents(
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(Blob) -> bool,
 ) -> Result<(), GitError> {
-    let failed = |message: String| GitError::Failed {
-        dir: dir.to_path_buf(),
-        message,
-    };
     let mut command = git(dir);
     command.args(["ls-tree", "-r", "-z", "-l", "--full-tree", commit]);
-    let listed = run(command, dir)?.map_err(failed)?;
+    let listed = output(command, dir)?;
     let mut command = git(dir);
     command
         .args(["cat-file", "--batch"])
@@ -311,7 +312,7 @@ pub fn contents(
     let mut child = command.spawn().map_err(|e| missing(e, dir))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (Some(mut ask), Some(stdout)) = (stdin, stdout) else {
-        return Err(failed("git gave no pipes".into()));
+        return Err(GitError::Io(std::io::Error::other("git gave no pipes")));
     };
     let mut answers = BufReader::new(stdout);
     let mut read = || -> std::io::Result<()> {
@@ -361,10 +362,7 @@ pub fn tracked_files(dir: &Path) -> Result<Vec<PathBuf>, GitError> {
     use std::os::unix::ffi::OsStringExt as _;
     let mut command = git(dir);
     command.args(["ls-files", "-z", "--cached"]);
-    let out = run(command, dir)?.map_err(|message| GitError::Failed {
-        dir: dir.to_path_buf(),
-        message,
-    })?;
+    let out = output(command, dir)?;
     let names = out.split(|b| *b == 0).filter(|n| !n.is_empty());
     Ok(names
         .map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec())))

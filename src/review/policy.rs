@@ -132,7 +132,7 @@ impl Policy {
                     }
                     policy.read_ignores(&root);
                     policy.read_baseline(&root);
-                    gitleaks = policy.read_gitleaks(&root);
+                    gitleaks = policy.read_rules(&root, GITLEAKS, 0);
                 }
                 Err(error) => policy.lose("workspace", error.to_string()),
             }
@@ -199,11 +199,7 @@ impl Policy {
     }
 
     fn lose(&mut self, rule: &str, what: String) {
-        self.broken.push(RuleWarning {
-            rule: rule.to_owned(),
-            what,
-            lost: true,
-        });
+        self.broken.push(RuleWarning::lost(rule, what));
     }
 
     fn read_ignores(&mut self, root: &Root) {
@@ -216,11 +212,9 @@ impl Policy {
         for (number, line) in text.lines().enumerate() {
             if let Err(error) = builder.add_line(None, line) {
                 // Without it more is reviewed, never less.
-                self.broken.push(RuleWarning {
-                    rule: format!("{IGNORES}:{}", number + 1),
-                    what: error.to_string(),
-                    lost: false,
-                });
+                let place = format!("{IGNORES}:{}", number + 1);
+                self.broken
+                    .push(RuleWarning::remark(place, error.to_string()));
             }
         }
         self.ignores = builder.build().ok().filter(|i| !i.is_empty());
@@ -238,11 +232,7 @@ impl Policy {
         }
     }
 
-    /// The configuration with everything it extends.
-    fn read_gitleaks(&mut self, root: &Root) -> Option<RuleFile> {
-        self.read_rules(root, GITLEAKS, 0)
-    }
-
+    /// A configuration with everything it extends.
     fn read_rules(&mut self, root: &Root, name: &str, depth: usize) -> Option<RuleFile> {
         let text = match root.read_text(Path::new(name), LARGEST) {
             Ok(text) => text,
@@ -259,38 +249,26 @@ impl Policy {
                 return None;
             }
         };
-        let mut remark = |what: String, lost: bool| {
-            self.broken.push(RuleWarning {
-                rule: name.to_owned(),
-                what,
-                lost,
-            });
-        };
         if file.extend.url.is_some() {
-            remark(
+            self.lose(
+                name,
                 "extend.url is not followed: nothing is fetched to review".into(),
-                true,
             );
         }
         match file.extend.path.clone() {
-            Some(_) if file.extend.use_default => {
-                remark(
-                    "extend has both path and useDefault; one of them must go".into(),
-                    true,
-                );
-            }
+            Some(_) if file.extend.use_default => self.lose(
+                name,
+                "extend has both path and useDefault; one of them must go".into(),
+            ),
             Some(_) if depth + 1 == DEEPEST => {
-                remark("it extends too many files in a row".into(), true);
+                self.lose(name, "it extends too many files in a row".into());
             }
             Some(path) => {
                 if let Some(base) = self.read_rules(root, &path, depth + 1) {
                     let default = base.extend.use_default;
                     for id in file.over(base) {
-                        self.broken.push(RuleWarning {
-                            rule: name.to_owned(),
-                            what: format!("it switches off {id}, which {path} does not have"),
-                            lost: false,
-                        });
+                        let what = format!("it switches off {id}, which {path} does not have");
+                        self.broken.push(RuleWarning::remark(name, what));
                     }
                     file.extend.use_default = default;
                 }
@@ -306,11 +284,8 @@ impl Policy {
             None => packs::built_in().rule(name).is_some() || name.starts_with("secrets/"),
         };
         let mut remark = |what: &str| {
-            self.broken.push(RuleWarning {
-                rule: format!("review.severities: {name}"),
-                what: what.to_owned(),
-                lost: false,
-            });
+            let key = format!("review.severities: {name}");
+            self.broken.push(RuleWarning::remark(key, what));
         };
         if !known && !name.starts_with("lint:") {
             remark("there is no such rule (see: bsm rules list)");
@@ -353,11 +328,7 @@ fn compiled(gitleaks: Option<RuleFile>, weights: &BTreeMap<String, Weight>) -> R
 /// Our rules stay in force for redaction whatever it says.
 fn merged(ours: &mut RuleFile, mut file: RuleFile, warnings: &mut Vec<RuleWarning>) -> RuleFile {
     let mut remark = |rule: &str, what: &str| {
-        warnings.push(RuleWarning {
-            rule: format!("{GITLEAKS}: {rule}"),
-            what: what.to_owned(),
-            lost: false,
-        });
+        warnings.push(RuleWarning::remark(format!("{GITLEAKS}: {rule}"), what));
     };
     let known = file.extend.use_default;
     let mut own: Vec<RawRule> = Vec::new();

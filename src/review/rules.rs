@@ -25,6 +25,25 @@ pub struct RuleWarning {
     pub lost: bool,
 }
 
+impl RuleWarning {
+    /// Something that was left out, so that nothing can be approved.
+    pub(super) fn lost(rule: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            what: what.into(),
+            lost: true,
+        }
+    }
+
+    /// Something that its author should know, and that takes nothing away.
+    pub(super) fn remark(rule: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            lost: false,
+            ..Self::lost(rule, what)
+        }
+    }
+}
+
 /// A hit inside the text that was matched: byte offsets of the whole match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
@@ -67,11 +86,7 @@ impl Pack {
         warnings: &mut Vec<RuleWarning>,
     ) -> Self {
         let file = RuleFile::read(text).unwrap_or_else(|what| {
-            warnings.push(RuleWarning {
-                rule: name.to_owned(),
-                what,
-                lost: true,
-            });
+            warnings.push(RuleWarning::lost(name, what));
             RuleFile::default()
         });
         Self {
@@ -214,11 +229,8 @@ impl RuleSet {
                     "it requires {}, which is not there",
                     rule.required[missing].id
                 );
-                self.warnings.push(RuleWarning {
-                    rule: rule.id.clone(),
-                    what,
-                    lost: true,
-                });
+                let warning = RuleWarning::lost(rule.id.as_str(), what);
+                self.warnings.push(warning);
             }
             self.rules[index].required_at = places.into_iter().flatten().collect();
         }

@@ -179,21 +179,17 @@ impl Scanner<'_> {
         }
         let rules = self.redactor.rules();
         let hits = rules.find(path.raw(), path.raw().as_bytes(), false);
-        let ids: Vec<String> = hits
+        let findings: Vec<Finding> = hits
             .iter()
-            .map(|h| rules.rules()[h.rule].id.clone())
-            .filter(|id| id.starts_with("hidden-text/"))
+            .map(|h| &rules.rules()[h.rule])
+            .filter(|rule| rule.id.starts_with("hidden-text/"))
+            .map(|rule| {
+                let message = rule.docs.message(Some("In the file's name."));
+                Finding::about_file(&rule.id, rule.severity, shown, message)
+            })
             .collect();
-        for id in ids {
-            if let Some(rule) = self.redactor.rules().rule(&id) {
-                let finding = Finding::about_file(
-                    &id,
-                    rule.severity,
-                    shown,
-                    rule.docs.message(Some("In the file's name.")),
-                );
-                self.found(finding, path.raw().as_bytes(), None);
-            }
+        for finding in findings {
+            self.found(finding, path.raw().as_bytes(), None);
         }
     }
 

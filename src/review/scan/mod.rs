@@ -429,7 +429,7 @@ impl Sink for Scanner<'_> {
         }
         if self.commits.len() < MOST_COMMITS {
             self.commits.push(commit.clone());
-        } else if self.commits.len() == MOST_COMMITS && !self.more_commits {
+        } else if !self.more_commits {
             self.more_commits = true;
             let place = Untrusted::new("(messages of commits)");
             self.skip(&place, &format!("more than {MOST_COMMITS}"));

@@ -25,7 +25,7 @@ impl Scanner<'_> {
             let line = finding.line.unwrap_or(0);
             let standing = reason.is_some() && !self.touched.has_line(file, line, line);
             if standing {
-                self.beside_change(finding, reason);
+                self.silence(finding, SuppressedBy::Standing, reason);
             } else {
                 self.found(finding, &matched, reason);
             }
@@ -59,11 +59,12 @@ impl Scanner<'_> {
             let line = suppressed.finding.line.unwrap_or(0);
             // What the change itself says is in its own scan already.
             if !self.touched.has_line(file, line, line) {
-                if suppressed.by == SuppressedBy::Inline {
-                    self.beside_change(suppressed.finding, suppressed.reason);
-                } else if self.out.suppressed.len() < MOST_SUPPRESSED {
-                    self.out.suppressed.push(suppressed);
-                }
+                // A comment that the change does not touch stood there before.
+                let by = match suppressed.by {
+                    SuppressedBy::Inline => SuppressedBy::Standing,
+                    by => by,
+                };
+                self.silence(suppressed.finding, by, suppressed.reason);
             }
         }
         let seen = other.coverage.files_seen;
@@ -77,12 +78,12 @@ impl Scanner<'_> {
         }
     }
 
-    /// Not minded by a comment that the change does not touch.
-    pub(super) fn beside_change(&mut self, finding: Finding, reason: Option<Untrusted>) {
+    /// Lists what is not minded; what cannot be listed any more is found.
+    fn silence(&mut self, finding: Finding, by: SuppressedBy, reason: Option<Untrusted>) {
         if self.out.suppressed.len() < MOST_SUPPRESSED {
             self.out.suppressed.push(Suppressed {
                 finding,
-                by: SuppressedBy::Standing,
+                by,
                 reason,
             });
         } else {
@@ -135,19 +136,13 @@ impl Scanner<'_> {
         };
         match suppressed {
             None => self.add(finding),
-            Some((by, reason)) if self.out.suppressed.len() < MOST_SUPPRESSED => {
+            Some((by, reason)) => {
                 let reason = reason.map(|r| {
                     let redacted = self.redactor.text(r.raw());
                     Untrusted::new(cut(&redacted, 200))
                 });
-                self.out.suppressed.push(Suppressed {
-                    finding,
-                    by,
-                    reason,
-                });
+                self.silence(finding, by, reason);
             }
-            // What cannot be listed as suppressed is found.
-            Some(_) => self.add(finding),
         }
     }
 
