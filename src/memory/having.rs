@@ -3,10 +3,13 @@
 //! Why two forms: a common word in a list costs a step an item, as bits it costs one for 512; a rare one as
 //! bits would be mostly nothing.
 
-use super::block::{LANES, LIMBS, Row};
+use super::block::{LANES, Row};
 
 /// Blocks whose bits lie together.
-const TOGETHER: usize = 128;
+pub(super) const TOGETHER: usize = 128;
+
+/// The bits of one word in so many neighbouring blocks.
+pub(super) type Group = [Row; TOGETHER];
 
 /// Places of one word.
 pub(super) enum Having {
@@ -18,29 +21,29 @@ pub(super) enum Having {
 
 #[derive(Default)]
 pub(super) struct Common {
-    /// Rows of neighbouring blocks; none where no item of them has the word.
-    rows: Vec<Option<Box<[Row; TOGETHER]>>>,
+    /// None where no item of them has the word.
+    groups: Vec<Option<Box<Group>>>,
     count: usize,
 }
 
-static NONE: Row = [0; LIMBS];
+static NONE: Group = [Row::NONE; TOGETHER];
 
 impl Common {
     fn set(&mut self, place: u32) {
         let (block, lane) = (place as usize / LANES, place as usize % LANES);
         let (group, within) = (block / TOGETHER, block % TOGETHER);
-        if self.rows.len() <= group {
-            self.rows.resize_with(group + 1, || None);
+        if self.groups.len() <= group {
+            self.groups.resize_with(group + 1, || None);
         }
-        let rows = self.rows[group].get_or_insert_with(|| Box::new([NONE; TOGETHER]));
-        rows[within][lane / 64] |= 1 << (lane % 64);
+        let rows = self.groups[group].get_or_insert_with(|| Box::new(NONE));
+        rows[within].set(lane);
         self.count += 1;
     }
 
-    /// The bits of a block.
-    pub(super) fn row(&self, block: usize) -> &Row {
-        match self.rows.get(block / TOGETHER) {
-            Some(Some(rows)) => &rows[block % TOGETHER],
+    /// The bits of neighbouring blocks.
+    pub(super) fn group(&self, group: usize) -> &Group {
+        match self.groups.get(group) {
+            Some(Some(rows)) => rows,
             _ => &NONE,
         }
     }
@@ -52,18 +55,11 @@ impl Common {
 
     fn places(&self) -> Vec<u32> {
         let mut places = Vec::with_capacity(self.count);
-        for (group, rows) in self.rows.iter().enumerate() {
-            let Some(rows) = rows else { continue };
-            for (within, row) in rows.iter().enumerate() {
+        for (group, rows) in self.groups.iter().enumerate() {
+            let rows = rows.iter().flat_map(|rows| rows.iter().enumerate());
+            for (within, row) in rows {
                 let first = (group * TOGETHER + within) * LANES;
-                for (limb, bits) in row.iter().enumerate() {
-                    let mut left = *bits;
-                    while left != 0 {
-                        let bit = left.trailing_zeros() as usize;
-                        left &= left - 1;
-                        places.push((first + limb * 64 + bit) as u32);
-                    }
-                }
+                places.extend(row.lanes().map(|lane| (first + lane) as u32));
             }
         }
         places
@@ -80,9 +76,10 @@ impl Having {
     pub(super) fn push(&mut self, place: u32) {
         match self {
             Self::Rare(places) => {
-                if places.capacity() == 0 {
-                    // Most words are had by one item and never by another.
-                    places.reserve_exact(1);
+                if places.len() == places.capacity() {
+                    // Most words are had by one item and never by another, and all lists together are most
+                    // of the index: a quarter more, where a `Vec` would take twice as much.
+                    places.reserve_exact((places.len() / 4).max(1));
                 }
                 places.push(place);
             }
@@ -127,8 +124,8 @@ impl Having {
         match self {
             Self::Rare(places) => places.capacity() * size_of::<u32>(),
             Self::Common(common) => {
-                let groups = common.rows.iter().flatten().count();
-                groups * TOGETHER * size_of::<Row>() + common.rows.capacity() * size_of::<usize>()
+                let groups = common.groups.iter().flatten().count();
+                groups * size_of::<Group>() + common.groups.capacity() * size_of::<usize>()
             }
         }
     }

@@ -5,6 +5,8 @@
 //! exact one over a million items must still come between two key presses. Texts and results are kept
 //! elsewhere; this room knows words and numbers, and is built anew from what is kept.
 
+mod asking;
+mod best;
 mod block;
 mod chunked;
 mod dictionary;
@@ -13,7 +15,9 @@ mod index;
 mod shared;
 mod words;
 
-pub use index::{Hit, Index, Scratch};
+pub use asking::Scratch;
+pub use best::Hit;
+pub use index::Index;
 pub use shared::{Memory, Progress};
 pub use words::{CUT, Seed, Word, cut, words};
 

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use super::index::{Hit, Index, Scratch};
+use super::asking::Scratch;
+use super::best::Hit;
+use super::index::Index;
 use super::words::{Seed, Word, words};
 use crate::resilience::clock::lock;
 
