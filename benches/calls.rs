@@ -101,10 +101,7 @@ async fn through(service: &ModelService) -> Duration {
     let now = SystemClock.now();
     let prompt = Prompt {
         system: "Answer with a verdict.".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: question(),
-        }],
+        messages: vec![Message::new(Role::User, question())],
         left_out: Vec::new(),
     };
     let deadline = Deadline::after(now, Duration::from_secs(60));

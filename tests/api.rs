@@ -1027,6 +1027,104 @@ async fn the_gateway_passes_questions_on_whole_and_in_pieces() {
         .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_passes_tools_on_and_what_they_said() {
+    use bsm::model::simulator::{Fault, Faults, Simulator, SimulatorSettings};
+    let simulator = Simulator::start(SimulatorSettings::default())
+        .await
+        .unwrap();
+    simulator.behave(None, Faults::none());
+    let folder = state_folder();
+    let base = format!("{}openai/v1", simulator.url());
+    let handle = Start::new(folder.path()).upstream(&base).go().await;
+    let rig = Rig::over(folder, handle, |_| ()).await;
+    let ask = |body: Value| {
+        let request = rig.client.post(format!("{}/v1/chat/completions", rig.url));
+        request.bearer_auth(TOKEN).json(&body).send()
+    };
+    let tools = json!([{"type": "function", "function": {"name": "weather", "parameters": {
+        "type": "object", "required": ["city"], "properties": {"city": {"type": "string"}},
+    }}}]);
+    let mut messages = vec![json!({"role": "user", "content": "What is it like outside?"})];
+    let body =
+        json!({"model": "auto", "messages": messages, "tools": tools, "tool_choice": "auto"});
+    let first: Value = ask(body.clone()).await.unwrap().json().await.unwrap();
+    let choice = &first["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls", "{first}");
+    assert_eq!(choice["message"]["content"], Value::Null);
+    let function = json!({"name": "weather", "arguments": "{\"city\":\"simulated\"}"});
+    assert_eq!(choice["message"]["tool_calls"][0]["function"], function);
+    // In pieces: from the cache, and fresh.
+    for ask_again in ["What is it like outside?", "And now?"] {
+        let mut body = body.clone();
+        body["stream"] = true.into();
+        body["messages"][0]["content"] = ask_again.into();
+        let events = events_of(ask(body).await.unwrap()).await;
+        let chunks: Vec<Value> = events[..events.len() - 1]
+            .iter()
+            .map(|e| serde_json::from_str(e).unwrap())
+            .collect();
+        let deltas: Vec<&Value> = chunks
+            .iter()
+            .map(|c| &c["choices"][0]["delta"]["tool_calls"])
+            .filter(|calls| !calls.is_null())
+            .collect();
+        assert_eq!(deltas.len(), 1, "{chunks:?}");
+        assert_eq!(
+            (&deltas[0][0]["index"], &deltas[0][0]["function"]),
+            (&json!(0), &function)
+        );
+        assert_eq!(
+            chunks.last().unwrap()["choices"][0]["finish_reason"],
+            "tool_calls"
+        );
+    }
+    // The tool's answer goes on to the model, which then says something.
+    messages.push(choice["message"].clone());
+    messages.push(json!({
+        "role": "tool", "tool_call_id": choice["message"]["tool_calls"][0]["id"], "content": "rain",
+    }));
+    let body = json!({"model": "auto", "messages": messages, "tools": tools});
+    let last: Value = ask(body).await.unwrap().json().await.unwrap();
+    let text = last["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.contains("You asked: rain"), "{last}");
+    // An answer cut off at its longest is one, and says so.
+    simulator.behave(None, Faults::none().with(100.0, Fault::CutOff));
+    let short = json!({"model": "auto", "messages": [{"role": "user", "content": "long"}], "max_tokens": 5});
+    let short: Value = ask(short).await.unwrap().json().await.unwrap();
+    assert_eq!(short["choices"][0]["finish_reason"], "length", "{short}");
+    for (name, value) in [
+        ("n", json!(2)),
+        ("logprobs", json!(true)),
+        ("top_p", json!(2)),
+        ("tools", json!([{"type": "web_search"}])),
+        (
+            "tools",
+            json!([{"type": "function", "function": {"name": "a b"}}]),
+        ),
+        ("tool_choice", json!("required")),
+        ("response_format", json!({"type": "xml"})),
+        ("response_format", json!({"type": "json_schema"})),
+        (
+            "messages",
+            json!([{"role": "tool", "content": "to nothing"}]),
+        ),
+        (
+            "messages",
+            json!([{"role": "user", "content": "x", "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
+            ]}]),
+        ),
+    ] {
+        let mut body = json!({"model": "auto", "messages": [{"role": "user", "content": "x"}]});
+        body[name] = value;
+        let response = ask(body.clone()).await.unwrap();
+        assert_eq!(response.status(), 400, "{body}");
+        let answer: Value = response.json().await.unwrap();
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+    }
+}
+
 /// Runs where `BSM_PYTHON` names a Python that has the `openai` package; CI installs one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_python_client_completes_and_streams() {

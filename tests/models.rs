@@ -149,10 +149,10 @@ static NUMBER: AtomicUsize = AtomicUsize::new(0);
 fn question(text: &str) -> Prompt {
     Prompt {
         system: "Answer with a verdict.".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: format!("{} {text}", NUMBER.fetch_add(1, Relaxed)),
-        }],
+        messages: vec![Message::new(
+            Role::User,
+            format!("{} {text}", NUMBER.fetch_add(1, Relaxed)),
+        )],
         left_out: Vec::new(),
     }
 }

@@ -1,5 +1,5 @@
-"""The official client against the gateway: one answer whole, one in pieces, one refusal. Arguments: base
-address, key."""
+"""The official client against the gateway: answers whole and in pieces, tools, a form, refusals. Arguments:
+base address, key."""
 
 import sys
 
@@ -25,6 +25,22 @@ for chunk in pieces:
         text += chunk.choices[0].delta.content or ""
 assert "You asked: pieces" in text, text
 assert usage.total_tokens > 0
+
+tools = [{"type": "function", "function": {"name": "weather", "parameters": {
+    "type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}}}]
+talk = [{"role": "user", "content": "weather"}]
+wanted = client.chat.completions.create(model="gpt-4o-mini", messages=talk, tools=tools)
+call = wanted.choices[0].message.tool_calls[0]
+assert wanted.choices[0].finish_reason == "tool_calls" and call.function.name == "weather", wanted
+talk += [wanted.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+told = client.chat.completions.create(model="gpt-4o-mini", messages=talk, tools=tools)
+assert "You asked: rain" in told.choices[0].message.content, told
+with client.chat.completions.stream(model="gpt-4o-mini", messages=talk[:1], tools=tools) as stream:
+    done = stream.get_final_completion()
+assert done.choices[0].message.tool_calls[0].function.arguments == '{"city":"simulated"}', done
+form = {"type": "json_schema", "json_schema": {"name": "v", "schema": {"type": "object"}}}
+formed = client.chat.completions.create(model="gpt-4o-mini", messages=said, response_format=form)
+assert formed.choices[0].message.content.startswith("{"), formed
 
 try:
     client.chat.completions.create(model="nosuch", messages=said)

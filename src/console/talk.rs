@@ -73,10 +73,9 @@ impl Talk {
             if let [asked, answered] = pair
                 && !answered.failed
             {
-                history.extend([asked, answered].map(|l| Message {
-                    role: l.role,
-                    text: l.text.raw().to_owned(),
-                }));
+                history.extend(
+                    [asked, answered].map(|l| Message::new(l.role, l.text.raw().to_owned())),
+                );
             }
         }
         // What is longer than an engine takes loses its beginning.

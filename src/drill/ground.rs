@@ -208,10 +208,7 @@ impl Ground {
 pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> Ask {
     let prompt = Prompt {
         system: "Answer with a verdict.".into(),
-        messages: vec![Message {
-            role: Role::User,
-            text: text.to_owned(),
-        }],
+        messages: vec![Message::new(Role::User, text.to_owned())],
         left_out: Vec::new(),
     };
     Ask {

@@ -11,8 +11,8 @@ use super::prompt::who;
 use super::saying;
 use super::step::described;
 use super::types::command::{Question, Refused, Reply};
-use crate::model::ask::{Ask, Origin, Prompt, Purpose, Question as Fits};
-use crate::model::{Citation, Format, Message, Role, estimate_tokens};
+use crate::model::ask::{Ask, Origin, Prompt, Purpose, Question as Fits, STEADY};
+use crate::model::{Citation, Extras, Format, Message, Role, estimate_tokens};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
@@ -120,10 +120,7 @@ pub async fn ask(
         .collect();
     let text = redactor.text(&question.text);
     let documents = known(core, &text).await;
-    messages.push(Message {
-        role: Role::User,
-        text,
-    });
+    messages.push(Message::new(Role::User, text));
     let role = agent.map_or_else(
         || "You help the operator of a set of review agents.".to_owned(),
         |agent| who(agent),
@@ -145,7 +142,8 @@ pub async fn ask(
             search: question.search,
             question: Arc::new(talk),
             format: Format::Text,
-            temperature: None,
+            extras: Extras::none(),
+            temperature: Some(STEADY),
             max_output_tokens: LONGEST_ANSWER,
             purpose: Purpose::Chat,
             tenant: "engine".into(),
@@ -212,10 +210,7 @@ mod tests {
     use super::*;
 
     fn said(role: Role, words: usize) -> Message {
-        Message {
-            role,
-            text: "word ".repeat(words),
-        }
+        Message::new(role, "word ".repeat(words))
     }
 
     #[test]

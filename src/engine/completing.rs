@@ -10,7 +10,6 @@ use super::core::Core;
 use super::step::described;
 use super::types::command::Refused;
 use super::types::completion::{Completed, Completion, Pieces};
-use crate::model::Format;
 use crate::model::ask::{Ask, Origin, Prompt, Purpose};
 use crate::model::hearing::{Heard, Listener};
 use crate::resilience::bulkhead::Lane;
@@ -61,7 +60,8 @@ pub async fn complete(
                 messages: wanted.messages,
                 left_out: Vec::new(),
             }),
-            format: Format::Text,
+            format: wanted.format,
+            extras: Arc::new(wanted.extras),
             temperature: wanted.temperature,
             max_output_tokens: wanted.max_output_tokens,
             purpose: Purpose::Chat,
@@ -83,6 +83,8 @@ pub async fn complete(
     match asked.result {
         Ok((answer, source)) => Ok(Completed {
             text: answer.text.raw().to_owned(),
+            calls: answer.calls.clone(),
+            cut_off: answer.cut_off,
             model: answer.model.clone(),
             provider: answer.provider.clone(),
             source: described(source).0.to_owned(),

@@ -156,10 +156,7 @@ impl Question for Review {
         }
         Prompt {
             system: self.system.clone(),
-            messages: vec![Message {
-                role: Role::User,
-                text: user,
-            }],
+            messages: vec![Message::new(Role::User, user)],
             left_out,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ModelError;
 use super::hearing::Listener;
-use super::{Answer, Format, Message, Tokens, estimate_tokens};
+use super::{Answer, Extras, Format, Message, Tokens, estimate_tokens};
 use crate::cache::Source;
 use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
@@ -30,7 +30,7 @@ impl Prompt {
     pub fn tokens(&self) -> u32 {
         self.messages
             .iter()
-            .map(|m| estimate_tokens(&m.text))
+            .map(Message::tokens)
             .fold(estimate_tokens(&self.system), u32::saturating_add)
     }
 }
@@ -71,7 +71,9 @@ pub struct Ask {
     pub question: Arc<dyn Question>,
     /// The form of the answer.
     pub format: Format,
-    /// Randomness, 0 to 2; none: as reviews need it.
+    /// What is asked for beyond words.
+    pub extras: Arc<Extras>,
+    /// Randomness, 0 to 2; none: the model's own.
     pub temperature: Option<f64>,
     /// Longest answer, tokens; a model's own limit may be lower.
     pub max_output_tokens: u32,
@@ -101,10 +103,12 @@ impl Ask {
             search: false,
             question,
             format: Format::Json {
-                name: "verdict",
+                name: "verdict".into(),
                 schema: verdict::schema(),
+                strict: true,
             },
-            temperature: None,
+            extras: Extras::none(),
+            temperature: Some(STEADY),
             max_output_tokens: LONGEST_VERDICT,
             purpose: Purpose::Verdict,
             tenant: "engine".into(),
@@ -121,6 +125,8 @@ impl Ask {
     }
 }
 
+/// Randomness of reviews and of our own answers: twice asked is nearly the same.
+pub const STEADY: f64 = 0.2;
 /// Tokens of the longest verdict; what a model thinks before it counts too.
 const LONGEST_VERDICT: u32 = 4_096;
 

@@ -59,11 +59,11 @@ pub(super) async fn ask(
     let mut exchanged = loop {
         let habits = endpoint.habits(&request.model);
         let exchanged = once(endpoint, request, habits, key.as_ref(), hear).await;
-        let field = exchanged
-            .result
-            .as_ref()
-            .err()
-            .and_then(ModelError::refused_field);
+        let refused = exchanged.result.as_ref().err();
+        let field = refused
+            .and_then(ModelError::refused_field)
+            // What is wrong may be the other program's form.
+            .filter(|field| !request.extras.passed_on || !Habits::is_of_form(field));
         match field {
             Some(field) if lessons < MOST_LESSONS && endpoint.learn(&request.model, &field) => {
                 lessons += 1;
@@ -159,7 +159,7 @@ async fn once(
             && !habits.no_stream
             && !kind.contains("json")
             && !kind.contains("html"));
-    let mut draft = Draft::default();
+    let mut draft = Draft::of(wire.form(request, habits));
     let mut first_token = None;
     let read = if in_pieces {
         let left = endpoint.first.saturating_sub(began.elapsed());
@@ -173,12 +173,14 @@ async fn once(
     } else {
         whole(endpoint, response, &mut draft, hear).await
     };
-    draft.text = endpoint.keys.scrub(&draft.text);
+    draft.scrub(|text| endpoint.keys.scrub(text));
     let tokens = used(request, &draft, read.is_ok());
     let result = read
         .and_then(|()| judge(name, request, &draft))
         .map(|text| Answer {
             text: Untrusted::new(text),
+            calls: draft.calls().cloned().collect(),
+            cut_off: draft.finish == Some(Finish::Length),
             model: request.model.clone(),
             provider: name.clone(),
             tokens,
@@ -239,7 +241,7 @@ impl Reading<'_> {
         if self.draft.text.len() > heard {
             (self.hear)(&self.draft.text[heard..]);
         }
-        if parsed.is_err() || self.draft.text.len() > http::LARGEST_ANSWER {
+        if parsed.is_err() || self.draft.weight() > http::LARGEST_ANSWER {
             return Err(http::too_large(&endpoint.name));
         }
         match fault {
@@ -332,11 +334,15 @@ fn truncated(provider: &str, bytes: usize) -> ModelError {
 /// What a complete answer amounts to.
 fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, ModelError> {
     match &draft.finish {
-        Some(Finish::Length) => return Err(ModelError::CutOff("length".into())),
+        Some(Finish::Length) if !request.extras.passed_on => {
+            return Err(ModelError::CutOff("length".into()));
+        }
         Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
-        Some(Finish::Stop) | None => {}
+        Some(Finish::Stop | Finish::Length) | None => {}
     }
-    if draft.text.is_empty() {
+    let said_nothing = draft.text.is_empty() && draft.calls().next().is_none();
+    // What thinks may be cut off before its first word.
+    if said_nothing && draft.finish != Some(Finish::Length) {
         return Err(ModelError::Empty(provider.to_owned()));
     }
     let read = draft.tokens.map_or(0, |t| t.prompt);

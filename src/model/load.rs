@@ -13,7 +13,7 @@ use super::hearing::Tape;
 use super::router::Choice;
 use super::service::CallMeters;
 use super::spend::{self, Hold, Line, Spend};
-use super::{Answer, Format, Request, Tokens, exchange};
+use super::{Answer, Extras, Format, Request, Tokens, exchange};
 use crate::cache::{CacheSettings, Loading, Spec};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
@@ -54,7 +54,7 @@ pub(super) fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
         name: "responses",
         settings,
         load_timeout: LONGEST,
-        weigh: |held| held.answer.text.raw().len() as u64 + 256,
+        weigh: |held| held.answer.weight() + 256,
         abandons: true,
         keeps: |held| !held.fell_back,
         life: |held| if held.searched { SEARCHED } else { 1.0 },
@@ -274,12 +274,13 @@ async fn attempt(
         system: choice.prompt.system.clone(),
         messages: choice.prompt.messages.clone(),
         max_output_tokens: choice.max_output_tokens,
-        temperature: ask.temperature.unwrap_or(0.2),
+        temperature: ask.temperature,
         parameter: choice.model.parameter,
         format: ask.format.clone(),
         structured: structured(&choice),
         stream: endpoint.stream,
         recency: tools.search.recency(),
+        extras: Arc::clone(&ask.extras),
     };
     if tools.may_leave(&endpoint.base_url).is_err() {
         // Switched while this question waited for its place.
@@ -387,10 +388,16 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
     part(choice.endpoint.base_url.as_str().as_bytes());
     part(choice.name.as_bytes());
     part(&choice.max_output_tokens.to_le_bytes());
-    part(&ask.temperature.unwrap_or(0.2).to_le_bytes());
+    part(&ask.temperature.map_or([0xff; 8], f64::to_le_bytes));
     match &ask.format {
         Format::Text => part(b"text"),
-        Format::Json { name, schema } => {
+        Format::Object => part(b"object"),
+        Format::Json {
+            name,
+            schema,
+            strict,
+        } => {
+            part(&[u8::from(*strict)]);
             part(name.as_bytes());
             part(format!("{:?}", structured(choice)).as_bytes());
             part(schema.to_string().as_bytes());
@@ -403,6 +410,15 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
     for message in &choice.prompt.messages {
         part(message.role.word().as_bytes());
         part(message.text.as_bytes());
+        part(message.answers.as_bytes());
+        for call in &message.calls {
+            for text in [&call.id, &call.name, &call.arguments] {
+                part(text.as_bytes());
+            }
+        }
+    }
+    if *ask.extras != Extras::default() {
+        part(format!("{:?}", ask.extras).as_bytes());
     }
     hex(&hash.finalize())
 }

@@ -11,6 +11,7 @@ pub mod hearing;
 pub mod http;
 pub mod keys;
 mod load;
+mod message;
 pub mod provider;
 mod router;
 pub mod service;
@@ -18,6 +19,7 @@ pub mod simulator;
 pub mod spend;
 pub mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,47 +27,23 @@ use serde::{Deserialize, Serialize};
 use crate::text::Untrusted;
 use crate::workspace::models::{Structured, TokenParameter};
 
-/// Who says something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The one who asks.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// Its word on the wire.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One thing said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// By whom.
-    pub role: Role,
-    /// What.
-    #[serde(alias = "content")]
-    pub text: String,
-}
+pub use message::{Extras, Message, Role, Tool, ToolCall, ToolChoice};
 
 /// The form an answer must have.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// Any.
     Text,
+    /// A JSON object, any.
+    Object,
     /// JSON of this schema.
     Json {
-        /// Its name, `[a-z_]+`.
-        name: &'static str,
-        /// The schema; every property required, no others, as strict modes want it.
+        /// Its name, `[a-zA-Z0-9_-]+`.
+        name: Cow<'static, str>,
+        /// The schema; strict modes want every property required, and no others.
         schema: Arc<serde_json::Value>,
+        /// The model must keep to it.
+        strict: bool,
     },
 }
 
@@ -80,8 +58,8 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// Longest answer, tokens.
     pub max_output_tokens: u32,
-    /// Randomness, 0 to 2.
-    pub temperature: f64,
+    /// Randomness, 0 to 2; none: the model's own.
+    pub temperature: Option<f64>,
     /// Name of the token limit on the wire.
     pub parameter: TokenParameter,
     /// The form wanted.
@@ -92,6 +70,8 @@ pub struct Request {
     pub stream: bool,
     /// How new what is looked up must be: `day`, `week`, `month`.
     pub recency: Option<&'static str>,
+    /// What is asked for beyond words.
+    pub extras: Arc<Extras>,
 }
 
 /// Tokens of one call.
@@ -125,6 +105,10 @@ pub struct Citation {
 pub struct Answer {
     /// Its text; outside text.
     pub text: Untrusted,
+    /// Tools that it wants used; outside text.
+    pub calls: Vec<ToolCall>,
+    /// It was cut off at its longest.
+    pub cut_off: bool,
     /// The model that was asked.
     pub model: String,
     /// Its provider.
@@ -141,6 +125,17 @@ pub struct Answer {
     pub left_out: Vec<Untrusted>,
     /// From the question's sending to the first piece of the answer, milliseconds.
     pub first_token_ms: u64,
+}
+
+impl Answer {
+    /// Bytes of what was said.
+    pub(crate) fn weight(&self) -> u64 {
+        let calls = self.calls.iter();
+        let calls: usize = calls
+            .map(|c| c.id.len() + c.name.len() + c.arguments.len())
+            .sum();
+        (self.text.raw().len() + calls) as u64
+    }
 }
 
 /// Tokens of a text, estimated on the safe side: three and a half ASCII characters each (prose has

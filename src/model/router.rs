@@ -84,20 +84,24 @@ fn candidate(
         return Err(obstacle);
     }
     let endpoint = Arc::clone(live.endpoint.as_ref().map_err(Clone::clone)?);
+    let extras = &ask.extras;
+    if !extras.tools.is_empty() && !endpoint.wire.tools() {
+        return Err("it takes no tools".into());
+    }
     let max_output_tokens = model.max_output_tokens.min(ask.max_output_tokens);
     let room = model.context_tokens.saturating_sub(max_output_tokens);
     let (prompt, prompt_tokens) = whole
         .get_or_insert_with(|| {
             let prompt = ask.question.fit(u32::MAX);
-            let tokens = prompt.tokens();
+            let tokens = prompt.tokens().saturating_add(extras.tokens());
             (Arc::new(prompt), tokens)
         })
         .clone();
     let (prompt, prompt_tokens) = if prompt_tokens <= room {
         (prompt, prompt_tokens)
     } else {
-        let cut = ask.question.fit(room);
-        let tokens = cut.tokens();
+        let cut = ask.question.fit(room.saturating_sub(extras.tokens()));
+        let tokens = cut.tokens().saturating_add(extras.tokens());
         if tokens > room {
             return Err(format!(
                 "the prompt of about {tokens} tokens does not fit its {}",

@@ -78,7 +78,7 @@ fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     for said in &talk.lines {
         match said.role {
             model::Role::User => say(&format!("> {}", said.text.block(32_000)), Role::Title),
-            model::Role::Assistant => {
+            model::Role::Assistant | model::Role::Tool => {
                 say(&said.text.block(200_000), Role::Text);
                 let role = if said.failed { Role::Bad } else { Role::Dim };
                 say(&crate::text::clean_line(&said.note, 800), role);

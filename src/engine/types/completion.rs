@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::model::{Message, Tokens};
+use crate::model::{Extras, Format, Message, Tokens, ToolCall};
 
 /// Hears an answer while it comes. An answer is bounded, and so is what waits in here.
 pub type Pieces = mpsc::UnboundedSender<String>;
@@ -18,6 +18,10 @@ pub struct Completion {
     pub system: String,
     /// What is said, oldest first.
     pub messages: Vec<Message>,
+    /// The form of the answer.
+    pub format: Format,
+    /// What is asked for beyond words.
+    pub extras: Extras,
     /// Longest answer, tokens.
     pub max_output_tokens: u32,
     /// Randomness, 0 to 2.
@@ -31,6 +35,10 @@ pub struct Completion {
 pub struct Completed {
     /// All of it.
     pub text: String,
+    /// Tools that it wants used.
+    pub calls: Vec<ToolCall>,
+    /// It was cut off at its longest.
+    pub cut_off: bool,
     /// The model that answered.
     pub model: String,
     /// Its provider.

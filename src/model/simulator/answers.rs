@@ -21,8 +21,8 @@ pub(super) struct Content {
     pub(super) finish: &'static str,
     /// Read.
     pub(super) prompt_tokens: u64,
-    /// A tool's arguments are wanted.
-    pub(super) as_tool: bool,
+    /// The tool whose arguments the text is.
+    pub(super) tool: Option<String>,
 }
 
 impl Content {
@@ -35,26 +35,30 @@ impl Content {
         let (read, written) = (self.prompt_tokens, self.completion_tokens());
         match self.shape {
             Shape::Chat => {
-                let (content, refusal) = match self.finish {
-                    "refusal" => (Value::Null, json!(self.text)),
-                    _ => (json!(self.text), Value::Null),
-                };
+                let mut message =
+                    json!({"role": "assistant", "content": self.text, "refusal": null});
+                if self.finish == "refusal" {
+                    (message["content"], message["refusal"]) = (Value::Null, json!(self.text));
+                } else if let Some(name) = &self.tool {
+                    message["content"] = Value::Null;
+                    message["tool_calls"] = json!([call(name, &self.text)]);
+                }
                 json!({
                     "id": self.id,
                     "object": "chat.completion",
                     "model": self.model,
                     "choices": [{
                         "index": 0,
-                        "message": {"role": "assistant", "content": content, "refusal": refusal},
-                        "finish_reason": chat_reason(self.finish),
+                        "message": message,
+                        "finish_reason": chat_reason(self.finish, self.tool.is_some()),
                     }],
                     "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
                 })
             }
             Shape::Messages => {
-                let block = if self.as_tool {
+                let block = if let Some(name) = &self.tool {
                     let input: Value = serde_json::from_str(&self.text).unwrap_or_default();
-                    json!({"type": "tool_use", "id": "toolu_sim", "name": "verdict", "input": input})
+                    json!({"type": "tool_use", "id": "toolu_sim", "name": name, "input": input})
                 } else {
                     json!({"type": "text", "text": self.text})
                 };
@@ -64,7 +68,7 @@ impl Content {
                     "role": "assistant",
                     "model": self.model,
                     "content": [block],
-                    "stop_reason": messages_reason(self.finish, self.as_tool),
+                    "stop_reason": messages_reason(self.finish, self.tool.is_some()),
                     "usage": {"input_tokens": read, "output_tokens": written},
                 })
             }
@@ -90,17 +94,23 @@ impl Content {
                 Value::Null,
             )
         };
-        let field = if self.finish == "refusal" {
-            "refusal"
-        } else {
-            "content"
+        let piece = |text: &str| match &self.tool {
+            Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
+            None if self.finish == "refusal" => json!({"refusal": text}),
+            None => json!({"content": text}),
         };
         let mut events = vec![delta(
             json!({"role": "assistant", "content": ""}),
             Value::Null,
         )];
-        events.extend(pieces(&self.text).map(|p| delta(json!({field: p}), Value::Null)));
-        events.push(delta(json!({}), json!(chat_reason(self.finish))));
+        if let Some(name) = &self.tool {
+            let mut call = call(name, "");
+            call["index"] = 0.into();
+            events.push(delta(json!({"tool_calls": [call]}), Value::Null));
+        }
+        events.extend(pieces(&self.text).map(|p| delta(piece(p), Value::Null)));
+        let reason = chat_reason(self.finish, self.tool.is_some());
+        events.push(delta(json!({}), json!(reason)));
         let (read, written) = (self.prompt_tokens, self.completion_tokens());
         events.push(chunk(
             json!([]),
@@ -115,11 +125,11 @@ impl Content {
             let name = body["type"].as_str().unwrap_or_default();
             format!("event: {name}\ndata: {body}\n\n")
         };
-        let (kind, field, block) = if self.as_tool {
+        let (kind, field, block) = if let Some(name) = &self.tool {
             (
                 "input_json_delta",
                 "partial_json",
-                json!({"type": "tool_use", "id": "toolu_sim", "name": "verdict", "input": {}}),
+                json!({"type": "tool_use", "id": "toolu_sim", "name": name, "input": {}}),
             )
         } else {
             ("text_delta", "text", json!({"type": "text", "text": ""}))
@@ -136,7 +146,7 @@ impl Content {
                 .map(|p| event(json!({"type": "content_block_delta", "index": 0, "delta": {"type": kind, field: p}}))),
         );
         events.push(event(json!({"type": "content_block_stop", "index": 0})));
-        events.push(event(json!({"type": "message_delta", "delta": {"stop_reason": messages_reason(self.finish, self.as_tool)}, "usage": {"output_tokens": self.completion_tokens()}})));
+        events.push(event(json!({"type": "message_delta", "delta": {"stop_reason": messages_reason(self.finish, self.tool.is_some())}, "usage": {"output_tokens": self.completion_tokens()}})));
         events.push(event(json!({"type": "message_stop"})));
         events
     }
@@ -151,8 +161,16 @@ impl Content {
     }
 }
 
-fn chat_reason(finish: &str) -> &str {
-    if finish == "refusal" { "stop" } else { finish }
+fn call(name: &str, arguments: &str) -> Value {
+    json!({"id": "call_sim", "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+fn chat_reason(finish: &'static str, as_tool: bool) -> &'static str {
+    match finish {
+        "refusal" => "stop",
+        "stop" if as_tool => "tool_calls",
+        other => other,
+    }
 }
 
 fn messages_reason(finish: &str, as_tool: bool) -> &'static str {

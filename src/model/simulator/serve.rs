@@ -244,15 +244,15 @@ async fn converse(
         }
         Some(Fault::Refuse) => {
             content.finish = "refusal";
-            content.as_tool = false;
+            content.tool = None;
             content.text = "I cannot help with this.".into();
         }
         Some(Fault::Empty) => {
-            content.as_tool = false;
+            content.tool = None;
             content.text.clear();
         }
         Some(Fault::Prose) => {
-            content.as_tool = false;
+            content.tool = None;
             content.text = "It looks fine to me; I would approve it.".into();
         }
         _ => {}
@@ -328,6 +328,7 @@ fn spoilt(
                     text: text.clone(),
                     id: content.id.clone(),
                     model: content.model.clone(),
+                    tool: content.tool.clone(),
                     ..*content
                 };
                 let events = long.events();
@@ -452,10 +453,11 @@ fn content(shape: Shape, request: &Value, dice: &mut Dice) -> Content {
         .filter_map(|m| m["content"].as_str())
         .chain(request["system"].as_str())
         .collect();
-    let as_tool = !request["tools"].is_null();
-    let verdict = as_tool
-        || !request["response_format"].is_null()
-        || said.iter().any(|s| s.contains("\"decision\""));
+    let tool = wanted_tool(shape, request);
+    let verdict = tool.as_ref().map_or_else(
+        || !request["response_format"].is_null() || said.iter().any(|s| s.contains("\"decision\"")),
+        |(name, _)| name == "verdict",
+    );
     let text = if verdict {
         let answer = json!({
             "decision": "approve",
@@ -464,6 +466,8 @@ fn content(shape: Shape, request: &Value, dice: &mut Dice) -> Content {
         });
         // With blanks, as models write it.
         serde_json::to_string_pretty(&answer).unwrap_or_default()
+    } else if let Some((_, schema)) = &tool {
+        made_up(schema, 0).to_string()
     } else {
         let asked = messages
             .and_then(|m| m.last())
@@ -482,6 +486,50 @@ fn content(shape: Shape, request: &Value, dice: &mut Dice) -> Content {
         text,
         finish: "stop",
         prompt_tokens: read.div_ceil(4) as u64,
-        as_tool: as_tool && shape == Shape::Messages,
+        tool: tool.map(|(name, _)| name),
+    }
+}
+
+/// The tool that is used, and its schema: the one that must be, else the first, and none to answer a tool.
+fn wanted_tool(shape: Shape, request: &Value) -> Option<(String, Value)> {
+    let last = request["messages"].as_array()?.last()?;
+    let choice = &request["tool_choice"];
+    let answers_a_tool = last["role"] == "tool" || last["content"][0]["type"] == "tool_result";
+    if answers_a_tool || *choice == "none" || choice["type"] == "none" {
+        return None;
+    }
+    let (named, key) = match shape {
+        Shape::Chat => (&choice["function"]["name"], "parameters"),
+        Shape::Messages => (&choice["name"], "input_schema"),
+    };
+    let tools = request["tools"].as_array()?.iter();
+    let mut tools = tools.map(|tool| match shape {
+        Shape::Chat => &tool["function"],
+        Shape::Messages => tool,
+    });
+    let tool = tools.find(|tool| named.is_null() || tool["name"] == *named)?;
+    Some((tool["name"].as_str()?.to_owned(), tool[key].clone()))
+}
+
+/// Something of the schema: what is required, and of the right type.
+fn made_up(schema: &Value, depth: u32) -> Value {
+    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("string") => "simulated".into(),
+        Some("integer" | "number") => 1.into(),
+        Some("boolean") => true.into(),
+        Some("array") => json!([]),
+        Some("null") => Value::Null,
+        _ if depth > 8 => json!({}),
+        _ => {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let fields = required.filter_map(Value::as_str).map(|name| {
+                let field = made_up(&schema["properties"][name], depth + 1);
+                (name.to_owned(), field)
+            });
+            Value::Object(fields.collect())
+        }
     }
 }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::{Draft, Fault, Finish, Habits, Wire, malformed, sse};
-use crate::model::{Format, Request, Tokens};
+use crate::model::{Format, Message, Request, Role, Tokens, ToolChoice};
 use crate::workspace::models::Structured;
 
 /// The kind `anthropic`.
@@ -30,25 +30,25 @@ impl Wire for Anthropic {
         Structured::Schema
     }
 
+    fn form(&self, request: &Request, habits: Habits) -> Option<String> {
+        form_of(request, habits).map(|(name, _)| name.to_owned())
+    }
+
     fn body(&self, request: &Request, habits: Habits) -> Value {
-        let messages: Vec<Value> = request
-            .messages
-            .iter()
-            .map(|m| json!({"role": m.role.word(), "content": m.text}))
-            .collect();
         let mut body = json!({
             "model": request.model,
             "max_tokens": request.max_output_tokens,
-            "system": request.system,
-            "messages": messages,
+            "messages": messages(&request.messages),
         });
-        if !habits.no_temperature {
-            // Anthropic's scale ends at 1.
-            body["temperature"] = request.temperature.min(1.0).into();
+        if !request.system.is_empty() {
+            body["system"] = json!(request.system);
         }
-        if let (Format::Json { name, schema }, Structured::Schema, false) =
-            (&request.format, request.structured, habits.no_schema)
-        {
+        if let Some(temperature) = request.temperature.filter(|_| !habits.no_temperature) {
+            // Anthropic's scale ends at 1.
+            body["temperature"] = temperature.min(1.0).into();
+        }
+        extras(&mut body, request);
+        if let Some((name, schema)) = form_of(request, habits) {
             body["tools"] =
                 json!([{"name": name, "description": "The answer.", "input_schema": schema}]);
             body["tool_choice"] = json!({"type": "tool", "name": name});
@@ -70,7 +70,14 @@ impl Wire for Anthropic {
         for block in content {
             match block["type"].as_str() {
                 Some("text") => draft.say(block["text"].as_str().unwrap_or_default()),
-                Some("tool_use") => draft.say(&block["input"].to_string()),
+                Some("tool_use") => {
+                    let input = block["input"].to_string();
+                    if begin_call(u64::MAX, block, draft) {
+                        draft.arguments(u64::MAX, &input);
+                    } else {
+                        draft.say(&input);
+                    }
+                }
                 Some("thinking") => draft.think(block["thinking"].as_str().unwrap_or_default()),
                 _ => {}
             }
@@ -88,12 +95,23 @@ impl Wire for Anthropic {
         let value: Value = serde_json::from_str(&event.data).map_err(|e| malformed(&e))?;
         match value["type"].as_str() {
             Some("message_start") => usage(&value["message"]["usage"], draft),
+            Some("content_block_start") => {
+                let block = &value["content_block"];
+                if block["type"] == "tool_use" {
+                    begin_call(value["index"].as_u64().unwrap_or(0), block, draft);
+                }
+            }
             Some("content_block_delta") => {
                 let delta = &value["delta"];
                 let text = |key: &str| delta[key].as_str().unwrap_or_default().to_owned();
                 match delta["type"].as_str() {
                     Some("text_delta") => draft.say(&text("text")),
-                    Some("input_json_delta") => draft.say(&text("partial_json")),
+                    Some("input_json_delta") => {
+                        let (index, more) = (value["index"].as_u64(), text("partial_json"));
+                        if !draft.arguments(index.unwrap_or(0), &more) {
+                            draft.say(&more);
+                        }
+                    }
                     Some("thinking_delta") => draft.think(&text("thinking")),
                     _ => {}
                 }
@@ -102,13 +120,109 @@ impl Wire for Anthropic {
                 usage(&value["usage"], draft);
                 ended(&value["delta"]["stop_reason"], draft);
             }
-            Some("message_stop") => draft.done = true,
+            Some("message_stop") => {
+                draft.close_calls();
+                draft.done = true;
+            }
             Some("error") => return Err(reported(&value)),
             // `ping`, the beginnings and ends of blocks, and whatever comes to be.
             _ => {}
         }
         Ok(())
     }
+}
+
+/// The tool by which a question's form is wanted of a model that has forms for tools only.
+fn form_of(request: &Request, habits: Habits) -> Option<(&str, &Value)> {
+    // Beside tools of the asker's own the model could not choose.
+    let free = request.extras.tools.is_empty() && !habits.no_schema;
+    match (&request.format, request.structured) {
+        (Format::Json { name, schema, .. }, Structured::Schema) if free => Some((name, schema)),
+        _ => None,
+    }
+}
+
+/// A tool is wanted; false: it is the one whose arguments are the text.
+fn begin_call(piece: u64, block: &Value, draft: &mut Draft) -> bool {
+    let text = |key: &str| block[key].as_str().unwrap_or_default();
+    let (id, name) = (text("id"), text("name"));
+    let is_call = draft.form.as_deref() != Some(name);
+    if is_call {
+        draft.call(piece, id, name);
+    }
+    is_call
+}
+
+/// What is asked for beyond words. Fields that only chat completions know are left out.
+fn extras(body: &mut Value, request: &Request) {
+    let extras = &request.extras;
+    if !extras.tools.is_empty() {
+        let tools = extras.tools.iter().map(|tool| {
+            let mut told = json!({
+                "name": tool.name,
+                // Every tool has a schema here, be it of nothing.
+                "input_schema": tool.parameters.clone().unwrap_or_else(|| json!({"type": "object"})),
+            });
+            if let Some(description) = &tool.description {
+                told["description"] = json!(description);
+            }
+            told
+        });
+        body["tools"] = tools.collect();
+        let mut choice = match &extras.choice {
+            None | Some(ToolChoice::Auto) => json!({"type": "auto"}),
+            Some(ToolChoice::None) => json!({"type": "none"}),
+            Some(ToolChoice::Required) => json!({"type": "any"}),
+            Some(ToolChoice::Named(name)) => json!({"type": "tool", "name": name}),
+        };
+        if extras.parallel == Some(false) && extras.choice != Some(ToolChoice::None) {
+            choice["disable_parallel_tool_use"] = true.into();
+        }
+        body["tool_choice"] = choice;
+    }
+    if !extras.stop.is_empty() {
+        body["stop_sequences"] = json!(extras.stop);
+    }
+    if let Some(share) = extras.top_p {
+        body["top_p"] = share.into();
+    }
+}
+
+/// What was said, in blocks where tools are in it. The answers of tools that were wanted together are one
+/// message, and the user's.
+fn messages(said: &[Message]) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    let mut after_tool = false;
+    for message in said {
+        let is_tool = message.role == Role::Tool;
+        if is_tool {
+            let result = json!({
+                "type": "tool_result",
+                "tool_use_id": message.answers,
+                "content": message.text,
+            });
+            let together = all.last_mut().filter(|_| after_tool);
+            match together.and_then(|last| last["content"].as_array_mut()) {
+                Some(results) => results.push(result),
+                None => all.push(json!({"role": "user", "content": [result]})),
+            }
+        } else if message.calls.is_empty() {
+            all.push(json!({"role": message.role.word(), "content": message.text}));
+        } else {
+            // A block of no text is refused.
+            let text =
+                (!message.text.is_empty()).then(|| json!({"type": "text", "text": message.text}));
+            let calls = message.calls.iter().map(|call| {
+                let input: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
+                let input = if input.is_object() { input } else { json!({}) };
+                json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
+            });
+            let blocks: Vec<Value> = text.into_iter().chain(calls).collect();
+            all.push(json!({"role": "assistant", "content": blocks}));
+        }
+        after_tool = is_tool;
+    }
+    all
 }
 
 /// The status that an error's type has where it comes as a status.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Draft, Fault, Finish, Habits, Wire, malformed, sse};
-use crate::model::{Format, Request, Tokens};
+use crate::model::{Format, Message, Request, Tokens, Tool, ToolChoice};
 use crate::text::clean_line;
 use crate::workspace::models::{Structured, TokenParameter};
 
@@ -52,6 +52,27 @@ struct Said {
     /// Reasoning models' thoughts, by the names that servers give them.
     #[serde(default, alias = "reasoning")]
     reasoning_content: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<Called>>,
+}
+
+/// A tool that is wanted; of a stream a piece of it.
+#[derive(Deserialize)]
+struct Called {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    function: Option<Function>,
+}
+
+#[derive(Default, Deserialize)]
+struct Function {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    arguments: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,13 +110,10 @@ impl Wire for Chat {
 
 /// The question as chat completions have it.
 pub(super) fn question(request: &Request, habits: Habits) -> Value {
-    let mut messages = vec![json!({"role": "system", "content": request.system})];
-    messages.extend(
-        request
-            .messages
-            .iter()
-            .map(|m| json!({"role": m.role.word(), "content": m.text})),
-    );
+    let system =
+        (!request.system.is_empty()).then(|| json!({"role": "system", "content": request.system}));
+    let said = request.messages.iter().map(message);
+    let messages: Vec<Value> = system.into_iter().chain(said).collect();
     let mut body = json!({"model": request.model, "messages": messages});
     let newer = request.parameter == TokenParameter::MaxCompletionTokens;
     let limit = if newer == habits.other_limit {
@@ -104,21 +122,32 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
         "max_completion_tokens"
     };
     body[limit] = request.max_output_tokens.into();
-    if !habits.no_temperature {
-        body["temperature"] = request.temperature.into();
+    if let Some(temperature) = request.temperature.filter(|_| !habits.no_temperature) {
+        body["temperature"] = temperature.into();
     }
-    match (&request.format, request.structured) {
-        (Format::Json { .. }, _) if habits.no_format => {}
-        (Format::Json { name, schema }, Structured::Schema) if !habits.no_schema => {
+    extras(&mut body, request);
+    let schema = match request.structured {
+        _ if request.extras.passed_on => true,
+        Structured::Schema => !habits.no_schema,
+        Structured::Object | Structured::None => false,
+    };
+    match &request.format {
+        Format::Text => {}
+        Format::Json { .. } | Format::Object if habits.no_format && !request.extras.passed_on => {}
+        Format::Json {
+            name,
+            schema: form,
+            strict,
+        } if schema => {
             body["response_format"] = json!({
                 "type": "json_schema",
-                "json_schema": {"name": name, "strict": true, "schema": schema},
+                "json_schema": {"name": name, "strict": strict, "schema": form},
             });
         }
-        (Format::Json { .. }, Structured::Schema | Structured::Object) => {
+        Format::Json { .. } if request.structured == Structured::None => {}
+        Format::Json { .. } | Format::Object => {
             body["response_format"] = json!({"type": "json_object"});
         }
-        (Format::Json { .. }, Structured::None) | (Format::Text, _) => {}
     }
     if request.stream && !habits.no_stream {
         body["stream"] = true.into();
@@ -127,6 +156,69 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
         }
     }
     body
+}
+
+/// What is asked for beyond words.
+fn extras(body: &mut Value, request: &Request) {
+    let extras = &request.extras;
+    if !extras.tools.is_empty() {
+        body["tools"] = extras.tools.iter().map(tool).collect();
+        if let Some(choice) = &extras.choice {
+            body["tool_choice"] = match choice {
+                ToolChoice::Auto => "auto".into(),
+                ToolChoice::None => "none".into(),
+                ToolChoice::Required => "required".into(),
+                ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+            };
+        }
+        if let Some(parallel) = extras.parallel {
+            body["parallel_tool_calls"] = parallel.into();
+        }
+    }
+    if !extras.stop.is_empty() {
+        body["stop"] = json!(extras.stop);
+    }
+    if let Some(share) = extras.top_p {
+        body["top_p"] = share.into();
+    }
+    for (name, value) in &extras.chat {
+        body[name] = value.clone();
+    }
+}
+
+fn tool(tool: &Tool) -> Value {
+    let mut function = json!({"name": tool.name});
+    if let Some(description) = &tool.description {
+        function["description"] = json!(description);
+    }
+    if let Some(parameters) = &tool.parameters {
+        function["parameters"] = parameters.clone();
+    }
+    if let Some(strict) = tool.strict {
+        function["strict"] = strict.into();
+    }
+    json!({"type": "function", "function": function})
+}
+
+fn message(message: &Message) -> Value {
+    let mut said = json!({"role": message.role.word(), "content": message.text});
+    if !message.answers.is_empty() {
+        said["tool_call_id"] = json!(message.answers);
+    }
+    if !message.calls.is_empty() {
+        if message.text.is_empty() {
+            said["content"] = Value::Null;
+        }
+        let calls = message.calls.iter().map(|call| {
+            json!({
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            })
+        });
+        said["tool_calls"] = calls.collect();
+    }
+    said
 }
 
 /// One event.
@@ -178,6 +270,9 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
     let said = said.unwrap_or_default();
     draft.think(said.reasoning_content.as_deref().unwrap_or_default());
     draft.say(said.content.as_deref().unwrap_or_default());
+    for called in said.tool_calls.into_iter().flatten() {
+        take_call(called, draft, piece);
+    }
     if let Some(refusal) = said.refusal.filter(|r| !r.is_empty()) {
         // A refusal may come in pieces; its first words are enough to know.
         if !matches!(draft.finish, Some(Finish::Refused(_))) {
@@ -193,4 +288,34 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
         Some(_) => draft.finish = Some(Finish::Stop),
     }
     Ok(())
+}
+
+/// Takes a wanted tool in, or with `piece` perhaps more of one. Not every server numbers them, or does so
+/// rightly: another id is another call, whatever its number.
+fn take_call(called: Called, draft: &mut Draft, piece: bool) {
+    let function = called.function.unwrap_or_default();
+    let name = function.name.unwrap_or_default();
+    let id = called.id.unwrap_or_default();
+    let known = |index: u64| draft.calls.iter().any(|(n, _)| *n == index);
+    let follows = piece
+        && called.index.is_none_or(known)
+        && draft.calls.last().is_some_and(|(_, last)| {
+            name.is_empty() || id == last.id || (id.is_empty() && called.index.is_some())
+        });
+    let last = draft.calls.last().map(|(n, _)| *n);
+    let number = if follows {
+        called.index.or(last).unwrap_or(0)
+    } else {
+        let next = last.map_or(0, |n| n + 1);
+        let number = called.index.map_or(next, |index| index.max(next));
+        // The tool's answer must be able to name it.
+        let id = if id.is_empty() {
+            format!("call_{number}")
+        } else {
+            id
+        };
+        draft.call(number, &id, &name);
+        number
+    };
+    draft.arguments(number, function.arguments.as_deref().unwrap_or_default());
 }

@@ -12,7 +12,7 @@ pub mod sse;
 use serde_json::Value;
 
 use super::error::{ModelError, Wish};
-use super::{Citation, Request, Tokens};
+use super::{Citation, Request, Tokens, ToolCall};
 use crate::text::clean_line;
 use crate::workspace::models::Structured;
 
@@ -46,17 +46,26 @@ pub struct Habits {
 }
 
 impl Habits {
+    /// The field is of a form, or of the tool that stands for one.
+    pub fn is_of_form(field: &str) -> bool {
+        let first = field.split(['.', '[']).next();
+        matches!(
+            first,
+            Some("response_format" | "json_schema" | "tool_choice" | "tools")
+        )
+    }
+
     /// Takes a refused field's name in; true when the next question will be put differently.
     pub fn learn(&mut self, field: &str) -> bool {
         let before = *self;
         match field.split(['.', '[']).next().unwrap_or_default() {
-            "max_tokens" | "max_completion_tokens" => self.other_limit = true,
-            "temperature" => self.no_temperature = true,
             // First less is asked for, then nothing.
-            "response_format" | "json_schema" | "tool_choice" | "tools" => {
+            _ if Self::is_of_form(field) => {
                 self.no_format = self.no_schema;
                 self.no_schema = true;
             }
+            "max_tokens" | "max_completion_tokens" => self.other_limit = true,
+            "temperature" => self.no_temperature = true,
             "stream_options" => self.no_stream_options = true,
             "stream" => self.no_stream = true,
             _ => {}
@@ -81,6 +90,10 @@ pub enum Finish {
 pub struct Draft {
     /// Its text.
     pub text: String,
+    /// Tools that the model wants used, each with the number of its piece of the answer.
+    calls: Vec<(u64, ToolCall)>,
+    /// The tool whose arguments are the text: where a form is wanted and only tools have one.
+    form: Option<String>,
     /// Pieces of any kind that the model has made: text, reasoning, arguments. What the clocks look at.
     pub pieces: u64,
     /// How it ended, once it has.
@@ -94,12 +107,68 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Nothing yet. `form`: the tool whose arguments will be the text.
+    pub fn of(form: Option<String>) -> Self {
+        Self {
+            form,
+            ..Self::default()
+        }
+    }
+
     /// Text of the answer.
     pub fn say(&mut self, text: &str) {
         if !text.is_empty() {
             self.text.push_str(text);
             self.pieces += 1;
         }
+    }
+
+    /// Tools that the model wants used.
+    pub fn calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.calls.iter().map(|(_, call)| call)
+    }
+
+    /// Bytes of what was said so far.
+    pub fn weight(&self) -> usize {
+        let calls = self.calls();
+        let calls: usize = calls.map(|c| c.name.len() + c.arguments.len()).sum();
+        self.text.len() + calls
+    }
+
+    /// A tool is wanted. `piece`: the number by which what follows belongs to it.
+    fn call(&mut self, piece: u64, id: &str, name: &str) {
+        self.pieces += 1;
+        let call = ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: String::new(),
+        };
+        self.calls.push((piece, call));
+    }
+
+    /// More of a tool's arguments; false: no tool has this number.
+    fn arguments(&mut self, piece: u64, text: &str) -> bool {
+        let call = self.calls.iter_mut().rev().find(|(n, _)| *n == piece);
+        let Some((_, call)) = call else { return false };
+        self.pieces += u64::from(!text.is_empty());
+        call.arguments.push_str(text);
+        true
+    }
+
+    /// Puts everything said through `clean`.
+    pub fn scrub(&mut self, clean: impl Fn(&str) -> String) {
+        self.text = clean(&self.text);
+        for (_, call) in &mut self.calls {
+            call.arguments = clean(&call.arguments);
+        }
+    }
+
+    /// A tool without arguments has none of nothing: an empty object.
+    fn close_calls(&mut self) {
+        let empty = self.calls.iter_mut().map(|(_, call)| &mut call.arguments);
+        empty
+            .filter(|arguments| arguments.is_empty())
+            .for_each(|arguments| arguments.push_str("{}"));
     }
 
     /// Thought, and not part of the answer.
@@ -160,6 +229,16 @@ pub trait Wire: Send + Sync {
 
     /// How far its models can be held to a form, where their entry does not say.
     fn structured(&self) -> Structured;
+
+    /// The tool whose arguments will be the answer's text, where a form is wanted that way.
+    fn form(&self, _: &Request, _: Habits) -> Option<String> {
+        None
+    }
+
+    /// Its models can be offered tools.
+    fn tools(&self) -> bool {
+        true
+    }
 
     /// Its models look things up: their answers age fast.
     fn searches(&self) -> bool {

@@ -22,6 +22,10 @@ impl Wire for Perplexity {
         Structured::Schema
     }
 
+    fn tools(&self) -> bool {
+        false
+    }
+
     fn searches(&self) -> bool {
         true
     }

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Format, Message, Role};
+use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
 use crate::workspace::models::TokenParameter;
 
 /// Reads a stream in pieces of `cut` bytes.
 fn read(kind: &str, bytes: &[u8], cut: usize) -> (Draft, Option<Fault>) {
     let wire = of(kind).unwrap();
-    let (mut parser, mut draft, mut fault) = (sse::Parser::default(), Draft::default(), None);
+    let (mut parser, mut fault) = (sse::Parser::default(), None);
+    let mut draft = Draft::of(Some("verdict".into()));
     let mut each = |event: sse::Event| {
         if fault.is_none() && !draft.done {
             fault = wire.event(&event, &mut draft).err();
@@ -51,6 +52,12 @@ fn words(draft: &Draft, fault: Option<Fault>) -> String {
             out.push_str(citation.url.raw());
         }
     }
+    for call in draft.calls() {
+        out.push_str(&format!(
+            " calls {} {}({})",
+            call.id, call.name, call.arguments
+        ));
+    }
     out
 }
 
@@ -76,10 +83,7 @@ fn every_stream_of_the_corpus_amounts_to_what_it_says_however_it_is_cut() {
 }
 
 fn request(format: Format, structured: Structured) -> Request {
-    let said = |role, text: &str| Message {
-        role,
-        text: text.into(),
-    };
+    let said = |role, text: &str| Message::new(role, text);
     Request {
         model: "m".into(),
         system: "s".into(),
@@ -89,19 +93,21 @@ fn request(format: Format, structured: Structured) -> Request {
             said(Role::User, "r"),
         ],
         max_output_tokens: 7,
-        temperature: 1.5,
+        temperature: Some(1.5),
         parameter: TokenParameter::MaxTokens,
         format,
         structured,
         stream: true,
         recency: Some("week"),
+        extras: Extras::none(),
     }
 }
 
 fn json_form() -> Format {
     Format::Json {
-        name: "verdict",
+        name: "verdict".into(),
         schema: std::sync::Arc::new(json!({"type": "object"})),
+        strict: true,
     }
 }
 
@@ -146,6 +152,104 @@ fn each_kind_asks_in_its_own_words() {
     assert_eq!(anthropic["messages"].as_array().unwrap().len(), 3);
     let text = body("anthropic", Format::Text, Structured::Schema, plain);
     assert_eq!(text.get("tools"), None);
+}
+
+/// A conversation about a tool, and what goes with it.
+fn with_tools() -> Request {
+    let call = |id: &str, name: &str| ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: r#"{"city":"Oslo"}"#.into(),
+    };
+    let answer = |id: &str| Message {
+        answers: id.into(),
+        ..Message::new(Role::Tool, "rain")
+    };
+    Request {
+        system: String::new(),
+        messages: vec![
+            Message::new(Role::User, "weather?"),
+            Message {
+                calls: vec![call("a", "lookup"), call("b", "lookup")],
+                ..Message::new(Role::Assistant, "")
+            },
+            answer("a"),
+            answer("b"),
+        ],
+        extras: std::sync::Arc::new(Extras {
+            tools: vec![Tool {
+                name: "lookup".into(),
+                description: Some("The weather.".into()),
+                parameters: Some(json!({"type": "object"})),
+                strict: Some(true),
+            }],
+            choice: Some(ToolChoice::Named("lookup".into())),
+            parallel: Some(false),
+            stop: vec!["END".into()],
+            top_p: Some(0.5),
+            chat: serde_json::Map::from_iter([("seed".to_owned(), json!(7))]),
+            passed_on: true,
+        }),
+        ..request(Format::Text, Structured::Schema)
+    }
+}
+
+#[test]
+fn tools_and_what_they_said_go_out_in_each_kinds_own_form() {
+    let chat = of("chat").unwrap().body(&with_tools(), Habits::default());
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "lookup", "arguments": "{\"city\":\"Oslo\"}"}});
+    assert_eq!(
+        chat["messages"],
+        json!([
+            {"role": "user", "content": "weather?"},
+            {"role": "assistant", "content": null, "tool_calls": [call("a"), call("b")]},
+            {"role": "tool", "content": "rain", "tool_call_id": "a"},
+            {"role": "tool", "content": "rain", "tool_call_id": "b"},
+        ])
+    );
+    assert_eq!(
+        chat["tools"],
+        json!([{"type": "function", "function": {
+            "name": "lookup", "description": "The weather.", "parameters": {"type": "object"}, "strict": true,
+        }}])
+    );
+    assert_eq!(chat["tool_choice"]["function"]["name"], "lookup");
+    assert_eq!(
+        json!([
+            chat["parallel_tool_calls"],
+            chat["stop"],
+            chat["top_p"],
+            chat["seed"]
+        ]),
+        json!([false, ["END"], 0.5, 7])
+    );
+
+    let anthropic = of("anthropic")
+        .unwrap()
+        .body(&with_tools(), Habits::default());
+    let used = |id: &str| json!({"type": "tool_use", "id": id, "name": "lookup", "input": {"city": "Oslo"}});
+    let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "rain"});
+    assert_eq!(
+        anthropic["messages"],
+        json!([
+            {"role": "user", "content": "weather?"},
+            {"role": "assistant", "content": [used("a"), used("b")]},
+            {"role": "user", "content": [result("a"), result("b")]},
+        ])
+    );
+    assert_eq!(
+        anthropic["tools"],
+        json!([{"name": "lookup", "description": "The weather.", "input_schema": {"type": "object"}}])
+    );
+    assert_eq!(
+        anthropic["tool_choice"],
+        json!({"type": "tool", "name": "lookup", "disable_parallel_tool_use": true})
+    );
+    assert_eq!(anthropic["stop_sequences"], json!(["END"]));
+    assert_eq!(
+        (anthropic.get("system"), anthropic.get("seed")),
+        (None, None)
+    );
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! The gateway: chat completions for any program that speaks them, through router, limits, cache, breaker
+//! and budget. Its calls show in the console like any other.
+//!
+//! Errors here have the shape that those programs read: `{"error": {message, type, code}}`.
+
+mod asked;
+mod told;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+
+use self::asked::Asked;
+use super::{DIFF, ask, odd};
+use crate::api::Api;
+use crate::api::catalog::{Routes, doc, list, text};
+use crate::api::error::Failure;
+use crate::api::extract::{Reader, Tenant};
+use crate::api::guard::Correlation;
+use crate::engine::types::command::Refused;
+use crate::engine::types::query::{Answer, Query};
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/v1/models",
+            models,
+            doc("The models that can be named.")
+                .reader()
+                .answers(200, json!({"object": text(), "data": list()})),
+        )
+        .post(
+            "/v1/chat/completions",
+            complete,
+            doc("A chat completion, whole or streamed.")
+                .admin()
+                .largest(DIFF)
+                .body(&["model", "messages"], asked::body())
+                .answers(200, asked::answer())
+                .sends("text/event-stream"),
+        )
+}
+
+async fn models(_: Reader, State(api): State<Arc<Api>>) -> Result<Json<Value>, Failure> {
+    let Answer::Models { models } = ask(&api, Query::Models).await? else {
+        return Err(odd());
+    };
+    let data: Vec<Value> = models
+        .iter()
+        .map(|(name, provider)| {
+            json!({"id": name, "object": "model", "created": 0, "owned_by": provider})
+        })
+        .collect();
+    Ok(Json(json!({"object": "list", "data": data})))
+}
+
+/// A refusal in these programs' own shape; the id is added by the outermost layer's header.
+fn refused(status: StatusCode, kind: &str, code: &str, message: &str) -> Response {
+    let message = crate::text::clean_line(message, 400);
+    let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
+    let mut response = (status, Json(body)).into_response();
+    response
+        .extensions_mut()
+        .insert(crate::api::guard::OwnShape);
+    response
+}
+
+fn invalid(message: &str) -> Response {
+    refused(
+        StatusCode::BAD_REQUEST,
+        "invalid_request_error",
+        "invalid_request",
+        message,
+    )
+}
+
+fn failed(error: &Refused) -> Response {
+    match error {
+        Refused::NotFound { .. } => refused(
+            StatusCode::NOT_FOUND,
+            "invalid_request_error",
+            "model_not_found",
+            &format!("{error}; GET /v1/models lists them, auto lets the routes choose"),
+        ),
+        Refused::Unanswered { reason } => refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "api_error",
+            "ALL_MODELS_FAILED",
+            reason,
+        ),
+        other => refused(
+            StatusCode::FORBIDDEN,
+            "api_error",
+            "ORCHESTRATION_FAILED",
+            &other.to_string(),
+        ),
+    }
+}
+
+async fn complete(
+    tenant: Result<Tenant, Failure>,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    body: Result<axum::body::Bytes, BytesRejection>,
+) -> Response {
+    let Tenant(tenant) = match tenant {
+        Ok(tenant) => tenant,
+        Err(failure) => {
+            let kind = "authentication_error";
+            return refused(failure.status, kind, failure.code, &failure.message);
+        }
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => {
+            let failure = Failure::of_status(error.status());
+            return refused(
+                failure.status,
+                "invalid_request_error",
+                failure.code,
+                &failure.message,
+            );
+        }
+    };
+    let asked: Asked = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => return invalid(&error.to_string()),
+    };
+    let (streams, usage) = (asked.stream, asked.wants_usage());
+    let wanted = match asked.completion(tenant, &id) {
+        Ok(wanted) => wanted,
+        Err(message) => return invalid(&message),
+    };
+    if streams {
+        return told::streamed(api, wanted, usage, id).await;
+    }
+    match api.operator.complete(wanted, None).await {
+        Err(error) => failed(&error),
+        Ok(done) => told::whole(&done, &id),
+    }
+}
