@@ -17,7 +17,7 @@ use bsm::model::hearing::{Heard, Listener};
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::simulator::{Fault, Faults, Latency, RetryAfter, Simulator, SimulatorSettings};
-use bsm::model::{Message, Role};
+use bsm::model::{Extras, Format, Message, Role};
 use bsm::outbound::egress::{Lookup, system_lookup};
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
@@ -844,6 +844,71 @@ async fn a_field_that_a_model_refuses_is_left_out_from_then_on() {
     let last = bodies.lock().unwrap().last().cloned().unwrap();
     assert!(last.get("max_completion_tokens").is_some() && last.get("temperature").is_none());
     assert_eq!(last["response_format"]["type"], "json_schema");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing() {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let app = axum::Router::new().route(
+        "/v1/chat/completions",
+        axum::routing::post(move |body: String| async move {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            seen.lock().unwrap().push(body.clone());
+            if body["response_format"]["json_schema"]["name"] == "bad" {
+                let error = serde_json::json!({"error": {"message": "Invalid schema", "type": "invalid_request_error", "param": "response_format"}});
+                return (axum::http::StatusCode::BAD_REQUEST, axum::Json(error));
+            }
+            let answer = serde_json::json!({"choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}]});
+            (axum::http::StatusCode::OK, axum::Json(answer))
+        }),
+    );
+    let url = serve(app).await + "/v1";
+    let rig = Rig::with(|table, _| {
+        table.providers.get_mut("a").unwrap().base_url = url;
+        table.fallbacks.clear();
+    })
+    .await;
+    let passed_on = |format: Format| Ask {
+        purpose: Purpose::Chat,
+        temperature: None,
+        format,
+        extras: Arc::new(Extras {
+            passed_on: true,
+            ..Extras::default()
+        }),
+        validate: |_| Ok(()),
+        ..verdict_of(question(""))
+    };
+    let bad = Format::Json {
+        name: "bad".into(),
+        schema: Arc::new(serde_json::json!({"type": "object"})),
+        strict: false,
+    };
+    let asked = rig.ask(passed_on(bad)).await;
+    assert!(asked.result.is_err());
+    let one = bodies.lock().unwrap().pop().unwrap();
+    assert!(bodies.lock().unwrap().is_empty(), "asked once");
+    assert_eq!(one["response_format"]["json_schema"]["strict"], false);
+    assert_eq!((one.get("stream"), one.get("temperature")), (None, None));
+    assert!(rig.ask(verdict_of(question(""))).await.result.is_ok());
+    let verdict = bodies.lock().unwrap().pop().unwrap();
+    assert_eq!(verdict["response_format"]["type"], "json_schema");
+    assert_eq!(
+        verdict["stream"], true,
+        "a hanging provider is noticed soon"
+    );
+    let listens = Ask {
+        listener: Some(Listener {
+            reads: true,
+            hear: Arc::new(|_| ()),
+        }),
+        ..passed_on(Format::Object)
+    };
+    assert!(rig.ask(listens).await.result.is_ok());
+    let streamed = bodies.lock().unwrap().pop().unwrap();
+    assert_eq!(streamed["stream"], true);
+    assert_eq!(streamed["response_format"]["type"], "json_object");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

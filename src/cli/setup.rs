@@ -228,9 +228,13 @@ pub fn mode(global: &Global) -> Mode {
     }
 }
 
-/// A runtime of as many threads as there are processors.
+/// A runtime of a thread for each processor but one, which is for the threads that read diffs, write the
+/// journal and draw: what the runtime does itself is short. A thread too many costs more than it does, since
+/// each that has something to do wakes another to look for more.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.saturating_sub(1).max(1))
         .enable_all()
         .thread_name("bsm-engine")
         .build()

@@ -17,6 +17,7 @@ use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
+use super::pace::{Dirty, Pace};
 use super::remembered::Remembered;
 use super::state::State;
 use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
@@ -127,19 +128,6 @@ pub struct App<W: Write> {
     messages: mpsc::Receiver<Message>,
 }
 
-/// How soon what has changed is worth a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Dirty {
-    No,
-    /// Figures moved: nobody reads more than one change a second.
-    Calm,
-    /// A key, an answer, a change of health.
-    Now,
-}
-
-/// Time between two frames that only figures ask for.
-const CALM: Duration = Duration::from_secs(1);
-
 enum After {
     Go,
     Suspend,
@@ -195,22 +183,16 @@ impl<W: Write> App<W> {
         let number = rustix::process::Signal::CONT.as_raw();
         let mut continued = signal(SignalKind::from_raw(number))?;
         let mut dirty = Dirty::Now;
-        let mut drawn_at = Instant::now()
-            .checked_sub(Duration::from_secs(1))
-            .unwrap_or_else(Instant::now);
+        let mut pace = Pace::new(Instant::now());
         self.effects(vec![Effect::Query(Query::Workspace)]);
         loop {
-            let due = match dirty {
-                Dirty::No => None,
-                Dirty::Calm => Some(self.frame_time().max(CALM)),
-                Dirty::Now => Some(self.frame_time()),
-            };
-            if due.is_some_and(|due| drawn_at.elapsed() >= due) {
+            let wait = pace.wait(dirty, self.frame_time(), Instant::now());
+            if wait == Some(Duration::ZERO) {
                 self.draw()?;
-                (dirty, drawn_at) = (Dirty::No, Instant::now());
+                dirty = Dirty::No;
+                pace.drawn(self.frame_time(), Instant::now());
                 continue;
             }
-            let pace = due.map(|due| due.saturating_sub(drawn_at.elapsed()));
             let wake = next_wake(&self.state, now());
             let message = tokio::select! {
                 biased;
@@ -228,7 +210,7 @@ impl<W: Write> App<W> {
                     dirty = Dirty::Now;
                     None
                 }
-                () = sleep(pace) => None,
+                () = sleep(wait) => None,
                 () = sleep(wake) => Some(Message::Tick),
             };
             let Some(message) = message else { continue };

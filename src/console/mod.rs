@@ -21,6 +21,7 @@ pub mod keymap;
 mod lists;
 pub mod message;
 mod overlay_keys;
+mod pace;
 mod past;
 mod perform;
 pub mod preview;

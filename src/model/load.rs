@@ -278,7 +278,8 @@ async fn attempt(
         parameter: choice.model.parameter,
         format: ask.format.clone(),
         structured: structured(&choice),
-        stream: endpoint.stream,
+        // Another program's question goes out as it came: in pieces only where somebody reads them.
+        stream: endpoint.stream && (!ask.extras.passed_on || ask.listener.is_some()),
         recency: tools.search.recency(),
         extras: Arc::clone(&ask.extras),
     };
