@@ -1093,6 +1093,15 @@ async fn the_gateway_passes_tools_on_and_what_they_said() {
     let short = json!({"model": "auto", "messages": [{"role": "user", "content": "long"}], "max_tokens": 5});
     let short: Value = ask(short).await.unwrap().json().await.unwrap();
     assert_eq!(short["choices"][0]["finish_reason"], "length", "{short}");
+    // What a provider finds wrong with the question is the asker's to mend, and not to ask again.
+    let refused = Fault::Status {
+        status: 400,
+        code: Some("invalid_value".into()),
+        retry_after: None,
+    };
+    simulator.behave(None, Faults::none().with(100.0, refused));
+    let wrong = json!({"model": "auto", "messages": [{"role": "user", "content": "wrong"}]});
+    assert_eq!(ask(wrong).await.unwrap().status(), 400);
     for (name, value) in [
         ("n", json!(2)),
         ("logprobs", json!(true)),

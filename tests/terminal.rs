@@ -789,7 +789,8 @@ fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
     tmux.command(&["send-keys", "-t", "t", "r"]);
     tmux.until("Start a run");
     tmux.command(&["send-keys", "-t", "t", "Enter"]);
-    tmux.until("request_changes");
+    // With its reason: the form, too, names the decisions there are.
+    tmux.until("request_changes  rule 4");
     end(engine);
     tmux.until("no link to unix:");
     engine = serve(tmux.home.path());

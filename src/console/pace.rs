@@ -45,11 +45,13 @@ impl Pace {
                 }))
             }
             // One may come a whole frame ahead of its turn.
-            Dirty::Now => Some(
-                self.turn
-                    .saturating_duration_since(now)
-                    .saturating_sub(frame),
-            ),
+            Dirty::Now => {
+                // Frames may have been longer a moment ago, when nobody looked.
+                let turn = self
+                    .last
+                    .map_or(self.turn, |last| self.turn.min(last + 2 * frame));
+                Some(turn.saturating_duration_since(now).saturating_sub(frame))
+            }
         }
     }
 
@@ -81,6 +83,11 @@ mod tests {
             }
         }
         assert_eq!(drawn, 1_000 / 33 + 2);
+        // Unfocused, frames are longer; who comes back does not wait for theirs.
+        let now = start + Duration::from_secs(3);
+        pace.drawn(Duration::from_secs(1), now);
+        pace.drawn(Duration::from_secs(1), now);
+        assert_eq!(pace.wait(Dirty::Now, FRAME, now), Some(FRAME));
         // After a rest both are at once again, and the third has to wait.
         let now = start + Duration::from_secs(5);
         for _ in 0..2 {

@@ -10,7 +10,8 @@ use super::core::Core;
 use super::step::described;
 use super::types::command::Refused;
 use super::types::completion::{Completed, Completion, Pieces};
-use crate::model::ask::{Ask, Origin, Prompt, Purpose};
+use crate::model::ask::{Ask, AskError, Origin, Prompt, Purpose};
+use crate::model::error::ModelError;
 use crate::model::hearing::{Heard, Listener};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
@@ -92,8 +93,15 @@ pub async fn complete(
             attempts,
             added_us: u64::try_from(asked.added.as_micros()).unwrap_or(u64::MAX),
         }),
-        Err(error) => Err(Refused::Unanswered {
-            reason: clean_line(&core.redactor.load().text(&error.to_string()), 400),
-        }),
+        Err(error) => {
+            let reason = clean_line(&core.redactor.load().text(&error.to_string()), 400);
+            Err(match error {
+                // Its own mistake: asked again it would be the same.
+                AskError::Model(ModelError::Status {
+                    status: 400 | 422, ..
+                }) => Refused::input(reason),
+                _ => Refused::Unanswered { reason },
+            })
+        }
     }
 }

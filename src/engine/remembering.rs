@@ -308,7 +308,8 @@ pub fn read(
     let id = match item.id {
         Some(id) if (1..=200).contains(&id.len()) => clean_line(&id, 200),
         Some(_) => return Err("an id has 1 to 200 bytes".into()),
-        None => format!("mem_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)),
+        // Those that come together lie together: at random every one would touch another page.
+        None => format!("mem_{now_ms:011x}{:013x}", fastrand::u64(..) >> 12),
     };
     Ok(NewMemory {
         id,

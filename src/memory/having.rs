@@ -13,7 +13,7 @@ pub(super) type Group = [Row; TOGETHER];
 
 /// Places of one word.
 pub(super) enum Having {
-    /// Ascending in the order they were given out.
+    /// In no order that means anything.
     Rare(Vec<u32>),
     /// A bit each.
     Common(Box<Common>),

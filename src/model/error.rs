@@ -266,6 +266,11 @@ impl ModelError {
         .map(str::to_owned)
     }
 
+    /// The provider named this field, and not its message's words alone.
+    pub fn names(&self, field: &str) -> bool {
+        matches!(self, Self::Status { param, .. } if param == field)
+    }
+
     /// The same question gets the same refusal: the request itself is what is wrong with it.
     pub fn is_final(&self) -> bool {
         match self {

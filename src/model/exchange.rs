@@ -62,8 +62,11 @@ pub(super) async fn ask(
         let refused = exchanged.result.as_ref().err();
         let field = refused
             .and_then(ModelError::refused_field)
-            // What is wrong may be the other program's form.
-            .filter(|field| !request.extras.passed_on || !Habits::is_of_form(field));
+            // Of another program's question only what is named: an error may quote its words.
+            .filter(|field| {
+                let named = refused.is_some_and(|error| error.names(field));
+                !request.extras.passed_on || (named && !Habits::is_of_form(field))
+            });
         match field {
             Some(field) if lessons < MOST_LESSONS && endpoint.learn(&request.model, &field) => {
                 lessons += 1;
@@ -340,7 +343,9 @@ fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, Mod
         Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
         Some(Finish::Stop | Finish::Length) | None => {}
     }
-    let said_nothing = draft.text.is_empty() && draft.calls().next().is_none();
+    // Who was offered no tool and wants one has said nothing.
+    let wants = !request.extras.tools.is_empty() && draft.calls().next().is_some();
+    let said_nothing = draft.text.is_empty() && !wants;
     // What thinks may be cut off before its first word.
     if said_nothing && draft.finish != Some(Finish::Length) {
         return Err(ModelError::Empty(provider.to_owned()));
@@ -361,7 +366,9 @@ fn texts(request: &Request) -> impl Iterator<Item = &str> {
 }
 
 fn estimate(request: &Request) -> u64 {
-    texts(request).map(|t| u64::from(estimate_tokens(t))).sum()
+    let said = request.messages.iter().map(|m| u64::from(m.tokens()));
+    let rest = estimate_tokens(&request.system).saturating_add(request.extras.tokens());
+    said.sum::<u64>() + u64::from(rest)
 }
 
 /// Fewer tokens than this no model makes of the prompt: less was read than was sent. Short prompts say
@@ -376,15 +383,13 @@ fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
     match draft.tokens {
         // What a stream says at its beginning of its end is not what came.
         Some(tokens) if !complete => Tokens {
-            completion: tokens
-                .completion
-                .max(u64::from(estimate_tokens(&draft.text))),
+            completion: tokens.completion.max(draft.estimate()),
             ..tokens
         },
         Some(tokens) => tokens,
         None if complete || draft.pieces > 0 => Tokens {
             prompt: estimate(request),
-            completion: u64::from(estimate_tokens(&draft.text)),
+            completion: draft.estimate(),
         },
         None => Tokens::default(),
     }

@@ -56,7 +56,7 @@ pub(super) fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
         load_timeout: LONGEST,
         weigh: |held| held.answer.weight() + 256,
         abandons: true,
-        keeps: |held| !held.fell_back,
+        keeps: |held| !held.fell_back && !held.answer.says_nothing(),
         life: |held| if held.searched { SEARCHED } else { 1.0 },
         is_negative: |failed| {
             failed.target == 0 && matches!(&failed.error, AskError::Model(e) if e.is_final())
@@ -412,6 +412,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
         part(message.role.word().as_bytes());
         part(message.text.as_bytes());
         part(message.answers.as_bytes());
+        part(&(message.calls.len() as u64).to_le_bytes());
         for call in &message.calls {
             for text in [&call.id, &call.name, &call.arguments] {
                 part(text.as_bytes());

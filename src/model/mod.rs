@@ -128,11 +128,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// It was cut off before its first word.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.text.raw().is_empty() && self.calls.is_empty()
+    }
+
     /// Bytes of what was said.
     pub(crate) fn weight(&self) -> u64 {
         let calls = self.calls.iter();
         let calls: usize = calls
-            .map(|c| c.id.len() + c.name.len() + c.arguments.len())
+            .map(|c| size_of::<ToolCall>() + c.id.len() + c.name.len() + c.arguments.len())
             .sum();
         (self.text.raw().len() + calls) as u64
     }

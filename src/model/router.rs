@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Role;
 use super::ask::{Ask, Prompt, Skip};
 use super::provider::{Endpoint, Live};
 use crate::resilience::policy::Target;
@@ -85,8 +86,10 @@ fn candidate(
     }
     let endpoint = Arc::clone(live.endpoint.as_ref().map_err(Clone::clone)?);
     let extras = &ask.extras;
-    if !extras.tools.is_empty() && !endpoint.wire.tools() {
-        return Err("it takes no tools".into());
+    let structured = model.structured.unwrap_or(endpoint.wire.structured());
+    let with_tools = !extras.tools.is_empty();
+    if extras.passed_on && !endpoint.wire.has_form(&ask.format, structured, with_tools) {
+        return Err("it cannot be held to the form that is wanted".into());
     }
     let max_output_tokens = model.max_output_tokens.min(ask.max_output_tokens);
     let room = model.context_tokens.saturating_sub(max_output_tokens);
@@ -97,6 +100,13 @@ fn candidate(
             (Arc::new(prompt), tokens)
         })
         .clone();
+    let talks_of_tools = prompt
+        .messages
+        .iter()
+        .any(|m| m.role == Role::Tool || !m.calls.is_empty());
+    if (with_tools || talks_of_tools) && !endpoint.wire.tools() {
+        return Err("it takes no tools".into());
+    }
     let (prompt, prompt_tokens) = if prompt_tokens <= room {
         (prompt, prompt_tokens)
     } else {

@@ -524,11 +524,14 @@ fn made_up(schema: &Value, depth: u32) -> Value {
         Some("null") => Value::Null,
         _ if depth > 8 => json!({}),
         _ => {
-            let required = schema["required"].as_array().into_iter().flatten();
-            let fields = required.filter_map(Value::as_str).map(|name| {
-                let field = made_up(&schema["properties"][name], depth + 1);
-                (name.to_owned(), field)
-            });
+            let required = |name: &str| {
+                let names = schema["required"].as_array();
+                names.is_some_and(|names| names.iter().any(|n| n == name))
+            };
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let fields = properties
+                .filter(|(name, _)| required(name))
+                .map(|(name, field)| (name.clone(), made_up(field, depth + 1)));
             Value::Object(fields.collect())
         }
     }

@@ -30,6 +30,14 @@ impl Wire for Anthropic {
         Structured::Schema
     }
 
+    fn has_form(&self, format: &Format, structured: Structured, tools: bool) -> bool {
+        match format {
+            Format::Text => true,
+            Format::Object => false,
+            Format::Json { .. } => structured == Structured::Schema && !tools,
+        }
+    }
+
     fn form(&self, request: &Request, habits: Habits) -> Option<String> {
         form_of(request, habits).map(|(name, _)| name.to_owned())
     }
@@ -49,8 +57,7 @@ impl Wire for Anthropic {
         }
         extras(&mut body, request);
         if let Some((name, schema)) = form_of(request, habits) {
-            body["tools"] =
-                json!([{"name": name, "description": "The answer.", "input_schema": schema}]);
+            body["tools"] = json!([{"name": name, "description": "The answer.", "input_schema": an_object(schema)}]);
             body["tool_choice"] = json!({"type": "tool", "name": name});
         }
         if request.stream && !habits.no_stream {
@@ -72,7 +79,7 @@ impl Wire for Anthropic {
                 Some("text") => draft.say(block["text"].as_str().unwrap_or_default()),
                 Some("tool_use") => {
                     let input = block["input"].to_string();
-                    if begin_call(u64::MAX, block, draft) {
+                    if begin_call(u64::MAX, block, draft)? {
                         draft.arguments(u64::MAX, &input);
                     } else {
                         draft.say(&input);
@@ -98,7 +105,7 @@ impl Wire for Anthropic {
             Some("content_block_start") => {
                 let block = &value["content_block"];
                 if block["type"] == "tool_use" {
-                    begin_call(value["index"].as_u64().unwrap_or(0), block, draft);
+                    begin_call(value["index"].as_u64().unwrap_or(0), block, draft)?;
                 }
             }
             Some("content_block_delta") => {
@@ -135,7 +142,8 @@ impl Wire for Anthropic {
 /// The tool by which a question's form is wanted of a model that has forms for tools only.
 fn form_of(request: &Request, habits: Habits) -> Option<(&str, &Value)> {
     // Beside tools of the asker's own the model could not choose.
-    let free = request.extras.tools.is_empty() && !habits.no_schema;
+    let extras = &request.extras;
+    let free = extras.tools.is_empty() && (extras.passed_on || !habits.no_schema);
     match (&request.format, request.structured) {
         (Format::Json { name, schema, .. }, Structured::Schema) if free => Some((name, schema)),
         _ => None,
@@ -143,14 +151,25 @@ fn form_of(request: &Request, habits: Habits) -> Option<(&str, &Value)> {
 }
 
 /// A tool is wanted; false: it is the one whose arguments are the text.
-fn begin_call(piece: u64, block: &Value, draft: &mut Draft) -> bool {
+fn begin_call(piece: u64, block: &Value, draft: &mut Draft) -> Result<bool, Fault> {
     let text = |key: &str| block[key].as_str().unwrap_or_default();
     let (id, name) = (text("id"), text("name"));
     let is_call = draft.form.as_deref() != Some(name);
     if is_call {
-        draft.call(piece, id, name);
+        draft.call(piece, id, name)?;
     }
-    is_call
+    Ok(is_call)
+}
+
+/// A schema here says of itself that it is of an object.
+fn an_object(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(fields) = &mut schema
+        && !fields.contains_key("type")
+    {
+        fields.insert("type".to_owned(), "object".into());
+    }
+    schema
 }
 
 /// What is asked for beyond words. Fields that only chat completions know are left out.
@@ -161,7 +180,7 @@ fn extras(body: &mut Value, request: &Request) {
             let mut told = json!({
                 "name": tool.name,
                 // Every tool has a schema here, be it of nothing.
-                "input_schema": tool.parameters.clone().unwrap_or_else(|| json!({"type": "object"})),
+                "input_schema": an_object(tool.parameters.as_ref().unwrap_or(&json!({}))),
             });
             if let Some(description) = &tool.description {
                 told["description"] = json!(description);
@@ -179,13 +198,34 @@ fn extras(body: &mut Value, request: &Request) {
             choice["disable_parallel_tool_use"] = true.into();
         }
         body["tool_choice"] = choice;
+    } else if let Some(known) = used_before(&request.messages) {
+        // Tools that were used must be known, also where none may be used any more.
+        body["tools"] = known;
+        body["tool_choice"] = json!({"type": "none"});
     }
-    if !extras.stop.is_empty() {
-        body["stop_sequences"] = json!(extras.stop);
+    let stop: Vec<&String> = extras
+        .stop
+        .iter()
+        .filter(|s| !s.trim().is_empty())
+        .collect();
+    if !stop.is_empty() {
+        body["stop_sequences"] = json!(stop);
     }
-    if let Some(share) = extras.top_p {
+    // Newer models take one of the two.
+    if let Some(share) = extras.top_p.filter(|_| request.temperature.is_none()) {
         body["top_p"] = share.into();
     }
+}
+
+/// The tools of a conversation, by their names alone.
+fn used_before(messages: &[Message]) -> Option<Value> {
+    let calls = messages.iter().flat_map(|m| &m.calls);
+    let names: std::collections::BTreeSet<&str> = calls.map(|c| c.name.as_str()).collect();
+    let tools = names
+        .iter()
+        .map(|name| json!({"name": name, "input_schema": {"type": "object"}}));
+    let tools: Vec<Value> = tools.collect();
+    (!tools.is_empty()).then_some(Value::Array(tools))
 }
 
 /// What was said, in blocks where tools are in it. The answers of tools that were wanted together are one
@@ -207,11 +247,14 @@ fn messages(said: &[Message]) -> Vec<Value> {
                 None => all.push(json!({"role": "user", "content": [result]})),
             }
         } else if message.calls.is_empty() {
+            if message.role == Role::Assistant && message.text.trim().is_empty() {
+                continue; // It had said nothing, which nobody may repeat here.
+            }
             all.push(json!({"role": message.role.word(), "content": message.text}));
         } else {
             // A block of no text is refused.
-            let text =
-                (!message.text.is_empty()).then(|| json!({"type": "text", "text": message.text}));
+            let text = (!message.text.trim().is_empty())
+                .then(|| json!({"type": "text", "text": message.text}));
             let calls = message.calls.iter().map(|call| {
                 let input: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
                 let input = if input.is_object() { input } else { json!({}) };

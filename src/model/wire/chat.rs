@@ -4,6 +4,7 @@
 //! Source: OpenAI's API reference, "Chat", and what the servers named above really send.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Draft, Fault, Finish, Habits, Wire, malformed, sse};
@@ -60,7 +61,7 @@ struct Said {
 #[derive(Deserialize)]
 struct Called {
     #[serde(default)]
-    index: Option<u64>,
+    index: Option<i64>,
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
@@ -71,8 +72,9 @@ struct Called {
 struct Function {
     #[serde(default)]
     name: Option<String>,
+    /// A text; some servers send the JSON itself.
     #[serde(default)]
-    arguments: Option<String>,
+    arguments: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +129,7 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
     }
     extras(&mut body, request);
     let schema = match request.structured {
+        // What is passed on is not asked of who knows no form; the rest is as its asker wrote it.
         _ if request.extras.passed_on => true,
         Structured::Schema => !habits.no_schema,
         Structured::Object | Structured::None => false,
@@ -271,7 +274,7 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
     draft.think(said.reasoning_content.as_deref().unwrap_or_default());
     draft.say(said.content.as_deref().unwrap_or_default());
     for called in said.tool_calls.into_iter().flatten() {
-        take_call(called, draft, piece);
+        take_call(called, draft, piece)?;
     }
     if let Some(refusal) = said.refusal.filter(|r| !r.is_empty()) {
         // A refusal may come in pieces; its first words are enough to know.
@@ -291,31 +294,32 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
 }
 
 /// Takes a wanted tool in, or with `piece` perhaps more of one. Not every server numbers them, or does so
-/// rightly: another id is another call, whatever its number.
-fn take_call(called: Called, draft: &mut Draft, piece: bool) {
+/// rightly: another id is another call, whatever its number, and so is a name after complete arguments.
+fn take_call(called: Called, draft: &mut Draft, piece: bool) -> Result<(), Fault> {
     let function = called.function.unwrap_or_default();
     let name = function.name.unwrap_or_default();
     let id = called.id.unwrap_or_default();
-    let known = |index: u64| draft.calls.iter().any(|(n, _)| *n == index);
+    let number = called.index.and_then(|index| u64::try_from(index).ok());
     let follows = piece
-        && called.index.is_none_or(known)
-        && draft.calls.last().is_some_and(|(_, last)| {
-            name.is_empty() || id == last.id || (id.is_empty() && called.index.is_some())
+        && draft.call_of(number).is_some_and(|call| {
+            let same = id.is_empty() || id == call.id;
+            let complete = serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok();
+            same && (name.is_empty() || (name == call.name && !complete))
         });
-    let last = draft.calls.last().map(|(n, _)| *n);
-    let number = if follows {
-        called.index.or(last).unwrap_or(0)
-    } else {
-        let next = last.map_or(0, |n| n + 1);
-        let number = called.index.map_or(next, |index| index.max(next));
-        // The tool's answer must be able to name it.
+    let number = number.unwrap_or_else(|| draft.call_number(!follows));
+    if !follows {
+        // The tool's answer must be able to name it, in all of a conversation.
         let id = if id.is_empty() {
-            format!("call_{number}")
+            format!("call_{:016x}", fastrand::u64(..))
         } else {
             id
         };
-        draft.call(number, &id, &name);
-        number
-    };
-    draft.arguments(number, function.arguments.as_deref().unwrap_or_default());
+        draft.call(number, &id, &name)?;
+    }
+    match function.arguments {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => _ = draft.arguments(number, &text),
+        Some(other) => _ = draft.arguments(number, &other.to_string()),
+    }
+    Ok(())
 }

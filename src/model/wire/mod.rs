@@ -12,7 +12,7 @@ pub mod sse;
 use serde_json::Value;
 
 use super::error::{ModelError, Wish};
-use super::{Citation, Request, Tokens, ToolCall};
+use super::{Citation, Format, Request, Tokens, ToolCall, estimate_tokens};
 use crate::text::clean_line;
 use crate::workspace::models::Structured;
 
@@ -74,6 +74,9 @@ impl Habits {
     }
 }
 
+/// Most tools that one answer may want used.
+const MOST_CALLS: usize = 256;
+
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
@@ -128,15 +131,42 @@ impl Draft {
         self.calls.iter().map(|(_, call)| call)
     }
 
+    /// Tokens of what was said so far, estimated.
+    pub fn estimate(&self) -> u64 {
+        let calls = self
+            .calls()
+            .map(|c| u64::from(estimate_tokens(&c.arguments)));
+        u64::from(estimate_tokens(&self.text)) + calls.sum::<u64>()
+    }
+
     /// Bytes of what was said so far.
     pub fn weight(&self) -> usize {
         let calls = self.calls();
-        let calls: usize = calls.map(|c| c.name.len() + c.arguments.len()).sum();
+        let calls: usize = calls
+            .map(|c| c.id.len() + c.name.len() + c.arguments.len())
+            .sum();
         self.text.len() + calls
     }
 
+    /// The tool that more may come of: the latest with this number, or of all.
+    fn call_of(&self, piece: Option<u64>) -> Option<&ToolCall> {
+        let mut calls = self.calls.iter().rev();
+        let call = calls.find(|(n, _)| piece.is_none_or(|piece| piece == *n));
+        call.map(|(_, call)| call)
+    }
+
+    /// The number of the last tool, or of a new one.
+    fn call_number(&self, new: bool) -> u64 {
+        let last = self.calls.iter().map(|(n, _)| *n).max();
+        last.map_or(0, |n| n.saturating_add(u64::from(new)))
+    }
+
     /// A tool is wanted. `piece`: the number by which what follows belongs to it.
-    fn call(&mut self, piece: u64, id: &str, name: &str) {
+    fn call(&mut self, piece: u64, id: &str, name: &str) -> Result<(), Fault> {
+        if self.calls.len() >= MOST_CALLS {
+            let what = format!("it wants more than {MOST_CALLS} tools used");
+            return Err(Fault::Malformed(what));
+        }
         self.pieces += 1;
         let call = ToolCall {
             id: id.to_owned(),
@@ -144,6 +174,7 @@ impl Draft {
             arguments: String::new(),
         };
         self.calls.push((piece, call));
+        Ok(())
     }
 
     /// More of a tool's arguments; false: no tool has this number.
@@ -233,6 +264,11 @@ pub trait Wire: Send + Sync {
     /// The tool whose arguments will be the answer's text, where a form is wanted that way.
     fn form(&self, _: &Request, _: Habits) -> Option<String> {
         None
+    }
+
+    /// Its models can be held to this form; `tools`: beside tools.
+    fn has_form(&self, format: &Format, structured: Structured, _tools: bool) -> bool {
+        *format == Format::Text || structured != Structured::None
     }
 
     /// Its models can be offered tools.

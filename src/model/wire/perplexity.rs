@@ -22,6 +22,14 @@ impl Wire for Perplexity {
         Structured::Schema
     }
 
+    fn has_form(&self, format: &Format, structured: Structured, _: bool) -> bool {
+        match format {
+            Format::Text => true,
+            Format::Object => false,
+            Format::Json { .. } => structured == Structured::Schema,
+        }
+    }
+
     fn tools(&self) -> bool {
         false
     }
@@ -36,6 +44,9 @@ impl Wire for Perplexity {
             fields.shift_remove("stream_options");
             // It knows schemas, but neither their names nor a form without one.
             fields.shift_remove("response_format");
+            for name in request.extras.chat.keys() {
+                fields.shift_remove(name);
+            }
         }
         if let (Format::Json { schema, .. }, Structured::Schema, false) =
             (&request.format, request.structured, habits.no_schema)

@@ -27,6 +27,11 @@ fn read(kind: &str, bytes: &[u8], cut: usize) -> (Draft, Option<Fault>) {
     (draft, fault)
 }
 
+/// An id of ours, where the server gave none.
+fn made_up(id: &str) -> bool {
+    id.len() == 21 && id.starts_with("call_")
+}
+
 /// What a stream amounts to, in the words of the corpus.
 fn words(draft: &Draft, fault: Option<Fault>) -> String {
     match fault {
@@ -55,7 +60,9 @@ fn words(draft: &Draft, fault: Option<Fault>) -> String {
     for call in draft.calls() {
         out.push_str(&format!(
             " calls {} {}({})",
-            call.id, call.name, call.arguments
+            if made_up(&call.id) { "*" } else { &call.id },
+            call.name,
+            call.arguments
         ));
     }
     out
@@ -250,6 +257,71 @@ fn tools_and_what_they_said_go_out_in_each_kinds_own_form() {
         (anthropic.get("system"), anthropic.get("seed")),
         (None, None)
     );
+}
+
+#[test]
+fn what_anthropic_would_refuse_is_said_otherwise() {
+    let mut request = with_tools();
+    request
+        .messages
+        .insert(1, Message::new(Role::Assistant, ""));
+    request.temperature = None;
+    let mut extras = (*request.extras).clone();
+    extras.tools[0].parameters = Some(json!({"properties": {}}));
+    extras.stop = vec!["\n".into(), "END".into()];
+    request.extras = std::sync::Arc::new(extras.clone());
+    let wire = of("anthropic").unwrap();
+    let body = wire.body(&request, Habits::default());
+    assert_eq!(
+        body["messages"].as_array().unwrap().len(),
+        3,
+        "nothing said is left out"
+    );
+    assert_eq!(body["tools"][0]["input_schema"]["type"], "object");
+    assert_eq!(body["stop_sequences"], json!(["END"]));
+    assert_eq!(
+        (&body["top_p"], body.get("temperature")),
+        (&json!(0.5), None)
+    );
+    // No tool may be used any more, and those of the conversation must be known.
+    extras.tools.clear();
+    request.extras = std::sync::Arc::new(extras);
+    let body = wire.body(&request, Habits::default());
+    assert_eq!(
+        body["tools"],
+        json!([{"name": "lookup", "input_schema": {"type": "object"}}])
+    );
+    assert_eq!(body["tool_choice"], json!({"type": "none"}));
+    // Who can be held to what.
+    let schema = || Format::Json {
+        name: "v".into(),
+        schema: std::sync::Arc::new(json!({})),
+        strict: false,
+    };
+    for (kind, format, structured, tools, can) in [
+        ("chat", Format::Object, Structured::Object, true, true),
+        ("chat", schema(), Structured::None, false, false),
+        (
+            "perplexity",
+            Format::Object,
+            Structured::Schema,
+            false,
+            false,
+        ),
+        ("anthropic", schema(), Structured::Schema, false, true),
+        ("anthropic", schema(), Structured::Schema, true, false),
+        (
+            "anthropic",
+            Format::Object,
+            Structured::Schema,
+            false,
+            false,
+        ),
+        ("anthropic", Format::Text, Structured::None, true, true),
+    ] {
+        let has = of(kind).unwrap().has_form(&format, structured, tools);
+        assert_eq!(has, can, "{kind} {format:?}");
+    }
 }
 
 #[test]

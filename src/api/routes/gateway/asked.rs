@@ -1,7 +1,7 @@
 //! A chat completion as programs ask for it, read into a question that any provider can be asked.
 //!
 //! What changes the answer and cannot be passed on is refused by name; what says nothing about the answer
-//! (`user`, `metadata`, `store`, …) is left out.
+//! (`user`, `metadata`, `store`, …) is left out; any other field goes to who knows chat completions.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ pub(super) struct Asked {
     model: String,
     messages: Vec<Said>,
     #[serde(default)]
-    pub(super) stream: bool,
+    stream: Option<bool>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
     #[serde(default)]
@@ -131,14 +131,15 @@ struct JsonSchema {
 /// The longest answer where the asker does not say.
 const LONGEST: u32 = 4_096;
 
-/// Passed on as they are to whom knows chat completions.
-const PASSED: &[&str] = &[
-    "frequency_penalty",
-    "logit_bias",
-    "presence_penalty",
-    "reasoning_effort",
-    "seed",
-    "verbosity",
+/// Say nothing about the answer, and are between the asker and somebody else.
+const LEFT_OUT: &[&str] = &[
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
 ];
 
 /// Would change the answer, and are not passed on.
@@ -194,12 +195,15 @@ pub(super) fn body() -> Value {
             "tool_call_id": text(),
         }),
     );
-    let share = |most: u32| json!({"type": "number", "minimum": 0, "maximum": most});
+    let range =
+        |least: i32, most: i32| json!({"type": "number", "minimum": least, "maximum": most});
+    let share = |most: i32| range(0, most);
     let count = json!({"type": "integer", "minimum": 1});
     json!({
         "model": text(),
         "messages": {"type": "array", "minItems": 1, "items": message},
-        "stream": boolean(),
+        "stream": {"type": ["boolean", "null"]},
+        "stream_options": object(&[], json!({"include_usage": boolean()})),
         "temperature": share(2),
         "top_p": share(1),
         "max_tokens": count,
@@ -214,6 +218,12 @@ pub(super) fn body() -> Value {
             })),
         ]},
         "parallel_tool_calls": boolean(),
+        "seed": {"type": "integer"},
+        "frequency_penalty": range(-2, 2),
+        "presence_penalty": range(-2, 2),
+        "logit_bias": {"type": "object"},
+        "reasoning_effort": text(),
+        "verbosity": text(),
         "response_format": object(&["type"], json!({
             "type": {"enum": ["text", "json_object", "json_schema"]},
             "json_schema": object(&["name", "schema"], json!({
@@ -231,6 +241,11 @@ pub(super) fn answer() -> Value {
 }
 
 impl Asked {
+    /// The asker wants it in pieces.
+    pub(super) fn streams(&self) -> bool {
+        self.stream == Some(true)
+    }
+
     /// The asker wants to know what its stream used.
     pub(super) fn wants_usage(&self) -> bool {
         self.stream_options
@@ -249,7 +264,7 @@ impl Asked {
                 return Err(format!("{name} is not passed on"));
             }
         }
-        chat.retain(|name, value| PASSED.contains(&name.as_str()) && !value.is_null());
+        chat.retain(|name, value| !LEFT_OUT.contains(&name.as_str()) && !value.is_null());
         let within =
             |value: Option<f64>, most: f64| value.is_none_or(|v| (0.0..=most).contains(&v));
         if !within(self.temperature, 2.0) {

@@ -93,6 +93,7 @@ fn failed(error: &Refused) -> Response {
             "ALL_MODELS_FAILED",
             reason,
         ),
+        Refused::InvalidInput { reason } => invalid(reason),
         other => refused(
             StatusCode::FORBIDDEN,
             "api_error",
@@ -131,7 +132,7 @@ async fn complete(
         Ok(asked) => asked,
         Err(error) => return invalid(&error.to_string()),
     };
-    let (streams, usage) = (asked.stream, asked.wants_usage());
+    let (streams, usage) = (asked.streams(), asked.wants_usage());
     let wanted = match asked.completion(tenant, &id) {
         Ok(wanted) => wanted,
         Err(message) => return invalid(&message),

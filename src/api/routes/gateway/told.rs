@@ -106,8 +106,8 @@ fn describe(response: &mut Response, done: &Completed) {
 
 /// What a stream goes through.
 enum Stage {
-    /// Pieces come.
-    Pieces,
+    /// Pieces come; what was sent of them.
+    Pieces(String),
     /// The end is known; these events are left.
     Last(std::vec::IntoIter<String>),
 }
@@ -136,26 +136,35 @@ pub(super) async fn streamed(
         let (id, created) = (id.clone(), seconds());
         move |delta: Value, finish: Value| chunk(&id, created, &model, delta, finish)
     };
+    let sent = first.clone();
     let begin = [
         chunk(json!({"role": "assistant", "content": ""}), Value::Null),
         chunk(json!({"content": first}), Value::Null),
     ];
-    let state = (pieces, work, Stage::Pieces, gone);
+    let state = (pieces, work, Stage::Pieces(sent), gone);
     let rest = stream::unfold(state, move |(mut pieces, mut work, mut stage, gone)| {
         let chunk = chunk.clone();
         let id = id.clone();
         async move {
             loop {
                 match &mut stage {
-                    Stage::Pieces => match pieces.recv().await {
+                    Stage::Pieces(sent) => match pieces.recv().await {
                         Some(text) => {
+                            sent.push_str(&text);
                             let text = chunk(json!({"content": text}), Value::Null);
                             return Some((text, (pieces, work, stage, gone)));
                         }
                         None => {
                             let last = match (&mut work).await {
+                                Ok(Ok(done)) if !done.text.starts_with(sent.as_str()) => {
+                                    vec![broken("the answer broke off, and another was at hand")]
+                                }
                                 Ok(Ok(done)) => {
                                     let mut last = Vec::new();
+                                    let rest = &done.text[sent.len()..];
+                                    if !rest.is_empty() {
+                                        last.push(chunk(json!({"content": rest}), Value::Null));
+                                    }
                                     if !done.calls.is_empty() {
                                         last.push(chunk(calls_delta(&done), Value::Null));
                                     }
