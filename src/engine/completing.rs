@@ -27,9 +27,9 @@ pub async fn complete(
     pieces: Option<Pieces>,
 ) -> Result<Completed, Refused> {
     if core.mode.offline {
-        return Err(Refused::input(
-            "models are not asked: the engine runs --offline",
-        ));
+        return Err(Refused::Forbidden {
+            reason: "models are not asked: the engine runs --offline".into(),
+        });
     }
     if core.mode.read_only {
         return Err(Refused::ReadOnly);
