@@ -55,6 +55,25 @@ impl Rig {
         Self::over(folder, handle, change).await
     }
 
+    /// Over an engine whose OpenAI is this simulator.
+    async fn upstream(simulator: &bsm::model::simulator::Simulator) -> Self {
+        let folder = state_folder();
+        let base = format!("{}openai/v1", simulator.url());
+        let handle = Start::new(folder.path()).upstream(&base).go().await;
+        Self::over(folder, handle, |_| ()).await
+    }
+
+    /// Asks the gateway.
+    fn complete(
+        &self,
+        body: &Value,
+    ) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+        let request = self
+            .client
+            .post(format!("{}/v1/chat/completions", self.url));
+        request.bearer_auth(TOKEN).json(body).send()
+    }
+
     async fn over(
         folder: tempfile::TempDir,
         handle: Handle,
@@ -878,14 +897,8 @@ async fn the_gateway_passes_questions_on_whole_and_in_pieces() {
     })
     .await
     .unwrap();
-    let folder = state_folder();
-    let base = format!("{}openai/v1", simulator.url());
-    let handle = Start::new(folder.path()).upstream(&base).go().await;
-    let rig = Rig::over(folder, handle, |_| ()).await;
-    let ask = |body: Value| {
-        let request = rig.client.post(format!("{}/v1/chat/completions", rig.url));
-        request.bearer_auth(TOKEN).json(&body).send()
-    };
+    let rig = Rig::upstream(&simulator).await;
+    let ask = |body: Value| rig.complete(&body);
     let said =
         |text: &str| json!([{"role": "system", "content": "s"}, {"role": "user", "content": text}]);
     let whole = ask(json!({"model": "gpt-4o-mini", "messages": said("one")}))
@@ -1034,14 +1047,8 @@ async fn the_gateway_passes_tools_on_and_what_they_said() {
         .await
         .unwrap();
     simulator.behave(None, Faults::none());
-    let folder = state_folder();
-    let base = format!("{}openai/v1", simulator.url());
-    let handle = Start::new(folder.path()).upstream(&base).go().await;
-    let rig = Rig::over(folder, handle, |_| ()).await;
-    let ask = |body: Value| {
-        let request = rig.client.post(format!("{}/v1/chat/completions", rig.url));
-        request.bearer_auth(TOKEN).json(&body).send()
-    };
+    let rig = Rig::upstream(&simulator).await;
+    let ask = |body: Value| rig.complete(&body);
     let tools = json!([{"type": "function", "function": {"name": "weather", "parameters": {
         "type": "object", "required": ["city"], "properties": {"city": {"type": "string"}},
     }}}]);

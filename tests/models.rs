@@ -179,6 +179,33 @@ async fn serve(app: axum::Router) -> String {
     url
 }
 
+/// A server that answers chat completions as it is told, status and body, and keeps what it was asked; its
+/// address, and the questions.
+async fn heard(
+    answer: impl Fn(&serde_json::Value) -> (u16, serde_json::Value) + Clone + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<serde_json::Value>>>) {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let app = axum::Router::new().route(
+        "/v1/chat/completions",
+        axum::routing::post(move |body: String| async move {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let (status, answer) = answer(&body);
+            seen.lock().unwrap().push(body);
+            let status = axum::http::StatusCode::from_u16(status).unwrap();
+            (status, axum::Json(answer))
+        }),
+    );
+    (serve(app).await + "/v1", bodies)
+}
+
+fn approval() -> serde_json::Value {
+    serde_json::json!({
+        "choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+    })
+}
+
 fn status(status: u16) -> Fault {
     coded(status, "", None)
 }
@@ -812,28 +839,14 @@ async fn a_model_on_trial_gets_its_share_of_the_runs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_field_that_a_model_refuses_is_left_out_from_then_on() {
     // Hand-written: the simulator takes every field.
-    let bodies = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&bodies);
-    let app = axum::Router::new().route(
-        "/v1/chat/completions",
-        axum::routing::post(move |body: String| async move {
-            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-            seen.lock().unwrap().push(body.clone());
-            let refuse = |param: &str| {
-                let error = serde_json::json!({"error": {"message": "Unsupported parameter", "type": "invalid_request_error", "param": param, "code": "unsupported_parameter"}});
-                (axum::http::StatusCode::BAD_REQUEST, axum::Json(error))
-            };
-            if body.get("max_tokens").is_some() {
-                return refuse("max_tokens");
-            }
-            if body.get("temperature").is_some() {
-                return refuse("temperature");
-            }
-            let answer = serde_json::json!({"choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
-            (axum::http::StatusCode::OK, axum::Json(answer))
-        }),
-    );
-    let url = serve(app).await + "/v1";
+    let (url, bodies) = heard(|body| {
+        let refused = ["max_tokens", "temperature"];
+        match refused.iter().find(|param| body.get(**param).is_some()) {
+            Some(param) => (400, serde_json::json!({"error": {"message": "Unsupported parameter", "type": "invalid_request_error", "param": param, "code": "unsupported_parameter"}})),
+            None => (200, approval()),
+        }
+    })
+    .await;
     let rig = Rig::with(|table, _| table.providers.get_mut("a").unwrap().base_url = url).await;
     for sent in [3, 4] {
         let asked = rig.ask(verdict_of(question(""))).await;
@@ -848,22 +861,14 @@ async fn a_field_that_a_model_refuses_is_left_out_from_then_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing() {
-    let bodies = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&bodies);
-    let app = axum::Router::new().route(
-        "/v1/chat/completions",
-        axum::routing::post(move |body: String| async move {
-            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-            seen.lock().unwrap().push(body.clone());
-            if body["response_format"]["json_schema"]["name"] == "bad" {
-                let error = serde_json::json!({"error": {"message": "Invalid schema", "type": "invalid_request_error", "param": "response_format"}});
-                return (axum::http::StatusCode::BAD_REQUEST, axum::Json(error));
-            }
-            let answer = serde_json::json!({"choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}]});
-            (axum::http::StatusCode::OK, axum::Json(answer))
-        }),
-    );
-    let url = serve(app).await + "/v1";
+    let (url, bodies) = heard(|body| {
+        if body["response_format"]["json_schema"]["name"] == "bad" {
+            (400, serde_json::json!({"error": {"message": "Invalid schema", "type": "invalid_request_error", "param": "response_format"}}))
+        } else {
+            (200, approval())
+        }
+    })
+    .await;
     let rig = Rig::with(|table, _| {
         table.providers.get_mut("a").unwrap().base_url = url;
         table.fallbacks.clear();
@@ -913,21 +918,13 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_searching_model_is_told_how_new_and_its_sources_are_kept_or_not() {
-    let bodies = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&bodies);
-    let app = axum::Router::new().route(
-        "/chat/completions",
-        axum::routing::post(move |body: String| async move {
-            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-            seen.lock().unwrap().push(body);
-            axum::Json(serde_json::json!({
-                "choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}],
-                "search_results": [{"url": "https://a.example/1", "title": "A"}],
-                "usage": {"prompt_tokens": 3, "completion_tokens": 2},
-            }))
-        }),
-    );
-    let url = serve(app).await;
+    let (url, bodies) = heard(|_| {
+        let mut answer = approval();
+        answer["search_results"] =
+            serde_json::json!([{"url": "https://a.example/1", "title": "A"}]);
+        (200, answer)
+    })
+    .await;
     for (days, model, citations, recency) in [
         (1, None, true, serde_json::json!("day")),
         (

@@ -1,7 +1,7 @@
 //! A chat completion as programs ask for it, read into a question that any provider can be asked.
 //!
-//! What changes the answer and cannot be passed on is refused by name; what says nothing about the answer
-//! (`user`, `metadata`, `store`, …) is left out; any other field goes to who knows chat completions.
+//! What is known to change the answer and cannot be passed on is refused by name; fields that say nothing
+//! about the answer (`user`, `metadata`, `store`, …), or that nobody here knows, are left out.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -131,15 +131,23 @@ struct JsonSchema {
 /// The longest answer where the asker does not say.
 const LONGEST: u32 = 4_096;
 
-/// Say nothing about the answer, and are between the asker and somebody else.
-const LEFT_OUT: &[&str] = &[
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "user",
+/// Passed on as they are to whom knows chat completions: OpenAI's, and what local servers add. No others:
+/// some providers read other models, prices or addresses from fields of their own.
+const PASSED: &[&str] = &[
+    "chat_template_kwargs",
+    "frequency_penalty",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "logit_bias",
+    "min_p",
+    "presence_penalty",
+    "reasoning_effort",
+    "repetition_penalty",
+    "seed",
+    "top_k",
+    "verbosity",
 ];
 
 /// Would change the answer, and are not passed on.
@@ -264,7 +272,7 @@ impl Asked {
                 return Err(format!("{name} is not passed on"));
             }
         }
-        chat.retain(|name, value| !LEFT_OUT.contains(&name.as_str()) && !value.is_null());
+        chat.retain(|name, value| PASSED.contains(&name.as_str()) && !value.is_null());
         let within =
             |value: Option<f64>, most: f64| value.is_none_or(|v| (0.0..=most).contains(&v));
         if !within(self.temperature, 2.0) {
@@ -421,5 +429,27 @@ fn format(form: Form) -> Result<Format, String> {
             })
         }
         _ => Err("response_format is text, json_object, or json_schema with its schema".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_fields_are_passed_on_and_others_left_out() {
+        let body = json!({
+            "model": "auto",
+            "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
+            "seed": 7, "top_k": 3, "n": 1, "logprobs": false, "stop": "END",
+            "user": "u", "models": ["another"], "api_base": "http://elsewhere",
+        });
+        let asked: Asked = serde_json::from_value(body).unwrap();
+        let wanted = asked.completion("t".into(), "id").unwrap();
+        let chat: Vec<&str> = wanted.extras.chat.keys().map(String::as_str).collect();
+        assert_eq!(chat, ["seed", "top_k"]);
+        assert_eq!((wanted.model, wanted.system.as_str()), (None, "s"));
+        assert_eq!(wanted.extras.stop, ["END"]);
+        assert!(wanted.extras.passed_on && wanted.temperature.is_none());
     }
 }
