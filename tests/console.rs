@@ -487,6 +487,30 @@ fn draining_asks_for_a_word_and_a_payload_can_be_typed_in() {
     );
 }
 
+/// Over a slow link Enter may come before the events do.
+#[test]
+fn a_run_started_before_its_events_are_known_starts_when_they_are() {
+    let mut s = state(UNICODE);
+    s.events.clear();
+    press(&mut s, "r");
+    let enter = Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert!(update(&mut s, enter, now()).is_empty());
+    assert!(drawn(&s, 120, 40).contains("still being read"));
+    let built_in = bsm::workspace::built_in::workspace().events.events.clone();
+    let answer = Answer::Workspace {
+        agents: Vec::new(),
+        events: built_in.into_iter().collect(),
+        problems: Vec::new(),
+    };
+    let answered = Message::Answered(Query::Workspace, Ok(answer));
+    let sent = update(&mut s, answered, now());
+    assert!(
+        matches!(&sent[..], [Effect::Send(Command::Trigger(t))] if t.event == "pull_request.opened"),
+        "{sent:?}"
+    );
+    assert!(s.overlays.is_empty());
+}
+
 /// What a command would cost stands in its question, and what became of it is told a minute later.
 #[test]
 fn a_question_says_the_consequence_and_a_minute_later_what_happened() {

@@ -70,6 +70,8 @@ pub struct TriggerForm {
     pub field: usize,
     /// What is wrong with it.
     pub error: Option<String>,
+    /// Enter came before the events: it starts when they are there.
+    pub waits: bool,
 }
 
 impl TriggerForm {

@@ -177,6 +177,7 @@ pub(super) fn on_typed_key(
 pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<Effect>) {
     const FIELDS: usize = 5;
     form.error = None;
+    form.waits = false;
     let has_text = form.kind().words().1.is_some();
     let step = |from: usize, by: usize| {
         let next = (from + by) % FIELDS;
@@ -203,6 +204,12 @@ pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<E
             {
                 form.error = form.kind().words().1.map(|what| format!("give the {what}"));
                 form.field = 2;
+                return (true, Vec::new());
+            }
+            if form.events.is_empty() {
+                form.waits = true;
+                form.error =
+                    Some("the events are still being read: it starts when they are there".into());
                 return (true, Vec::new());
             }
             match form.trigger() {

@@ -577,6 +577,7 @@ pub(super) fn trigger_form(state: &mut State) -> Vec<Effect> {
         rules_only: false,
         field: 0,
         error: None,
+        waits: false,
     })));
     vec![Effect::Query(Query::Workspace)]
 }

@@ -68,7 +68,10 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         Message::Answered(query, result) => {
             match result {
                 Ok(Answer::Moment { moment }) => on_moment(state, &query, moment, now),
-                Ok(answer) => on_answer(state, &query, answer),
+                Ok(answer) => {
+                    on_answer(state, &query, answer);
+                    return starts_now(state, now);
+                }
                 Err(error) => toast(state, error.to_string(), true, now),
             }
             Vec::new()
@@ -443,6 +446,16 @@ fn input_of(overlay: &mut Overlay) -> Option<&mut Input> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Presses the Enter that came before what it needs was there.
+fn starts_now(state: &mut State, now: Now) -> Vec<Effect> {
+    match state.overlays.last() {
+        Some(Overlay::Trigger(form)) if form.waits && !form.events.is_empty() => {
+            on_key(state, KeyEvent::from(KeyCode::Enter), now)
+        }
+        _ => Vec::new(),
     }
 }
 
