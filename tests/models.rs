@@ -732,31 +732,27 @@ async fn what_was_cut_off_by_a_clock_or_by_a_caller_is_charged_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_schema_is_asked_for_as_an_object_before_nothing_is() {
-    let bodies = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&bodies);
-    let app = axum::Router::new().route(
-        "/v1/chat/completions",
-        axum::routing::post(move |body: String| async move {
-            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-            let form = body["response_format"]["type"].clone();
-            seen.lock().unwrap().push(form.clone());
-            if form == "json_schema" {
-                let error = serde_json::json!({"error": {"message": "json_schema is not supported"}});
-                return (axum::http::StatusCode::BAD_REQUEST, axum::Json(error));
-            }
-            let answer = serde_json::json!({"choices": [{"message": {"content": "{\"decision\":\"approve\"}"}, "finish_reason": "stop"}]});
-            (axum::http::StatusCode::OK, axum::Json(answer))
-        }),
-    );
-    let url = serve(app).await + "/v1";
+    let (url, bodies) = heard(|body| {
+        if body["response_format"]["type"] == "json_schema" {
+            (
+                400,
+                serde_json::json!({"error": {"message": "json_schema is not supported"}}),
+            )
+        } else {
+            (200, approval())
+        }
+    })
+    .await;
     let rig = Rig::with(|table, _| table.providers.get_mut("a").unwrap().base_url = url).await;
     for _ in 0..2 {
         assert!(rig.ask(verdict_of(question(""))).await.result.is_ok());
     }
-    assert_eq!(
-        *bodies.lock().unwrap(),
-        ["json_schema", "json_object", "json_object"]
-    );
+    let bodies = bodies.lock().unwrap();
+    let forms: Vec<_> = bodies
+        .iter()
+        .map(|body| &body["response_format"]["type"])
+        .collect();
+    assert_eq!(forms, ["json_schema", "json_object", "json_object"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

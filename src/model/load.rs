@@ -277,7 +277,7 @@ async fn attempt(
         temperature: ask.temperature,
         parameter: choice.model.parameter,
         format: ask.format.clone(),
-        structured: structured(&choice),
+        structured: choice.structured,
         // Another program's question goes out as it came: in pieces only where somebody reads them.
         stream: endpoint.stream && (!ask.extras.passed_on || ask.listener.is_some()),
         recency: tools.search.recency(),
@@ -368,11 +368,6 @@ impl Tools {
     }
 }
 
-fn structured(choice: &Choice) -> crate::workspace::models::Structured {
-    let by_kind = choice.endpoint.wire.structured();
-    choice.model.structured.unwrap_or(by_kind)
-}
-
 /// Tenant, purpose, address, model, parameters, form and prompt.
 pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSettings) -> String {
     let choice = &target.what;
@@ -400,7 +395,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
         } => {
             part(&[u8::from(*strict)]);
             part(name.as_bytes());
-            part(format!("{:?}", structured(choice)).as_bytes());
+            part(format!("{:?}", choice.structured).as_bytes());
             part(schema.to_string().as_bytes());
         }
     }

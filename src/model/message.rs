@@ -78,6 +78,13 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
+impl ToolCall {
+    /// Bytes of what was said.
+    pub fn weight(&self) -> usize {
+        self.id.len() + self.name.len() + self.arguments.len()
+    }
+}
+
 /// A tool that a model may want used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {

@@ -136,9 +136,7 @@ impl Answer {
     /// Bytes of what was said.
     pub(crate) fn weight(&self) -> u64 {
         let calls = self.calls.iter();
-        let calls: usize = calls
-            .map(|c| size_of::<ToolCall>() + c.id.len() + c.name.len() + c.arguments.len())
-            .sum();
+        let calls: usize = calls.map(|c| size_of::<ToolCall>() + c.weight()).sum();
         (self.text.raw().len() + calls) as u64
     }
 }

@@ -10,7 +10,7 @@ use super::provider::{Endpoint, Live};
 use crate::resilience::policy::Target;
 use crate::settings::Settings;
 use crate::text::clean_line;
-use crate::workspace::models::{Model, ModelTable, OnRefusal, Wanted};
+use crate::workspace::models::{Model, ModelTable, OnRefusal, Structured, Wanted};
 
 /// A candidate that can be asked.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub(super) struct Choice {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) name: String,
     pub(super) model: Model,
+    /// How far it can be held to a form.
+    pub(super) structured: Structured,
     /// The question, cut to what this model can read.
     pub(super) prompt: Arc<Prompt>,
     /// Its tokens, estimated.
@@ -110,8 +112,9 @@ fn candidate(
     let (prompt, prompt_tokens) = if prompt_tokens <= room {
         (prompt, prompt_tokens)
     } else {
-        let cut = ask.question.fit(room.saturating_sub(extras.tokens()));
-        let tokens = cut.tokens().saturating_add(extras.tokens());
+        let tools = extras.tokens();
+        let cut = ask.question.fit(room.saturating_sub(tools));
+        let tokens = cut.tokens().saturating_add(tools);
         if tokens > room {
             return Err(format!(
                 "the prompt of about {tokens} tokens does not fit its {}",
@@ -128,6 +131,7 @@ fn candidate(
             endpoint,
             name: name.to_owned(),
             model,
+            structured,
             prompt,
             prompt_tokens,
             max_output_tokens,

@@ -141,11 +141,7 @@ impl Draft {
 
     /// Bytes of what was said so far.
     pub fn weight(&self) -> usize {
-        let calls = self.calls();
-        let calls: usize = calls
-            .map(|c| c.id.len() + c.name.len() + c.arguments.len())
-            .sum();
-        self.text.len() + calls
+        self.text.len() + self.calls().map(ToolCall::weight).sum::<usize>()
     }
 
     /// The tool that more may come of: the latest with this number, or of all.
