@@ -1,9 +1,8 @@
 //! Allow lists: what excuses a hit, in gitleaks' terms.
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::Regex;
 
-use super::re2::compile;
+use super::pattern::Pattern;
 use super::rule_file::RawAllow;
 
 /// What an allow list's regexes are held against.
@@ -17,8 +16,8 @@ enum AllowTarget {
 /// What excuses a hit.
 #[derive(Debug)]
 pub(super) struct Allow {
-    regexes: Vec<Regex>,
-    paths: Vec<Regex>,
+    regexes: Vec<Pattern>,
+    paths: Vec<Pattern>,
     stopwords: Option<AhoCorasick>,
     target: AllowTarget,
     all: bool,
@@ -29,11 +28,6 @@ pub(super) struct Allow {
 
 impl Allow {
     pub(super) fn compile(raw: &RawAllow) -> Result<Self, String> {
-        let all = |list: &[String]| {
-            list.iter()
-                .map(|r| compile(r))
-                .collect::<Result<Vec<_>, _>>()
-        };
         let empty = raw.regexes.is_empty()
             && raw.paths.is_empty()
             && raw.stopwords.is_empty()
@@ -51,8 +45,8 @@ impl Allow {
             Some(words)
         };
         Ok(Self {
-            regexes: all(&raw.regexes)?,
-            paths: all(&raw.paths)?,
+            regexes: Pattern::all(&raw.regexes, raw.ours)?,
+            paths: Pattern::all(&raw.paths, raw.ours)?,
             stopwords,
             target: match raw.regex_target.as_deref() {
                 Some("match") => AllowTarget::Match,

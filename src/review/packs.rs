@@ -43,17 +43,25 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     PACKS.iter().map(|(name, _, _)| *name)
 }
 
-/// All packs, compiled at the first use (the console draws its first frame before that).
+/// All packs, read at the first use (the console draws its first frame before that).
 pub fn built_in() -> &'static Arc<RuleSet> {
     static SET: OnceLock<Arc<RuleSet>> = OnceLock::new();
-    SET.get_or_init(|| Arc::new(RuleSet::load(PACKS)))
+    SET.get_or_init(|| {
+        let mut warnings = Vec::new();
+        let packs = read(&mut warnings);
+        Arc::new(RuleSet::compile(packs, warnings, |_| None))
+    })
 }
 
 /// All packs as they are written, to be changed before they are compiled.
 pub(super) fn read(warnings: &mut Vec<RuleWarning>) -> Vec<Pack> {
     PACKS
         .iter()
-        .map(|(name, text, secrets)| Pack::read(name, text, *secrets, warnings))
+        .map(|(name, text, secrets)| {
+            let mut pack = Pack::read(name, text, *secrets, warnings);
+            pack.file.mark_as_ours();
+            pack
+        })
         .collect()
 }
 

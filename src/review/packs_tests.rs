@@ -240,3 +240,11 @@ fn every_check_in_code_has_its_words() {
     }
     assert!(seen > 30, "{seen}");
 }
+
+#[test]
+fn every_pattern_compiles_and_has_its_group() {
+    // Not as `built_in` has them, which are compiled when they are first needed.
+    let set = RuleSet::load(PACKS);
+    assert_eq!(set.warnings(), []);
+    assert_eq!(set.rules().len(), built_in().rules().len());
+}

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use regex::bytes::Regex;
-
 use super::allow::Allow;
 use super::finding::Severity;
-use super::re2::compile;
+use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
 
 /// What a rule says of itself, for people.
@@ -73,8 +71,8 @@ pub struct Rule {
     pub generic: bool,
     /// For people.
     pub docs: Docs,
-    pub(super) regex: Option<Regex>,
-    pub(super) path: Option<Regex>,
+    pub(super) regex: Option<Pattern>,
+    pub(super) path: Option<Pattern>,
     pub(super) secret_group: usize,
     pub(super) entropy: Option<f64>,
     pub(super) allows: Vec<Arc<Allow>>,
@@ -98,17 +96,16 @@ impl Rule {
         } else {
             Severity::Medium
         });
-        let regex = raw.regex.as_deref().map(compile).transpose()?;
-        if regex
-            .as_ref()
-            .is_some_and(|r| raw.secret_group >= r.captures_len())
-        {
+        let pattern = |text: &String| Pattern::new(text, raw.ours);
+        let regex = raw.regex.as_ref().map(pattern).transpose()?;
+        let has_group = |r: &Pattern| raw.secret_group < r.captures_len();
+        if !raw.ours && regex.as_ref().is_some_and(|r| !has_group(r)) {
             return Err(format!(
                 "secretGroup {} is not in its regex",
                 raw.secret_group
             ));
         }
-        let path = raw.path.as_deref().map(compile).transpose()?;
+        let path = raw.path.as_ref().map(pattern).transpose()?;
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
         let docs = Docs {
             what: raw.description,

@@ -65,6 +65,9 @@ pub(super) struct RawRule {
     pub(super) bad: Vec<String>,
     /// Ours: what it must leave alone.
     pub(super) good: Vec<String>,
+    /// It stands in our own packs, whose patterns the tests compile.
+    #[serde(skip)]
+    pub(super) ours: bool,
 }
 
 /// Another rule that must hit near by.
@@ -94,6 +97,9 @@ pub(super) struct RawAllow {
     /// It excuses from being reported, never from being redacted.
     #[serde(skip)]
     pub(super) findings_only: bool,
+    /// It stands in our own packs, whose patterns the tests compile.
+    #[serde(skip)]
+    pub(super) ours: bool,
 }
 
 impl RuleFile {
@@ -149,6 +155,20 @@ impl RuleFile {
         Ok(read)
     }
 
+    /// Says of everything in it that it is our own.
+    pub(super) fn mark_as_ours(&mut self) {
+        for rule in &mut self.rules {
+            rule.ours = true;
+        }
+        let of_rules = self
+            .rules
+            .iter_mut()
+            .flat_map(|r| r.allowlist.iter_mut().chain(&mut r.allowlists));
+        for list in of_rules.chain(&mut self.allows) {
+            list.ours = true;
+        }
+    }
+
     /// Puts this file over `base`: rules with the same id are changed, others added, those that it
     /// switches off go. Returns the names it switches off that `base` does not have.
     pub(super) fn over(&mut self, base: Self) -> Vec<String> {
@@ -190,6 +210,7 @@ impl RawRule {
 
     /// Takes over what another rule of the same id says.
     pub(super) fn changed_by(&mut self, other: Self) {
+        self.ours = false;
         if !other.description.is_empty() {
             self.description = other.description;
         }

@@ -4,13 +4,12 @@
 //! are tried. Regexes work on bytes with ASCII classes, as RE2's do (`re2.rs`); how rules are written is
 //! `rule_file.rs`' business, where they come from `packs.rs`' and `policy.rs`'.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::allow::Allow;
 use super::finding::Weight;
+use super::keywords::Keywords;
 use super::rule::Rule;
 use super::rule_file::{Required, RuleFile};
 
@@ -61,9 +60,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// `pack/id` of every rule that can be asked for by name.
     by_id: HashMap<String, usize>,
-    keywords: Option<AhoCorasick>,
-    /// For each keyword pattern, the rules that asked for it.
-    asked_by: Vec<Vec<usize>>,
+    keywords: Keywords,
     /// Rules without keywords: always tried.
     always: Vec<usize>,
     warnings: Vec<RuleWarning>,
@@ -118,25 +115,15 @@ impl RuleSet {
             warnings,
             ..Self::default()
         };
-        let mut patterns: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut words: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for pack in packs {
-            set.add(pack, &mut patterns, &severity);
+            set.add(pack, &mut words, &severity);
         }
         set.resolve();
-        let mut keys: Vec<(String, Vec<usize>)> = patterns.into_iter().collect();
-        keys.sort();
-        match AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            // A few megabytes more, and twice as fast.
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(keys.iter().map(|(k, _)| k))
-        {
-            Ok(automaton) => {
-                set.keywords = Some(automaton);
-                set.asked_by = keys.into_iter().map(|(_, rules)| rules).collect();
-            }
+        match Keywords::new(words) {
+            Some(keywords) => set.keywords = keywords,
             // Without the prefilter every rule is tried: slower, never less.
-            Err(_) => set.always = (0..set.rules.len()).collect(),
+            None => set.always = (0..set.rules.len()).collect(),
         }
         set
     }
@@ -144,7 +131,7 @@ impl RuleSet {
     fn add(
         &mut self,
         pack: Pack,
-        patterns: &mut HashMap<String, Vec<usize>>,
+        words: &mut BTreeMap<String, Vec<usize>>,
         severity: &impl Fn(&str) -> Option<Weight>,
     ) {
         let Pack {
@@ -201,7 +188,7 @@ impl RuleSet {
                         self.always.push(index);
                     }
                     for keyword in keywords {
-                        patterns
+                        words
                             .entry(keyword.to_ascii_lowercase())
                             .or_default()
                             .push(index);
@@ -269,13 +256,7 @@ impl RuleSet {
         for index in &self.always {
             wanted[*index] = true;
         }
-        if let Some(keywords) = &self.keywords {
-            for found in keywords.find_overlapping_iter(text) {
-                for index in &self.asked_by[found.pattern().as_usize()] {
-                    wanted[*index] = true;
-                }
-            }
-        }
+        self.keywords.each(text, |index| wanted[index] = true);
         wanted
     }
 
