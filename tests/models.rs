@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bsm::cache::Source;
 use bsm::model::ask::{Ask, AskError, Asked, Origin, Prompt, Purpose};
+use bsm::model::error::ModelError;
 use bsm::model::hearing::{Heard, Listener};
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
@@ -860,6 +861,8 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
     let (url, bodies) = heard(|body| {
         if body["response_format"]["json_schema"]["name"] == "bad" {
             (400, serde_json::json!({"error": {"message": "Invalid schema", "type": "invalid_request_error", "param": "response_format"}}))
+        } else if body["response_format"]["json_schema"]["name"] == "unreadable" {
+            (500, serde_json::json!({"error": {"code": 500, "message": "JSON schema conversion failed", "type": "server_error"}}))
         } else {
             (200, approval())
         }
@@ -883,6 +886,7 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
     };
     let bad = Format::Json {
         name: "bad".into(),
+        description: None,
         schema: Arc::new(serde_json::json!({"type": "object"})),
         strict: false,
     };
@@ -892,6 +896,23 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
     assert!(bodies.lock().unwrap().is_empty(), "asked once");
     assert_eq!(one["response_format"]["json_schema"]["strict"], false);
     assert_eq!((one.get("stream"), one.get("temperature")), (None, None));
+    // Some servers answer 500 to a schema that they cannot read: no breaker opens for that.
+    for n in 0..8 {
+        let unreadable = Format::Json {
+            name: "unreadable".into(),
+            description: Some(format!("for {n}").into()),
+            schema: Arc::new(serde_json::json!({"type": "object"})),
+            strict: false,
+        };
+        let asked = rig.ask(passed_on(unreadable)).await;
+        assert!(matches!(
+            asked.result,
+            Err(AskError::Model(ModelError::AtForm(_)))
+        ));
+    }
+    let sent: Vec<serde_json::Value> = bodies.lock().unwrap().drain(..).collect();
+    let form = &sent[0]["response_format"]["json_schema"];
+    assert_eq!((sent.len(), &form["description"]), (8, &"for 0".into()));
     assert!(rig.ask(verdict_of(question(""))).await.result.is_ok());
     let verdict = bodies.lock().unwrap().pop().unwrap();
     assert_eq!(verdict["response_format"]["type"], "json_schema");

@@ -29,6 +29,8 @@ pub(super) struct OwnShape;
 #[derive(Debug, Clone)]
 pub(super) struct Correlation(pub(super) String);
 
+/// So many that a table of headers seldom grows.
+const MOST_HEADERS: usize = 16;
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// The outermost layer.
@@ -229,6 +231,7 @@ fn is_blocked_on_mobile(path: &str, method: &Method) -> bool {
 }
 
 fn fixed(headers: &mut HeaderMap) {
+    headers.reserve(MOST_HEADERS);
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),

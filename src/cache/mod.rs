@@ -455,7 +455,8 @@ where
             tower,
             landed: false,
         };
-        tokio::spawn(async move {
+        // In a box at once: the runtime moves a task several times, and a load is large.
+        tokio::spawn(Box::pin(async move {
             let mut aboard = aboard;
             let (cache, key, tower) = (
                 Arc::clone(&aboard.cache),
@@ -484,7 +485,7 @@ where
             aboard.landed = true;
             // Nobody may be left to hear it; the value is stored all the same.
             tower.send_replace(Some(result));
-        });
+        }));
         Way::Wait(landing, true)
     }
 

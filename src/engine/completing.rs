@@ -97,9 +97,12 @@ pub async fn complete(
             let reason = clean_line(&core.redactor.load().text(&error.to_string()), 400);
             Err(match error {
                 // Its own mistake: asked again it would be the same.
-                AskError::Model(ModelError::Status {
-                    status: 400 | 422, ..
-                }) => Refused::input(reason),
+                AskError::Model(
+                    ModelError::AtForm(_)
+                    | ModelError::Status {
+                        status: 400 | 422, ..
+                    },
+                ) => Refused::input(reason),
                 _ => Refused::Unanswered { reason },
             })
         }

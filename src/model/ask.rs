@@ -104,6 +104,7 @@ impl Ask {
             question,
             format: Format::Json {
                 name: "verdict".into(),
+                description: None,
                 schema: verdict::schema(),
                 strict: true,
             },

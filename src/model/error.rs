@@ -105,6 +105,9 @@ pub enum ModelError {
     /// The model refused to answer.
     #[error("the model refused to answer{}", detail(.0))]
     Refused(String),
+    /// It failed at the form or the tools that another program asked it with.
+    #[error("it cannot work with the form or the tools that it was given: {0}")]
+    AtForm(Box<ModelError>),
     /// The answer is complete but no verdict.
     #[error("{0}")]
     NoVerdict(String),
@@ -271,13 +274,30 @@ impl ModelError {
         matches!(self, Self::Status { param, .. } if param == field)
     }
 
+    /// A failure of the server's own that names the form or the tools it was asked with: some answer 500
+    /// where 400 is meant, and whoever asks so must not have others refused.
+    pub fn is_at_form(&self) -> bool {
+        let Self::Status {
+            status: 500,
+            message,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let lower = message.to_ascii_lowercase();
+        ["schema", "grammar", "template", "tool"]
+            .iter()
+            .any(|w| lower.contains(w))
+    }
+
     /// The same question gets the same refusal: the request itself is what is wrong with it.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Status { status, .. } => {
                 matches!(status, 400 | 422) && !self.is_context() && !self.is_quota()
             }
-            Self::Refused(_) => true,
+            Self::Refused(_) | Self::AtForm(_) => true,
             _ => false,
         }
     }
@@ -424,6 +444,7 @@ impl Classify for ModelError {
             Self::Interrupted(error) | Self::HandedOn(error) => return error.class(),
             Self::CutOff(_) => "cut_off",
             Self::Refused(_) => "refused",
+            Self::AtForm(_) => "at_form",
             Self::NoVerdict(_) => "no_verdict",
         })
     }
@@ -546,6 +567,12 @@ mod tests {
             ),
             (ModelError::CutOff("length".into()), false, false, false),
             (ModelError::Refused(String::new()), false, false, false),
+            (
+                ModelError::AtForm(Box::new(status(500, ""))),
+                false,
+                false,
+                false,
+            ),
         ];
         for (error, retry, fall_back, counts) in table {
             let m = error.meaning();

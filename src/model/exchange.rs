@@ -74,6 +74,15 @@ pub(super) async fn ask(
             _ => break exchanged,
         }
     };
+    if request.has_own_form()
+        && let Err(error) = exchanged.result
+    {
+        exchanged.result = Err(if error.is_at_form() {
+            ModelError::AtForm(error.into())
+        } else {
+            error
+        });
+    }
     let Some(key) = key else { return exchanged };
     match &mut exchanged.result {
         Ok(_) => endpoint.keys.accepted(&key),
@@ -98,14 +107,9 @@ async fn once(
     hear: &(dyn Fn(&str) + Send + Sync),
 ) -> Exchanged {
     let (name, wire) = (&endpoint.name, endpoint.wire);
-    let url = format!(
-        "{}/{}",
-        endpoint.base_url.as_str().trim_end_matches('/'),
-        wire.route()
-    );
     let mut call = endpoint
         .client
-        .post(url)
+        .post(endpoint.route.clone())
         .headers(endpoint.headers.clone())
         .json(&wire.body(request, habits));
     for (header, value) in wire.headers() {
@@ -362,12 +366,17 @@ fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, Mod
 }
 
 fn texts(request: &Request) -> impl Iterator<Item = &str> {
-    std::iter::once(request.system.as_str()).chain(request.messages.iter().map(|m| m.text.as_str()))
+    std::iter::once(request.prompt.system.as_str())
+        .chain(request.prompt.messages.iter().map(|m| m.text.as_str()))
 }
 
 fn estimate(request: &Request) -> u64 {
-    let said = request.messages.iter().map(|m| u64::from(m.tokens()));
-    let rest = estimate_tokens(&request.system).saturating_add(request.extras.tokens());
+    let said = request
+        .prompt
+        .messages
+        .iter()
+        .map(|m| u64::from(m.tokens()));
+    let rest = estimate_tokens(&request.prompt.system).saturating_add(request.extras.tokens());
     said.sum::<u64>() + u64::from(rest)
 }
 

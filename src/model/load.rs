@@ -271,8 +271,7 @@ async fn attempt(
     let endpoint = &choice.endpoint;
     let request = Request {
         model: choice.name.clone(),
-        system: choice.prompt.system.clone(),
-        messages: choice.prompt.messages.clone(),
+        prompt: Arc::clone(&choice.prompt),
         max_output_tokens: choice.max_output_tokens,
         temperature: ask.temperature,
         parameter: choice.model.parameter,
@@ -390,11 +389,13 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
         Format::Object => part(b"object"),
         Format::Json {
             name,
+            description,
             schema,
             strict,
         } => {
             part(&[u8::from(*strict)]);
             part(name.as_bytes());
+            part(description.as_deref().unwrap_or_default().as_bytes());
             part(format!("{:?}", choice.structured).as_bytes());
             part(schema.to_string().as_bytes());
         }
@@ -407,6 +408,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
         part(message.role.word().as_bytes());
         part(message.text.as_bytes());
         part(message.answers.as_bytes());
+        part(message.name.as_bytes());
         part(&(message.calls.len() as u64).to_le_bytes());
         for call in &message.calls {
             for text in [&call.id, &call.name, &call.arguments] {

@@ -45,6 +45,9 @@ pub struct Message {
     /// The call that a tool's message answers.
     #[serde(skip)]
     pub answers: String,
+    /// Who of several in this role said it; empty: nobody asks.
+    #[serde(skip)]
+    pub name: String,
 }
 
 impl Message {
@@ -55,6 +58,7 @@ impl Message {
             text: text.into(),
             calls: Vec::new(),
             answers: String::new(),
+            name: String::new(),
         }
     }
 

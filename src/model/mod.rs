@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::ask::Prompt;
 use crate::text::Untrusted;
 use crate::workspace::models::{Structured, TokenParameter};
 
@@ -40,6 +41,8 @@ pub enum Format {
     Json {
         /// Its name, `[a-zA-Z0-9_-]+`.
         name: Cow<'static, str>,
+        /// What it is for.
+        description: Option<Arc<str>>,
         /// The schema; strict modes want every property required, and no others.
         schema: Arc<serde_json::Value>,
         /// The model must keep to it.
@@ -52,10 +55,8 @@ pub enum Format {
 pub struct Request {
     /// The model's name on the wire.
     pub model: String,
-    /// Who it is and what it must do.
-    pub system: String,
-    /// What is said to it, oldest first.
-    pub messages: Vec<Message>,
+    /// What is said to it.
+    pub prompt: Arc<Prompt>,
     /// Longest answer, tokens.
     pub max_output_tokens: u32,
     /// Randomness, 0 to 2; none: the model's own.
@@ -72,6 +73,14 @@ pub struct Request {
     pub recency: Option<&'static str>,
     /// What is asked for beyond words.
     pub extras: Arc<Extras>,
+}
+
+impl Request {
+    /// Another program's form or tools go with it.
+    fn has_own_form(&self) -> bool {
+        let extras = &self.extras;
+        extras.passed_on && (!extras.tools.is_empty() || self.format != Format::Text)
+    }
 }
 
 /// Tokens of one call.

@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub name: String,
     /// Where it is.
     pub base_url: Url,
+    /// Where questions go, beneath it.
+    pub(super) route: Url,
     pub(super) wire: &'static dyn Wire,
     pub(super) client: Client,
     pub(super) keys: Arc<Keys>,
@@ -240,6 +242,12 @@ fn endpoint(
         let shown = clean_line(&provider.kind, 40);
         format!("its kind '{shown}' is none of {}", known.join(", "))
     })?;
+    let route = format!(
+        "{}/{}",
+        base_url.as_str().trim_end_matches('/'),
+        wire.route()
+    );
+    let route = Url::parse(&route).map_err(|e| format!("its address: {e}"))?;
     if around.simulator.is_none() {
         let found = keys(name, provider, &base_url, table, around)?;
         live.keys = Arc::new(Keys::new(found, before.map(|l| &*l.keys)));
@@ -256,6 +264,7 @@ fn endpoint(
     Ok(Endpoint {
         name: name.to_owned(),
         base_url,
+        route,
         wire,
         client,
         keys: Arc::clone(&live.keys),

@@ -17,7 +17,7 @@ use crate::workspace::models::{Model, ModelTable, OnRefusal, Structured, Wanted}
 pub(super) struct Choice {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) name: String,
-    pub(super) model: Model,
+    pub(super) model: Arc<Model>,
     /// How far it can be held to a form.
     pub(super) structured: Structured,
     /// The question, cut to what this model can read.

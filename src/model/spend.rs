@@ -18,6 +18,8 @@ use crate::workspace::models::Prices;
 /// Runs whose sums are kept; the oldest go first.
 const RUNS: usize = 4_096;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// One line of the sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +58,8 @@ type Place = (String, String, String, String);
 
 #[derive(Default)]
 struct Inner {
+    /// Days since 1970, and as they are written.
+    number: i64,
     day: String,
     settled_today: u64,
     reserved: u64,
@@ -136,9 +140,10 @@ fn micro(usd: f64) -> u64 {
 
 impl Inner {
     fn turn(&mut self, wall_ms: i64) {
-        let day = day_of(wall_ms);
-        if day != self.day {
-            self.day = day;
+        let number = wall_ms.div_euclid(DAY_MS);
+        if number != self.number || self.day.is_empty() {
+            self.number = number;
+            self.day = day_of(wall_ms);
             self.lines.retain(|place, _| place.0 == self.day);
             self.settled_today = self.lines.values().map(|l| l.micro_usd).sum();
         }

@@ -5,6 +5,7 @@
 //! where the pair of variable and host is the built-in table's or the user's own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +190,7 @@ pub struct ModelTable {
     pub providers: BTreeMap<String, Provider>,
     /// By name.
     #[serde(default)]
-    pub models: BTreeMap<String, Model>,
+    pub models: BTreeMap<String, Arc<Model>>,
     /// Task → complexity (or `any`) → models in order.
     #[serde(default)]
     pub routes: BTreeMap<String, BTreeMap<String, Vec<Entry>>>,

@@ -39,25 +39,26 @@ impl Wire for Anthropic {
     }
 
     fn form(&self, request: &Request, habits: Habits) -> Option<String> {
-        form_of(request, habits).map(|(name, _)| name.to_owned())
+        form_of(request, habits).map(|(name, ..)| name.to_owned())
     }
 
     fn body(&self, request: &Request, habits: Habits) -> Value {
         let mut body = json!({
             "model": request.model,
             "max_tokens": request.max_output_tokens,
-            "messages": messages(&request.messages),
+            "messages": messages(&request.prompt.messages),
         });
-        if !request.system.is_empty() {
-            body["system"] = json!(request.system);
+        if !request.prompt.system.is_empty() {
+            body["system"] = json!(request.prompt.system);
         }
         if let Some(temperature) = request.temperature.filter(|_| !habits.no_temperature) {
             // Anthropic's scale ends at 1.
             body["temperature"] = temperature.min(1.0).into();
         }
         extras(&mut body, request);
-        if let Some((name, schema)) = form_of(request, habits) {
-            body["tools"] = json!([{"name": name, "description": "The answer.", "input_schema": an_object(schema)}]);
+        if let Some((name, description, schema)) = form_of(request, habits) {
+            let description = description.unwrap_or("The answer.");
+            body["tools"] = json!([{"name": name, "description": description, "input_schema": an_object(schema)}]);
             body["tool_choice"] = json!({"type": "tool", "name": name});
         }
         if request.stream && !habits.no_stream {
@@ -140,12 +141,20 @@ impl Wire for Anthropic {
 }
 
 /// The tool by which a question's form is wanted of a model that has forms for tools only.
-fn form_of(request: &Request, habits: Habits) -> Option<(&str, &Value)> {
+fn form_of(request: &Request, habits: Habits) -> Option<(&str, Option<&str>, &Value)> {
     // Beside tools of the asker's own the model could not choose.
     let extras = &request.extras;
     let free = extras.tools.is_empty() && (extras.passed_on || !habits.no_schema);
     match (&request.format, request.structured) {
-        (Format::Json { name, schema, .. }, Structured::Schema) if free => Some((name, schema)),
+        (
+            Format::Json {
+                name,
+                description,
+                schema,
+                ..
+            },
+            Structured::Schema,
+        ) if free => Some((name, description.as_deref(), schema)),
         _ => None,
     }
 }
@@ -198,7 +207,7 @@ fn extras(body: &mut Value, request: &Request) {
             choice["disable_parallel_tool_use"] = true.into();
         }
         body["tool_choice"] = choice;
-    } else if let Some(known) = used_before(&request.messages) {
+    } else if let Some(known) = used_before(&request.prompt.messages) {
         // Tools that were used must be known, also where none may be used any more.
         body["tools"] = known;
         body["tool_choice"] = json!({"type": "none"});

@@ -112,9 +112,9 @@ impl Wire for Chat {
 
 /// The question as chat completions have it.
 pub(super) fn question(request: &Request, habits: Habits) -> Value {
-    let system =
-        (!request.system.is_empty()).then(|| json!({"role": "system", "content": request.system}));
-    let said = request.messages.iter().map(message);
+    let system = (!request.prompt.system.is_empty())
+        .then(|| json!({"role": "system", "content": request.prompt.system}));
+    let said = request.prompt.messages.iter().map(message);
     let messages: Vec<Value> = system.into_iter().chain(said).collect();
     let mut body = json!({"model": request.model, "messages": messages});
     let newer = request.parameter == TokenParameter::MaxCompletionTokens;
@@ -139,6 +139,7 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
         Format::Json { .. } | Format::Object if habits.no_format && !request.extras.passed_on => {}
         Format::Json {
             name,
+            description,
             schema: form,
             strict,
         } if schema => {
@@ -146,6 +147,9 @@ pub(super) fn question(request: &Request, habits: Habits) -> Value {
                 "type": "json_schema",
                 "json_schema": {"name": name, "strict": strict, "schema": form},
             });
+            if let Some(description) = description {
+                body["response_format"]["json_schema"]["description"] = json!(description);
+            }
         }
         Format::Json { .. } if request.structured == Structured::None => {}
         Format::Json { .. } | Format::Object => {
@@ -205,6 +209,9 @@ fn tool(tool: &Tool) -> Value {
 
 fn message(message: &Message) -> Value {
     let mut said = json!({"role": message.role.word(), "content": message.text});
+    if !message.name.is_empty() {
+        said["name"] = json!(message.name);
+    }
     if !message.answers.is_empty() {
         said["tool_call_id"] = json!(message.answers);
     }

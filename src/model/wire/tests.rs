@@ -2,11 +2,13 @@
 //! amounts to, and streams made at random, cut at random.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::model::ask::Prompt;
 use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
 use crate::workspace::models::TokenParameter;
 
@@ -89,16 +91,26 @@ fn every_stream_of_the_corpus_amounts_to_what_it_says_however_it_is_cut() {
     assert!(seen >= 25, "{seen}");
 }
 
+fn prompt(system: &str, messages: Vec<Message>) -> Arc<Prompt> {
+    Arc::new(Prompt {
+        system: system.into(),
+        messages,
+        left_out: Vec::new(),
+    })
+}
+
 fn request(format: Format, structured: Structured) -> Request {
     let said = |role, text: &str| Message::new(role, text);
     Request {
         model: "m".into(),
-        system: "s".into(),
-        messages: vec![
-            said(Role::User, "q"),
-            said(Role::Assistant, "a"),
-            said(Role::User, "r"),
-        ],
+        prompt: prompt(
+            "s",
+            vec![
+                said(Role::User, "q"),
+                said(Role::Assistant, "a"),
+                said(Role::User, "r"),
+            ],
+        ),
         max_output_tokens: 7,
         temperature: Some(1.5),
         parameter: TokenParameter::MaxTokens,
@@ -113,7 +125,8 @@ fn request(format: Format, structured: Structured) -> Request {
 fn json_form() -> Format {
     Format::Json {
         name: "verdict".into(),
-        schema: std::sync::Arc::new(json!({"type": "object"})),
+        description: None,
+        schema: Arc::new(json!({"type": "object"})),
         strict: true,
     }
 }
@@ -173,17 +186,19 @@ fn with_tools() -> Request {
         ..Message::new(Role::Tool, "rain")
     };
     Request {
-        system: String::new(),
-        messages: vec![
-            Message::new(Role::User, "weather?"),
-            Message {
-                calls: vec![call("a", "lookup"), call("b", "lookup")],
-                ..Message::new(Role::Assistant, "")
-            },
-            answer("a"),
-            answer("b"),
-        ],
-        extras: std::sync::Arc::new(Extras {
+        prompt: prompt(
+            "",
+            vec![
+                Message::new(Role::User, "weather?"),
+                Message {
+                    calls: vec![call("a", "lookup"), call("b", "lookup")],
+                    ..Message::new(Role::Assistant, "")
+                },
+                answer("a"),
+                answer("b"),
+            ],
+        ),
+        extras: Arc::new(Extras {
             tools: vec![Tool {
                 name: "lookup".into(),
                 description: Some("The weather.".into()),
@@ -262,14 +277,14 @@ fn tools_and_what_they_said_go_out_in_each_kinds_own_form() {
 #[test]
 fn what_anthropic_would_refuse_is_said_otherwise() {
     let mut request = with_tools();
-    request
+    Arc::make_mut(&mut request.prompt)
         .messages
         .insert(1, Message::new(Role::Assistant, ""));
     request.temperature = None;
     let mut extras = (*request.extras).clone();
     extras.tools[0].parameters = Some(json!({"properties": {}}));
     extras.stop = vec!["\n".into(), "END".into()];
-    request.extras = std::sync::Arc::new(extras.clone());
+    request.extras = Arc::new(extras.clone());
     let wire = of("anthropic").unwrap();
     let body = wire.body(&request, Habits::default());
     assert_eq!(
@@ -285,7 +300,7 @@ fn what_anthropic_would_refuse_is_said_otherwise() {
     );
     // No tool may be used any more, and those of the conversation must be known.
     extras.tools.clear();
-    request.extras = std::sync::Arc::new(extras);
+    request.extras = Arc::new(extras);
     let body = wire.body(&request, Habits::default());
     assert_eq!(
         body["tools"],
@@ -295,7 +310,8 @@ fn what_anthropic_would_refuse_is_said_otherwise() {
     // Who can be held to what.
     let schema = || Format::Json {
         name: "v".into(),
-        schema: std::sync::Arc::new(json!({})),
+        description: None,
+        schema: Arc::new(json!({})),
         strict: false,
     };
     for (kind, format, structured, tools, can) in [

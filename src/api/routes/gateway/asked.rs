@@ -56,6 +56,8 @@ struct Said {
     tool_calls: Option<Vec<Called>>,
     #[serde(default)]
     tool_call_id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +124,8 @@ struct Form {
 #[derive(Deserialize)]
 struct JsonSchema {
     name: String,
+    #[serde(default)]
+    description: Option<String>,
     #[serde(default)]
     schema: Option<Value>,
     #[serde(default)]
@@ -348,6 +352,7 @@ fn said(all: Vec<Said>) -> Result<(String, Vec<Message>), String> {
         messages.push(Message {
             calls,
             answers,
+            name: said.name.unwrap_or_default(),
             ..Message::new(role, text_of(said.content)?)
         });
     }
@@ -424,6 +429,7 @@ fn format(form: Form) -> Result<Format, String> {
             }
             Ok(Format::Json {
                 name: name.into(),
+                description: form.description.map(Into::into),
                 schema: schema.into(),
                 strict: form.strict.unwrap_or(false),
             })
@@ -440,7 +446,7 @@ mod tests {
     fn known_fields_are_passed_on_and_others_left_out() {
         let body = json!({
             "model": "auto",
-            "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
+            "messages": [{"role": "system", "content": "s"}, {"role": "user", "name": "ann", "content": "q"}],
             "seed": 7, "top_k": 3, "n": 1, "logprobs": false, "stop": "END",
             "user": "u", "models": ["another"], "api_base": "http://elsewhere",
         });
@@ -450,6 +456,7 @@ mod tests {
         assert_eq!(chat, ["seed", "top_k"]);
         assert_eq!((wanted.model, wanted.system.as_str()), (None, "s"));
         assert_eq!(wanted.extras.stop, ["END"]);
+        assert_eq!(wanted.messages[0].name, "ann");
         assert!(wanted.extras.passed_on && wanted.temperature.is_none());
     }
 }
