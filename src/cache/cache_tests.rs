@@ -1,5 +1,6 @@
 //! The cache's promises: one load, no old value after an invalidation, stale only within its time.
 
+use super::entry::tags;
 use super::*;
 use crate::resilience::clock::SystemClock;
 use std::sync::atomic::AtomicUsize;

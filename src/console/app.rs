@@ -173,7 +173,7 @@ impl<W: Write> App<W> {
     pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
         // What the screen to begin with is made of, if it is more than the picture.
         let screen = self.state.screen;
-        let first = super::perform::show(&mut self.state, screen);
+        let first = super::going::show(&mut self.state, screen);
         let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();

@@ -125,3 +125,11 @@ impl TriggerForm {
         })
     }
 }
+
+/// The event that most operators start first.
+pub(super) fn usual_event(events: &[(String, EventRule)]) -> usize {
+    events
+        .iter()
+        .position(|(name, _)| name == "pull_request.opened")
+        .unwrap_or(0)
+}

@@ -16,6 +16,7 @@ pub mod app;
 pub mod export;
 mod form;
 pub mod format;
+mod going;
 pub mod inbox;
 pub mod keymap;
 mod lists;

@@ -1,8 +1,9 @@
 //! Keys while something lies over the screen: help, palette, filter, choices, the form.
 
 use super::action::{ACTIONS, Action, Row, Screen};
+use super::going::read_again;
 use super::message::{Effect, Now};
-use super::perform::{act, read_again};
+use super::perform::act;
 use super::state::{Choice, Chosen, State, SubjectKind, TriggerForm};
 use crate::engine::types::command::Command;
 use crate::engine::types::why::Why;

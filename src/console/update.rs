@@ -8,13 +8,15 @@ use crossterm::event::{
 use tui_input::Input;
 
 use super::action::{Action, Screen};
+use super::form::usual_event;
+use super::going::{open_run, read_again};
 use super::message::{Effect, Message, Now};
 use super::overlay_keys::{
     on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_typed_key,
     on_why_key,
 };
 use super::past::ask_trends;
-use super::perform::{act, open_run, read_again, usual_event};
+use super::perform::act;
 use super::preview::FollowUp;
 use super::state::{DrillView, OpenCosts, OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};

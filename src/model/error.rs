@@ -1,23 +1,14 @@
-//! What can go wrong with a call, and what each case means to the layers. One table, in code.
+//! What can go wrong with a call, and what an error answer says, read leniently. What each case means to the
+//! layers is `meaning.rs`' business.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
+use super::wish::Wish;
 use crate::resilience::patience::Cut;
-use crate::resilience::policy::{Classify, Meaning};
 use crate::text::clean_line;
 
 /// The class of "longer than the model can read".
 pub const CONTEXT_LENGTH: &str = "context_length";
-
-/// What an answer's headers ask of whoever might ask again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// Quiet for this long.
-    pub retry_after: Option<Duration>,
-    /// `x-should-retry`: the provider's own word on whether it is any use.
-    pub should_retry: Option<bool>,
-}
 
 /// A call that gave no usable answer. Messages are cut and harmless; they hold no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -343,246 +334,9 @@ impl ModelError {
     }
 }
 
-/// One row of the table: retry here, fall back, counts in the breaker.
-fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
-    Meaning {
-        retry,
-        again_now: false,
-        fall_back,
-        counts,
-        answered: false,
-        retry_after: None,
-        pause: false,
-    }
-}
-
-impl Classify for ModelError {
-    fn meaning(&self) -> Meaning {
-        let Self::Status {
-            status,
-            wish,
-            other_key,
-            ..
-        } = self
-        else {
-            return match self {
-                Self::Connect { .. }
-                | Self::Timeout(_)
-                | Self::Malformed { .. }
-                | Self::Stalled { .. }
-                | Self::Truncated { .. } => row(true, true, true),
-                Self::Forbidden(_) => row(false, true, false),
-                // The same prompt would get the same nothing; another model may say something.
-                Self::Empty(_) => Meaning {
-                    answered: true,
-                    ..row(false, true, false)
-                },
-                // It would read the same part again; another model may take it whole.
-                Self::CutPrompt { .. } => Meaning {
-                    answered: true,
-                    ..row(false, true, false)
-                },
-                Self::HandedOn(error) => Meaning {
-                    fall_back: true,
-                    ..error.meaning()
-                },
-                Self::Interrupted(error) => Meaning {
-                    retry: false,
-                    fall_back: false,
-                    again_now: false,
-                    ..error.meaning()
-                },
-                _ => Meaning {
-                    answered: true,
-                    ..row(false, false, false)
-                },
-            };
-        };
-        let meaning = match *status {
-            _ if self.about_key().is_some() => {
-                return Meaning {
-                    again_now: *other_key,
-                    ..row(false, true, false)
-                };
-            }
-            429 => Meaning {
-                pause: true,
-                ..row(true, true, false)
-            },
-            408 => row(true, true, true),
-            409 => row(true, true, false),
-            404 => row(false, true, false),
-            _ if self.is_context() => row(false, true, false),
-            500.. => row(true, true, true),
-            // 3xx: redirects are not followed with a key; other 4xx: asking again changes nothing.
-            _ => row(false, false, false),
-        };
-        // Where asking again is of no use by our own table, no header makes it so.
-        Meaning {
-            retry: meaning.retry && wish.should_retry.unwrap_or(true),
-            retry_after: wish.retry_after.filter(|_| meaning.retry),
-            ..meaning
-        }
-    }
-
-    fn class(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Status { .. } if self.is_quota() => "quota",
-            Self::Status { .. } if self.is_context() => CONTEXT_LENGTH,
-            Self::Status { status, .. } => return Cow::Owned(format!("http_{status}")),
-            Self::Connect { .. } => "connect",
-            Self::Timeout(_) => "timeout",
-            Self::Malformed { .. } => "malformed",
-            Self::Stalled {
-                cut: Cut::First(_), ..
-            } => "first_token_timeout",
-            Self::Stalled { .. } => "idle_timeout",
-            Self::Truncated { .. } => "truncated",
-            Self::CutPrompt { .. } => "cut_prompt",
-            Self::Forbidden(_) => "egress",
-            Self::Empty(_) => "empty",
-            Self::Interrupted(error) | Self::HandedOn(error) => return error.class(),
-            Self::CutOff(_) => "cut_off",
-            Self::Refused(_) => "refused",
-            Self::AtForm(_) => "at_form",
-            Self::NoVerdict(_) => "no_verdict",
-        })
-    }
-
-    fn attempt_timeout(after: Duration) -> Self {
-        Self::Timeout(after)
-    }
-}
-
-/// What the headers ask for: `x-should-retry`, and `retry-after-ms`, seconds (float) or an HTTP date.
-pub fn wish(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Wish {
-    Wish {
-        should_retry: match header("x-should-retry").as_deref() {
-            Some("false") => Some(false),
-            Some("true") => Some(true),
-            _ => None,
-        },
-        retry_after: retry_after(header, now),
-    }
-}
-
-fn retry_after(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Option<Duration> {
-    if let Some(ms) = header("retry-after-ms").and_then(|v| v.trim().parse::<f64>().ok()) {
-        return seconds(ms / 1_000.0);
-    }
-    let value = header("retry-after")?;
-    if let Ok(s) = value.trim().parse::<f64>() {
-        return seconds(s);
-    }
-    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
-    seconds((date.as_millisecond() - now.as_millisecond()).max(0) as f64 / 1_000.0)
-}
-
-/// When a quota begins anew: `20ms`, `1s`, `6m0s`, `1h2m3.5s`, plain seconds, or a time (RFC 3339).
-pub fn reset(value: &str, now: jiff::Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(at) = value.parse::<jiff::Timestamp>() {
-        let ms = (at.as_millisecond() - now.as_millisecond()).max(0);
-        return seconds(ms as f64 / 1_000.0);
-    }
-    if let Ok(s) = value.parse::<f64>() {
-        return seconds(s);
-    }
-    let (mut rest, mut sum) = (value, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |at| digits + at);
-        sum += number
-            * match &rest[digits..unit_end] {
-                "ms" => 0.001,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3_600.0,
-                "d" => 86_400.0,
-                _ => return None,
-            };
-        rest = &rest[unit_end..];
-    }
-    seconds(sum)
-}
-
-fn seconds(s: f64) -> Option<Duration> {
-    const DAY: f64 = 86_400.0;
-    (s.is_finite() && s >= 0.0).then(|| Duration::from_secs_f64(s.min(DAY)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn status(status: u16, code: &str) -> ModelError {
-        ModelError::from_answer(
-            "openai",
-            status,
-            &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#),
-            Wish::default(),
-        )
-    }
-
-    #[test]
-    fn the_table_of_outcomes() {
-        // (error, retry, fall back, counts)
-        let table = [
-            (status(400, "context_length_exceeded"), false, true, false),
-            (status(400, "content_policy_violation"), false, false, false),
-            (status(400, ""), false, false, false),
-            (status(422, ""), false, false, false),
-            (status(404, "model_not_found"), false, true, false),
-            (status(401, ""), false, true, false),
-            (status(403, ""), false, true, false),
-            (status(408, ""), true, true, true),
-            (status(409, ""), true, true, false),
-            (status(429, "rate_limit_exceeded"), true, true, false),
-            (status(429, "insufficient_quota"), false, true, false),
-            (
-                ModelError::from_answer(
-                    "p",
-                    429,
-                    r#"{"error":{"type":"insufficient_quota","code":"429"}}"#,
-                    Wish::default(),
-                ),
-                false,
-                true,
-                false,
-            ),
-            (status(500, ""), true, true, true),
-            (status(529, ""), true, true, true),
-            (ModelError::Timeout(Duration::ZERO), true, true, true),
-            (
-                ModelError::Connect {
-                    provider: String::new(),
-                    message: String::new(),
-                },
-                true,
-                true,
-                true,
-            ),
-            (ModelError::CutOff("length".into()), false, false, false),
-            (ModelError::Refused(String::new()), false, false, false),
-            (
-                ModelError::AtForm(Box::new(status(500, ""))),
-                false,
-                false,
-                false,
-            ),
-        ];
-        for (error, retry, fall_back, counts) in table {
-            let m = error.meaning();
-            assert_eq!(
-                (m.retry, m.fall_back, m.counts),
-                (retry, fall_back, counts),
-                "{error:?}"
-            );
-        }
-    }
 
     #[test]
     fn a_refused_field_is_a_whole_word() {
@@ -603,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_error_body_and_of_retry_after() {
+    fn every_form_of_error_body() {
         let message =
             |body: &str| ModelError::from_answer("p", 500, body, Wish::default()).to_string();
         assert!(message(r#"{"error":"plain"}"#).ends_with(": plain"));
@@ -615,45 +369,5 @@ mod tests {
         assert!(ModelError::from_answer("p", 400, bare, Wish::default()).is_context());
         let listed = r#"[{"error":{"code":429,"message":"insufficient_quota","status":"x","type":"insufficient_quota"}}]"#;
         assert!(ModelError::from_answer("p", 429, listed, Wish::default()).is_quota());
-        let now = jiff::Timestamp::from_second(784_111_770).unwrap();
-        let after = |name: &'static str, value: &'static str| {
-            retry_after(|h| (h == name).then(|| value.to_owned()), now)
-        };
-        assert_eq!(
-            after("retry-after-ms", "1500"),
-            Some(Duration::from_millis(1_500))
-        );
-        assert_eq!(
-            after("retry-after", "2.5"),
-            Some(Duration::from_millis(2_500))
-        );
-        assert_eq!(
-            after("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::from_secs(7))
-        );
-        assert_eq!(after("retry-after", "soon"), None);
-        assert_eq!(after("retry-after", "-1"), None);
-        let resets = [
-            ("20ms", Some(20)),
-            ("1s", Some(1_000)),
-            ("6m0s", Some(360_000)),
-            ("1h2m3.5s", Some(3_723_500)),
-            ("7", Some(7_000)),
-            ("1994-11-06T08:49:37Z", Some(7_000)),
-            ("soon", None),
-            ("1x", None),
-            ("", Some(0)),
-        ];
-        for (text, ms) in resets {
-            assert_eq!(reset(text, now), ms.map(Duration::from_millis), "{text}");
-        }
-        let no_use = wish(|h| (h == "x-should-retry").then(|| "false".into()), now);
-        assert_eq!(no_use.should_retry, Some(false));
-        let error = ModelError::from_answer("p", 503, "", no_use);
-        let meaning = error.meaning();
-        assert_eq!(
-            (meaning.retry, meaning.fall_back, meaning.counts),
-            (false, true, true)
-        );
     }
 }

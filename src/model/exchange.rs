@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::{ModelError, wish};
+use super::error::ModelError;
 use super::provider::Endpoint;
 use super::wire::{Draft, Fault, Finish, Habits, sse};
+use super::wish::{Wish, reset, wish};
 use super::{Answer, Request, Tokens, estimate_tokens, http};
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
@@ -52,7 +53,7 @@ pub(super) async fn ask(
             &endpoint.name,
             401,
             body,
-            super::error::Wish::default(),
+            Wish::default(),
         ));
     }
     let mut lessons = 0;
@@ -122,7 +123,7 @@ async fn once(
             None => {
                 let body =
                     r#"{"error":{"message":"the key has characters that no header may have"}}"#;
-                let wish = super::error::Wish::default();
+                let wish = Wish::default();
                 return Exchanged::failed(ModelError::from_answer(name, 401, body, wish));
             }
         }
@@ -453,7 +454,7 @@ impl Endpoint {
         let reset = |what: &str| {
             header(&format!("x-ratelimit-reset-{what}"))
                 .or_else(|| header(&format!("anthropic-ratelimit-{what}-reset")))
-                .and_then(|v| super::error::reset(&v, now))
+                .and_then(|v| reset(&v, now))
         };
         for (left, what) in [(requests, "requests"), (tokens, "tokens")] {
             if left == Some(0)

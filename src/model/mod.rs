@@ -11,6 +11,7 @@ pub mod hearing;
 pub mod http;
 pub mod keys;
 mod load;
+mod meaning;
 mod message;
 pub mod provider;
 mod router;
@@ -18,6 +19,7 @@ pub mod service;
 pub mod simulator;
 pub mod spend;
 pub mod wire;
+pub mod wish;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::error::{ModelError, Wish};
+use super::error::ModelError;
+use super::wish::Wish;
 use crate::cache::{Cache, CacheSettings, LoadError, Source, Spec};
 use crate::resilience::breaker::{Breaker, BreakerSettings};
 use crate::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};

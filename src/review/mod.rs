@@ -14,7 +14,6 @@ pub mod checks;
 pub mod commits;
 mod dependencies;
 pub mod diff;
-mod diff_names;
 pub mod finding;
 pub mod folder;
 pub mod git;

@@ -5,15 +5,19 @@
 //! changed. An unknown key, a value out of range or a word that is no boolean is an error that names
 //! the place; it never becomes a default in silence.
 
+mod api;
 pub mod env;
 mod github;
 pub mod layers;
+mod watching;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use api::{ApiSettings, RateLimit};
 pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
+pub use watching::{AlertSettings, ConsoleSettings, Targets};
 
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
@@ -126,93 +130,6 @@ impl Default for Caches {
     }
 }
 
-/// What the documents promise; a figure beyond its target is marked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Targets {
-    /// Median, milliseconds.
-    pub p50_ms: f64,
-    /// 99th percentile, milliseconds.
-    pub p99_ms: f64,
-    /// Share of runs that fail.
-    pub error_rate: f64,
-    /// Share of gets answered by a cache.
-    pub cache_hit_rate: f64,
-    /// Calls a second.
-    pub throughput: f64,
-}
-
-impl Default for Targets {
-    fn default() -> Self {
-        Self {
-            p50_ms: 100.0,
-            p99_ms: 300.0,
-            error_rate: 0.001,
-            cache_hit_rate: 0.95,
-            throughput: 100.0,
-        }
-    }
-}
-
-/// When a missed target becomes an alert. What the targets are is in `targets`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct AlertSettings {
-    /// Seconds in a row that it must be missed.
-    pub raise_after_s: u32,
-    /// Seconds in a row that it must be met before it is over.
-    pub clear_after_s: u32,
-    /// A file cache whose load took longer (milliseconds) is one; 0: never.
-    pub slow_load_ms: u64,
-    /// The caches' hit rate is watched too.
-    pub hit_rate: bool,
-    /// The terminal's bell rings for a bad one.
-    pub bell: bool,
-}
-
-impl Default for AlertSettings {
-    fn default() -> Self {
-        Self {
-            raise_after_s: 3,
-            clear_after_s: 10,
-            slow_load_ms: 1_000,
-            hit_rate: false,
-            bell: false,
-        }
-    }
-}
-
-/// How the console looks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct ConsoleSettings {
-    /// Frames a second at most; 0: 30, or 10 over SSH.
-    pub fps: u32,
-    /// Only ASCII characters.
-    pub ascii: bool,
-    /// terminal, light, high-contrast, color-blind or mono.
-    pub theme: String,
-    /// Show times in UTC.
-    pub utc: bool,
-    /// auto (on, but not over SSH), on or off.
-    pub mouse: String,
-    /// Keys of your own: the action's name → its key.
-    pub keys: BTreeMap<String, String>,
-}
-
-impl Default for ConsoleSettings {
-    fn default() -> Self {
-        Self {
-            fps: 0,
-            ascii: false,
-            theme: "terminal".into(),
-            utc: false,
-            mouse: "auto".into(),
-            keys: BTreeMap::new(),
-        }
-    }
-}
-
 /// What may be spent on models, US dollars; 0: as much as it takes. What a call could cost at most is set
 /// aside before it is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -255,74 +172,6 @@ impl SearchSettings {
             2..=7 => Some("week"),
             8..=31 => Some("month"),
             _ => Some("year"),
-        }
-    }
-}
-
-/// So many requests a client in a window; 0: as many as they like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct RateLimit {
-    /// Requests.
-    pub max: u64,
-    /// The window, milliseconds.
-    pub window_ms: u64,
-}
-
-impl Default for RateLimit {
-    fn default() -> Self {
-        Self {
-            max: 100,
-            window_ms: 900_000,
-        }
-    }
-}
-
-/// The HTTP face.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct ApiSettings {
-    /// Where `bsm serve` listens.
-    pub listen: String,
-    /// The variable that holds the admin token.
-    pub admin_token_env: String,
-    /// Names that this server may be called by, beside localhost and addresses.
-    pub hosts: Vec<String>,
-    /// Origins of pages that may ask.
-    pub cors: Vec<String>,
-    /// On `/api/`, for each client.
-    pub rate_limit: RateLimit,
-    /// Only the local network is answered.
-    pub lan_only: bool,
-    /// Nothing is started, stopped or controlled.
-    pub mobile_mode: bool,
-    /// Longest input to an agent, characters.
-    pub max_agent_input: usize,
-    /// Programs that may use the gateway, and nothing else; none of them sees another's cached answers.
-    pub gateway_tokens: Vec<NamedToken>,
-    /// Proxies (addresses, or networks as 10.0.0.0/8) whose word on a client's address counts.
-    pub trusted_proxies: Vec<String>,
-    /// Connections at once, over TCP and over the socket each.
-    pub max_connections: usize,
-    /// A connection that says nothing for this long (milliseconds) is closed: no header, no more of a body.
-    pub idle_ms: u64,
-}
-
-impl Default for ApiSettings {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:3000".into(),
-            admin_token_env: "ADMIN_TOKEN".into(),
-            hosts: Vec::new(),
-            cors: Vec::new(),
-            rate_limit: RateLimit::default(),
-            lan_only: false,
-            mobile_mode: false,
-            max_agent_input: 4_000,
-            gateway_tokens: Vec::new(),
-            trusted_proxies: Vec::new(),
-            max_connections: 1_024,
-            idle_ms: 15_000,
         }
     }
 }

@@ -11,7 +11,8 @@ pub mod sse;
 
 use serde_json::Value;
 
-use super::error::{ModelError, Wish};
+use super::error::ModelError;
+use super::wish::Wish;
 use super::{Citation, Format, Request, Tokens, ToolCall, estimate_tokens};
 use crate::text::clean_line;
 use crate::workspace::models::Structured;

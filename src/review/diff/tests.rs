@@ -301,8 +301,8 @@ fn other_forms_of_diffs_are_said_to_be_unread() {
 
 /// Diffs of every shape that is known here.
 const REAL: &[&str] = &[
-    include_str!("../../assets/samples/risky.diff"),
-    include_str!("../../assets/samples/docs.diff"),
+    include_str!("../../../assets/samples/risky.diff"),
+    include_str!("../../../assets/samples/docs.diff"),
     "diff --cc a\nindex 1,2..3\n--- a/a\n+++ b/a\n@@@ -1,2 -1,2 +1,3 @@@\n  one\n++two\n -x\n- y\n +z\n",
     "diff --git a/o b/n\nsimilarity index 50%\nrename from o\nrename to n\n--- a/o\n+++ b/n\n@@ -1,2 +1,2 @@\n x\n-a\n+b\n@@ -9 +9,2 @@\n y\n+c\n",
     "--- a/x\t2020-01-01\n+++ b/x\t2020-01-01\n@@ -0,0 +1,2 @@\n+one\n+two\n\\ No newline at end of file\n--- a/y\n+++ b/y\n@@ -1 +0,0 @@\n-gone\n",

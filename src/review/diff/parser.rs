@@ -1,195 +1,14 @@
-//! Reads git and unified diffs, combined diffs of merges and mails of patches as a stream of files and hunks,
-//! in bounded memory.
-//!
-//! Why our own: the input is hostile and large. Lines are cut into windows of 64 KiB, hunks into
-//! batches; what cannot be read is reported, so that coverage is never overstated.
+//! The grammar: which line is a head, which a hunk's, and which is neither and so not counted as read.
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
-use super::commits::{Commit, Mail, envelope};
-use super::diff_names::{Range, file_name, git_line_name, hunk_range, lossy, octal};
-use crate::text::Untrusted;
+use super::super::commits::{Mail, envelope};
+use super::head::Head;
+use super::names::{Range, hunk_range, octal};
+use super::windows::Windows;
+use super::{BATCH, Change, DiffError, Hunk, LINE_WINDOW, Line, Side, Sink};
 
-/// Longest piece of a line handled at once, bytes.
-pub const LINE_WINDOW: usize = 64 * 1024;
-/// How much of a cut line is repeated in the next window, so that a match is not cut in two.
-pub(super) const LINE_OVERLAP: usize = 8 * 1024;
-/// A hunk larger than this many bytes is handed on in batches.
-const BATCH: usize = 4 << 20;
-
-/// How a file changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// New file.
-    Added,
-    /// File goes away.
-    Deleted,
-    /// Content or mode changes.
-    Modified,
-    /// New name, maybe new content.
-    Renamed,
-    /// Copy of another file.
-    Copied,
-}
-
-/// The head of one file's part of a diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileHead {
-    /// Path in the new tree (in the old one for a deleted file).
-    pub path: Untrusted,
-    /// Path in the old tree, where it differs.
-    pub old_path: Option<Untrusted>,
-    /// How it changes.
-    pub change: Change,
-    /// Mode before and after, octal, where the diff says so.
-    pub modes: (Option<u32>, Option<u32>),
-    /// Its content is binary and not in the diff as text.
-    pub binary: bool,
-    /// A part of it could not be read; why.
-    pub unread: Option<&'static str>,
-}
-
-/// Where a line stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// In both.
-    Context,
-    /// Only in the new file.
-    Added,
-    /// Only in the old file.
-    Removed,
-}
-
-/// One line (or one window of a very long line) of a hunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Old, new or both.
-    pub side: Side,
-    /// Its number in the new file, or in the old one for a removed line; from 1.
-    pub number: u32,
-    /// Its bytes without prefix and line end.
-    pub text: Vec<u8>,
-}
-
-/// Lines that belong together. A very large hunk comes as several; then `repeated` lines at its start
-/// stood at the end of the one before, so that a match across the border is found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hunk {
-    /// The lines.
-    pub lines: Vec<Line>,
-    /// Lines at the start that were already handed on.
-    pub repeated: usize,
-    /// Lines at the end that will be repeated in the next batch.
-    pub held_back: usize,
-}
-
-/// Takes what the parser reads.
-pub trait Sink {
-    /// A file begins.
-    fn file(&mut self, head: &FileHead);
-    /// Some of its lines.
-    fn hunk(&mut self, hunk: &Hunk);
-    /// The file ends; `unread` says why a part of it could not be read.
-    fn file_end(&mut self, unread: Option<&'static str>);
-    /// A commit's message, where the diff comes in a mail.
-    fn commit(&mut self, _commit: &Commit) {}
-    /// Asked once a hunk, and once a batch of a large one: stop now?
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// Why a diff could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DiffError {
-    /// There is text, but no file header in it.
-    #[error(
-        "not a diff: no file header ('diff --git' or '---'/'+++') in {0} bytes of input; make one with: git diff > change.diff"
-    )]
-    NotADiff(u64),
-    /// The reader failed.
-    #[error("cannot read the diff: {0}")]
-    Io(#[from] io::Error),
-    /// The sink asked to stop.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-/// Reads a diff to its end. Returns the number of files; zero for empty input.
-pub fn parse(reader: impl BufRead, sink: &mut dyn Sink) -> Result<u32, DiffError> {
-    let mut parser = Parser {
-        lines: Windows::new(reader),
-        sink,
-        head: None,
-        mail: Mail::default(),
-        stray: false,
-        open: false,
-        files: 0,
-        unread: None,
-    };
-    parser.run()
-}
-
-/// Cuts the input into lines, and long lines into windows.
-struct Windows<R> {
-    reader: R,
-    buffer: Vec<u8>,
-    read: u64,
-    /// The window just returned ends inside its line.
-    inside: bool,
-}
-
-impl<R: BufRead> Windows<R> {
-    fn new(reader: R) -> Self {
-        Self {
-            reader,
-            buffer: Vec::with_capacity(256),
-            read: 0,
-            inside: false,
-        }
-    }
-
-    /// Fills `buffer` with the next window (without line end); false at the end of the input.
-    fn advance(&mut self) -> io::Result<bool> {
-        let keep = if self.inside {
-            LINE_OVERLAP.min(self.buffer.len())
-        } else {
-            0
-        };
-        let start = self.buffer.len() - keep;
-        self.buffer.drain(..start);
-        let room = (LINE_WINDOW - keep) as u64;
-        let got = io::Read::take(&mut self.reader, room).read_until(b'\n', &mut self.buffer)?;
-        self.read += got as u64;
-        if got == 0 {
-            // A line that ended exactly at its window has no rest.
-            self.inside = false;
-            return Ok(false);
-        }
-        if self.buffer.last() == Some(&b'\n') {
-            self.buffer.pop();
-            self.inside = false;
-        } else {
-            self.inside = got as u64 == room;
-        }
-        Ok(true)
-    }
-}
-
-#[derive(Default)]
-struct Head {
-    git_line: Option<Vec<u8>>,
-    old: Option<Vec<u8>>,
-    new: Option<Vec<u8>>,
-    from: Option<Vec<u8>>,
-    to: Option<Vec<u8>>,
-    change: Option<Change>,
-    modes: (Option<u32>, Option<u32>),
-    binary: bool,
-    unread: Option<&'static str>,
-}
-
-struct Parser<'a, R> {
+pub(super) struct Parser<'a, R> {
     lines: Windows<R>,
     sink: &'a mut dyn Sink,
     head: Option<Head>,
@@ -201,8 +20,23 @@ struct Parser<'a, R> {
     unread: Option<&'static str>,
 }
 
+impl<'a, R: BufRead> Parser<'a, R> {
+    pub(super) fn new(reader: R, sink: &'a mut dyn Sink) -> Self {
+        Self {
+            lines: Windows::new(reader),
+            sink,
+            head: None,
+            mail: Mail::default(),
+            stray: false,
+            open: false,
+            files: 0,
+            unread: None,
+        }
+    }
+}
+
 impl<R: BufRead> Parser<'_, R> {
-    fn run(&mut self) -> Result<u32, DiffError> {
+    pub(super) fn run(&mut self) -> Result<u32, DiffError> {
         let mut again = false; // the buffer already holds the next line
         let mut lines = 0u32;
         while again || self.lines.advance()? {
@@ -543,49 +377,3 @@ fn side(marks: &[u8]) -> Side {
         Side::Context
     }
 }
-
-impl Head {
-    fn finish(self) -> Option<FileHead> {
-        let strip = |raw: &[u8], prefix: &[u8]| {
-            let name = file_name(raw);
-            name.strip_prefix(prefix)
-                .map_or_else(|| name.clone(), <[u8]>::to_vec)
-        };
-        let old_name = self.old.as_deref().map(|n| strip(n, b"a/"));
-        let new_name = self.new.as_deref().map(|n| strip(n, b"b/"));
-        let is_null = |n: &Option<Vec<u8>>| n.as_deref() == Some(b"/dev/null");
-        let change = self
-            .change
-            .unwrap_or(match (is_null(&old_name), is_null(&new_name)) {
-                (true, _) => Change::Added,
-                (_, true) => Change::Deleted,
-                _ => Change::Modified,
-            });
-        let real = |n: Option<Vec<u8>>| n.filter(|n| n.as_slice() != b"/dev/null");
-        let from_line = self.git_line.as_deref().and_then(git_line_name);
-        let to = self.to.as_deref().map(file_name);
-        let from = self.from.as_deref().map(file_name);
-        let named = to
-            .or_else(|| real(new_name))
-            .or_else(|| real(old_name.clone()))
-            .or(from_line);
-        // A file whose name cannot be read is still a file of the change.
-        let unread = self
-            .unread
-            .or(named.is_none().then_some("its name cannot be read"));
-        let path = named.unwrap_or_else(|| b"(unnamed)".to_vec());
-        let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
-        Some(FileHead {
-            path: lossy(&path),
-            old_path: old_path.as_deref().map(lossy),
-            change,
-            modes: self.modes,
-            binary: self.binary,
-            unread,
-        })
-    }
-}
-
-#[cfg(test)]
-#[path = "diff_tests.rs"]
-mod tests;
