@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bsm::api::client::{Address, ConnectError, Remote};
 use bsm::api::{ApiConfig, Face};
-use bsm::engine::types::command::{Command, Envelope, Reply, Subject};
+use bsm::engine::types::command::{Command, Envelope, Refused, Reply, Subject};
 use bsm::engine::types::event::Event;
 use bsm::engine::types::query::{Answer, Query};
 use bsm::engine::types::run::Action;
@@ -780,7 +780,26 @@ async fn over_tcp_no_file_of_the_machine_can_be_named() {
     assert!(refused.to_string().contains("owner's socket"), "{refused}");
     // Without the token it looks on, and does nothing.
     let looking = Remote::connect(http(None)).await.unwrap();
-    assert!(looking.query(Query::Workspace).await.is_err());
+    let refused = looking.query(Query::Workspace).await.unwrap_err();
+    assert!(refused.to_string().contains("BSM_TOKEN"), "{refused}");
+    let clear = || Envelope {
+        command: Command::ClearCache {
+            cache: None,
+            tag: None,
+        },
+        actor: "test".into(),
+        correlation: None,
+    };
+    let refused = looking.send(clear()).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("401") && !refused.contains("not known"),
+        "what was refused was not done: {refused}"
+    );
+    // Who said --read-only changes nothing, whatever the token would allow.
+    let reading = remote.reading_only();
+    assert!(reading.capabilities().read_only);
+    let refused = reading.send(clear()).await;
+    assert!(matches!(refused, Err(Refused::ReadOnly)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

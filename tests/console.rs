@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bsm::console::action::{ACTIONS, Screen};
 use bsm::console::app::App;
 use bsm::console::message::{Effect, Message, Now};
-use bsm::console::state::State;
+use bsm::console::state::{Overlay, State};
 use bsm::console::terminal::Frames;
 use bsm::console::theme::{Palette, Theme};
 use bsm::console::update::update;
@@ -28,7 +28,7 @@ use bsm::engine::types::cost::Costs;
 use bsm::engine::types::event::Event;
 use bsm::engine::types::github::PublicationView;
 use bsm::engine::types::memory::{PatternGroup, Patterns, Similar, SimilarHit};
-use bsm::engine::types::query::{Answer, Query};
+use bsm::engine::types::query::{Answer, Query, QueryError};
 use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
 use bsm::github::Publication;
@@ -387,11 +387,58 @@ fn rewound_it_says_so_and_space_returns() {
     assert_eq!((*at_ms, *after), (WALL - 120_000, true));
     update(&mut s, Message::Snapshot(busy()), now());
     assert!(drawn(&s, 120, 40).contains("peak 7777"));
-    update(&mut s, answer(None), now());
+    // A long way back leads to the first picture at the furthest; who is there already is told so.
+    let effects = update(&mut s, answer(None), now());
+    let [Effect::Query(first)] = &effects[..] else {
+        panic!("the first picture is not asked for");
+    };
+    let moment = Moment {
+        at_ms: WALL - 720_000,
+        picture: Box::new((*busy()).clone()),
+        oldest_ms: WALL - 720_000,
+    };
+    let moment = Some(moment);
+    let answer = Message::Answered(first.clone(), Ok(Answer::Moment { moment }));
+    update(&mut s, answer, now());
     assert!(drawn(&s, 120, 40).contains("nothing was recorded before this"));
     press(&mut s, " ");
     assert!(!drawn(&s, 120, 40).contains("REWOUND") && s.frozen.is_none());
     assert!(press(&mut s, "]").is_empty(), "after now there is nothing");
+}
+
+#[test]
+fn what_is_too_small_to_be_seen_is_not_answered() {
+    let mut s = state(UNICODE);
+    press(&mut s, "D");
+    update(&mut s, Message::Resize(20, 5), now());
+    press(&mut s, "drain");
+    assert!(press_enter(&mut s).is_empty());
+    assert!(drawn(&s, 20, 5).contains("Esc: too small"));
+    assert!(press(&mut s, "r").is_empty() && s.overlays.len() == 1);
+    let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+    update(&mut s, Message::Key(escape), now());
+    assert!(s.overlays.is_empty());
+}
+
+#[test]
+fn a_refused_form_and_a_low_terminal_say_what_is_there() {
+    let mut s = state(UNICODE);
+    s.events = Vec::new();
+    press(&mut s, "r");
+    let reason = "the engine answered 401: no token".to_owned();
+    let refused = Err(QueryError::Unavailable { reason });
+    update(&mut s, Message::Answered(Query::Workspace, refused), now());
+    let Some(Overlay::Trigger(form)) = s.overlays.last() else {
+        panic!("the form is gone");
+    };
+    assert!(form.error.as_ref().unwrap().contains("401"));
+    s.overlays.clear();
+    // Where one panel has room it is the one that keys act on.
+    press(&mut s, "3");
+    s.selected.insert(Screen::Resilience, 0);
+    assert!(drawn(&s, 40, 10).contains("Circuit breakers"));
+    s.selected.insert(Screen::Resilience, s.live.breakers.len());
+    assert!(drawn(&s, 40, 10).contains("Pools"));
 }
 
 #[test]

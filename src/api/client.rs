@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use url::Url;
 use super::patch;
 use super::routes::{CONSOLE, SEAM};
 use crate::engine::Operator;
-use crate::engine::types::command::{Envelope, Refused, Reply};
+use crate::engine::types::command::{Command, Envelope, Refused, Reply};
 use crate::engine::types::event::{Event, EventStream};
 use crate::engine::types::query::{Answer, Capabilities, Query, QueryError};
 use crate::engine::types::snapshot::{Health, Snapshot};
@@ -134,13 +134,17 @@ pub struct Remote {
     shared: Arc<Shared>,
     pictures: watch::Receiver<Arc<Snapshot>>,
     _alive: Arc<tokio_util::sync::DropGuard>,
+    /// Whoever holds it only looks, whatever the engine would take.
+    reads_only: bool,
     on: tokio::runtime::Handle,
 }
 
 /// Longest wait for an answer that needs no model.
 const SOON: Duration = Duration::from_secs(15);
-/// A stream that says nothing for longer is cut: keep-alives come every ten seconds.
-const SILENT: Duration = Duration::from_secs(35);
+/// A stream that says nothing for longer is cut: two keep-alives were missed.
+const SILENT: Duration = Duration::from_secs(12);
+/// A command without an answer for so long is spoken of.
+const PATIENT: Duration = Duration::from_secs(3);
 /// Longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Largest answer, bytes.
@@ -212,8 +216,34 @@ impl Remote {
             shared,
             pictures,
             _alive: Arc::new(stopping.drop_guard()),
+            reads_only: false,
             on: tokio::runtime::Handle::current(),
         })
+    }
+
+    /// The same, and it sends no command.
+    #[must_use]
+    pub fn reading_only(self) -> Self {
+        Self {
+            reads_only: true,
+            ..self
+        }
+    }
+
+    /// Waits for an answer, and says so where it takes long: an engine that hangs looks like one at rest.
+    async fn spoken_of<T>(&self, command: &Command, answer: impl Future<Output = T>) -> T {
+        let mut answer = std::pin::pin!(answer);
+        if !matches!(command, Command::Ask(_)) {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(PATIENT) => {}
+            }
+            let _ = self.shared.events.send(Event::Notice {
+                bad: true,
+                text: format!("{}: sent, and no answer yet", command.name()),
+            });
+        }
+        answer.await
     }
 
     async fn post<T: DeserializeOwned>(
@@ -221,25 +251,48 @@ impl Remote {
         path: &str,
         body: &impl serde::Serialize,
         time: Duration,
-    ) -> Result<T, String> {
+    ) -> Result<T, Unsaid> {
         let shared = &self.shared;
         let request = with_token(
             shared.long.post(format!("{}{path}", shared.base)),
             &shared.address,
         );
         let sent = request.json(body).timeout(time).send().await;
-        let response = sent.map_err(|e| reason(&e))?;
+        let response = sent.map_err(|e| Unsaid::Lost(reason(&e)))?;
         let status = response.status();
-        let bytes = bounded(response).await?;
+        let bytes = bounded(response).await.map_err(Unsaid::Lost)?;
         if !status.is_success() {
             let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
             let message = clean_line(said["error"].as_str().unwrap_or_default(), 200);
-            return Err(format!(
-                "the engine answered {}: {message}",
-                status.as_u16()
-            ));
+            let help = if status == StatusCode::UNAUTHORIZED {
+                "; set BSM_TOKEN, or give --token-file"
+            } else {
+                ""
+            };
+            let said = format!("the engine answered {}: {message}{help}", status.as_u16());
+            return Err(if status.is_client_error() {
+                Unsaid::Refused(said)
+            } else {
+                Unsaid::Lost(said)
+            });
         }
-        serde_json::from_slice(&bytes).map_err(|e| clean_line(&e.to_string(), 200))
+        serde_json::from_slice(&bytes).map_err(|e| Unsaid::Lost(clean_line(&e.to_string(), 200)))
+    }
+}
+
+/// Why there is no answer of the engine's own.
+enum Unsaid {
+    /// The face in front of it refused the question: nothing was done.
+    Refused(String),
+    /// Asked perhaps, and the answer lost.
+    Lost(String),
+}
+
+impl Unsaid {
+    fn reason(self) -> String {
+        match self {
+            Self::Refused(reason) | Self::Lost(reason) => reason,
+        }
     }
 }
 
@@ -465,16 +518,24 @@ impl Operator for Remote {
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>> {
         let remote = self.clone();
         async move {
+            if remote.reads_only {
+                return Err(Refused::ReadOnly);
+            }
             let on = remote.on.clone();
             let work = on.spawn(async move {
                 // A person's question waits for a model.
                 let time = Duration::from_secs(180);
-                let answer: Result<Result<Reply, Refused>, String> =
-                    remote.post("/api/seam/command", &envelope, time).await;
-                answer.unwrap_or_else(|reason| {
-                    Err(Refused::Unanswered {
-                        reason: format!("{reason}; whether it was done is not known"),
-                    })
+                let answer = remote.post("/api/seam/command", &envelope, time);
+                let answer: Result<Result<Reply, Refused>, Unsaid> =
+                    remote.spoken_of(&envelope.command, answer).await;
+                answer.unwrap_or_else(|unsaid| {
+                    let reason = match unsaid {
+                        Unsaid::Refused(reason) => reason,
+                        Unsaid::Lost(reason) => {
+                            format!("{reason}; whether it was done is not known")
+                        }
+                    };
+                    Err(Refused::Unanswered { reason })
                 })
             });
             work.await.unwrap_or(Err(Refused::Stopping))
@@ -487,9 +548,13 @@ impl Operator for Remote {
         async move {
             let on = remote.on.clone();
             let work = on.spawn(async move {
-                let answer: Result<Result<Answer, QueryError>, String> =
+                let answer: Result<Result<Answer, QueryError>, Unsaid> =
                     remote.post("/api/seam/query", &query, SOON).await;
-                answer.unwrap_or_else(|reason| Err(QueryError::Unavailable { reason }))
+                answer.unwrap_or_else(|unsaid| {
+                    Err(QueryError::Unavailable {
+                        reason: unsaid.reason(),
+                    })
+                })
             });
             work.await.unwrap_or_else(|_| {
                 Err(QueryError::Unavailable {
@@ -501,6 +566,9 @@ impl Operator for Remote {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.shared.capabilities
+        Capabilities {
+            read_only: self.shared.capabilities.read_only || self.reads_only,
+            ..self.shared.capabilities
+        }
     }
 }

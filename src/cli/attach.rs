@@ -47,6 +47,11 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
         Failure::engine(e)
             .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")
     })?;
+    let remote = if global.read_only {
+        remote.reading_only()
+    } else {
+        remote
+    };
     let operator: Arc<dyn Operator> = Arc::new(remote);
     let ended = console::show(operator, options, || ());
     runtime.shutdown_background();

@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
         Err(StateError::Locked {
             holder: Holder::Resident,
             ..
-        }) if !global.read_only => {
+        }) => {
             // Somebody serves this workspace already: the console goes over that one.
             drop(log);
             let socket = Address::Socket(setup.state.socket());

@@ -22,12 +22,12 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         return Vec::new();
     };
     if !state.allows(action) {
-        toast(
-            state,
-            format!("{}: select a run first", row.title),
-            true,
-            now,
-        );
+        let what = if action == Action::Decide {
+            "select what waits, on the inbox, first"
+        } else {
+            "select a run first"
+        };
+        toast(state, format!("{}: {what}", row.title), true, now);
         return Vec::new();
     }
     let of_now = matches!(action, Action::Why | Action::RunLogs | Action::Alerts)

@@ -174,7 +174,7 @@ pub fn clearing(s: &Snapshot, name: Option<&str>) -> String {
     if load_ms > 0 {
         text.push_str(&format!(", {} to load", super::format::seconds(load_ms)));
     }
-    if gets > 0 {
+    if gets >= crate::telemetry::latency::ENOUGH {
         let rate = percent(served as f64 / gets as f64);
         text.push_str(&format!(", hit rate so far {rate}"));
     }

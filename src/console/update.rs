@@ -20,7 +20,7 @@ use super::perform::act;
 use super::preview::FollowUp;
 use super::state::{DrillView, OpenCosts, OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};
-use crate::engine::types::command::{Command, Reply};
+use crate::engine::types::command::{Command, Refused, Reply};
 use crate::engine::types::event::Event;
 use crate::engine::types::history::Moment;
 use crate::engine::types::query::{Answer, Query};
@@ -69,12 +69,22 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         Message::Replied(command, result) => on_reply(state, &command, result, now),
         Message::Answered(query, result) => {
             match result {
-                Ok(Answer::Moment { moment }) => on_moment(state, &query, moment, now),
+                Ok(Answer::Moment { moment }) => return on_moment(state, &query, moment, now),
                 Ok(answer) => {
                     on_answer(state, &query, answer);
                     return starts_now(state, now);
                 }
-                Err(error) => toast(state, error.to_string(), true, now),
+                Err(error) => {
+                    let error = error.to_string();
+                    // A form that waits for the events would wait for ever.
+                    if let (Query::Workspace, Some(Overlay::Trigger(form))) =
+                        (&query, state.overlays.last_mut())
+                    {
+                        form.waits = false;
+                        form.error = Some(clean_line(&error, 200));
+                    }
+                    toast(state, error, true, now);
+                }
             }
             Vec::new()
         }
@@ -174,7 +184,7 @@ fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect> {
 fn on_reply(
     state: &mut State,
     command: &Command,
-    result: Result<Reply, crate::engine::types::command::Refused>,
+    result: Result<Reply, Refused>,
     now: Now,
 ) -> Vec<Effect> {
     if let Command::Ask(question) = command {
@@ -225,12 +235,12 @@ fn on_reply(
                 state.overlays.push(Overlay::Trigger(form));
                 return Vec::new();
             }
-            toast(
-                state,
-                format!("{} refused: {refused}", command.name()),
-                true,
-                now,
-            );
+            let verb = match &refused {
+                Refused::Unanswered { .. } => "no answer",
+                _ => "refused",
+            };
+            let text = format!("{}: {verb}: {refused}", command.name());
+            toast(state, text, true, now);
             Vec::new()
         }
     }
@@ -380,19 +390,31 @@ fn on_mouse(state: &mut State, event: MouseEvent, now: Now) -> Vec<Effect> {
 }
 
 /// A recorded picture takes the live one's place; after the newest comes now.
-fn on_moment(state: &mut State, query: &Query, moment: Option<Moment>, now: Now) {
+fn on_moment(state: &mut State, query: &Query, moment: Option<Moment>, now: Now) -> Vec<Effect> {
+    const FIRST: Query = Query::Moment {
+        at_ms: 0,
+        after: true,
+    };
     match (moment, query) {
         (Some(moment), _) => {
+            if *query == FIRST && state.rewound && state.frozen_ms == moment.at_ms {
+                toast(state, "nothing was recorded before this", false, now);
+            }
             state.frozen_ms = moment.at_ms;
             state.frozen = Some(std::sync::Arc::new(*moment.picture));
             state.rewound = true;
+        }
+        (None, query) if *query == FIRST => {
+            toast(state, "nothing was recorded yet", false, now);
         }
         (None, Query::Moment { after: true, .. }) => {
             state.rewound = false;
             state.frozen = None;
         }
-        (None, _) => toast(state, "nothing was recorded before this", false, now),
+        // A long way back may lead to before the first picture.
+        (None, _) => return vec![Effect::Query(FIRST)],
     }
+    Vec::new()
 }
 
 fn on_paste(state: &mut State, text: &str) -> Vec<Effect> {
@@ -468,6 +490,17 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
         && key.modifiers.contains(KeyModifiers::CONTROL)
     {
         return vec![Effect::Quit]; // Ctrl-C always leaves
+    }
+    if view::is_too_small(state.size) {
+        // What cannot be seen must not be answered.
+        return match action {
+            Some(Action::Quit) if state.overlays.is_empty() => act(state, Action::Quit, now),
+            _ if key.code == KeyCode::Esc => {
+                state.overlays.pop();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
     }
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     if let Some(action @ (Action::Suspend | Action::Redraw)) = action.filter(|_| control) {

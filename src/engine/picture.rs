@@ -199,19 +199,14 @@ fn judge(core: &Core, snapshot: &mut Snapshot) {
     if core.counters.journal_failing.load(Relaxed) > 0 {
         reasons.push((Health::Unhealthy, "the journal cannot be written".into()));
     }
-    for breaker in &snapshot.breakers {
-        match breaker.state {
-            BreakerState::Open => {
-                reasons.push((Health::Degraded, format!("{} open", breaker.name)));
-            }
-            BreakerState::HalfOpen => {
-                reasons.push((Health::Degraded, format!("{} recovering", breaker.name)));
-            }
-            BreakerState::Isolated => {
-                reasons.push((Health::Degraded, format!("{} isolated", breaker.name)));
-            }
-            BreakerState::Closed | BreakerState::Disabled => {}
-        }
+    // The worst first: a header has room for one.
+    for (state, word) in [
+        (BreakerState::Open, "open"),
+        (BreakerState::Isolated, "isolated"),
+        (BreakerState::HalfOpen, "recovering"),
+    ] {
+        let named = snapshot.breakers.iter().filter(|b| b.state == state);
+        reasons.extend(named.map(|b| (Health::Degraded, format!("{} {word}", b.name))));
     }
     for provider in &snapshot.providers {
         let refused =

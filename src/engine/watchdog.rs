@@ -90,7 +90,10 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
             format!("latency {name}"),
             over(us, target)
                 .map(|ms| format!("added latency {name} {ms:.0} ms, target {target} ms")),
-            format!("added latency {name} is within {target} ms again"),
+            match us {
+                Some(_) => format!("added latency {name} is within {target} ms again"),
+                None => format!("added latency {name}: too few calls to say"),
+            },
         );
     }
     let target = s.targets.error_rate;

@@ -174,6 +174,16 @@ impl Seen<'_> {
     }
 
     fn provider(&self, b: &BreakerStats) -> Why {
+        let unasked = self.snapshot.providers.iter().find(|p| p.name == b.name);
+        if let Some(provider) = unasked.filter(|p| !p.ready && b.state == BreakerState::Closed) {
+            let reason = provider.reason.as_deref().unwrap_or("it cannot be asked");
+            return Why {
+                title: format!("{} is not in use", b.name),
+                because: vec![format!("{}.", clean_line(reason, 200))],
+                helps: Vec::new(),
+                runbook: None,
+            };
+        }
         let mut because = Vec::new();
         let last_open = b
             .transitions

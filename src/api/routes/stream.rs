@@ -79,7 +79,7 @@ async fn open(
         let event = reading.next().await?;
         Some((Ok(event), reading))
     });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
 }
 
 fn happened(event: &Numbered) -> Event {

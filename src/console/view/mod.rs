@@ -34,13 +34,18 @@ use unicode_width::UnicodeWidthStr as _;
 /// Below this a screen is one line.
 const FLOOR: (u16, u16) = (40, 8);
 
+/// Too small for a screen: one line is shown, and no key does what cannot be seen.
+pub(super) fn is_too_small((width, height): (u16, u16)) -> bool {
+    width < FLOOR.0 || height < FLOOR.1
+}
+
 /// Draws everything into `area`.
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let area = area.intersection(buffer.area);
     if area.is_empty() {
         return;
     }
-    if area.width < FLOOR.0 || area.height < FLOOR.1 {
+    if is_too_small((area.width, area.height)) {
         floor(state, area, buffer);
         return;
     }
@@ -125,7 +130,11 @@ pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
 
 fn health_mark(state: &State) -> (Mark, String) {
     let snapshot = state.snapshot();
-    let reason = snapshot.reasons.first().cloned();
+    let more = snapshot.reasons.len().saturating_sub(1);
+    let reason = snapshot.reasons.first().map(|first| match more {
+        0 => first.clone(),
+        more => format!("{first} +{more}"),
+    });
     match snapshot.health {
         Health::Healthy => (Mark::Live, "healthy".into()),
         Health::Degraded => (Mark::Half, reason.unwrap_or_else(|| "degraded".into())),
@@ -143,6 +152,16 @@ pub fn evidence_words(state: &State) -> String {
         "offline: rules only".into()
     } else {
         ready.join(" + ")
+    }
+}
+
+/// The same where there is little room.
+fn evidence_in_short(state: &State) -> String {
+    let words = evidence_words(state);
+    match words.as_str() {
+        "simulated models" => "simulated".to_owned(),
+        "offline: rules only" => "offline".to_owned(),
+        _ => words,
     }
 }
 
@@ -176,7 +195,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     for (on, word) in [
         (state.frozen.is_some() && !state.rewound, frozen),
-        (snapshot.mode.read_only, "read-only"),
+        (state.read_only, "read-only"),
         (snapshot.mode.safe_mode, "safe mode"),
     ] {
         if on {
@@ -184,12 +203,17 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
         }
     }
     if let Some(at) = &state.attached {
-        let text = format!("attached to {} ", crate::text::clean_line(at, 40));
+        let at = at.strip_prefix("http://").unwrap_or(at);
+        let text = if narrow {
+            "attached ".to_owned()
+        } else {
+            format!("attached to {} ", crate::text::clean_line(at, 32))
+        };
         left.push(Span::styled(text, theme.style(Role::Key)));
     }
     let others = others(state);
     if !others.is_empty() {
-        let text = if narrow {
+        let text = if area.width < 160 {
             format!("+{} ", others.len())
         } else {
             format!(
@@ -202,7 +226,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     left.push(Span::raw(snapshot.workspace.name.line(24)));
     if !state.rewound {
         let words = if narrow {
-            format!(" {dot} {}", evidence_words(state))
+            format!(" {dot} {}", evidence_in_short(state))
         } else {
             format!(" {dot} {environment} {dot} {}", evidence_words(state))
         };
@@ -422,7 +446,11 @@ fn floor(state: &State, area: Rect, buffer: &mut Buffer) {
                 height: 1,
                 ..area
             },
-            &pieces::keys(state, &[(Action::Quit, "quit")]),
+            &if state.overlays.is_empty() {
+                pieces::keys(state, &[(Action::Quit, "quit; too small")])
+            } else {
+                "Esc: too small".to_owned()
+            },
             state.theme.style(Role::Dim),
         );
     }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Widget as _, Wrap};
 use tui_input::Input;
 
-use super::pieces::{first_visible, fit, line, panel, put, row};
+use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
 use crate::console::action::ACTIONS;
 use crate::console::overlay_keys::palette_hits;
 use crate::console::state::{Choice, Overlay, State, SubjectKind, TriggerForm};
@@ -280,7 +280,11 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         put(
             buffer,
             row(inner, n + 1),
-            &format!("evidence: {}", super::evidence_words(state)),
+            &if form.rules_only {
+                "evidence: rules only, no model is asked".to_owned()
+            } else {
+                format!("evidence: {}", super::evidence_words(state))
+            },
             theme.style(Role::Dim),
         );
         if rule.needs_diff && matches!(form.kind(), SubjectKind::Nothing | SubjectKind::Folder) {
@@ -304,9 +308,15 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
 
 fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
-    let height = choice.items.len() as u16 + 6;
     let longest = choice.items.iter().map(|(label, _)| label.chars().count());
     let width = (longest.max().unwrap_or(0) as u16 + 4).clamp(76, 110);
+    // What is said of the consequence is never cut; the list scrolls.
+    let said = wrap(
+        &choice.body,
+        usize::from(width.min(area.width).saturating_sub(4)),
+    );
+    let above = said.len() as u16 + 1;
+    let height = choice.items.len() as u16 + above + 3;
     let inner = window(
         state,
         &choice.title,
@@ -315,20 +325,13 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
         area,
         buffer,
     );
-    let body = Paragraph::new(choice.body.as_str())
-        .wrap(Wrap { trim: true })
-        .style(theme.style(Role::Dim));
-    body.render(
-        Rect {
-            height: inner.height.min(2),
-            ..inner
-        },
-        buffer,
-    );
-    let room = usize::from(inner.height.saturating_sub(3));
+    for (n, text) in said.iter().enumerate().take(usize::from(inner.height)) {
+        put(buffer, row(inner, n as u16), text, theme.style(Role::Dim));
+    }
+    let room = usize::from(inner.height.saturating_sub(above));
     let first = first_visible(choice.selected, room, choice.items.len());
     for (n, (label, _)) in choice.items.iter().enumerate().skip(first).take(room) {
-        let place = row(inner, (n - first) as u16 + 3);
+        let place = row(inner, (n - first) as u16 + above);
         put(
             buffer,
             place,
@@ -412,27 +415,28 @@ fn quit(state: &State, active: u32, area: Rect, buffer: &mut Buffer) {
 /// The newest notes, above the hint bar.
 pub fn draw_toasts(state: &State, area: Rect, buffer: &mut Buffer) {
     use unicode_width::UnicodeWidthStr as _;
-    for (n, toast) in state.toasts.iter().rev().enumerate() {
-        let height = n as u16 + 1;
-        if height > area.height {
+    let mut bottom = area.y + area.height;
+    for toast in state.toasts.iter().rev() {
+        let role = if toast.bad { Role::Bad } else { Role::Selected };
+        // Whole, for what it names (a path, a reason) is nowhere else.
+        let rows = wrap(&toast.text, usize::from(area.width.saturating_sub(2)));
+        let widest = rows.iter().map(|r| r.trim_end().width()).max().unwrap_or(0);
+        let width = (widest as u16 + 2).min(area.width);
+        let height = rows.len() as u16;
+        if height > bottom - area.y {
             return;
         }
-        let text = format!(" {} ", toast.text);
-        let width = (text.width() as u16).min(area.width);
-        let place = Rect {
-            x: area.x + area.width - width,
-            y: area.y + area.height - height,
-            width,
-            height: 1,
-        };
-        Clear.render(place, buffer);
-        put(
-            buffer,
-            place,
-            &text,
-            state
-                .theme
-                .style(if toast.bad { Role::Bad } else { Role::Selected }),
-        );
+        bottom -= height;
+        for (n, text) in rows.iter().enumerate() {
+            let place = Rect {
+                x: area.x + area.width - width,
+                y: bottom + n as u16,
+                width,
+                height: 1,
+            };
+            Clear.render(place, buffer);
+            let text = format!(" {:<1$} ", text.trim_end(), widest);
+            put(buffer, place, &text, state.theme.style(role));
+        }
     }
 }

@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, columns, fit, keys, line, mark, panel, put, row};
+use super::pieces::{bar, columns, facts, fit, keys, line, mark, panel, put, row};
 use super::{resilience, runs};
 use crate::console::action::Action;
 use crate::console::format::{count, micros, percent, uptime};
@@ -441,15 +441,16 @@ fn money(state: &State) -> String {
     }
 }
 
+fn up(state: &State) -> String {
+    let since = state.clock_ms() - state.snapshot().started_ms;
+    format!("uptime {}", uptime(since.max(0).unsigned_abs()))
+}
+
 fn up_words(state: &State) -> String {
-    let snapshot = state.snapshot();
-    let up = (state.clock_ms() - snapshot.started_ms)
-        .max(0)
-        .unsigned_abs();
     format!(
-        "uptime {}   available {:.2} %{}",
-        uptime(up),
-        snapshot.availability,
+        "{}   available {:.2} %{}",
+        up(state),
+        state.snapshot().availability,
         money(state)
     )
 }
@@ -475,14 +476,19 @@ fn alerts(state: &State, area: Rect, buffer: &mut Buffer) {
 fn summary(state: &State, area: Rect, buffer: &mut Buffer) {
     let snapshot = state.snapshot();
     let r = snapshot.resources;
+    // What has a target is the last to go.
     let mut parts = vec![Span::raw(format!(
-        " cpu {} %  mem {} MB  {}  ",
-        r.cpu_percent,
-        r.memory_mb,
-        up_words(state)
+        " cpu {} %  mem {} MB  ",
+        r.cpu_percent, r.memory_mb,
     ))];
     parts.extend(errors(state));
-    line(buffer, area, parts);
+    parts.push(Span::raw(format!(
+        "  available {:.2} %",
+        snapshot.availability
+    )));
+    parts.push(Span::raw(money(state)));
+    parts.push(Span::raw(format!("  {}", up(state))));
+    facts(buffer, area, parts);
 }
 
 fn runs_panel(state: &State, area: Rect, buffer: &mut Buffer) {

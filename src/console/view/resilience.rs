@@ -56,7 +56,10 @@ pub fn breaker_spans(state: &State, b: &BreakerStats, width: usize) -> Vec<Span<
             b.failures_limit,
             dots(state, &b.recent)
         ),
-        BreakerState::Open if tight => format!("{} s", b.retry_in_s.unwrap_or(0)),
+        BreakerState::Open if tight => match b.retry_in_s.unwrap_or(0) {
+            0 => "trial next".to_owned(),
+            s => format!("{s} s"),
+        },
         BreakerState::Open => match b.retry_in_s.unwrap_or(0) {
             0 => format!("trial at the next call  {}", dots(state, &b.recent)),
             s => format!("next trial in {s} s  {}", dots(state, &b.recent)),
@@ -104,6 +107,16 @@ fn dots(state: &State, recent: &str) -> String {
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let snapshot = state.snapshot();
+    let (all, of_pools) = (snapshot.breakers.len(), snapshot.pools.len());
+    if usize::from(area.height) < all + of_pools + 4 {
+        // Room for one: the one that keys act on.
+        if state.selection() < all {
+            breakers(state, area, buffer);
+        } else {
+            pools(state, area, buffer);
+        }
+        return;
+    }
     let rows = |n: usize| Constraint::Length(n as u16 + 2);
     let [top, middle, limits, low] = Layout::vertical([
         rows(snapshot.breakers.len()),

@@ -384,6 +384,16 @@ fn report(state: &State, open: &OpenRun, area: Rect, buffer: &mut Buffer) {
 }
 
 fn markdown_line(theme: Theme, text: &str) -> Line<'static> {
+    if let Some(cells) = text.strip_prefix("| ") {
+        // Cells are told apart before their own pipes are unescaped.
+        let rule = if theme.ascii { "  |  " } else { "  │  " };
+        let cells: Vec<String> = cells
+            .trim_end_matches(" |")
+            .split(" | ")
+            .map(unescape)
+            .collect();
+        return Line::from(Span::raw(cells.join(rule)));
+    }
     let plain = unescape(text);
     if let Some(heading) = plain
         .strip_prefix("## ")
@@ -393,11 +403,6 @@ fn markdown_line(theme: Theme, text: &str) -> Line<'static> {
     }
     if plain.starts_with("|---") {
         return Line::default();
-    }
-    if let Some(cells) = plain.strip_prefix("| ") {
-        return Line::from(Span::raw(
-            cells.trim_end_matches(" |").replace(" | ", "   "),
-        ));
     }
     // Bold parts alternate with plain ones.
     let parts = plain.split("**").enumerate().map(|(n, part)| {
@@ -422,4 +427,19 @@ fn unescape(text: &str) -> String {
         .replace("&gt;", ">")
         .replace("&#64;", "@")
         .replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_keeps_the_pipes_of_its_cells() {
+        let theme = Theme {
+            ascii: true,
+            ..Theme::default()
+        };
+        let row = markdown_line(theme, r"| install.sh:3 | curl x \| sh | rule |");
+        assert_eq!(row.to_string(), "install.sh:3  |  curl x | sh  |  rule");
+    }
 }

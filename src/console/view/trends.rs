@@ -116,12 +116,13 @@ fn latency_chart(state: &State, trends: &Trends, keys: &str, area: Rect, buffer:
         .flatten()
         .copied()
         .fold(0.0, f64::max);
+    let (chart, labels) = split(inner);
     if highest == 0.0 {
         let words = format!(
             "Figures show from {} samples in five minutes on.",
             crate::telemetry::latency::ENOUGH
         );
-        put(buffer, row(inner, 0), &words, theme.style(Role::Dim));
+        put(buffer, row(chart, 0), &words, theme.style(Role::Dim));
     }
     // The target's line is shown where it is near; far above it would flatten everything else.
     let near = target <= highest * 2.0;
@@ -130,7 +131,6 @@ fn latency_chart(state: &State, trends: &Trends, keys: &str, area: Rect, buffer:
     } else {
         highest * 1.1
     };
-    let (chart, labels) = split(inner);
     let last = inner.height.saturating_sub(1);
     let size = (usize::from(chart.width), usize::from(last));
     let over = theme.style(Role::Warn);
