@@ -47,6 +47,22 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// The first field that no row has: a slip of the finger, or another list's.
+    pub fn unknown<'a, R: Row + 'a>(
+        &self,
+        rows: impl Iterator<Item = &'a R> + Clone,
+    ) -> Option<&str> {
+        let keys = self.terms.iter().filter_map(|(_, test)| match test {
+            Test::Anywhere(_) => None,
+            Test::Has(key, _) | Test::More(key, _) | Test::Less(key, _) => Some(key.as_str()),
+        });
+        let mut keys = keys.filter(|key| {
+            rows.clone()
+                .all(|row| row.field(key).is_empty() && row.number(key).is_none())
+        });
+        keys.next()
+    }
+
     /// True when every term holds.
     pub fn passes(&self, row: &impl Row) -> bool {
         self.terms.iter().all(|(wanted, test)| {
@@ -141,6 +157,17 @@ mod tests {
     use proptest::prelude::*;
 
     struct Sample;
+
+    #[test]
+    fn a_field_that_no_row_has_is_named() {
+        let unknown = |text: &str| {
+            let filter = Filter::read(text);
+            filter.unknown([Sample].iter()).map(str::to_owned)
+        };
+        assert_eq!(unknown("state:failed took>1s word"), None);
+        assert_eq!(unknown("state:failed foo:bar"), Some("foo".into()));
+        assert_eq!(unknown("-size>3"), Some("size".into()));
+    }
 
     impl Row for Sample {
         fn field(&self, key: &str) -> Vec<String> {

@@ -319,7 +319,7 @@ pub(super) fn report(state: &mut State) -> Vec<Effect> {
     vec![Effect::Query(Query::Report { id })]
 }
 
-pub(super) fn back(state: &mut State) {
+pub(super) fn back(state: &mut State) -> Vec<Effect> {
     if let Some(open) = &mut state.open {
         if open.showing_report {
             open.showing_report = false;
@@ -328,10 +328,18 @@ pub(super) fn back(state: &mut State) {
             state.open = None;
         }
     } else if state.filters.remove(&state.screen).is_some() {
+        return read_again(state);
+    } else if state.screen == Screen::Logs
+        && let Some(run) = state.logs_of.take()
+    {
+        // Come from a run, back to it.
+        state.screen = Screen::Runs;
+        return open_run(state, run);
     } else if state.trends.take().is_none() && state.calls.take().is_none() {
         state.rewound = false;
         state.frozen = None;
     }
+    Vec::new()
 }
 
 /// The form that starts a run.

@@ -3,7 +3,7 @@
 use super::action::{Action, Danger, Screen, row_of};
 use super::export::Form;
 use super::format::Zone;
-use super::going::{back, logs_query, open, read_again, report, show, travel, trigger_form};
+use super::going::{back, logs_query, open, report, show, travel, trigger_form};
 use super::message::{Effect, Now};
 use super::past::{FAR_MS, open_trends, pan, rewind, zoom};
 use super::questions::{
@@ -85,13 +85,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         | Action::PageDown
         | Action::PageUp => travel(state, action),
         Action::Open => return open(state, now),
-        Action::Back => {
-            let filtered = state.filters.contains_key(&state.screen);
-            back(state);
-            if filtered && !state.filters.contains_key(&state.screen) {
-                return read_again(state);
-            }
-        }
+        Action::Back => return back(state),
         Action::Trigger => return trigger_form(state),
         Action::Cancel => return cancel(state, now),
         Action::RunAgain => {

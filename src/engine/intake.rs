@@ -297,10 +297,7 @@ pub async fn again(
         ..row.new
     };
     core.journal.intake(new.clone()).await.map_err(journal)?;
-    super::run::launch(core, &new, &plan, &input, false);
-    core.tell(Event::RunQueued {
-        run: new_id.clone(),
-    });
+    begin(core, &new, &plan, &input);
     Ok(Reply::Accepted {
         run: new_id,
         correlation: correlation.to_owned(),

@@ -4,10 +4,40 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::pieces::{first_visible, fit, line, panel, put, row};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
 use crate::console::format::short_id;
 use crate::console::state::State;
 use crate::console::theme::Role;
+use crate::telemetry::log_read::LogLine;
+
+/// Columns before a line's message.
+const BEFORE: usize = 22;
+/// Rows that a long line may take where it is shown whole.
+const WHOLE: usize = 5;
+
+/// The selected line in rows, where it does not fit into its own.
+fn whole(line: Option<&&LogLine>, inner: Rect) -> Vec<String> {
+    let Some(line) = line else {
+        return Vec::new();
+    };
+    let text = format!("{} {}", line.message.line(400), line.fields.line(1_000));
+    let width = usize::from(inner.width);
+    if text.trim_end().width() + BEFORE <= width || inner.height < 8 {
+        return Vec::new();
+    }
+    let mut rows = wrap(text.trim_end(), width);
+    rows.truncate(WHOLE);
+    rows
+}
+
+/// Rows of the list in a panel of this size.
+pub fn list_height(state: &State, inner: Rect) -> usize {
+    let lines = state.logs_shown();
+    let below = whole(lines.get(state.selection()), inner).len();
+    usize::from(inner.height) - if below == 0 { 0 } else { below + 1 }
+}
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
@@ -25,16 +55,41 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let inner = panel(
         theme,
         "Logs",
-        &format!("{of}, {} lines{filter}, 7 reads again", lines.len()),
+        &format!("{of}, {} lines{filter}   7 read again", lines.len()),
         area,
         buffer,
     );
     if lines.is_empty() {
-        put(buffer, row(inner, 0), "No lines.", theme.style(Role::Dim));
+        let field = state.filter();
+        let words = match field.unknown(state.logs.iter()) {
+            Some(field) if !state.logs.is_empty() => {
+                format!(
+                    "No line has a field '{}'.",
+                    crate::text::clean_line(field, 30)
+                )
+            }
+            _ => "No lines.".to_owned(),
+        };
+        put(buffer, row(inner, 0), &words, theme.style(Role::Dim));
         return;
     }
     let selected = state.selection();
-    let height = usize::from(inner.height);
+    let below = whole(lines.get(selected), inner);
+    let height = list_height(state, inner);
+    if !below.is_empty() {
+        let dash = if theme.ascii { "-" } else { "─" };
+        let rule = dash.repeat(usize::from(inner.width));
+        put(
+            buffer,
+            row(inner, height as u16),
+            &rule,
+            theme.style(Role::Dim),
+        );
+        for (n, text) in below.iter().enumerate() {
+            let place = row(inner, (height + 1 + n) as u16);
+            put(buffer, place, text, theme.style(Role::Text));
+        }
+    }
     let first = first_visible(selected, height, lines.len());
     for (n, l) in lines.iter().enumerate().skip(first).take(height) {
         let role = match l.level.as_str() {

@@ -122,7 +122,11 @@ pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
         (None, None, Screen::Runs | Screen::Logs | Screen::Inbox) => state.rows(),
         _ => return None,
     };
-    let inside = height.saturating_sub(5);
+    let mut inside = height.saturating_sub(5);
+    if state.screen == Screen::Logs && state.open.is_none() && state.calls.is_none() {
+        let inner = Rect::new(1, 3, width.saturating_sub(2), inside);
+        inside = logs::list_height(state, inner) as u16;
+    }
     let first = pieces::first_visible(state.list_selection(), usize::from(inside), total);
     let row = usize::from(y.checked_sub(3)?);
     (row < usize::from(inside) && first + row < total).then_some(Hit::Row(first + row))

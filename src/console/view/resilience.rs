@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, facts, fit, keys, line, panel, put, row};
+use super::pieces::{bar, facts, figures, fit, keys, line, panel, put, row};
 use crate::console::action::Action;
 use crate::console::format::{count, seconds};
 use crate::console::state::State;
@@ -142,32 +142,26 @@ fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {
         ],
     );
     let inner = panel(theme, "Circuit breakers", &keys, area, buffer);
-    for (n, b) in state.snapshot().breakers.iter().enumerate() {
+    let all = &state.snapshot().breakers;
+    let told = figures(
+        all,
+        &[
+            ("  window ", &|b| count(b.window_calls.into()), " calls"),
+            (" ", &|b| count(b.window_failures.into()), " failed"),
+            (" ", &|b| count(b.window_slow.into()), " slow"),
+            ("  trips ", &|b| b.trips.to_string(), ""),
+            (" rejected ", &|b| count(b.rejections), ""),
+            ("  ok ", &|b| count(b.successes), ""),
+            (" failed ", &|b| count(b.failures), ""),
+            (" late ", &|b| count(b.late), ""),
+        ],
+    );
+    for (n, (b, told)) in all.iter().zip(told).enumerate() {
         let place = row(inner, n as u16);
         let dim = |text: String| Span::styled(text, theme.style(Role::Dim));
         let wide = usize::from(inner.width).saturating_sub(24).min(64);
         let mut parts = breaker_spans(state, b, wide);
-        parts.push(dim(format!(
-            "  window {} calls {} failed{}",
-            count(b.window_calls.into()),
-            count(b.window_failures.into()),
-            if b.window_slow > 0 {
-                format!(" {} slow", b.window_slow)
-            } else {
-                String::new()
-            }
-        )));
-        parts.push(dim(format!(
-            "  trips {} rejected {}",
-            b.trips,
-            count(b.rejections)
-        )));
-        parts.push(dim(format!(
-            "  ok {} failed {} late {}",
-            count(b.successes),
-            count(b.failures),
-            count(b.late)
-        )));
+        parts.extend(told.into_iter().map(dim));
         if b.open_for_ms > 0 {
             parts.push(dim(format!("  last open {}", seconds(b.open_for_ms))));
         }
@@ -190,7 +184,24 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
         area,
         buffer,
     );
-    for (n, p) in snapshot.pools.iter().enumerate() {
+    let queues = figures(
+        &snapshot.pools,
+        &[
+            ("queue ", &|p| p.queued.to_string(), "/"),
+            ("", &|p| p.queue_limit.to_string(), "  "),
+        ],
+    );
+    let told = figures(
+        &snapshot.pools,
+        &[
+            ("admitted ", &|p| count(p.admitted), "  "),
+            ("waited ", &|p| count(p.waited), "  "),
+            ("rejected ", &|p| count(p.rejected), "  "),
+            ("gave up ", &|p| count(p.timed_out), "  "),
+            ("shrunk ", &|p| count(p.shrunk), ""),
+        ],
+    );
+    for (n, ((p, queue), told)) in snapshot.pools.iter().zip(queues).zip(told).enumerate() {
         let place = row(inner, n as u16);
         let share = f64::from(p.in_use) / f64::from(p.allowed.max(1));
         let pressed = p.queued > 0 || p.allowed < p.limit;
@@ -200,7 +211,7 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
             text(format!("{} ", fit(theme, &p.name, 11))),
             text(format!("{:>3}/{:<3} ", p.in_use, p.allowed)),
             text(format!("{} ", bar(theme, share, 10))),
-            text(format!("queue {}/{}  ", p.queued, p.queue_limit)),
+            text(queue.concat()),
         ];
         if p.queued > 0 {
             let lanes = p.lanes;
@@ -216,14 +227,7 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
             parts.push(text(format!("{} too many, as they return  ", p.debt)));
         }
         let dim = |text: String| Span::styled(text, theme.style(Role::Dim));
-        parts.push(dim(format!("admitted {}  ", count(p.admitted))));
-        parts.push(dim(format!(
-            "waited {}  rejected {}  gave up {}  ",
-            count(p.waited),
-            count(p.rejected),
-            count(p.timed_out)
-        )));
-        parts.push(dim(format!("shrunk {}", count(p.shrunk))));
+        parts.extend(told.into_iter().map(dim));
         facts(buffer, place, parts);
         if snapshot.breakers.len() + n == state.selection() {
             buffer.set_style(place, theme.style(Role::Selected));

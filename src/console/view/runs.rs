@@ -27,12 +27,16 @@ pub fn list(state: &State, area: Rect, buffer: &mut Buffer) {
     let dim = state.theme.style(Role::Dim);
     if runs.is_empty() {
         let filtered = !state.snapshot().runs.is_empty();
-        let words = if filtered {
-            "No run passes the filter. Esc clears it."
-        } else {
-            "No runs yet. Press r, then Enter: review the built-in sample diff."
+        let filter = state.filter();
+        let words = match filter.unknown(state.snapshot().runs.iter()) {
+            Some(field) if filtered => format!(
+                "No run has a field '{}'. Esc clears the filter.",
+                crate::text::clean_line(field, 30)
+            ),
+            _ if filtered => "No run passes the filter. Esc clears it.".to_owned(),
+            _ => "No runs yet. Press r, then Enter: review the built-in sample diff.".to_owned(),
         };
-        put(buffer, row(area, 0), words, dim);
+        put(buffer, row(area, 0), &words, dim);
         if !filtered
             && state.snapshot().ready_providers().is_empty()
             && !state.snapshot().mode.simulated
