@@ -39,6 +39,9 @@ pub fn draw(state: &State, open: &OpenCosts, area: Rect, buffer: &mut Buffer) {
         budget if budget > 0.0 => format!(", budget ${budget:.2}"),
         _ => ", no budget set (budgets.dayUsd)".to_owned(),
     });
+    if state.snapshot().mode.simulated {
+        today.push_str("; simulated, nobody is paid");
+    }
     put(buffer, row(inner, 0), &today, theme.style(Role::Text));
     let head = format!(
         "{} {:>8} {:>12} {:>12} {:>12}",

@@ -423,7 +423,14 @@ pub fn draw_toasts(state: &State, area: Rect, buffer: &mut Buffer) {
         let widest = rows.iter().map(|r| r.trim_end().width()).max().unwrap_or(0);
         let width = (widest as u16 + 2).min(area.width);
         let height = rows.len() as u16;
-        if height > bottom - area.y {
+        let used = area.y + area.height - bottom;
+        // The newest has its room; older ones leave half of the screen to be seen.
+        let room = if used == 0 {
+            area.height
+        } else {
+            area.height / 2
+        };
+        if used + height > room {
             return;
         }
         bottom -= height;
