@@ -6,12 +6,15 @@ use super::action::{Action, Screen};
 use super::form::{TriggerForm, usual_event};
 use super::inbox::Entry;
 use super::message::{Effect, Now};
+use super::notes::toast;
 use super::state::{OpenCalls, OpenRun, Overlay, State};
-use super::update::{LOG_LINES, toast};
 use crate::engine::types::query::Query;
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::log_read::LogFilter;
 use tui_input::Input;
+
+/// Log lines on a list.
+const LOG_LINES: usize = 1_000;
 
 pub(super) fn logs_query(state: &State) -> Effect {
     Effect::Query(Query::Logs {
@@ -303,20 +306,13 @@ pub(super) fn report(state: &mut State) -> Vec<Effect> {
     let Some(id) = state.current_run() else {
         return Vec::new();
     };
-    if state.open.is_none() {
-        state.open = Some(OpenRun {
-            id: id.clone(),
-            run: None,
-            report: None,
-            showing_report: false,
-            scroll: 0,
-        });
-        return vec![
-            Effect::Query(Query::Run { id: id.clone() }),
-            Effect::Query(Query::Report { id }),
-        ];
-    }
-    vec![Effect::Query(Query::Report { id })]
+    let mut effects = if state.open.is_none() {
+        open_run(state, id.clone())
+    } else {
+        Vec::new()
+    };
+    effects.push(Effect::Query(Query::Report { id }));
+    effects
 }
 
 pub(super) fn back(state: &mut State) -> Vec<Effect> {

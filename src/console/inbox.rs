@@ -6,9 +6,9 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
 use super::message::{Effect, Now};
+use super::notes::toast;
 use super::state::{Overlay, State};
 use super::theme::Mark;
-use super::update::toast;
 use crate::engine::types::command::Command;
 use crate::engine::types::github::{PublicationView, Secret};
 use crate::engine::types::query::{Answer, Query};

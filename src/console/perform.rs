@@ -5,6 +5,7 @@ use super::export::Form;
 use super::format::Zone;
 use super::going::{back, logs_query, open, report, show, travel, trigger_form};
 use super::message::{Effect, Now};
+use super::notes::toast;
 use super::past::{FAR_MS, open_trends, pan, rewind, zoom};
 use super::questions::{
     ask, cancel, clear_cache, close_breaker, drain, drill, faults, isolate_breaker, log_level,
@@ -12,7 +13,6 @@ use super::questions::{
 };
 use super::state::{Chosen, OpenCosts, Overlay, State};
 use super::theme::Palette;
-use super::update::toast;
 use crate::engine::types::command::Command;
 use crate::engine::types::query::Query;
 use tui_input::Input;

@@ -4,9 +4,9 @@ use tui_input::Input;
 
 use super::action::Screen;
 use super::message::{Effect, Now};
+use super::notes::toast;
 use super::preview;
 use super::state::{Choice, Chosen, Overlay, State};
-use super::update::toast;
 use crate::cache::Kept;
 use crate::drill::DRILLS;
 use crate::engine::types::command::Command;

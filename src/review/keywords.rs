@@ -13,12 +13,12 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 const WORTH_IT: usize = 1 << 20;
 
 /// The words of all rules, looked for at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keywords {
     words: Vec<String>,
     /// For each word, the rules that asked for it.
     asked_by: Vec<Vec<usize>>,
-    small: Option<AhoCorasick>,
+    small: AhoCorasick,
     fast: OnceLock<Option<AhoCorasick>>,
     /// Bytes that were read.
     read: AtomicUsize,
@@ -33,32 +33,30 @@ impl Keywords {
         Some(Self {
             words,
             asked_by,
-            small: Some(small),
-            ..Self::default()
+            small,
+            fast: OnceLock::new(),
+            read: AtomicUsize::new(0),
         })
     }
 
     /// Calls `wanted` with every rule whose word stands in `text`, perhaps more than once.
     pub(super) fn each(&self, text: &[u8], mut wanted: impl FnMut(usize)) {
-        let Some(automaton) = self.automaton(text.len()) else {
-            return;
-        };
-        for found in automaton.find_overlapping_iter(text) {
+        for found in self.automaton(text.len()).find_overlapping_iter(text) {
             for rule in &self.asked_by[found.pattern().as_usize()] {
                 wanted(*rule);
             }
         }
     }
 
-    fn automaton(&self, more: usize) -> Option<&AhoCorasick> {
+    fn automaton(&self, more: usize) -> &AhoCorasick {
         let read = self.read.fetch_add(more, Ordering::Relaxed);
         if read.saturating_add(more) < WORTH_IT {
-            return self.small.as_ref();
+            return &self.small;
         }
         self.fast
             .get_or_init(|| built(&self.words, AhoCorasickKind::DFA))
             .as_ref()
-            .or(self.small.as_ref())
+            .unwrap_or(&self.small)
     }
 }
 

@@ -60,7 +60,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// `pack/id` of every rule that can be asked for by name.
     by_id: HashMap<String, usize>,
-    keywords: Keywords,
+    /// `None`: every rule is tried.
+    keywords: Option<Keywords>,
     /// Rules without keywords: always tried.
     always: Vec<usize>,
     warnings: Vec<RuleWarning>,
@@ -120,10 +121,10 @@ impl RuleSet {
             set.add(pack, &mut words, &severity);
         }
         set.resolve();
-        match Keywords::new(words) {
-            Some(keywords) => set.keywords = keywords,
+        set.keywords = Keywords::new(words);
+        if set.keywords.is_none() {
             // Without the prefilter every rule is tried: slower, never less.
-            None => set.always = (0..set.rules.len()).collect(),
+            set.always = (0..set.rules.len()).collect();
         }
         set
     }
@@ -256,7 +257,9 @@ impl RuleSet {
         for index in &self.always {
             wanted[*index] = true;
         }
-        self.keywords.each(text, |index| wanted[index] = true);
+        if let Some(keywords) = &self.keywords {
+            keywords.each(text, |index| wanted[index] = true);
+        }
         wanted
     }
 

@@ -148,24 +148,18 @@ fn health_mark(state: &State) -> (Mark, String) {
 
 /// What answers: the models, the simulator, or the rules alone.
 pub fn evidence_words(state: &State) -> String {
+    evidence(state, "simulated models", "offline: rules only")
+}
+
+fn evidence(state: &State, simulated: &str, offline: &str) -> String {
     let snapshot = state.snapshot();
     let ready = snapshot.ready_providers();
     if snapshot.mode.simulated {
-        "simulated models".into()
+        simulated.into()
     } else if snapshot.mode.offline || ready.is_empty() {
-        "offline: rules only".into()
+        offline.into()
     } else {
         ready.join(" + ")
-    }
-}
-
-/// The same where there is little room.
-fn evidence_in_short(state: &State) -> String {
-    let words = evidence_words(state);
-    match words.as_str() {
-        "simulated models" => "simulated".to_owned(),
-        "offline: rules only" => "offline".to_owned(),
-        _ => words,
     }
 }
 
@@ -230,7 +224,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     left.push(Span::raw(snapshot.workspace.name.line(24)));
     if !state.rewound {
         let words = if narrow {
-            format!(" {dot} {}", evidence_in_short(state))
+            format!(" {dot} {}", evidence(state, "simulated", "offline"))
         } else {
             format!(" {dot} {environment} {dot} {}", evidence_words(state))
         };
