@@ -529,13 +529,12 @@ impl Operator for Remote {
                 let answer: Result<Result<Reply, Refused>, Unsaid> =
                     remote.spoken_of(&envelope.command, answer).await;
                 answer.unwrap_or_else(|unsaid| {
-                    let reason = match unsaid {
-                        Unsaid::Refused(reason) => reason,
-                        Unsaid::Lost(reason) => {
-                            format!("{reason}; whether it was done is not known")
-                        }
-                    };
-                    Err(Refused::Unanswered { reason })
+                    Err(match unsaid {
+                        Unsaid::Refused(reason) => Refused::Forbidden { reason },
+                        Unsaid::Lost(reason) => Refused::Unanswered {
+                            reason: format!("{reason}; whether it was done is not known"),
+                        },
+                    })
                 })
             });
             work.await.unwrap_or(Err(Refused::Stopping))

@@ -89,6 +89,11 @@ pub fn short_id(id: &str) -> &str {
     id.rsplit('_').next().unwrap_or(id)
 }
 
+/// So many of what is named: `1 agent`, `2 agents`.
+pub fn so_many(n: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { more })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::format::{count, percent};
+use super::format::{count, percent, so_many};
 use super::message::Now;
 use crate::cache::CacheStats;
 use crate::engine::types::command::Command;
@@ -162,9 +162,9 @@ pub fn clearing(s: &Snapshot, name: Option<&str>) -> String {
         load_ms += c.entries * c.last_load_ms.unwrap_or(0);
     }
     let mut text = format!(
-        "{}: {} entries",
+        "{}: {}",
         name.unwrap_or("all of them"),
-        count(entries)
+        so_many(entries, "entry", "entries")
     );
     let answers = caches(s, name).find(|c| c.name == "responses");
     if let Some(c) = answers.filter(|c| c.loads > 0 && s.cost_usd > 0.0) {

@@ -162,6 +162,7 @@ impl Handle {
                         unwritten = Some(error.to_string());
                     }
                 }
+                self.shown(|picture| picture.drained).await;
                 let but = unwritten.map_or_else(String::new, |e| {
                     format!(" (not in the journal yet, a crash would resume them: {e})")
                 });
@@ -173,6 +174,7 @@ impl Handle {
             Command::OpenIntake => {
                 core.drained.store(false, Relaxed);
                 core.alert(false, format!("opened by {actor}: runs are taken in again"));
+                self.shown(|picture| !picture.drained).await;
                 done("runs are taken in again".into())
             }
             Command::Reload => {

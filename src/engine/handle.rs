@@ -367,6 +367,15 @@ impl Handle {
     pub(super) fn newest(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
     }
+
+    /// Waits until the picture shows it, not for ever: whoever looks after the answer must not see what was
+    /// before the command.
+    pub(super) async fn shown(&self, what: impl Fn(&Snapshot) -> bool) {
+        self.core.dirty.notify_one();
+        let mut pictures = self.snapshots.clone();
+        let seen = pictures.wait_for(|picture| what(picture));
+        let _ = tokio::time::timeout(Duration::from_secs(1), seen).await;
+    }
 }
 
 impl Operator for Handle {

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::pieces::{first_visible, fit, panel, put, row};
+use crate::console::format::so_many;
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::workspace::Level;
@@ -20,8 +21,10 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Trust::Changed => "changed since trusted: bsm trust",
     };
     let note = format!(
-        "{} agents, {} errors, {} warnings, {trust}",
-        workspace.agents, workspace.errors, workspace.warnings
+        "{}, {}, {}, {trust}",
+        so_many(workspace.agents.into(), "agent", "agents"),
+        so_many(workspace.errors.into(), "error", "errors"),
+        so_many(workspace.warnings.into(), "warning", "warnings")
     );
     let inner = panel(theme, "Agents", &note, area, buffer);
     let wide = inner.width >= 100;

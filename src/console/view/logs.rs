@@ -7,7 +7,7 @@ use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
-use crate::console::format::short_id;
+use crate::console::format::{short_id, so_many};
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::telemetry::log_read::LogLine;
@@ -55,7 +55,10 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let inner = panel(
         theme,
         "Logs",
-        &format!("{of}, {} lines{filter}   7 read again", lines.len()),
+        &format!(
+            "{of}, {}{filter}   7 read again",
+            so_many(lines.len() as u64, "line", "lines")
+        ),
         area,
         buffer,
     );

@@ -7,7 +7,7 @@ use ratatui::text::Span;
 use super::overlay::cursor;
 use super::pieces::{first_visible, fit, keys, line, panel, put, row};
 use crate::console::action::Action;
-use crate::console::format::{count, percent};
+use crate::console::format::{count, percent, so_many};
 use crate::console::state::{Overlay, State};
 use crate::console::theme::Role;
 use crate::text::clean_line;
@@ -116,8 +116,8 @@ fn patterns(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     };
     let head = format!(
-        "{} decisions, {} rejected, {}",
-        count(patterns.total),
+        "{}, {} rejected, {}",
+        so_many(patterns.total, "decision", "decisions"),
         count(patterns.rejections),
         percent(patterns.rate)
     );

@@ -8,6 +8,7 @@ use tui_input::Input;
 
 use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
 use crate::console::action::ACTIONS;
+use crate::console::format::so_many;
 use crate::console::overlay_keys::palette_hits;
 use crate::console::state::{Choice, Overlay, State, SubjectKind, TriggerForm};
 use crate::console::theme::Role;
@@ -240,7 +241,10 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         put(
             buffer,
             row(inner, n),
-            &format!("{} agents, {how}:", rule.agents.len()),
+            &format!(
+                "{}, {how}:",
+                so_many(rule.agents.len() as u64, "agent", "agents")
+            ),
             theme.style(Role::Dim),
         );
         let known =
@@ -297,12 +301,13 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         }
     }
     if let Some(error) = &form.error {
-        put(
-            buffer,
-            row(inner, inner.height.saturating_sub(1)),
-            error,
-            theme.style(Role::Bad),
-        );
+        let rows = wrap(error, usize::from(inner.width));
+        let first = inner.height.saturating_sub(rows.len() as u16);
+        for (n, text) in rows.iter().enumerate() {
+            let place = row(inner, first + n as u16);
+            Clear.render(place, buffer);
+            put(buffer, place, text, theme.style(Role::Bad));
+        }
     }
 }
 
@@ -393,11 +398,7 @@ fn filter(state: &State, input: &Input, area: Rect, buffer: &mut Buffer) {
 
 fn quit(state: &State, active: u32, area: Rect, buffer: &mut Buffer) {
     let inner = window(state, "Quit", "y quits  Esc stays", (58, 5), area, buffer);
-    let runs = if active == 1 {
-        "1 run is active".to_owned()
-    } else {
-        format!("{active} runs are active")
-    };
+    let runs = so_many(active.into(), "run is active", "runs are active");
     put(
         buffer,
         row(inner, 0),
