@@ -4,6 +4,7 @@
 //! Closed by default: without an admin token nothing that changes the engine is served over TCP; the
 //! owner's socket (0600, its peer's user checked) needs none.
 
+mod address;
 mod catalog;
 pub mod client;
 mod error;
@@ -11,6 +12,7 @@ mod extract;
 mod guard;
 mod hub;
 mod limit;
+mod link;
 mod listen;
 mod patch;
 mod proxy;

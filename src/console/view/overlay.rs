@@ -315,13 +315,16 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let longest = choice.items.iter().map(|(label, _)| label.chars().count());
     let width = (longest.max().unwrap_or(0) as u16 + 4).clamp(76, 110);
-    // What is said of the consequence is never cut; the list scrolls.
-    let said = wrap(
-        &choice.body,
-        usize::from(width.min(area.width).saturating_sub(4)),
-    );
+    // What is said of the consequence is never cut, nor is what would be chosen; the list scrolls.
+    let columns = usize::from(width.min(area.width).saturating_sub(4));
+    let said = wrap(&choice.body, columns);
     let above = said.len() as u16 + 1;
-    let height = choice.items.len() as u16 + above + 3;
+    let chosen = choice.items.get(choice.selected);
+    let chosen = chosen.map_or_else(Vec::new, |(label, _)| {
+        wrap(&crate::text::clean_line(label, 300), columns)
+    });
+    let extra = chosen.len().saturating_sub(1);
+    let height = (choice.items.len() + extra) as u16 + above + 3;
     let inner = window(
         state,
         &choice.title,
@@ -333,19 +336,21 @@ fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {
     for (n, text) in said.iter().enumerate().take(usize::from(inner.height)) {
         put(buffer, row(inner, n as u16), text, theme.style(Role::Dim));
     }
-    let room = usize::from(inner.height.saturating_sub(above));
+    let room = usize::from(inner.height.saturating_sub(above)).saturating_sub(extra);
     let first = first_visible(choice.selected, room, choice.items.len());
+    let mut at = above;
     for (n, (label, _)) in choice.items.iter().enumerate().skip(first).take(room) {
-        let place = row(inner, (n - first) as u16 + above);
-        put(
-            buffer,
-            place,
-            &crate::text::clean_line(label, 120),
-            theme.style(Role::Text),
-        );
         if n == choice.selected {
-            buffer.set_style(place, theme.style(Role::Selected));
+            for text in &chosen {
+                put(buffer, row(inner, at), text, theme.style(Role::Text));
+                buffer.set_style(row(inner, at), theme.style(Role::Selected));
+                at += 1;
+            }
+            continue;
         }
+        let text = crate::text::clean_line(label, 120);
+        put(buffer, row(inner, at), &text, theme.style(Role::Text));
+        at += 1;
     }
 }
 
