@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use reqwest::{Client, StatusCode};
+use reqwest::Client;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::address::{Address, ConnectError, whoami};
-use super::link::{Link, SOON, Shared, bounded, follow, get, reason, with_token};
+use super::link::{Failed, Link, SOON, Shared, answered, follow, get, reason, with_token};
 use super::routes::SEAM;
 use crate::engine::Operator;
 use crate::engine::types::command::{Command, Envelope, Refused, Reply};
@@ -140,47 +140,30 @@ impl Remote {
         path: &str,
         body: &impl serde::Serialize,
         time: Duration,
-    ) -> Result<T, Unsaid> {
+    ) -> Result<T, Failed> {
         let shared = &self.shared;
         let request = with_token(
             shared.long.post(format!("{}{path}", shared.base)),
             &shared.address,
         );
         let sent = request.json(body).timeout(time).send().await;
-        let response = sent.map_err(|e| Unsaid::Lost(reason(&e)))?;
-        let status = response.status();
-        let bytes = bounded(response).await.map_err(Unsaid::Lost)?;
-        if !status.is_success() {
-            let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let message = clean_line(said["error"].as_str().unwrap_or_default(), 200);
-            let help = if status == StatusCode::UNAUTHORIZED {
+        let response = sent.map_err(|e| Failed::Nobody(reason(&e)))?;
+        let bytes = answered(response).await?;
+        serde_json::from_slice(&bytes).map_err(|e| Failed::Nobody(clean_line(&e.to_string(), 200)))
+    }
+}
+
+/// Why there is no answer of the engine's own, in words.
+fn told(failed: Failed) -> String {
+    match failed {
+        Failed::Nobody(reason) => reason,
+        Failed::Status(status, message) => {
+            let help = if status == 401 {
                 "; set BSM_TOKEN, or give --token-file"
             } else {
                 ""
             };
-            let said = format!("the engine answered {}: {message}{help}", status.as_u16());
-            return Err(if status.is_client_error() {
-                Unsaid::Refused(said)
-            } else {
-                Unsaid::Lost(said)
-            });
-        }
-        serde_json::from_slice(&bytes).map_err(|e| Unsaid::Lost(clean_line(&e.to_string(), 200)))
-    }
-}
-
-/// Why there is no answer of the engine's own.
-enum Unsaid {
-    /// The face in front of it refused the question: nothing was done.
-    Refused(String),
-    /// Asked perhaps, and the answer lost.
-    Lost(String),
-}
-
-impl Unsaid {
-    fn reason(self) -> String {
-        match self {
-            Self::Refused(reason) | Self::Lost(reason) => reason,
+            format!("the engine answered {status}: {message}{help}")
         }
     }
 }
@@ -205,13 +188,16 @@ impl Operator for Remote {
                 // A person's question waits for a model.
                 let time = Duration::from_secs(180);
                 let answer = remote.post("/api/seam/command", &envelope, time);
-                let answer: Result<Result<Reply, Refused>, Unsaid> =
+                let answer: Result<Result<Reply, Refused>, Failed> =
                     remote.spoken_of(&envelope.command, answer).await;
-                answer.unwrap_or_else(|unsaid| {
-                    Err(match unsaid {
-                        Unsaid::Refused(reason) => Refused::Forbidden { reason },
-                        Unsaid::Lost(reason) => Refused::Unanswered {
-                            reason: format!("{reason}; whether it was done is not known"),
+                answer.unwrap_or_else(|failed| {
+                    Err(match failed {
+                        // The face in front of the engine refused it: nothing was done.
+                        Failed::Status(400..500, _) => Refused::Forbidden {
+                            reason: told(failed),
+                        },
+                        lost => Refused::Unanswered {
+                            reason: format!("{}; whether it was done is not known", told(lost)),
                         },
                     })
                 })
@@ -226,11 +212,11 @@ impl Operator for Remote {
         async move {
             let on = remote.on.clone();
             let work = on.spawn(async move {
-                let answer: Result<Result<Answer, QueryError>, Unsaid> =
+                let answer: Result<Result<Answer, QueryError>, Failed> =
                     remote.post("/api/seam/query", &query, SOON).await;
-                answer.unwrap_or_else(|unsaid| {
+                answer.unwrap_or_else(|failed| {
                     Err(QueryError::Unavailable {
-                        reason: unsaid.reason(),
+                        reason: told(failed),
                     })
                 })
             });

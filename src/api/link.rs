@@ -93,7 +93,7 @@ pub(super) fn with_token(
     }
 }
 
-pub(super) async fn bounded(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
+async fn bounded(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| reason(&e))? {
         bytes.extend_from_slice(&chunk);
@@ -115,15 +115,20 @@ pub(super) async fn get(
         .send()
         .await
         .map_err(|e| Failed::Nobody(reason(&e)))?;
+    let bytes = answered(response).await?;
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// What was answered, or what its error says.
+pub(super) async fn answered(response: reqwest::Response) -> Result<Vec<u8>, Failed> {
     let status = response.status();
     let bytes = bounded(response).await.map_err(Failed::Nobody)?;
-    let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if status.is_success() {
-        Ok(value)
-    } else {
-        let message = clean_line(value["error"].as_str().unwrap_or_default(), 200);
-        Err(Failed::Status(status.as_u16(), message))
+        return Ok(bytes);
     }
+    let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let message = clean_line(said["error"].as_str().unwrap_or_default(), 200);
+    Err(Failed::Status(status.as_u16(), message))
 }
 
 /// One opened stream.

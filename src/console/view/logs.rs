@@ -6,7 +6,7 @@ use ratatui::text::Span;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
+use super::pieces::{first_visible, fit, line, panel, put, row, unknown_field, wrap};
 use crate::console::format::{short_id, so_many};
 use crate::console::state::State;
 use crate::console::theme::Role;
@@ -35,8 +35,13 @@ fn whole(line: Option<&&LogLine>, inner: Rect) -> Vec<String> {
 /// Rows of the list in a panel of this size.
 pub fn list_height(state: &State, inner: Rect) -> usize {
     let lines = state.logs_shown();
-    let below = whole(lines.get(state.selection()), inner).len();
-    usize::from(inner.height) - if below == 0 { 0 } else { below + 1 }
+    above(inner, &whole(lines.get(state.selection()), inner))
+}
+
+/// Rows above the selected line's, and above the rule between.
+fn above(inner: Rect, below: &[String]) -> usize {
+    let rule = usize::from(!below.is_empty());
+    usize::from(inner.height) - below.len() - rule
 }
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -63,22 +68,14 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         buffer,
     );
     if lines.is_empty() {
-        let field = state.filter();
-        let words = match field.unknown(state.logs.iter()) {
-            Some(field) if !state.logs.is_empty() => {
-                format!(
-                    "No line has a field '{}'.",
-                    crate::text::clean_line(field, 30)
-                )
-            }
-            _ => "No lines.".to_owned(),
-        };
+        let unknown = unknown_field(state, &state.logs, "line");
+        let words = unknown.unwrap_or_else(|| "No lines.".to_owned());
         put(buffer, row(inner, 0), &words, theme.style(Role::Dim));
         return;
     }
     let selected = state.selection();
     let below = whole(lines.get(selected), inner);
-    let height = list_height(state, inner);
+    let height = above(inner, &below);
     if !below.is_empty() {
         let dash = if theme.ascii { "-" } else { "─" };
         let rule = dash.repeat(usize::from(inner.width));

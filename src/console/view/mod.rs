@@ -98,7 +98,7 @@ pub enum Hit {
 /// What a click at a place means, on the screen as it is drawn now.
 pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
     let (width, height) = state.size;
-    if width < FLOOR.0 || height < FLOOR.1 {
+    if is_too_small(state.size) {
         return None;
     }
     if y == 1 {

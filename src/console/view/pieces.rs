@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::console::action::Action;
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role, Theme};
+use crate::filter::Row;
 
 const ASCII_BORDER: border::Set<'static> = border::Set {
     top_left: "+",
@@ -127,6 +128,14 @@ pub fn cut(spans: Vec<Span<'_>>, width: usize) -> Vec<Span<'_>> {
         }
     }
     out
+}
+
+/// What is said of a list that is empty for a field that none of its rows has.
+pub fn unknown_field<R: Row>(state: &State, rows: &[R], one: &str) -> Option<String> {
+    let filter = state.filter();
+    let field = filter.unknown(rows.iter()).filter(|_| !rows.is_empty())?;
+    let field = crate::text::clean_line(field, 30);
+    Some(format!("No {one} has a field '{field}'."))
 }
 
 /// A column of figures: the words before it, the figure, the words after.

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::pieces::{first_visible, fit, line, panel, put, row};
+use super::pieces::{first_visible, fit, line, panel, put, row, unknown_field};
 use crate::console::format::{seconds, short_id};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
@@ -27,12 +27,8 @@ pub fn list(state: &State, area: Rect, buffer: &mut Buffer) {
     let dim = state.theme.style(Role::Dim);
     if runs.is_empty() {
         let filtered = !state.snapshot().runs.is_empty();
-        let filter = state.filter();
-        let words = match filter.unknown(state.snapshot().runs.iter()) {
-            Some(field) if filtered => format!(
-                "No run has a field '{}'. Esc clears the filter.",
-                crate::text::clean_line(field, 30)
-            ),
+        let words = match unknown_field(state, &state.snapshot().runs, "run") {
+            Some(text) => format!("{text} Esc clears the filter."),
             _ if filtered => "No run passes the filter. Esc clears it.".to_owned(),
             _ => "No runs yet. Press r, then Enter: review the built-in sample diff.".to_owned(),
         };
