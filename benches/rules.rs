@@ -34,7 +34,11 @@ fn main() {
     let with_gitleaks = std::env::var("BSM_GITLEAKS_TOML").ok().map(|path| {
         let dir = tempfile::tempdir().unwrap();
         std::fs::copy(path, dir.path().join(".gitleaks.toml")).unwrap();
-        let policy = Policy::load(Some(dir.path()), &ReviewSettings::default());
+        let policy = {
+            let root = bsm::files::Root::open(dir.path()).unwrap();
+            let files = bsm::workspace::policy_files::of_folder(&root);
+            Policy::load(Some(&files), true, &ReviewSettings::default())
+        };
         let redactor = Redactor::new(policy.rules(), &[], [1; 32]);
         let began = Instant::now();
         let count = redactor.rules().rules().len();

@@ -43,7 +43,11 @@ fn main() {
     if let Ok(path) = std::env::var("BSM_GITLEAKS_TOML") {
         let workspace = tempfile::tempdir().unwrap();
         std::fs::copy(path, workspace.path().join(".gitleaks.toml")).unwrap();
-        let policy = Policy::load(Some(workspace.path()), &ReviewSettings::default());
+        let policy = {
+            let root = bsm::files::Root::open(workspace.path()).unwrap();
+            let files = bsm::workspace::policy_files::of_folder(&root);
+            Policy::load(Some(&files), true, &ReviewSettings::default())
+        };
         table.push(("bsm and gitleaks' rules", with_rules(&corpus, &policy)));
     }
     if let Ok(program) = std::env::var("DETECT_SECRETS") {

@@ -46,6 +46,26 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// The same error once more: what the system reported is not to be cloned.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::NotFound(path) => Self::NotFound(path.clone()),
+            Self::Outside(path) => Self::Outside(path.clone()),
+            Self::NotAFile(path) => Self::NotAFile(path.clone()),
+            Self::TooLarge { path, size, max } => Self::TooLarge {
+                path: path.clone(),
+                size: *size,
+                max: *max,
+            },
+            Self::NotText(path, at) => Self::NotText(path.clone(), *at),
+            Self::Io(path, error) => Self::Io(
+                path.clone(),
+                io::Error::new(error.kind(), error.to_string()),
+            ),
+        }
+    }
+
     /// True when the file simply is not there.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::NotFound(_))

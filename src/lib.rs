@@ -37,6 +37,7 @@ pub mod cli;
 pub mod console;
 pub mod drill;
 pub mod engine;
+pub mod file_set;
 pub mod files;
 pub mod filter;
 pub mod github;

@@ -1306,6 +1306,7 @@ fn running(id: &str) -> RunResult {
         created_at: WALL,
         duration_ms: None,
         notes: Vec::new(),
+        documentation: bsm::review::documentation::Documentation::default(),
     }
 }
 

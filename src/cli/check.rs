@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::rules::RuleWarning;
 use crate::text::{clean_line, json_pretty};
@@ -23,8 +22,8 @@ pub struct CheckArgs {
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     super::console::check(global, &setup)?;
-    let mut workspace = setup.workspace()?;
-    let policy = Policy::load(setup.root.as_deref(), &setup.loaded.settings.review);
+    let mut workspace = setup.workspace();
+    let policy = setup.policy();
     let redactor = Redactor::new(policy.rules(), &[], [0; 32]);
     workspace
         .problems

@@ -238,7 +238,7 @@ pub(super) fn options_for(
         },
         bell: setup.loaded.settings.alerts.bell,
         exports: setup.state.path().join("exports"),
-        redact: Redact(setup.redaction()?),
+        redact: Redact(setup.redaction()),
         approver: variable("BSM_APPROVER_TOKEN").map(str::to_owned),
         attached,
         me: crate::api::client::whoami(),

@@ -1,50 +1,102 @@
-//! Where a run's findings are written for other tools: files, or lines that GitHub's runners read.
+//! Where findings are written for other tools: files, or standard output in one form at a time.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, say};
+use crate::engine::forms::{self, Export};
+use crate::engine::report;
 use crate::engine::types::run::RunResult;
-use crate::engine::{forms, report};
 use crate::text::json_pretty;
 
 /// Forms of the result for other tools.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "For other tools")]
 pub(super) struct Forms {
-    /// Write the findings as SARIF 2.1.0
+    /// Write the findings as SARIF 2.1.0 (- for standard output)
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
     /// Write the findings as reviewdog's diagnostics, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rdjsonl: Option<PathBuf>,
-    /// Write the report in Markdown
+    /// Write the findings as GitLab's Code Quality report
     #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    code_quality: Option<PathBuf>,
+    /// Write the findings as a JUnit XML report
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print GitHub's annotations instead of the result
     #[arg(long, conflicts_with = "json")]
     annotations: bool,
 }
 
+/// The report for people, beside the forms.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "For other tools")]
+pub(super) struct Report {
+    /// Write the report in Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
 impl Forms {
-    /// Writes what was asked for; true when that takes the place of the printed result.
-    pub(super) fn write(&self, run: &RunResult) -> Result<bool, Failure> {
+    /// Refuses two forms on one standard output: a reader of either could read neither.
+    pub(super) fn check(&self, json: bool, report: &Report) -> Result<(), Failure> {
+        let files = [
+            &self.sarif,
+            &self.rdjsonl,
+            &self.code_quality,
+            &self.junit,
+            &report.markdown,
+        ];
+        let to_output = files.into_iter().flatten().filter(|p| is_output(p)).count();
+        if to_output + usize::from(json) + usize::from(self.annotations) > 1 {
+            return Err(Failure::usage(
+                "two forms cannot both go to standard output",
+                "Give all but one of them a file.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes a run in the forms that were asked for; true when one of them takes the place of the printed
+    /// result.
+    pub(super) fn write(&self, run: &RunResult, report: &Report) -> Result<bool, Failure> {
+        if let Some(path) = &report.markdown {
+            write(path, &report::render(run))?;
+        }
+        let printed = self.write_export(&Export::of_run(run))?;
+        Ok(printed || report.markdown.as_deref().is_some_and(is_output))
+    }
+
+    /// The same of anything that has findings.
+    pub(super) fn write_export(&self, export: &Export<'_>) -> Result<bool, Failure> {
         if let Some(path) = &self.sarif {
-            let text = json_pretty(&forms::sarif(run)).map_err(Failure::engine)?;
+            let text = json_pretty(&forms::sarif(export)).map_err(Failure::engine)?;
             write(path, &format!("{text}\n"))?;
         }
         if let Some(path) = &self.rdjsonl {
-            write(path, &forms::rdjsonl(run).map_err(Failure::engine)?)?;
+            write(path, &forms::rdjsonl(export).map_err(Failure::engine)?)?;
         }
-        if let Some(path) = &self.markdown {
-            write(path, &report::render(run))?;
+        if let Some(path) = &self.code_quality {
+            let text = json_pretty(&forms::code_quality(export)).map_err(Failure::engine)?;
+            write(path, &format!("{text}\n"))?;
+        }
+        if let Some(path) = &self.junit {
+            write(path, &forms::junit(export))?;
         }
         if self.annotations {
-            say(forms::annotations(run).trim_end());
+            say(forms::annotations(export).trim_end());
         }
-        Ok(self.annotations)
+        let files = [&self.sarif, &self.rdjsonl, &self.code_quality, &self.junit];
+        let printed = files.into_iter().flatten().any(|p| is_output(p));
+        Ok(self.annotations || printed)
     }
+}
+
+fn is_output(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -55,7 +107,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
             "Name a file that can be written.",
         )
     };
-    if path.as_os_str() == "-" {
+    if is_output(path) {
         say(text.trim_end());
         return Ok(());
     }

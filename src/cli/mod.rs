@@ -9,6 +9,7 @@ mod approvals;
 mod attach;
 mod breaker;
 mod cache;
+mod change;
 mod check;
 mod completions;
 mod config;
@@ -24,9 +25,11 @@ mod memory;
 mod notify;
 mod outbox;
 mod remote;
+mod review;
 mod rules;
 mod run;
 mod runs;
+mod scan;
 mod serve;
 mod setup;
 mod simulate;
@@ -59,8 +62,9 @@ pub struct Cli {
 
 const EXAMPLES: &str = "Examples:
   bsm                                              open the console; press r, Enter for a first run
-  git diff main | bsm run pull_request.opened --diff -
-  bsm run pull_request.opened --repo . --range main..HEAD --json
+  bsm review                                       review this branch
+  git diff main | bsm review --diff -              review any diff
+  bsm scan --staged                                the rules as a linter, before a commit
   bsm run repository.health_check --repo .
   bsm --simulate                                   try it with simulated models
   bsm check && bsm config                          what is wrong, and what is in effect";
@@ -124,6 +128,10 @@ pub enum CliCommand {
     Stop,
     /// Open the console over a running engine
     Attach(attach::AttachArgs),
+    /// Review a change: this branch, a range, what is staged, or a diff
+    Review(review::ReviewArgs),
+    /// Look for what the rules know, as a linter
+    Scan(scan::ScanArgs),
     /// Run an event's agents once and print the decision
     Run(run::RunArgs),
     /// List runs, or show one
@@ -229,6 +237,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Stop) => detachable::stop(&global),
         Some(CliCommand::Serve(args)) => serve::run(&global, &args),
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
+        Some(CliCommand::Review(args)) => review::run(&global, args),
+        Some(CliCommand::Scan(args)) => scan::run(&global, args),
         Some(CliCommand::Run(args)) => run::run(&global, args),
         Some(CliCommand::Runs(args)) => runs::run(&global, args),
         Some(CliCommand::Rules(args)) => rules::run(&global, args),

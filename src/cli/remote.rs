@@ -13,7 +13,7 @@ use crate::engine::types::query::{Answer, Query, QueryError};
 use crate::journal::{Journal, JournalError, ReadOnly};
 
 /// Whose token it is sent with.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Token {
     /// The variable that holds the admin token
     #[arg(long, value_name = "NAME", default_value = "BSM_TOKEN")]
@@ -38,7 +38,7 @@ impl Token {
 }
 
 /// Which engine.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Which engine")]
 pub struct Where {
     /// http://HOST:PORT, https://HOST or unix:PATH (default: this workspace's own)

@@ -62,7 +62,7 @@ enum RulesCommand {
     /// Say what the rules find in a diff
     #[command(
         after_help = "Exit: 0 nothing that matters, 10 a person should look (also at what \
-        could not be looked at, or at an empty diff), \
+        could not be read, or at an empty diff), \
         20 something must be changed, 30 it must not be merged, 2 wrong input."
     )]
     Test {
@@ -72,7 +72,7 @@ enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write a baseline: what is found in a folder now is not minded any more
+    /// Write a baseline: what is found in a folder now is accepted
     Baseline {
         /// The folder
         #[arg(default_value = ".")]
@@ -85,10 +85,10 @@ enum RulesCommand {
 
 pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
-    let policy = Policy::load(setup.root.as_deref(), &setup.loaded.settings.review);
+    let policy = setup.policy();
     let redactor = Redactor::new(
         policy.rules(),
-        &setup.secrets()?,
+        &setup.secrets(),
         std::array::from_fn(|_| fastrand::u8(..)),
     );
     match args.command.unwrap_or(RulesCommand::List(args.list)) {
@@ -112,7 +112,7 @@ pub(super) fn warnings<'a>(
     policy.broken.iter().chain(redactor.rules().warnings())
 }
 
-fn say_warnings(policy: &Policy, redactor: &Redactor) {
+pub(super) fn say_warnings(policy: &Policy, redactor: &Redactor) {
     for warning in warnings(policy, redactor) {
         eprintln!(
             "bsm: {}: {}{}",
@@ -282,19 +282,19 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
         }
         for skipped in scanned.coverage.skipped.iter().take(20) {
             say(format!(
-                "not looked at: {} ({})",
+                "not reviewed: {} ({})",
                 skipped.path.line(160),
                 clean_line(&skipped.reason, 120)
             ));
         }
         let silenced = match scanned.suppressed.len() {
             0 => String::new(),
-            n => format!(", {n} not minded"),
+            n => format!(", {n} accepted"),
         };
         let whole = if scanned.coverage.is_complete() {
             ""
         } else {
-            " (of what was looked at)"
+            " (of what was reviewed)"
         };
         say(format!(
             "{}{whole}: {} findings{silenced}; {}",

@@ -1,13 +1,14 @@
 //! `bsm run`: one event, one decision, an exit code that a script can use.
 
 use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::forms::Forms;
+use super::change::{self, Range};
+use super::forms::{Forms, Report};
 use super::remote::{Where, with};
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
@@ -28,8 +29,8 @@ use crate::text::{clean_line, json_pretty};
 /// or input, 1 engine failure or no agent selected, 130 interrupted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  git diff main | bsm run pull_request.opened --diff -
   bsm run pull_request.opened --repo . --range main..HEAD --payload pr.json --json
+  bsm run repository.health_check --repo .
   cargo clippy --message-format json | clippy-sarif > clippy.sarif
   bsm run pull_request.opened --range main..HEAD --findings clippy.sarif --sarif bsm.sarif
   bsm run repository.health_check --repo ~/src/payments
@@ -38,44 +39,49 @@ Exit: 0 approve_and_merge or pass, 10 manual_review, 20 request_changes, 30 bloc
 input, 1 engine failure or no agent selected, 130 interrupted.")]
 pub struct RunArgs {
     /// The event, for example pull_request.opened
-    event: String,
+    pub(super) event: String,
     /// The event's payload: a JSON object (- for standard input)
     #[arg(long, value_name = "FILE")]
-    payload: Option<PathBuf>,
+    pub(super) payload: Option<PathBuf>,
     /// The change: a git or unified diff (- for standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "range", "sample"])]
-    diff: Option<PathBuf>,
+    pub(super) diff: Option<PathBuf>,
     /// A git repository: with --range its changes, without it the folder itself
     #[arg(long, value_name = "DIR")]
-    repo: Option<PathBuf>,
+    pub(super) repo: Option<PathBuf>,
     /// Revisions of --repo (default: this folder): A..B, or A...B since their merge base
     #[arg(long, value_name = "A..B")]
-    range: Option<String>,
-    /// A built-in sample change: risky or docs
+    pub(super) range: Option<String>,
+    /// What is staged in --repo, against the newest commit
+    #[arg(long, conflicts_with_all = ["diff", "range", "sample"])]
+    pub(super) staged: bool,
+    /// A built-in sample change: risky, docs or code
     #[arg(long, value_name = "NAME", conflicts_with_all = ["repo", "range"])]
-    sample: Option<String>,
+    pub(super) sample: Option<String>,
     /// Which findings count: on added lines, in touched files, or anywhere (default: review.filterMode)
     #[arg(long, value_name = "MODE", value_parser = ["added", "file", "all"])]
-    filter_mode: Option<String>,
+    pub(super) filter_mode: Option<String>,
     /// What another linter found: SARIF, rdjson or rdjsonl; may be given several times
     #[arg(long, value_name = "FILE")]
-    findings: Vec<PathBuf>,
-    /// Print the whole result as JSON (schema 1)
+    pub(super) findings: Vec<PathBuf>,
+    /// Print the whole result as JSON (schema 2)
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
-    forms: Forms,
+    pub(super) forms: Forms,
+    #[command(flatten)]
+    pub(super) report: Report,
     /// Keep nothing: journal in memory, no report
     #[arg(long)]
-    no_save: bool,
+    pub(super) no_save: bool,
     /// Asked twice with the same key, it runs once
     #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
+    pub(super) idempotency_key: Option<String>,
     /// How long to wait for another `bsm run` on this workspace, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    wait: u64,
+    pub(super) wait: u64,
     #[command(flatten)]
-    at: Where,
+    pub(super) at: Where,
 }
 
 /// Bytes of a diff that are read from a file or a pipe.
@@ -85,13 +91,84 @@ const LARGEST_FINDINGS: u64 = 16 << 20;
 /// Bytes of a payload.
 const LARGEST_PAYLOAD: u64 = 16 << 20;
 
+impl RunArgs {
+    /// An event and nothing else.
+    pub(super) fn of_event(event: &str) -> Self {
+        Self {
+            event: event.to_owned(),
+            payload: None,
+            diff: None,
+            repo: None,
+            range: None,
+            staged: false,
+            sample: None,
+            filter_mode: None,
+            findings: Vec::new(),
+            json: false,
+            forms: Forms::default(),
+            report: Report::default(),
+            no_save: false,
+            idempotency_key: None,
+            wait: 30,
+            at: Where::default(),
+        }
+    }
+
+    fn repository(&self) -> &Path {
+        self.repo.as_deref().unwrap_or(Path::new("."))
+    }
+}
+
+/// `bsm review`: where no change is named, that of this branch.
+pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    let named = args.range.is_some() || args.diff.is_some() || args.staged;
+    if named {
+        return run(global, args);
+    }
+    change::warn_of_uncommitted(args.repository());
+    let branch = Range::of_branch(args.repository())?;
+    let ends = branch.ends()?;
+    if ends.from == ends.to {
+        return Err(Failure::usage(
+            "nothing to review: this is the default branch, and it has no commits of its own",
+            "Name a range (bsm review HEAD~3..HEAD), or review what is staged: bsm review --staged",
+        ));
+    }
+    if !args.json {
+        eprintln!("bsm: reviewing {}", clean_line(&branch.range, 120));
+    }
+    let args = RunArgs {
+        range: Some(branch.range),
+        ..args
+    };
+    run(global, args)
+}
+
 pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    args.forms.check(args.json, &args.report)?;
     setup::warm_rules();
-    let setup = Setup::read(global)?;
+    let (staged, base) = match (&args.range, args.staged) {
+        (Some(range), _) => {
+            let range = Range {
+                repository: args.repository().to_path_buf(),
+                range: range.clone(),
+            };
+            (None, Some(range.base()?))
+        }
+        (None, true) => {
+            let (bytes, base) = change::staged(args.repository())?;
+            (Some(bytes), Some(base))
+        }
+        (None, false) => (None, None),
+    };
+    let setup = Setup::read_based(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {
         eprintln!("bsm: {}", clean_line(warning, 400));
     }
-    let trigger = trigger(&args)?;
+    let mut trigger = trigger(&args)?;
+    if let Some(bytes) = staged {
+        trigger.subject = Some(Subject::Diff { diff: Blob(bytes) });
+    }
     if let Some(address) = args.at.named(&setup)? {
         let progress = std::io::stderr().is_terminal() && !args.json;
         let ended = with(address, async |remote| {
@@ -108,15 +185,23 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     };
     let progress = std::io::stderr().is_terminal() && !args.json;
     if !args.no_save && lock.is_none() {
-        match submit(global, &setup, &trigger, progress)? {
-            Some(ended) => return report(ended, &args),
-            None => {
-                mode.no_save = true;
-                eprintln!(
-                    "bsm: another engine runs on this workspace and takes no runs over its socket; this run is on its own, with a journal in memory and no report"
-                );
-            }
+        let own_policy =
+            setup.is_based() && setup.policy_hash() != Setup::read(global)?.policy_hash();
+        let submitted = if own_policy {
+            None
+        } else {
+            submit(global, &setup, &trigger, progress)?
+        };
+        if let Some(ended) = submitted {
+            return report(ended, &args);
         }
+        mode.no_save = true;
+        let why = if own_policy {
+            "the policy of the base commit is another than that of the running engine"
+        } else {
+            "another engine runs on this workspace and takes no runs over its socket"
+        };
+        eprintln!("bsm: {why}; this run is on its own, with a journal in memory and no report");
     }
     let log = if mode.no_save {
         None
@@ -142,7 +227,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
 }
 
 fn report((result, interrupted): (RunResult, bool), args: &RunArgs) -> Result<u8, Failure> {
-    if !args.forms.write(&result)? {
+    if !args.forms.write(&result, &args.report)? {
         print(&result, args.json)?;
     }
     if interrupted {
@@ -159,7 +244,7 @@ fn submit(
     trigger: &Trigger,
     progress: bool,
 ) -> Result<Option<(RunResult, bool)>, Failure> {
-    let trigger = here(trigger.clone());
+    let trigger = here(trigger.clone())?;
     let runtime = setup::runtime()?;
     runtime.block_on(async {
         let address = Address::Socket(setup.state.socket());
@@ -176,11 +261,9 @@ fn submit(
 }
 
 /// What an engine somewhere else can be given: a file of this machine goes along as what is in it.
-fn carried(mut trigger: Trigger) -> Result<Trigger, Failure> {
+fn carried(trigger: Trigger) -> Result<Trigger, Failure> {
+    let mut trigger = with_content(trigger)?;
     trigger.subject = match trigger.subject {
-        Some(Subject::DiffFile { path }) => Some(Subject::Diff {
-            diff: Blob(read(&path, LARGEST_DIFF)?),
-        }),
         Some(Subject::Range { .. } | Subject::Folder { .. }) => {
             return Err(Failure::usage(
                 "--repo names a folder of this machine, and the engine is on another",
@@ -193,19 +276,30 @@ fn carried(mut trigger: Trigger) -> Result<Trigger, Failure> {
 }
 
 /// Files named from this folder, as they are named from any other.
-fn here(mut trigger: Trigger) -> Trigger {
+fn here(trigger: Trigger) -> Result<Trigger, Failure> {
+    let mut trigger = with_content(trigger)?;
     let absolute = |path: &mut PathBuf| {
         if let Ok(whole) = std::path::absolute(&*path) {
             *path = whole;
         }
     };
     match &mut trigger.subject {
-        Some(Subject::DiffFile { path }) => absolute(path),
         Some(Subject::Range { repo, .. }) => absolute(repo),
         Some(Subject::Folder { dir }) => absolute(dir),
         _ => {}
     }
-    trigger
+    Ok(trigger)
+}
+
+/// Whoever names a file reads it: another process must not open another one under that name (a pipe, its own
+/// standard input).
+fn with_content(mut trigger: Trigger) -> Result<Trigger, Failure> {
+    if let Some(Subject::DiffFile { path }) = &trigger.subject {
+        trigger.subject = Some(Subject::Diff {
+            diff: Blob(read(path, LARGEST_DIFF)?),
+        });
+    }
+    Ok(trigger)
 }
 
 fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
@@ -252,7 +346,7 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
             repo: repo.clone().unwrap_or_else(|| ".".into()),
             range: range.clone(),
         }),
-        (_, _, None, Some(dir)) => Some(Subject::Folder { dir: dir.clone() }),
+        (_, _, None, Some(dir)) if !args.staged => Some(Subject::Folder { dir: dir.clone() }),
         _ => None,
     };
     let filter = args.filter_mode.as_deref().map(|mode| match mode {

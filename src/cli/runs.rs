@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-use super::forms::Forms;
+use super::forms::{Forms, Report};
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
+use crate::engine::forms::Export;
 use crate::engine::types::query::{Answer, Query};
-use crate::engine::types::run::{RunResult, StepStatus};
+use crate::engine::types::run::{Cause, RunResult, StepStatus};
 use crate::engine::types::snapshot::RunBrief;
 use crate::engine::views::{brief_of_row, from_row};
 use crate::journal::Journal;
@@ -41,7 +42,7 @@ enum RunsCommand {
     Show {
         /// The run's id
         id: String,
-        /// As JSON (schema 1)
+        /// As JSON (schema 2)
         #[arg(long)]
         json: bool,
         /// Its report, in Markdown
@@ -49,6 +50,8 @@ enum RunsCommand {
         report: bool,
         #[command(flatten)]
         forms: Forms,
+        #[command(flatten)]
+        markdown: Report,
         #[command(flatten)]
         at: Where,
     },
@@ -73,9 +76,11 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         json,
         report,
         forms,
+        markdown,
         ..
     }) = args.command
     {
+        forms.check(json, &markdown)?;
         let missing = || {
             Failure::usage(
                 format!("there is no run '{}'", clean_line(&id, 80)),
@@ -89,7 +94,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
         let result =
             from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
-        if forms.write(&result)? {
+        if forms.write(&result, &markdown)? {
         } else if report {
             print_report(&row.report_text.unwrap_or_default());
         } else if json {
@@ -124,8 +129,10 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
             json,
             report,
             forms,
+            markdown,
             at,
         }) => {
+            forms.check(*json, markdown)?;
             let id = id.clone();
             let query = if *report {
                 Query::Report { id }
@@ -135,7 +142,7 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
             match at.ask(setup, query)? {
                 None => return Ok(None),
                 Some(Answer::Report { text }) => print_report(text.raw()),
-                Some(Answer::Run { run }) if forms.write(&run)? => {}
+                Some(Answer::Run { run }) if forms.write(&run, markdown)? => {}
                 Some(Answer::Run { run }) if *json => {
                     say(json_pretty(&run).map_err(Failure::engine)?);
                 }
@@ -174,7 +181,6 @@ fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// A run for people.
 /// Where a finding is, in a terminal.
 pub(super) fn place(finding: &Finding) -> String {
     match (&finding.file, finding.line) {
@@ -184,13 +190,14 @@ pub(super) fn place(finding: &Finding) -> String {
     }
 }
 
+/// A run for people: the decision first, then each finding once, then who said what.
 pub(super) fn print_run(result: &RunResult) {
     let simulated = if result.simulated { " (simulated)" } else { "" };
     if let Some(decision) = &result.decision {
         say(format!(
-            "{}{simulated}  rule {}: {}",
+            "{}{simulated}  {}: {}",
             decision.action.word(),
-            decision.rule,
+            decision.cause_word(),
             decision.reason.line(400)
         ));
     }
@@ -203,11 +210,26 @@ pub(super) fn print_run(result: &RunResult) {
     ));
     for skipped in c.skipped.iter().take(10) {
         say(format!(
-            "  not looked at: {} ({})",
+            "  not reviewed: {} ({})",
             skipped.path.line(160),
             clean_line(&skipped.reason, 120)
         ));
     }
+    let findings = Export::of_run(result).findings;
+    if !findings.is_empty() {
+        say("");
+    }
+    for reported in &findings {
+        let f = reported.finding;
+        say(format!(
+            "  {:<9} {:<32} {}",
+            f.severity.word(),
+            clean_line(&f.rule, 60),
+            place(f)
+        ));
+        say(format!("            {}", f.message.line(300)));
+    }
+    say("");
     for step in &result.agents {
         let verdict = step
             .verdict
@@ -218,28 +240,30 @@ pub(super) fn print_run(result: &RunResult) {
         } else {
             verdict.to_owned()
         };
+        let model = match (&step.model, &step.substitute_for) {
+            (Some(model), Some(wanted)) => {
+                format!(
+                    "{} instead of {}",
+                    clean_line(model, 60),
+                    clean_line(wanted, 60)
+                )
+            }
+            (Some(model), None) => clean_line(model, 60),
+            (None, _) => "rules alone".to_owned(),
+        };
         let error = step
             .error
             .as_ref()
             .map_or_else(String::new, |e| format!("  {}", e.line(200)));
         say(format!(
-            "\n{:<26} {:<22} {}{error}",
+            "{:<26} {:<22} {:<10} {model}{error}",
             clean_line(&step.agent_id, 64),
             verdict,
             step.status.word()
         ));
-        for f in &step.findings {
-            say(format!(
-                "  {:<9} {:<32} {}",
-                f.severity.word(),
-                clean_line(&f.rule, 60),
-                place(f)
-            ));
-            say(format!("            {}", f.message.line(300)));
-        }
     }
     if !result.suppressed.is_empty() {
-        say(format!("\nnot minded ({})", result.suppressed.len()));
+        say(format!("\naccepted findings ({})", result.suppressed.len()));
     }
     for s in &result.suppressed {
         let by = match s.by {
@@ -258,10 +282,19 @@ pub(super) fn print_run(result: &RunResult) {
     for note in &result.notes {
         say(format!("note: {}", clean_line(note, 300)));
     }
+    let cause = result.decision.as_ref().and_then(|d| d.cause);
+    if cause == Some(Cause::RulesOnly) && result.documentation.obstacle.is_some() {
+        if let Some(obstacle) = &result.documentation.obstacle {
+            say(format!(
+                "note: not documentation alone: {}",
+                obstacle.line(300)
+            ));
+        }
+        say(
+            "note: to have models review it too, set a provider's key, for example OPENAI_API_KEY (bsm config, docs/models.md)",
+        );
+    }
     if let Some(report) = &result.report {
         say(format!("\nreport {}", clean_line(report, 400)));
-    }
-    for note in &result.notes {
-        say(format!("note: {}", clean_line(note, 300)));
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::core::Reread;
 use crate::engine::types::command::{Command, Envelope};
 use crate::engine::types::query::Query;
 use crate::engine::{Handle, Operator};
+use crate::file_set::FileSet;
 use crate::settings::{Environment, NamedToken};
 use crate::state::{Holder, StateError};
 use crate::text::clean_line;
@@ -104,8 +105,8 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
 
 /// What was asked for at the start holds when settings are read again.
 fn dry(reread: Reread) -> Reread {
-    Arc::new(move || {
-        let mut settings = reread()?;
+    Arc::new(move |files: Option<&FileSet>, trusted: bool| {
+        let mut settings = reread(files, trusted)?;
         settings.github.dry_run = true;
         Ok(settings)
     })
@@ -206,7 +207,7 @@ fn address(setup: &Setup, listen: &str) -> Result<SocketAddr, Failure> {
 
 /// Which variables hold a key: never their values.
 pub(super) fn keys(setup: &Setup) -> Result<Vec<(String, bool)>, Failure> {
-    let workspace = setup.workspace()?;
+    let workspace = setup.workspace();
     let mut names: Vec<&String> = workspace
         .models
         .providers

@@ -10,17 +10,21 @@ use crate::engine::EngineConfig;
 use crate::engine::core::Reread;
 use crate::engine::handle::Redacts;
 use crate::engine::types::snapshot::Mode;
+use crate::file_set::FileSet;
+use crate::files::Root;
 use crate::model::provider::known_secrets;
 use crate::model::simulator::SimulatorSettings;
 use crate::resilience::clock::SystemClock;
 use crate::review::packs;
+use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
+use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::settings::layers::{self, File, Loaded};
 use crate::state::{self, StateDir};
 use crate::telemetry::log_files::{self, LogGuard, LogSettings};
-use crate::workspace::Workspace;
-use crate::workspace::trust::TrustStore;
+use crate::workspace::trust::{Trust, TrustStore};
+use crate::workspace::{Workspace, built_in, policy_files};
 
 /// Everything a command knows before it acts.
 pub struct Setup {
@@ -32,6 +36,12 @@ pub struct Setup {
     pub loaded: Loaded,
     /// The state directory; not yet created.
     pub state: StateDir,
+    /// Trusted workspaces.
+    pub trust: TrustStore,
+    /// The workspace's policy files as they were read, once; `None`: the built-in policy.
+    policy_files: Option<Arc<FileSet>>,
+    /// The policy is that of a commit.
+    based: bool,
     /// The settings' files as read, the strongest first: for messages that name a place.
     files: Vec<(String, String)>,
     global: Global,
@@ -39,83 +49,76 @@ pub struct Setup {
     redacts: Redacts,
 }
 
+/// The commit whose policy decides about a change.
+pub struct Base {
+    /// A folder of the repository.
+    pub repository: PathBuf,
+    /// The commit's id.
+    pub commit: String,
+}
+
 impl Setup {
     /// Reads everything; creates nothing.
     pub fn read(global: &Global) -> Result<Self, Failure> {
+        Self::read_based(global, None)
+    }
+
+    /// The same for a change: where the workspace lies in the repository that is reviewed, the policy is
+    /// that of the commit it is based on.
+    pub fn read_based(global: &Global, base: Option<&Base>) -> Result<Self, Failure> {
         let root = workspace_root(global)?;
-        let mut env = Env::process();
-        if let Some(path) = &global.env_file {
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                Failure::usage(
-                    format!("{}: {e}", path.display()),
-                    "Give --env-file a file of NAME=value lines.",
-                )
-            })?;
-            env.add_file(&text).map_err(|e| {
-                Failure::usage(
-                    format!("{}: {e}", path.display()),
-                    "Write one NAME=value a line.",
-                )
-            })?;
-        }
-        let user_path = match &global.config {
-            Some(path) if !path.is_file() => {
-                return Err(Failure::usage(
-                    format!("{}: no such file", path.display()),
-                    "Give --config a settings file in YAML.",
-                ));
-            }
-            Some(path) => Some(path.clone()),
-            None => state::user_config(),
-        };
+        let env = variables(global)?;
         let wrong = |e: String| Failure::usage(e, "`bsm config` lists every key with its value.");
-        let user = user_path
-            .as_deref()
-            .map(layers::read_file)
+        let (user_name, user) = user_settings(global)?;
+        let flags = flags(global);
+        let load = |own: Option<&str>, trusted: bool| {
+            let file = |name, text| File { name, text };
+            let user = user.as_deref().map(|text| file(&user_name, text));
+            let own = own.map(|text| file(policy_files::SETTINGS, text));
+            layers::load(user, own, trusted, &env, &flags).map_err(wrong)
+        };
+        let trust = TrustStore::load().pinning(env.get("BSM_TRUST"));
+        let mut policy_files = None;
+        let mut based = false;
+        if let Some(root) = &root {
+            let safe = load(None, true)?.settings.safe_directories;
+            refuse_foreign(root, &safe)?;
+            let of_base = base.map(|b| policy_files::of_base(root, &b.repository, &b.commit));
+            let of_base = of_base.transpose().map_err(Failure::engine)?.flatten();
+            based = of_base.is_some();
+            let files = match of_base {
+                Some(files) => files,
+                None => policy_files::of_folder(&Root::open(root).map_err(|e| {
+                    Failure::usage(e, "Give -C a folder that can be opened, or leave it out.")
+                })?),
+            };
+            // The base has no policy of its own: the built-in one decides.
+            policy_files = (!based || !files.is_empty()).then(|| Arc::new(files));
+        }
+        let trusted = match (&root, &policy_files) {
+            (Some(root), Some(files)) => trust.of(root, &files.hash()).is_trusted(),
+            _ => true,
+        };
+        let own = policy_files
+            .as_ref()
+            .map(|files| own_settings(files))
             .transpose()
             .map_err(wrong)?
             .flatten();
-        let own = root.as_ref().map(|r| r.join("bsm.yaml"));
-        let own = own
-            .as_deref()
-            .map(layers::read_file)
-            .transpose()
-            .map_err(wrong)?
-            .flatten();
-        let user_name = user_path.map_or_else(String::new, |p| p.display().to_string());
-        let mut flags: Vec<(&str, Value)> = Vec::new();
-        if let Some(level) = &global.log_level {
-            flags.push(("logs.level", Value::from(level.clone())));
-        }
-        if global.ascii {
-            flags.push(("console.ascii", Value::from(true)));
-        }
-        if let Some(fps) = global.fps {
-            flags.push(("console.fps", Value::from(fps)));
-        }
-        let loaded = layers::load(
-            user.as_deref().map(|text| File {
-                name: &user_name,
-                text,
-            }),
-            own.as_deref().map(|text| File {
-                name: "bsm.yaml",
-                text,
-            }),
-            &env,
-            &flags,
-        )
-        .map_err(wrong)?;
+        let loaded = load(own.as_deref(), trusted)?;
         let state = StateDir::for_workspace(root.as_deref()).map_err(Failure::engine)?;
-        let files = [("bsm.yaml".to_owned(), own), (user_name, user)]
+        let files = [(policy_files::SETTINGS.to_owned(), own), (user_name, user)]
             .into_iter()
-            .filter_map(|(name, text)| Some((name, text?.clone())))
+            .filter_map(|(name, text)| Some((name, text?)))
             .collect();
         Ok(Self {
             root,
             env,
             loaded,
             state,
+            trust,
+            policy_files,
+            based,
             files,
             global: global.clone(),
             redacts: Redacts::default(),
@@ -137,10 +140,58 @@ impl Setup {
         String::new()
     }
 
-    /// Loads the workspace.
-    pub fn workspace(&self) -> Result<Workspace, Failure> {
-        Workspace::load(self.root.as_deref(), &TrustStore::load())
-            .map_err(|e| Failure::usage(e, "Give -C a folder that can be opened, or leave it out."))
+    /// The workspace, made of the files that were read.
+    pub fn workspace(&self) -> Workspace {
+        match (&self.root, &self.policy_files) {
+            (Some(root), Some(files)) => {
+                let trust = self.trust.of(root, &files.hash());
+                Workspace::of_files(root, Arc::clone(files), trust)
+            }
+            _ => built_in::workspace(),
+        }
+    }
+
+    /// How changes are reviewed.
+    pub fn policy(&self) -> Policy {
+        let trusted = match (&self.root, &self.policy_files) {
+            (Some(root), Some(files)) => self.trust.of(root, &files.hash()).is_trusted(),
+            _ => true,
+        };
+        let review = &self.loaded.settings.review;
+        Policy::load(self.policy_files.as_deref(), trusted, review)
+    }
+
+    /// The workspace as it will be once it is trusted.
+    pub fn workspace_if_trusted(&self) -> Workspace {
+        match (&self.root, &self.policy_files) {
+            (Some(root), Some(files)) => {
+                Workspace::of_files(root, Arc::clone(files), Trust::Trusted)
+            }
+            _ => built_in::workspace(),
+        }
+    }
+
+    /// How changes will be reviewed once it is trusted.
+    pub fn policy_if_trusted(&self) -> Policy {
+        let own = self
+            .policy_files
+            .as_ref()
+            .and_then(|f| own_settings(f).ok().flatten());
+        let review = own
+            .and_then(|text| serde_yaml::from_str::<Settings>(&text).ok())
+            .map(|s| s.review)
+            .unwrap_or_default();
+        Policy::load(self.policy_files.as_deref(), true, &review)
+    }
+
+    /// Hash of the policy files; `None`: the built-in policy.
+    pub fn policy_hash(&self) -> Option<String> {
+        self.policy_files.as_ref().map(|files| files.hash())
+    }
+
+    /// The policy is that of the commit that a change is based on.
+    pub fn is_based(&self) -> bool {
+        self.based
     }
 
     /// Creates the state directory and starts the log.
@@ -150,7 +201,7 @@ impl Setup {
         })?;
         state::create_private(&self.state.logs()).map_err(Failure::engine)?;
         // Compiled on the log's own thread at its first line, so that the first frame need not wait.
-        let redact = self.redaction()?;
+        let redact = self.redaction();
         let settings: &LogSettings = &self.loaded.settings.logs;
         log_files::start(&self.state.logs(), settings, redact).map_err(|e| {
             Failure::usage(
@@ -161,51 +212,34 @@ impl Setup {
     }
 
     /// Values that must appear in no output.
-    ///
-    /// # Errors
-    /// When the workspace cannot be opened.
-    pub fn secrets(&self) -> Result<Vec<String>, Failure> {
-        let settings = &self.loaded.settings;
-        Ok(known_secrets(
-            &self.workspace()?.models,
-            settings,
-            &self.env,
-        ))
+    pub fn secrets(&self) -> Vec<String> {
+        known_secrets(&self.workspace().models, &self.loaded.settings, &self.env)
     }
 
     /// Takes secrets out of text that leaves the program. Compiled when it is first needed.
-    ///
-    /// # Errors
-    /// When the workspace cannot be opened.
-    pub fn redaction(&self) -> Result<Arc<dyn Fn(&str) -> String + Send + Sync>, Failure> {
-        let secrets = self.secrets()?;
+    pub fn redaction(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
+        let secrets = self.secrets();
         let redactor = OnceLock::new();
         let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
         let newest = Arc::clone(&self.redacts);
-        Ok(Arc::new(move |text: &str| match &*newest.load() {
+        Arc::new(move |text: &str| match &*newest.load() {
             // It knows the keys of a workspace that was read again.
             Some(engines) => engines.text(text),
             None => redactor.get_or_init(&make).text(text),
-        }))
+        })
     }
 
     /// What an engine is started with.
     pub fn engine(&self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
-        let (again, root) = (self.global.clone(), self.root.clone());
-        let reread: Reread = Arc::new(move || {
-            let global = Global {
-                workspace: root.clone().or_else(|| again.workspace.clone()),
-                ..again.clone()
-            };
-            Setup::read(&global)
-                .map(|s| s.loaded.settings)
-                .map_err(|f| f.to_string())
-        });
+        let again = self.global.clone();
+        let reread: Reread = Arc::new(move |files, trusted| settings_again(&again, files, trusted));
         EngineConfig {
             settings: self.loaded.settings.clone(),
             env: self.env.clone(),
             root: self.root.clone(),
-            trust: TrustStore::load(),
+            workspace: Some(self.workspace()),
+            follows_folder: !self.based,
+            trust: self.trust.clone(),
             state: self.state.clone(),
             mode,
             resident,
@@ -216,6 +250,121 @@ impl Setup {
             simulator: SimulatorSettings::default(),
         }
     }
+}
+
+/// The process's variables and those of the `--env-file`.
+fn variables(global: &Global) -> Result<Env, Failure> {
+    let mut env = Env::process();
+    if let Some(path) = &global.env_file {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Failure::usage(
+                format!("{}: {e}", path.display()),
+                "Give --env-file a file of NAME=value lines.",
+            )
+        })?;
+        env.add_file(&text).map_err(|e| {
+            Failure::usage(
+                format!("{}: {e}", path.display()),
+                "Write one NAME=value a line.",
+            )
+        })?;
+    }
+    Ok(env)
+}
+
+/// The user's own settings: the file's name and, where it is there, its text.
+fn user_settings(global: &Global) -> Result<(String, Option<String>), Failure> {
+    let path = match &global.config {
+        Some(path) if !path.is_file() => {
+            return Err(Failure::usage(
+                format!("{}: no such file", path.display()),
+                "Give --config a settings file in YAML.",
+            ));
+        }
+        Some(path) => Some(path.clone()),
+        None => state::user_config(),
+    };
+    let text = path
+        .as_deref()
+        .map(layers::read_file)
+        .transpose()
+        .map_err(|e| Failure::usage(e, "`bsm config` lists every key with its value."))?
+        .flatten();
+    Ok((
+        path.map_or_else(String::new, |p| p.display().to_string()),
+        text,
+    ))
+}
+
+fn flags(global: &Global) -> Vec<(&'static str, Value)> {
+    let mut flags: Vec<(&str, Value)> = Vec::new();
+    if let Some(level) = &global.log_level {
+        flags.push(("logs.level", Value::from(level.clone())));
+    }
+    if global.ascii {
+        flags.push(("console.ascii", Value::from(true)));
+    }
+    if let Some(fps) = global.fps {
+        flags.push(("console.fps", Value::from(fps)));
+    }
+    flags
+}
+
+/// The text of the workspace's own settings.
+fn own_settings(files: &FileSet) -> Result<Option<String>, String> {
+    match files.read_text(Path::new(policy_files::SETTINGS), 1 << 20) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Settings for a reload: the user's file as it is now, the workspace's as it was read with its policy.
+fn settings_again(
+    global: &Global,
+    files: Option<&FileSet>,
+    trusted: bool,
+) -> Result<Settings, String> {
+    let said = |f: Failure| f.to_string();
+    let env = variables(global).map_err(said)?;
+    let (user_name, user) = user_settings(global).map_err(said)?;
+    let own = files.map(own_settings).transpose()?.flatten();
+    let user = user.as_deref().map(|text| File {
+        name: &user_name,
+        text,
+    });
+    let own = own.as_deref().map(|text| File {
+        name: policy_files::SETTINGS,
+        text,
+    });
+    layers::load(user, own, trusted, &env, &flags(global)).map(|l| l.settings)
+}
+
+/// Refuses a workspace that belongs to another user: whoever owns it can change what decides. What belongs
+/// to root is everybody's.
+fn refuse_foreign(root: &Path, safe: &[String]) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = std::fs::metadata(root) else {
+        return Ok(()); // Opening it says why.
+    };
+    let own = rustix::process::geteuid().as_raw();
+    if meta.uid() == own || meta.uid() == 0 {
+        return Ok(());
+    }
+    let canonical = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let listed = |entry: &String| entry == "*" || Path::new(entry) == canonical;
+    if safe.iter().any(listed) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!(
+            "{} belongs to user {}, and you are {own}: its settings are not used",
+            shown(&canonical),
+            meta.uid()
+        ),
+        "If you know it, add the folder to safeDirectories in your own settings, or to \
+         BSM_SAFE_DIRECTORIES; `-C` names another workspace.",
+    ))
 }
 
 /// The mode that the global options ask for.

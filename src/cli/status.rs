@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
     if let Some(address) = args.at.named(&setup)? {
         return there(args, address);
     }
-    let workspace = setup.workspace()?;
+    let workspace = setup.workspace();
     let engine = match setup.state.holder() {
         Some(Holder::Resident) => "running",
         Some(Holder::Run) => "one run",

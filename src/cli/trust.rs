@@ -1,4 +1,4 @@
-//! `bsm trust`: the operator's word that a workspace, as it is now, may name what reaches outside.
+//! `bsm trust`: the operator says that a workspace, as it is now, may decide.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,16 @@ use clap::Args;
 
 use super::setup::{Setup, shown};
 use super::{Failure, Global, refuse_when_read_only, say};
+use crate::review::policy::Policy;
 use crate::text::clean_line;
-use crate::workspace::Workspace;
-use crate::workspace::trust::TrustStore;
+use crate::workspace::agent::Agent;
+use crate::workspace::{Workspace, built_in};
 
-/// Let a workspace name addresses, keys and schedules, as it is now.
+/// Trust a workspace as it is now: its addresses, keys, schedules, rules and settings take effect.
 ///
 /// Trust is pinned to a hash of the policy files; when they change, it is asked again. A key goes only
 /// to its provider's own host, whatever a workspace says; `keyHosts` in your own settings adds others.
+/// A pipeline sets BSM_TRUST to the hash instead: it trusts exactly that policy.
 #[derive(Debug, Args)]
 pub struct TrustArgs {
     /// The workspace's folder (default: the one in use)
@@ -21,16 +23,21 @@ pub struct TrustArgs {
     /// Take the trust back
     #[arg(long)]
     revoke: bool,
+    /// Only show what would be trusted, and its hash
+    #[arg(long, conflicts_with = "revoke")]
+    show: bool,
 }
 
 pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
-    refuse_when_read_only(global)?;
+    if !args.show {
+        refuse_when_read_only(global)?;
+    }
     let global = Global {
         workspace: args.dir.clone().or_else(|| global.workspace.clone()),
         ..global.clone()
     };
     let setup = Setup::read(&global)?;
-    let Some(root) = setup.root.clone() else {
+    let (Some(root), Some(hash)) = (setup.root.clone(), setup.policy_hash()) else {
         return Err(Failure::usage(
             "there is no workspace here",
             "Name its folder: bsm trust DIR",
@@ -38,31 +45,83 @@ pub(super) fn run(global: &Global, args: &TrustArgs) -> Result<u8, Failure> {
     };
     if !Workspace::is_workspace(&root) {
         return Err(Failure::usage(
-            format!("{} is no workspace", shown(&root)),
+            format!("{} is not a workspace", shown(&root)),
             "Name a folder with agents/ or data/agents/ in it.",
         ));
     }
-    let before = setup.workspace()?;
-    let mut store = TrustStore::load();
-    store.set(&root, !args.revoke).map_err(Failure::engine)?;
+    let mut store = setup.trust.clone();
     if args.revoke {
-        say(format!("{} is no longer trusted", shown(&root)));
+        store.set(&root, None).map_err(Failure::engine)?;
+        say(format!("{} is not trusted any more", shown(&root)));
         return Ok(0);
     }
+    // What is shown, hashed and trusted are the same bytes.
+    let trusted = setup.workspace_if_trusted();
+    let policy = setup.policy_if_trusted();
+    for line in pins(&trusted, &policy, &setup) {
+        say(format!("  {line}"));
+    }
+    if args.show {
+        say(format!("policy {hash} of {}", shown(&root)));
+        return Ok(0);
+    }
+    store.set(&root, Some(&hash)).map_err(Failure::engine)?;
     say(format!(
-        "{} is trusted as it is now (policy {})",
-        shown(&root),
-        before.policy_hash
+        "{} is trusted as it is now (policy {hash})",
+        shown(&root)
     ));
-    let after = setup.workspace()?;
-    for (name, provider) in &after.models.providers {
-        let keys = provider.key_env.join(", ");
-        say(format!(
-            "  provider {}: {} {}",
+    Ok(0)
+}
+
+/// What a workspace gets by being trusted, a line each: where keys and prompts go, what runs by itself, what
+/// of the built-in review it weakens.
+fn pins(workspace: &Workspace, policy: &Policy, setup: &Setup) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, provider) in &workspace.models.providers {
+        lines.push(format!(
+            "provider {}: {} {}",
             clean_line(name, 60),
             clean_line(&provider.base_url, 200),
-            clean_line(&keys, 200)
+            clean_line(&provider.key_env.join(", "), 200)
         ));
+        for header in provider.headers.keys() {
+            lines.push(format!("  sends header {}", clean_line(header, 80)));
+        }
     }
-    Ok(0)
+    for (name, rule) in &workspace.events.events {
+        if rule.schedule.is_some() {
+            lines.push(format!("event {} runs by itself", clean_line(name, 80)));
+        }
+        let built_in = built_in::events().events.remove(name);
+        let missing: Vec<String> = built_in
+            .into_iter()
+            .flat_map(|b| b.agents)
+            .filter(|a| !rule.agents.contains(a))
+            .collect();
+        if !missing.is_empty() {
+            let agents = clean_line(&missing.join(", "), 200);
+            lines.push(format!(
+                "weaker: event {} is reviewed without {agents}",
+                clean_line(name, 80)
+            ));
+        }
+    }
+    for agent in &workspace.agents {
+        let packs = |a: &Agent| a.packs.clone().unwrap_or_default();
+        let lost: Vec<String> = built_in::agent(&agent.id)
+            .map(|b| packs(b))
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|pack| !agent.decides_by(pack))
+            .collect();
+        if !lost.is_empty() {
+            let packs = clean_line(&lost.join(", "), 200);
+            lines.push(format!("weaker: {} does not decide by {packs}", agent.id));
+        }
+    }
+    lines.extend(policy.weakened());
+    for warning in &setup.loaded.warnings {
+        lines.push(clean_line(warning, 200));
+    }
+    lines
 }

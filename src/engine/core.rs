@@ -18,6 +18,7 @@ use super::types::github::GithubStats;
 use super::types::run::RunResult;
 use super::types::snapshot::{Alert, DecisionCount, Mode, RunBrief};
 use crate::cache::Cache;
+use crate::file_set::FileSet;
 use crate::github::Github;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
@@ -37,9 +38,10 @@ use crate::text::clean_line;
 use crate::workspace::Workspace;
 use crate::workspace::knowledge::Knowledge;
 use crate::workspace::registry::Registry;
+use crate::workspace::trust::TrustStore;
 
-/// Reads settings from their files.
-pub type Reread = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+/// Reads settings again; given the workspace's policy files as they were read, and whether they are trusted.
+pub type Reread = Arc<dyn Fn(Option<&FileSet>, bool) -> Result<Settings, String> + Send + Sync>;
 
 /// Alerts kept.
 const ALERTS: usize = 20;
@@ -89,6 +91,10 @@ pub struct Core {
     pub root: Option<PathBuf>,
     /// Its last good version.
     pub workspace: ArcSwap<Workspace>,
+    /// Trusted workspaces.
+    pub trust: TrustStore,
+    /// The policy is that of the folder and follows its edits; else it was handed over and stays.
+    pub follows_folder: bool,
     /// A broken edit is not in effect.
     pub kept_last_good: AtomicBool,
     /// A broken edit of the settings is not in effect.
@@ -312,9 +318,11 @@ impl Core {
     }
 }
 
-/// What the workspace says of how changes are looked at.
-pub(super) async fn review_policy(root: Option<PathBuf>, settings: &Settings) -> Arc<Policy> {
+/// What the workspace says of how changes are reviewed.
+pub(super) async fn review_policy(workspace: &Workspace, settings: &Settings) -> Arc<Policy> {
     let review = settings.review.clone();
-    let read = tokio::task::spawn_blocking(move || Policy::load(root.as_deref(), &review)).await;
+    let (files, trusted) = (workspace.files.clone(), workspace.trust.is_trusted());
+    let load = move || Policy::load(files.as_deref(), trusted, &review);
+    let read = tokio::task::spawn_blocking(load).await;
     Arc::new(read.unwrap_or_else(|_| Policy::unreadable()))
 }

@@ -1,9 +1,12 @@
-//! Each rule, each clause of an approval, one case a line.
+//! Each rule, each clause of an approval, one case a line; and the whole input space against the sentences of
+//! the specification, written a second time.
 
 use super::*;
+use crate::review::documentation::Documentation;
 use crate::review::finding::{ChangeSize, Finding, Suppressed, SuppressedBy};
 use crate::workspace::events::Strategy;
 
+#[derive(Clone)]
 struct Case {
     plan: Plan,
     input: Input,
@@ -12,14 +15,28 @@ struct Case {
     approved: bool,
 }
 
+impl Case {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            plan: &self.plan,
+            input: &self.input,
+            coverage: &self.coverage,
+            steps: &self.steps,
+            approved: self.approved,
+        }
+    }
+}
+
 fn step(agent: &str, verdict: Verdict) -> Step {
     Step {
         status: StepStatus::Succeeded,
         verdict: Some(verdict),
+        model: Some("m".into()),
         ..Step::queued(agent)
     }
 }
 
+/// A change that four agents and their models approve.
 fn good() -> Case {
     let coverage = Coverage {
         files_seen: 2,
@@ -33,57 +50,53 @@ fn good() -> Case {
             agents: vec![],
             step_timeout_ms: 1,
             own_rule: true,
-            offline: true,
-            models_wanted: false,
+            offline: false,
+            models_wanted: true,
             simulated: false,
             policy_hash: String::new(),
             rules_hash: String::new(),
             rules_complete: true,
             coverage_floor: 100,
+            policy_trusted: true,
+            offline_approval: OfflineApproval::Documentation,
         },
         input: Input {
-            payload: serde_json::Value::Null,
-            findings: vec![],
             coverage: coverage.clone(),
             size: ChangeSize {
                 files: 2,
                 added: 1,
                 removed: 0,
             },
-            head_sha: None,
             has_diff: true,
-            nothing_to_review: false,
-            missing: None,
-            not_kept: vec![],
             ..Input::default()
         },
         coverage,
-        steps: [
-            "governance-review-agent",
-            "code-review-agent",
-            "security-agent",
-            "integrity-agent",
-        ]
-        .map(|a| step(a, Verdict::Approve))
-        .into(),
+        steps: GATES.map(|a| step(a, Verdict::Approve)).into(),
         approved: false,
     }
+}
+
+/// The same, when no model is asked.
+fn offline() -> Case {
+    let mut case = good();
+    case.plan.offline = true;
+    case.plan.models_wanted = false;
+    for step in &mut case.steps {
+        step.model = None;
+    }
+    case
 }
 
 fn decided(change: impl FnOnce(&mut Case)) -> (Action, u8, String) {
     let mut case = good();
     change(&mut case);
-    let evidence = evidence(&case.steps, case.plan.offline);
-    let approved = case.approved;
-    let d = decide(
-        &case.plan,
-        &case.input,
-        &case.coverage,
-        &case.steps,
-        evidence,
-        approved,
-    );
+    let d = decide(&case.facts());
     (d.action, d.rule, d.reason.raw().to_owned())
+}
+
+fn cause(case: &Case) -> (Action, Cause) {
+    let d = decide(&case.facts());
+    (d.action, d.cause.unwrap())
 }
 
 #[test]
@@ -142,7 +155,7 @@ fn every_clause_of_an_approval_is_needed_and_named() {
         (|c| c.input.nothing_to_review = true, "nothing to review"),
         (
             |c| c.input.missing = Some("gone".into()),
-            "could not be had",
+            "could not be fetched",
         ),
         (
             |c| {
@@ -177,11 +190,14 @@ fn every_clause_of_an_approval_is_needed_and_named() {
                     reason: Some("a cache".into()),
                 });
             },
-            "the change itself says not to mind security/weak-hash",
+            "the change itself suppresses security/weak-hash",
         ),
         (|c| c.input.has_diff = false, "no diff"),
-        (|c| c.coverage.files_seen = 1, "1 of 2 files"),
-        (|c| c.coverage = Coverage::default(), "0 of 0 files"),
+        (|c| c.coverage.files_seen = 1, "files reviewed: 1 of 2"),
+        (
+            |c| c.coverage = Coverage::default(),
+            "files reviewed: 0 of 0",
+        ),
     ];
     for (change, wanted) in table {
         let (action, rule, reason) = decided(change);
@@ -191,7 +207,7 @@ fn every_clause_of_an_approval_is_needed_and_named() {
 }
 
 #[test]
-fn what_the_operator_silenced_and_a_floor_he_set_stand_in_no_approvals_way() {
+fn baseline_stands_in_no_approvals_way_and_a_lowered_floor_does() {
     let (action, ..) = decided(|c| {
         c.input.suppressed.push(Suppressed {
             finding: Finding::whole("security/weak-hash", Severity::Low, ""),
@@ -200,23 +216,26 @@ fn what_the_operator_silenced_and_a_floor_he_set_stand_in_no_approvals_way() {
         });
     });
     assert_eq!(action, Action::ApproveAndMerge);
-    let seen = |floor, seen| {
+    let seen = |outcome, floor, seen| {
         decided(|c| {
+            c.plan.outcome = outcome;
             c.plan.coverage_floor = floor;
             c.coverage.files_total = 10;
             c.coverage.files_seen = seen;
         })
         .0
     };
-    assert_eq!(seen(90, 9), Action::ApproveAndMerge);
-    assert_eq!(seen(90, 8), Action::ManualReview);
-    assert_eq!(seen(100, 9), Action::ManualReview);
-    assert_eq!(seen(0, 0), Action::ApproveAndMerge);
-    let nothing = decided(|c| {
-        c.plan.coverage_floor = 0;
-        c.coverage = Coverage::default();
-    });
-    assert_eq!(nothing.0, Action::ManualReview, "no file is no coverage");
+    for (floor, files) in [(90, 9), (90, 10), (0, 0), (100, 9)] {
+        assert_eq!(
+            seen(OutcomeKind::Review, floor, files),
+            Action::ManualReview,
+            "{floor} {files}"
+        );
+    }
+    assert_eq!(seen(OutcomeKind::Review, 100, 10), Action::ApproveAndMerge);
+    // A health check merges nothing.
+    assert_eq!(seen(OutcomeKind::Health, 90, 9), Action::Pass);
+    assert_eq!(seen(OutcomeKind::Health, 90, 8), Action::ManualReview);
 }
 
 #[test]
@@ -247,18 +266,342 @@ fn a_merge_without_the_reviewers_needs_their_kept_approval_of_this_commit() {
 }
 
 #[test]
-fn evidence_is_full_only_with_a_model_and_partial_when_one_is_missing() {
-    let mut steps = good().steps;
-    assert_eq!(evidence(&steps, true), Evidence::Offline);
-    assert_eq!(
-        evidence(&steps, false),
-        Evidence::Partial,
-        "a model was wanted"
-    );
-    for s in &mut steps {
-        s.model = Some("m".into());
+fn evidence_is_full_only_with_fresh_answers_of_real_wanted_models() {
+    let evidence = |change: fn(&mut Case)| {
+        let mut case = good();
+        change(&mut case);
+        case.facts().evidence()
+    };
+    assert_eq!(evidence(|_| {}), Evidence::Full);
+    for change in [
+        (|c| c.steps[1].status = StepStatus::Degraded) as fn(&mut Case),
+        |c| c.steps[1].model = None,
+        |c| c.steps[1].stale = true,
+        |c| c.steps[1].substitute_for = Some("other".into()),
+        |c| c.input.missing = Some("gone".into()),
+        |c| c.steps.clear(),
+    ] {
+        assert_eq!(evidence(change), Evidence::Partial);
     }
-    assert_eq!(evidence(&steps, false), Evidence::Full);
-    steps[0].status = StepStatus::Degraded;
-    assert_eq!(evidence(&steps, false), Evidence::Partial);
+    assert_eq!(evidence(|c| c.plan.simulated = true), Evidence::Simulated);
+    assert_eq!(
+        evidence(|c| c.plan.models_wanted = false),
+        Evidence::Offline
+    );
+    assert_eq!(evidence(|c| c.plan.offline = true), Evidence::Offline);
+}
+
+#[test]
+fn without_a_model_only_proven_documentation_is_approved_and_each_end_has_its_cause() {
+    use Action::{ApproveAndMerge, ManualReview, Pass};
+    let with = |change: fn(&mut Case)| {
+        let mut case = offline();
+        change(&mut case);
+        cause(&case)
+    };
+    let proven = |c: &mut Case| {
+        c.input.documentation = Documentation {
+            proven: true,
+            obstacle: None,
+        };
+    };
+    assert_eq!(cause(&good()), (ApproveAndMerge, Cause::AllApprove));
+    assert_eq!(with(|_| {}), (ManualReview, Cause::RulesOnly));
+    let mut documents = offline();
+    proven(&mut documents);
+    assert_eq!(
+        cause(&documents),
+        (ApproveAndMerge, Cause::DocumentationOnly)
+    );
+    documents.plan.offline_approval = OfflineApproval::Never;
+    assert_eq!(cause(&documents), (ManualReview, Cause::RulesOnly));
+    assert_eq!(
+        with(|c| c.plan.offline_approval = OfflineApproval::Any),
+        (ApproveAndMerge, Cause::RulesOnly)
+    );
+    assert_eq!(
+        with(|c| c.plan.outcome = OutcomeKind::Health),
+        (Pass, Cause::RulesOnly)
+    );
+    // An outage is not a choice: what is only documentation waits for its models, too.
+    let mut outage = good();
+    proven(&mut outage);
+    outage.steps[0].status = StepStatus::Degraded;
+    assert_eq!(cause(&outage), (ManualReview, Cause::EvidencePartial));
+    let mut simulated = good();
+    simulated.plan.simulated = true;
+    assert_eq!(cause(&simulated), (ManualReview, Cause::Simulated));
+    let mut untrusted = good();
+    untrusted.plan.policy_trusted = false;
+    assert_eq!(cause(&untrusted), (ManualReview, Cause::PolicyUntrusted));
+}
+
+#[test]
+fn objection_of_a_model_alone_is_told_from_one_of_the_rules() {
+    let objects = |source: Source| {
+        let mut case = good();
+        case.steps[1].verdict = Some(Verdict::RequestChanges);
+        case.steps[1].findings.push(Finding {
+            source,
+            ..Finding::whole("r", Severity::High, "")
+        });
+        cause(&case).1
+    };
+    assert_eq!(objects(Source::Rule), Cause::Finding);
+    assert_eq!(objects(Source::Model), Cause::ModelObjects);
+}
+
+// The whole input space. -------------------------------------------------------------------------------
+
+/// A case made of a good one by a few random changes, so that approvals and single faults are both common.
+fn random_case(random: &mut fastrand::Rng) -> Case {
+    let mut case = if random.bool() { good() } else { offline() };
+    let rate = [0.0, 0.03, 0.1, 0.5][random.usize(..4)];
+    let mut hits = |share: f64| random.f64() < share * rate;
+    let c = &mut case;
+    if hits(1.0) {
+        c.plan.outcome = OutcomeKind::Health;
+    }
+    if hits(1.0) {
+        c.plan.own_rule = false;
+    }
+    if hits(1.0) {
+        c.plan.rules_complete = false;
+    }
+    if hits(1.0) {
+        c.plan.policy_trusted = false;
+    }
+    if hits(1.0) {
+        c.plan.simulated = true;
+    }
+    if hits(1.0) {
+        c.plan.coverage_floor = 50;
+    }
+    if hits(0.5) {
+        c.plan.offline = !c.plan.offline;
+    }
+    if hits(0.5) {
+        c.plan.models_wanted = !c.plan.models_wanted;
+    }
+    if hits(2.0) {
+        c.plan.offline_approval = OfflineApproval::Any;
+    }
+    if hits(2.0) {
+        c.plan.offline_approval = OfflineApproval::Never;
+    }
+    if hits(6.0) {
+        c.input.documentation.proven = true;
+    }
+    if hits(1.0) {
+        c.input.nothing_to_review = true;
+    }
+    if hits(1.0) {
+        c.input.has_diff = false;
+    }
+    if hits(1.0) {
+        c.input.missing = Some("gone".into());
+    }
+    if hits(1.0) {
+        c.input
+            .findings
+            .push(Finding::whole(POLICY_FILE, Severity::Info, ""));
+    }
+    for severity in [Severity::Low, Severity::Medium, Severity::High] {
+        if hits(0.5) {
+            c.input
+                .findings
+                .push(Finding::whole("p/unclaimed", severity, ""));
+        }
+    }
+    for by in [
+        SuppressedBy::Inline,
+        SuppressedBy::Standing,
+        SuppressedBy::Baseline,
+    ] {
+        if hits(0.5) {
+            c.input.suppressed.push(Suppressed {
+                finding: Finding::whole("p/r", Severity::Low, ""),
+                by,
+                reason: None,
+            });
+        }
+    }
+    if hits(1.0) {
+        c.coverage.files_seen = 1;
+    }
+    if hits(0.5) {
+        c.coverage = Coverage::default();
+    }
+    if hits(0.5) {
+        let path = crate::text::Untrusted::from("x");
+        c.coverage.skip(&path, "binary");
+    }
+    if hits(1.0) {
+        c.approved = true;
+    }
+    if hits(0.5) {
+        c.steps.clear();
+    }
+    if hits(1.0) && !c.steps.is_empty() {
+        c.steps.remove(0);
+    }
+    for step in &mut c.steps {
+        if hits(0.3) {
+            step.status = StepStatus::Degraded;
+        }
+        if hits(0.3) {
+            step.status = StepStatus::Failed;
+        }
+        if hits(0.3) {
+            step.status = StepStatus::Cancelled;
+        }
+        if hits(0.3) {
+            step.verdict = None;
+        }
+        if hits(0.3) {
+            step.verdict = Some(Verdict::Comment);
+        }
+        if hits(0.2) {
+            step.verdict = Some(Verdict::RequestChanges);
+        }
+        if hits(0.2) {
+            step.verdict = Some(Verdict::Block);
+        }
+        if hits(0.3) {
+            step.model = None;
+        }
+        if hits(0.3) {
+            step.stale = true;
+        }
+        if hits(0.3) {
+            step.substitute_for = Some("wanted".into());
+        }
+        if hits(0.2) {
+            step.findings
+                .push(Finding::whole("p/critical", Severity::Critical, ""));
+        }
+    }
+    case
+}
+
+/// decision.md, section 1, as sentences: what every approval and every pass must have.
+fn is_sound(c: &Case) -> bool {
+    let succeeded =
+        |s: &Step| s.status == StepStatus::Succeeded && s.verdict == Some(Verdict::Approve);
+    let security = c.steps.iter().find(|s| s.agent_id == "security-agent");
+    let critical =
+        security.is_some_and(|s| s.findings.iter().any(|f| f.severity == Severity::Critical));
+    let claimed = |f: &Finding| c.steps.iter().any(|s| s.findings.contains(f));
+    !c.steps.is_empty()
+        && c.steps.iter().all(succeeded)
+        && !critical
+        && !c.input.nothing_to_review
+        && c.input.missing.is_none()
+        && !(c.input.has_diff && c.input.findings.iter().any(|f| f.rule == POLICY_FILE))
+        && c.input
+            .findings
+            .iter()
+            .all(|f| f.severity < Severity::Medium || claimed(f))
+        && !(c.input.has_diff
+            && c.input
+                .suppressed
+                .iter()
+                .any(|s| s.by == SuppressedBy::Inline))
+        && c.plan.own_rule
+        && c.plan.rules_complete
+        && c.plan.policy_trusted
+}
+
+fn asked(c: &Case) -> bool {
+    c.plan.models_wanted && !c.plan.offline
+}
+
+/// Every answer is there, fresh, and the wanted model's.
+fn answered(c: &Case) -> bool {
+    c.steps
+        .iter()
+        .all(|s| s.model.is_some() && !s.stale && s.substitute_for.is_none())
+        && !c.plan.simulated
+}
+
+fn may_be_approved(c: &Case) -> bool {
+    let gates = GATES[..3]
+        .iter()
+        .all(|g| c.steps.iter().any(|s| s.agent_id == *g));
+    let complete = c.coverage.files_total > 0
+        && c.coverage.files_seen == c.coverage.files_total
+        && c.coverage.skipped.is_empty();
+    let evidence = if asked(c) {
+        answered(c)
+    } else {
+        match c.plan.offline_approval {
+            OfflineApproval::Any => true,
+            OfflineApproval::Documentation => c.input.documentation.proven,
+            OfflineApproval::Never => false,
+        }
+    };
+    c.plan.outcome == OutcomeKind::Review
+        && is_sound(c)
+        && c.input.has_diff
+        && complete
+        && c.plan.coverage_floor == 100
+        && (gates || c.approved)
+        && evidence
+}
+
+fn may_pass(c: &Case) -> bool {
+    let covered = c.coverage.reaches(c.plan.coverage_floor);
+    c.plan.outcome == OutcomeKind::Health && is_sound(c) && covered && (!asked(c) || answered(c))
+}
+
+fn agrees(case: &Case, clauses: &[Clause]) -> bool {
+    let action = decide_by(&case.facts(), clauses).action;
+    (action == Action::ApproveAndMerge) == may_be_approved(case)
+        && (action == Action::Pass) == may_pass(case)
+}
+
+const CASES: usize = 60_000;
+
+#[test]
+fn decision_approves_where_every_clause_holds_and_nowhere_else() {
+    let mut random = fastrand::Rng::with_seed(17);
+    let (mut approvals, mut passes) = (0, 0);
+    for _ in 0..CASES {
+        let case = random_case(&mut random);
+        assert!(agrees(&case, &CLAUSES), "{:?}", decide(&case.facts()));
+        approvals += usize::from(may_be_approved(&case));
+        passes += usize::from(may_pass(&case));
+        let decision = decide(&case.facts());
+        assert!(decision.cause.is_some() && !decision.reason.is_empty());
+        let evidence = case.facts().evidence();
+        if decision.action == Action::ApproveAndMerge {
+            assert!(
+                matches!(evidence, Evidence::Full | Evidence::Offline),
+                "{evidence:?}"
+            );
+        }
+    }
+    assert!(
+        approvals > CASES / 20 && passes > 100,
+        "{approvals} {passes}"
+    );
+}
+
+#[test]
+fn every_clause_that_is_taken_away_is_missed() {
+    for left_out in 0..CLAUSES.len() {
+        let mutant: Vec<Clause> = CLAUSES
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != left_out)
+            .map(|(_, clause)| *clause)
+            .collect();
+        let mut random = fastrand::Rng::with_seed(17);
+        let caught = (0..CASES).any(|_| !agrees(&random_case(&mut random), &mutant));
+        assert!(
+            caught,
+            "nothing misses the clause: {}",
+            CLAUSES[left_out].name
+        );
+    }
 }

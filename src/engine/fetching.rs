@@ -132,6 +132,7 @@ async fn scan(core: &Arc<Core>, bytes: Vec<u8>) -> Result<(Input, String), Strin
             filter: policy.filter,
             limits,
             linters: &[],
+            workspace: None,
         };
         look(Some(subject), &looking, &|| stop.is_cancelled())
     });
@@ -148,6 +149,7 @@ async fn scan(core: &Arc<Core>, bytes: Vec<u8>) -> Result<(Input, String), Strin
         not_kept: scanned.not_kept,
         suppressed: scanned.suppressed,
         notes: scanned.notes,
+        documentation: scanned.documentation,
         ..Input::default()
     };
     Ok((input, scanned.redacted))

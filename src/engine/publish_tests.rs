@@ -38,6 +38,7 @@ fn run(action: Action, evidence: Evidence) -> RunResult {
     run.state = RunState::Finished;
     run.evidence = evidence;
     run.decision = Some(Decision {
+        cause: None,
         action,
         reason: Untrusted::new("because @everybody <b>says</b> so"),
         rule: 5,
@@ -73,12 +74,13 @@ fn state(run: &RunResult) -> &'static str {
 }
 
 #[test]
-fn success_is_said_with_full_evidence_and_nothing_acts_without_it() {
+fn status_says_what_the_decision_says_and_only_full_evidence_acts() {
     use Action::{ApproveAndMerge, BlockPr, ManualReview, RequestChanges};
     use Evidence::{Full, Offline, Partial};
     for (action, evidence, wanted) in [
         (ApproveAndMerge, Full, "success"),
-        (ApproveAndMerge, Offline, "pending"),
+        // Proven documentation, or the operator's own word.
+        (ApproveAndMerge, Offline, "success"),
         (ApproveAndMerge, Partial, "error"),
         (ManualReview, Full, "pending"),
         (ManualReview, Offline, "pending"),

@@ -239,19 +239,8 @@ impl Handle {
 
 /// The registry through its cache, for listings.
 pub async fn cached_registry(core: &Arc<Core>) -> Result<Arc<Option<registry::Registry>>, String> {
-    let root = core.root.clone();
-    let load = move |_: Loading| async move {
-        let read = move || match root {
-            None => Ok(crate::workspace::built_in::workspace().registry),
-            Some(root) => {
-                let root = crate::files::Root::open(&root).map_err(|e| e.to_string())?;
-                Ok(registry::load(&root, &mut Vec::new()))
-            }
-        };
-        tokio::task::spawn_blocking(read)
-            .await
-            .unwrap_or_else(|_| Err("reading it failed".into()))
-    };
+    let registry = core.workspace.load().registry.clone();
+    let load = move |_: Loading| async move { Ok(registry) };
     core.registry_cache
         .get("registry", load)
         .await

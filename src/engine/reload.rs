@@ -13,24 +13,33 @@ use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
 use crate::text::clean_line;
 use crate::workspace::Workspace;
-use crate::workspace::trust::TrustStore;
+use crate::workspace::trust::Trust;
 use crate::workspace::watch::WorkspaceWatcher;
 
 /// Reads the workspace again. Parts that broke keep their last good version, and say so.
 pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
     let _one_at_a_time = core.reloading.lock().await;
-    reread_settings(core);
     core.models.forgive_keys();
     core.agents_cache.invalidate("workspace");
     core.registry_cache.invalidate("registry");
     core.knowledge_cache.invalidate("documents");
     let old = core.workspace.load_full();
     let fresh = load_workspace(core).await?;
+    if old.trust == Trust::Trusted && !fresh.trust.is_trusted() {
+        // What the operator looked at stays in effect until the operator has looked again.
+        core.kept_last_good.store(true, Relaxed);
+        core.alert(
+            true,
+            "the workspace changed since it was trusted; the trusted version stays in effect (bsm trust, then reload)".into(),
+        );
+        return Ok(());
+    }
+    reread_settings(core, &fresh);
     let (workspace, kept) = Workspace::clone(&fresh).keeping_good(&old);
     core.kept_last_good.store(kept, Relaxed);
     let errors = workspace.errors() as u32;
     let secrets = known_secrets(&workspace.models, &core.settings.load(), &core.env);
-    let policy = super::core::review_policy(core.root.clone(), &core.settings.load()).await;
+    let policy = super::core::review_policy(&workspace, &core.settings.load()).await;
     let redactor = Arc::new(core.redactor.load().renewed(policy.rules(), &secrets));
     core.warn_of(&policy);
     core.policy.store(policy);
@@ -67,9 +76,9 @@ pub(super) async fn reload(core: &Arc<Core>) -> Result<(), String> {
 }
 
 /// Takes new settings from their files; wrong ones change nothing and are said.
-pub(super) fn reread_settings(core: &Arc<Core>) {
+pub(super) fn reread_settings(core: &Arc<Core>, workspace: &Workspace) {
     let Some(reread) = &core.reread else { return };
-    match reread() {
+    match reread(workspace.files.as_deref(), workspace.trust.is_trusted()) {
         Ok(mut settings) => {
             core.settings_broken.store(false, Relaxed);
             // What was switched by hand stays as it was switched.
@@ -101,12 +110,14 @@ pub(super) fn reread_settings(core: &Arc<Core>) {
 }
 
 pub(super) async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, String> {
-    let root = core.root.clone();
+    let (root, trust) = (core.root.clone(), core.trust.clone());
+    let handed_over = (!core.follows_folder).then(|| Workspace::clone(&core.workspace.load()));
     let clock = Arc::clone(&core.clock);
     let load = move |_: Loading| async move {
         let began = clock.now();
-        let read = move || {
-            Workspace::load(root.as_deref(), &TrustStore::load()).map_err(|e| e.to_string())
+        let read = move || match handed_over {
+            Some(workspace) => Ok(workspace),
+            None => Workspace::load(root.as_deref(), &trust.renewed()).map_err(|e| e.to_string()),
         };
         let read = tokio::task::spawn_blocking(read)
             .await
@@ -122,7 +133,7 @@ pub(super) async fn load_workspace(core: &Arc<Core>) -> Result<Arc<Workspace>, S
 }
 
 pub(super) async fn watch_files(core: Arc<Core>) {
-    let Some(root) = core.root.clone() else {
+    let Some(root) = core.root.clone().filter(|_| core.follows_folder) else {
         return;
     };
     let mut watcher = match WorkspaceWatcher::start(&root) {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::types::run::{RunResult, Step, StepStatus};
+use super::forms::{Reported, findings_of};
+use super::types::run::{Action, Cause, RunResult, Step, StepStatus};
 use crate::files::{FileError, Root};
 use crate::review::finding::{Finding, SuppressedBy};
-use crate::text::markdown;
+use crate::review::quality;
+use crate::text::{Untrusted, markdown};
 
 /// `agents-summary-<UTC to the second>-<run id>.md`
 pub fn file_name(run_id: &str, wall_ms: i64) -> String {
@@ -26,30 +28,15 @@ pub fn render(run: &RunResult) -> String {
 }
 
 fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
-    let simulated = if run.simulated { " (simulated)" } else { "" };
     let event = markdown(&run.event, 120);
-    writeln!(out, "# Agents summary{simulated}: {event}\n")?;
+    writeln!(out, "# {}: {event}\n", title(run))?;
     let at = jiff::Timestamp::from_millisecond(run.created_at).unwrap_or_default();
-    writeln!(
-        out,
-        "- Run: `{}`, correlation `{}`",
-        run.run_id, run.correlation_id
-    )?;
-    writeln!(out, "- Event: {event}")?;
-    if let Some(requested) = &run.requested_event {
-        writeln!(
-            out,
-            "- Asked for: {}, which has no rule of its own",
-            markdown(requested.raw(), 120)
-        )?;
-    }
-    writeln!(out, "- Time: {}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))?;
     if let Some(decision) = &run.decision {
         writeln!(
             out,
-            "- Decision: **{}** (rule {}): {}",
+            "- Decision: **{}** ({}): {}",
             decision.action.word(),
-            decision.rule,
+            decision.cause_word().replace('_', "\\_"),
             markdown(decision.reason.raw(), 400)
         )?;
     }
@@ -67,39 +54,45 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
         run.size.added,
         run.size.removed
     )?;
+    if let Some(obstacle) = run
+        .documentation
+        .obstacle
+        .as_ref()
+        .filter(|_| c.files_total > 0)
+    {
+        writeln!(
+            out,
+            "- Not documentation alone: {}",
+            markdown(obstacle.raw(), 300)
+        )?;
+    }
+    writeln!(
+        out,
+        "- Run: `{}`, correlation `{}`",
+        run.run_id, run.correlation_id
+    )?;
+    writeln!(out, "- Event: {event}")?;
+    if let Some(requested) = &run.requested_event {
+        writeln!(
+            out,
+            "- Requested event: {}, which has no rule of its own",
+            markdown(requested.raw(), 120)
+        )?;
+    }
+    writeln!(out, "- Time: {}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))?;
     for note in &run.notes {
         writeln!(out, "- Note: {}", markdown(note, 300))?;
     }
-    if !c.skipped.is_empty() {
-        writeln!(out, "\n## Not looked at\n\n| file | why |\n|---|---|")?;
-        for skipped in &c.skipped {
-            writeln!(
-                out,
-                "| {} | {} |",
-                markdown(skipped.path.raw(), 200),
-                markdown(&skipped.reason, 200)
-            )?;
-        }
-        if c.skipped_more > 0 {
-            writeln!(out, "| … | {} more |", c.skipped_more)?;
-        }
-    }
+    not_reviewed(out, run)?;
+    let findings = findings_of(run);
+    findings_table(out, &findings)?;
+    agents(out, &run.agents)?;
     for step in &run.agents {
-        agent(out, step)?;
+        details(out, step)?;
     }
-    not_minded(out, run)?;
-    let errors: Vec<&Step> = run.agents.iter().filter(|s| s.error.is_some()).collect();
-    if !errors.is_empty() {
-        writeln!(out, "\n## Errors\n")?;
-        for step in errors {
-            let error = step
-                .error
-                .as_ref()
-                .map_or_else(String::new, |e| markdown(e.raw(), 400));
-            writeln!(out, "- {}: {error}", step.agent_id)?;
-        }
-    }
-    let total: usize = run.agents.iter().map(|s| s.findings.len()).sum();
+    accepted(out, run)?;
+    errors(out, &run.agents)?;
+    quality(out)?;
     let tokens: u64 = run
         .agents
         .iter()
@@ -108,21 +101,151 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     writeln!(out, "\n## Summary\n")?;
     writeln!(
         out,
-        "{} agents, {total} findings, {tokens} tokens, ${:.4}, {} ms.",
+        "{} agents, {} findings, {tokens} tokens, ${:.4}, {} ms.",
         run.agents.len(),
+        findings.len(),
         run.cost_usd(),
         run.duration_ms.unwrap_or(0)
     )
 }
 
-/// Findings that somebody said not to mind, so that a person sees what was silenced.
-fn not_minded(out: &mut String, run: &RunResult) -> std::fmt::Result {
+/// What the first line must not leave unsaid: that no real model, or no model at all, stands behind it.
+fn title(run: &RunResult) -> &'static str {
+    let decision = run.decision.as_ref();
+    let by_rules = decision
+        .is_some_and(|d| d.action == Action::ApproveAndMerge && d.cause == Some(Cause::RulesOnly));
+    match (run.simulated, by_rules) {
+        (true, _) => "Agents summary (simulated)",
+        (false, true) => {
+            "Agents summary, approved by rules alone because review.offlineApproval is any"
+        }
+        (false, false) => "Agents summary",
+    }
+}
+
+fn not_reviewed(out: &mut String, run: &RunResult) -> std::fmt::Result {
+    let c = &run.coverage;
+    if c.skipped.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Not reviewed\n\n| file | reason |\n|---|---|")?;
+    for skipped in &c.skipped {
+        writeln!(
+            out,
+            "| {} | {} |",
+            markdown(skipped.path.raw(), 200),
+            markdown(&skipped.reason, 200)
+        )?;
+    }
+    if c.skipped_more > 0 {
+        writeln!(out, "| … | {} more |", c.skipped_more)?;
+    }
+    Ok(())
+}
+
+/// Every finding once, with the agents that decide by it.
+fn findings_table(out: &mut String, findings: &[Reported<'_>]) -> std::fmt::Result {
+    writeln!(out, "\n## Findings\n")?;
+    if findings.is_empty() {
+        return writeln!(out, "No findings.");
+    }
+    writeln!(
+        out,
+        "| severity | rule | place | finding | source | agents |\n|---|---|---|---|---|---|"
+    )?;
+    for reported in findings {
+        let f = reported.finding;
+        let excerpt = f
+            .excerpt
+            .as_ref()
+            .map_or_else(String::new, |e| format!(" — {}", markdown(e.raw(), 160)));
+        let source = match f.source {
+            crate::review::finding::Source::Rule => "rule",
+            crate::review::finding::Source::Model => "model",
+        };
+        writeln!(
+            out,
+            "| {} | {} | {} | {}{excerpt} | {source} | {} |",
+            f.severity.word(),
+            markdown(&f.rule, 80),
+            place(f),
+            markdown(f.message.raw(), 500),
+            reported.agents.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+fn agents(out: &mut String, steps: &[Step]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n## Agents\n\n| agent | verdict | status | model | tokens | cost | time |\n|---|---|---|---|---|---|---|"
+    )?;
+    for step in steps {
+        let verdict = step
+            .verdict
+            .map_or("none", super::super::review::verdict::Verdict::word);
+        // What the rules say is no model's approval.
+        let whose = if step.status == StepStatus::Degraded {
+            "rules alone: "
+        } else {
+            ""
+        };
+        let model = match &step.model {
+            None => "rules alone".to_owned(),
+            Some(model) => {
+                let source = step.source.as_deref().unwrap_or("loaded");
+                let substitute = step
+                    .substitute_for
+                    .as_ref()
+                    .map_or_else(String::new, |w| format!(", instead of {}", markdown(w, 80)));
+                format!("{} ({source}{substitute})", markdown(model, 80))
+            }
+        };
+        writeln!(
+            out,
+            "| {} | {whose}{verdict} | {} | {model} | {} + {} | ${:.4} | {} ms |",
+            step.agent_id,
+            step.status.word(),
+            step.tokens.prompt,
+            step.tokens.completion,
+            step.cost_usd,
+            step.duration_ms.unwrap_or(0)
+        )?;
+    }
+    Ok(())
+}
+
+/// Models that were not asked, and sources that a model names.
+fn details(out: &mut String, step: &Step) -> std::fmt::Result {
+    if step.skipped.is_empty() && step.citations.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### {}\n", step.agent_id)?;
+    for skip in &step.skipped {
+        let (model, reason) = (markdown(&skip.model, 80), markdown(&skip.reason, 200));
+        writeln!(out, "- Not asked: {model}: {reason}")?;
+    }
+    for citation in &step.citations {
+        let title = citation.title.as_ref().map_or("", |t| t.raw());
+        writeln!(
+            out,
+            "- Source: {} {}",
+            markdown(title, 120),
+            markdown(citation.url.raw(), 300)
+        )?;
+    }
+    Ok(())
+}
+
+/// Findings that somebody accepted, so that a person sees what was silenced.
+fn accepted(out: &mut String, run: &RunResult) -> std::fmt::Result {
     if run.suppressed.is_empty() {
         return Ok(());
     }
     writeln!(
         out,
-        "\n## Not minded\n\n| by | rule | place | reason |\n|---|---|---|---|"
+        "\n## Accepted findings\n\n| by | rule | place | reason |\n|---|---|---|---|"
     )?;
     for s in &run.suppressed {
         let by = match s.by {
@@ -144,71 +267,32 @@ fn not_minded(out: &mut String, run: &RunResult) -> std::fmt::Result {
     Ok(())
 }
 
-fn agent(out: &mut String, step: &Step) -> std::fmt::Result {
-    writeln!(out, "\n## {}\n", step.agent_id)?;
-    let verdict = step
-        .verdict
-        .map_or("none", super::super::review::verdict::Verdict::word);
-    // What the rules say is no model's approval.
-    let whose = if step.status == StepStatus::Degraded {
-        "rules alone say"
-    } else {
-        "verdict"
-    };
+fn errors(out: &mut String, steps: &[Step]) -> std::fmt::Result {
+    let failed: Vec<(&str, &Untrusted)> = steps
+        .iter()
+        .filter_map(|s| Some((s.agent_id.as_str(), s.error.as_ref()?)))
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Errors\n")?;
+    for (agent, error) in failed {
+        writeln!(out, "- {agent}: {}", markdown(error.raw(), 400))?;
+    }
+    Ok(())
+}
+
+/// How much the rules find: no finding of a class is no proof that there is none.
+fn quality(out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
-        "- Status: {}; {whose}: **{verdict}**",
-        step.status.word()
+        "\n## What the rules find\n\nMeasured on public corpora; `docs/benchmarks.md` says how.\n\n| class | found | of |\n|---|---|---|"
     )?;
-    if let Some(model) = &step.model {
-        let source = step.source.as_deref().unwrap_or("loaded");
+    for measured in quality::measured() {
         writeln!(
             out,
-            "- Model: {} ({source}), {} attempts, {} + {} tokens, ${:.4}",
-            markdown(model, 80),
-            step.attempts,
-            step.tokens.prompt,
-            step.tokens.completion,
-            step.cost_usd
-        )?;
-    }
-    writeln!(out, "- Time: {} ms", step.duration_ms.unwrap_or(0))?;
-    for skip in &step.skipped {
-        let (model, reason) = (markdown(&skip.model, 80), markdown(&skip.reason, 200));
-        writeln!(out, "- Not asked: {model}: {reason}")?;
-    }
-    for citation in &step.citations {
-        let title = citation.title.as_ref().map_or("", |t| t.raw());
-        writeln!(
-            out,
-            "- Source: {} {}",
-            markdown(title, 120),
-            markdown(citation.url.raw(), 300)
-        )?;
-    }
-    if step.findings.is_empty() {
-        return writeln!(out, "\nNo findings.");
-    }
-    writeln!(
-        out,
-        "\n| severity | rule | place | finding | source |\n|---|---|---|---|---|"
-    )?;
-    for f in &step.findings {
-        let place = place(f);
-        let excerpt = f
-            .excerpt
-            .as_ref()
-            .map_or_else(String::new, |e| format!(" — {}", markdown(e.raw(), 160)));
-        let source = match f.source {
-            crate::review::finding::Source::Rule => "rule",
-            crate::review::finding::Source::Model => "model",
-        };
-        writeln!(
-            out,
-            "| {} | {} | {place} | {}{excerpt} | {source} |",
-            f.severity.word(),
-            markdown(&f.rule, 80),
-            markdown(f.message.raw(), 500)
+            "| {} | {} % | {} |",
+            measured.class, measured.found_percent, measured.corpus
         )?;
     }
     Ok(())

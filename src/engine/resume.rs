@@ -5,10 +5,9 @@ use super::core::Core;
 use super::ending::{conclude, write_report};
 use super::run::{launch, publications, stand_by_rules, with_worst};
 use super::types::command::payload_title;
-use super::types::run::{Action, Decision, Evidence, Input, Plan, RunState, StepStatus};
+use super::types::run::{Cause, Decision, Evidence, Input, Plan, RunState, StepStatus};
 use super::views::{first_view, put};
 use crate::journal::{JournalError, RunRow, RunStatus};
-use crate::text::Untrusted;
 use std::sync::Arc;
 
 /// A run found active after this many starts is set aside: it may be what brought the engine down.
@@ -114,12 +113,10 @@ pub(super) async fn quarantine(
         row.starts
     );
     core.alert(true, format!("run {}: {reason}", row.new.id));
-    view.decision = Some(Decision {
-        action: Action::ManualReview,
-        reason: Untrusted::new(with_worst(&reason, &view)),
-        rule: 6,
-        automated: false,
-    });
+    view.decision = Some(Decision::unfinished(
+        Cause::Quarantined,
+        with_worst(&reason, &view),
+    ));
     view.state = RunState::Failed;
     view.evidence = Evidence::Partial;
     let leaving = publications(core, &core.workspace.load_full(), plan, input, &view).await?;

@@ -11,15 +11,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, LiveRun};
-use super::decision::{GATES, at, decide, evidence};
+use super::decision::{Facts, GATES, at, decide};
 use super::ending::{Leaving, conclude};
 use super::failpoint;
 use super::fetching;
+use super::numbered_diff::NumberedDiff;
 use super::step::{StepContext, by_rules, carry_out};
 use super::types::command::payload_title;
 use super::types::event::Event;
 use super::types::run::{
-    Action, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
+    Action, Cause, Decision, Evidence, Input, Plan, RunResult, RunState, Step, StepStatus,
 };
 use super::views::{first_view, put};
 use super::{approvals, outbox, publish, remembering};
@@ -32,7 +33,6 @@ use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::events::Strategy;
 use crate::workspace::knowledge::Knowledge;
-use crate::workspace::trust::Trust;
 
 /// Enters a run into the live list and sends it on its way.
 pub fn launch(core: &Arc<Core>, new: &NewRun, plan: &Plan, input: &Input, resumed: bool) {
@@ -118,6 +118,7 @@ async fn live_through(
         event: row.new.event.clone(),
         plan: Arc::clone(&plan),
         input: Arc::clone(&input),
+        numbered: NumberedDiff::new(&row.new.diff),
         diff: Arc::from(row.new.diff.as_str()),
         workspace: core.workspace.load_full(),
         knowledge: knowledge(core, live, id).await,
@@ -145,10 +146,19 @@ async fn live_through(
     let mut view = lock(&live.view).clone();
     let cancelled = live.cancel.is_cancelled();
     view.coverage = coverage_with(&input, &view.agents);
-    view.evidence = if input.missing.is_some() {
-        Evidence::Partial
+    let approved = !cancelled && approved_before(core, &input).await?;
+    let facts = Facts {
+        plan: &plan,
+        input: &input,
+        coverage: &view.coverage,
+        steps: &view.agents,
+        approved,
+    };
+    view.evidence = facts.evidence();
+    let decision = if cancelled {
+        Decision::unfinished(Cause::Cancelled, with_worst("the run was cancelled", &view))
     } else {
-        evidence(&view.agents, plan.offline || !plan.models_wanted)
+        decide(&facts)
     };
     view.stale = view.agents.iter().any(|s| s.stale);
     let took = elapsed_ms(began, core.clock.now());
@@ -159,23 +169,7 @@ async fn live_through(
         (RunState::Finished, RunStatus::Finished)
     };
     view.state = state;
-    view.decision = Some(if cancelled {
-        Decision {
-            action: Action::ManualReview,
-            reason: Untrusted::new(with_worst("the run was cancelled", &view)),
-            rule: 6,
-            automated: false,
-        }
-    } else {
-        decide(
-            &plan,
-            &input,
-            &view.coverage,
-            &view.agents,
-            view.evidence,
-            approved_before(core, &input).await?,
-        )
-    });
+    view.decision = Some(decision);
     if !cancelled {
         let now = core.clock.now();
         core.run_latency
@@ -211,7 +205,7 @@ pub(super) async fn publications(
         return Ok(nothing);
     };
     // What decides what is done with the operator's token is what the operator trusts.
-    if !matches!(workspace.trust, Trust::BuiltIn | Trust::Trusted) {
+    if !workspace.trust.is_trusted() {
         let place = change.pull.place();
         core.alert(
             true,
@@ -288,7 +282,12 @@ async fn approved_before(core: &Core, input: &Input) -> Result<bool, JournalErro
     Ok(plans
         .iter()
         .filter_map(|p| serde_json::from_str::<Plan>(p).ok())
-        .any(|plan| !plan.simulated && covers_gates(&plan)))
+        .any(|plan| by_models(&plan) && covers_gates(&plan)))
+}
+
+/// Models were asked, real ones: what rules alone or simulated models say proves nothing.
+fn by_models(plan: &Plan) -> bool {
+    plan.models_wanted && !plan.offline && !plan.simulated
 }
 
 /// Whether a merge is proved: the newest run of the four gates on this very pull request and commit approved
@@ -302,9 +301,8 @@ async fn proved(core: &Core, pull: &Pull) -> Result<bool, JournalError> {
         .iter()
         .filter_map(|(plan, action)| Some((serde_json::from_str::<Plan>(plan).ok()?, action)))
         .find(|(plan, _)| !plan.simulated && covers_gates(plan));
-    Ok(newest.is_some_and(|(plan, action)| {
-        plan.models_wanted && !plan.offline && action == Action::ApproveAndMerge.word()
-    }))
+    Ok(newest
+        .is_some_and(|(plan, action)| by_models(&plan) && action == Action::ApproveAndMerge.word()))
 }
 
 /// The live view at the beginning: earlier steps, and what a person should know.
@@ -340,13 +338,16 @@ async fn knowledge(core: &Arc<Core>, live: &LiveRun, run: &str) -> Arc<Knowledge
 
 /// The workspace's documents, redacted; none, with the reason, where they cannot be read.
 pub(super) async fn documents(core: &Arc<Core>) -> (Arc<Knowledge>, Option<String>) {
-    let root = core.root.clone();
+    let files = core.workspace.load().files.clone();
+    let trusted = core.workspace.load().trust.is_trusted();
     let redactor = core.redactor.load_full();
     let clock = Arc::clone(&core.clock);
     let load = move |_| async move {
         let began = clock.now();
         let read = tokio::task::spawn_blocking(move || {
-            let mut knowledge = crate::workspace::knowledge::load(root.as_deref())?;
+            // What nobody trusts tells no model how to judge.
+            let files = files.as_deref().filter(|_| trusted);
+            let mut knowledge = crate::workspace::knowledge::load(files)?;
             for document in &mut knowledge.documents {
                 document.text = Untrusted::new(redactor.text(document.text.raw()));
             }

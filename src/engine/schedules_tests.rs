@@ -35,6 +35,8 @@ async fn what_was_missed_runs_once_and_a_clock_that_jumps_begins_no_storm() {
         env: crate::settings::env::Env::default(),
         root: None,
         trust: crate::workspace::trust::TrustStore::default(),
+        workspace: None,
+        follows_folder: true,
         state,
         mode: Mode::default(),
         resident: false,

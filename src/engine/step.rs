@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
+use super::numbered_diff::NumberedDiff;
 use super::prompt::Review;
 use super::types::run::{Input, Plan, Step, StepStatus};
 use super::{remembering, saying};
@@ -16,10 +17,12 @@ use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
 use crate::review::finding::{Finding, Severity};
 use crate::review::verdict::{self, Verdict};
+use crate::settings::Settings;
 use crate::text::Untrusted;
 use crate::workspace::Workspace;
 use crate::workspace::agent::Agent;
 use crate::workspace::knowledge::Knowledge;
+use crate::workspace::models::Wanted;
 
 /// What a step needs to know.
 pub struct StepContext {
@@ -35,6 +38,8 @@ pub struct StepContext {
     pub input: Arc<Input>,
     /// The redacted diff.
     pub diff: Arc<str>,
+    /// The same with line numbers, for models.
+    pub numbered: NumberedDiff,
     /// The workspace as it was when the run began: a reload in between changes no policy.
     pub workspace: Arc<Workspace>,
     /// The documents, loaded once a run.
@@ -79,7 +84,7 @@ pub async fn carry_out(core: &Arc<Core>, context: &StepContext, agent_id: &str) 
                 degrade(core, &mut step, &why);
             } else if core.mode.offline {
                 let why =
-                    AskError::Broken("models were switched off after the run was taken in".into());
+                    AskError::Broken("models were switched off after the run was accepted".into());
                 degrade(core, &mut step, &why);
             } else {
                 ask_model(core, context, &agent, &mut step, rules).await;
@@ -116,7 +121,7 @@ async fn ask_model(
         agent,
         &context.event,
         &context.input,
-        Arc::clone(&context.diff),
+        Arc::clone(&context.numbered.text),
         &documents,
         settings.engine.prompt_bytes,
         &core.redactor.load_full(),
@@ -125,10 +130,11 @@ async fn ask_model(
         core.clock.now(),
         Duration::from_millis(context.plan.step_timeout_ms),
     );
+    let complexity = complexity(&context.input);
     let ask = Ask {
         wanted: agent.model_name.clone(),
         task: agent.task().to_owned(),
-        complexity: complexity(&context.input).to_owned(),
+        complexity: complexity.to_owned(),
         origin: Origin {
             run: context.run.clone(),
             agent: agent.id.clone(),
@@ -152,12 +158,20 @@ async fn ask_model(
                 // What a model says about a secret it was shown redacted is redacted all the same.
                 let redactor = core.redactor.load();
                 let redacted = |text: &Untrusted| Untrusted::new(redactor.text(text.raw()));
-                step.findings
-                    .extend(model.findings.into_iter().map(|f| Finding {
+                step.findings.extend(model.findings.into_iter().map(|f| {
+                    let file = f.file.as_ref().map(redacted);
+                    // A line that the model was not shown is no place; the remark stays.
+                    let shown = |line: &u32| {
+                        file.as_ref()
+                            .is_some_and(|file| context.numbered.shows(file.raw(), *line))
+                    };
+                    Finding {
+                        line: f.line.filter(shown),
                         message: redacted(&f.message),
-                        file: f.file.as_ref().map(redacted),
+                        file,
                         ..f
-                    }));
+                    }
+                }));
                 step.citations = answer
                     .citations
                     .iter()
@@ -167,6 +181,8 @@ async fn ask_model(
                     })
                     .collect();
                 step.model = Some(answer.model.clone());
+                step.substitute_for =
+                    substitute(context, &settings, agent, complexity, &answer.model);
                 step.left_out.clone_from(&answer.left_out);
                 let (word, stale) = described(source);
                 (step.source, step.stale) = (Some(word.to_owned()), stale);
@@ -175,6 +191,33 @@ async fn ask_model(
         },
         Err(error) => degrade(core, step, &error),
     }
+}
+
+/// The model that was wanted, where the one that answered does not count as it.
+fn substitute(
+    context: &StepContext,
+    settings: &Settings,
+    agent: &Agent,
+    complexity: &str,
+    answered: &str,
+) -> Option<String> {
+    let table = &context.workspace.models;
+    let wanted = Wanted {
+        model: agent
+            .model_name
+            .as_deref()
+            .or(settings.default_model.as_deref()),
+        task: agent.task(),
+        complexity,
+        search: false,
+        fall_back: false,
+        draw: 0,
+    };
+    let searched = settings.search.model.as_deref() == Some(answered);
+    if searched || table.counts_as_wanted(wanted, answered) {
+        return None;
+    }
+    table.candidates(wanted).into_iter().next()
 }
 
 /// Where an answer came from, in a word, and whether it was past its time to live.

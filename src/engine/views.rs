@@ -1,7 +1,7 @@
 //! A run as it is shown: live, in a list, and as the journal kept it.
 
 use super::types::command::payload_title;
-use super::types::run::{Evidence, Input, Plan, RunResult, RunState, Step};
+use super::types::run::{Evidence, Input, Plan, RunResult, RunState, SCHEMA_VERSION, Step};
 use super::types::snapshot::{RunBrief, StepBrief};
 use crate::journal::{NewRun, RunRow, RunStatus, StepRow};
 use crate::text::Untrusted;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub(super) fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult {
     let mut seen = BTreeSet::new();
     RunResult {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         run_id: new.id.clone(),
         correlation_id: new.correlation.clone(),
         event: new.event.clone(),
@@ -39,6 +39,7 @@ pub(super) fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult 
         created_at: new.created_ms,
         duration_ms: None,
         notes: input.notes.clone(),
+        documentation: input.documentation.clone(),
     }
 }
 

@@ -406,6 +406,7 @@ pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<
         "ADMIN_TOKEN",
         "GITHUB_BSU_TOKEN",
         "GITHUB_WEBHOOK_SECRET",
+        "BSM_TOKEN",
     ];
     let github = &settings.github;
     let chosen = [
@@ -425,9 +426,43 @@ pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<
         .chain(theirs)
         .filter_map(|n| env.get(n).map(|v| v.trim().to_owned()))
         .collect();
+    // A header may be the key itself, with a word before it.
+    let headers = table.providers.values().flat_map(|p| p.headers.values());
+    for value in headers {
+        values.push(value.trim().to_owned());
+        values.extend(value.rsplit_once(' ').map(|(_, key)| key.to_owned()));
+    }
+    values.extend(proxy_passwords(env));
     values.sort();
     values.dedup();
     values
+}
+
+/// Passwords in the addresses of proxies, as they are written and decoded.
+fn proxy_passwords(env: &Env) -> Vec<String> {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY"];
+    let both = names
+        .into_iter()
+        .flat_map(|name| [name.to_owned(), name.to_ascii_lowercase()]);
+    let mut passwords = Vec::new();
+    for value in both.filter_map(|name| env.get(&name).map(str::to_owned)) {
+        let whole = if value.contains("://") {
+            value
+        } else {
+            format!("http://{value}")
+        };
+        let Ok(address) = Url::parse(&whole) else {
+            continue;
+        };
+        let Some(password) = address.password() else {
+            continue;
+        };
+        passwords.push(password.to_owned());
+        let decoded = format!("x={}", password.replace('+', "%2B"));
+        passwords
+            .extend(url::form_urlencoded::parse(decoded.as_bytes()).map(|(_, v)| v.into_owned()));
+    }
+    passwords
 }
 
 #[cfg(test)]

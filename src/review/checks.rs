@@ -118,6 +118,75 @@ pub fn link(head: &FileHead, shown: &Untrusted, target: &str) -> Option<Noted> {
     })
 }
 
+/// A letter in a name that Unicode's compatibility normalisation (NFKC) makes an ASCII one.
+pub(super) fn has_compatibility_letter(text: &[u8]) -> bool {
+    use unicode_normalization::UnicodeNormalization as _;
+    if text.is_ascii() {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // Superscripts and fractions are no part of a name; ordinal marks stand in prose.
+    let disguised = |c: char| {
+        let part_of_name = c.is_alphabetic() || matches!(c, '\u{ff10}'..='\u{ff19}' | '\u{ff3f}');
+        !c.is_ascii() && part_of_name && std::iter::once(c).nfkc().all(named)
+    };
+    let chars: Vec<char> = text.chars().collect();
+    chars.iter().enumerate().any(|(index, c)| {
+        if !disguised(*c) {
+            return false;
+        }
+        let near = |at: Option<usize>| at.and_then(|i| chars.get(i)).copied();
+        let (before, after) = (near(index.checked_sub(1)), near(Some(index + 1)));
+        // A number in full-width digits is a number.
+        let is = |other: Option<char>| {
+            other.is_some_and(|o| {
+                named(o) || (disguised(o) && (o.is_alphabetic() || c.is_alphabetic()))
+            })
+        };
+        match c {
+            'ª' | 'º' => is(before) && is(after),
+            _ => is(before) || is(after),
+        }
+    })
+}
+
+/// A file that programs read, by its name.
+pub(super) fn is_program_text(path: &str) -> bool {
+    const MORE: [&str; 14] = [
+        "sh", "bash", "zsh", "ps1", "psm1", "pl", "lua", "r", "jl", "tf", "yml", "yaml", "toml",
+        "json",
+    ];
+    is_source(path)
+        || path
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| MORE.contains(&end.to_ascii_lowercase().as_str()))
+}
+
+/// A file whose content lies elsewhere: a pointer of Git LFS or git-annex. Says which.
+pub(super) fn pointer(head: &FileHead, hunk: &Hunk) -> Option<&'static str> {
+    let link = head.modes.1 == Some(SYMLINK);
+    for line in hunk
+        .lines
+        .iter()
+        .filter(|l| l.side != Side::Removed && l.number <= 2)
+    {
+        let text = line.text.as_slice();
+        let begins = |mark: &str| text.starts_with(mark.as_bytes());
+        if begins("version https://git-lfs.github.com/spec/")
+            || begins("version https://hawser.github.com/spec/")
+        {
+            return Some("a Git LFS pointer: the content is not in the diff");
+        }
+        if begins("/annex/objects/") || (link && memmem::find(text, b".git/annex/").is_some()) {
+            return Some("a git-annex pointer: the content is not in the diff");
+        }
+    }
+    None
+}
+
 /// What a file loses: lines that say under which licence it is, rules that say who is asked.
 #[derive(Debug, Default)]
 pub(super) struct Losses {

@@ -111,6 +111,10 @@ enum Part {
     Message,
     /// After the message: a summary and the diff.
     Rest,
+    /// The head of a commit as `git log` and `git show` print it.
+    LogHead,
+    /// Its message, indented by four blanks.
+    LogMessage,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
@@ -119,6 +123,7 @@ enum Header {
     Other,
     Subject,
     Encoding,
+    ContentType,
 }
 
 /// What a line outside of a diff makes of a mail.
@@ -126,8 +131,8 @@ enum Header {
 pub(super) struct Heard {
     /// A message is complete.
     pub(super) commit: Option<Commit>,
-    /// The mail's text (or a part's) is not written as it is: what follows cannot be read.
-    pub(super) encoded: bool,
+    /// The mail's text (or a part's) is not written as it will be applied: why it cannot be read.
+    pub(super) unreadable: Option<&'static str>,
 }
 
 impl Mail {
@@ -140,12 +145,26 @@ impl Mail {
             self.commit.id = id;
             return heard;
         }
-        let lower = text.get(..120).unwrap_or(&text).to_ascii_lowercase();
-        // A part of a mail has such a line, too, wherever it begins.
-        if let Some(value) = lower.strip_prefix("content-transfer-encoding:") {
-            self.header = Header::Encoding;
-            heard.encoded = is_encoding(value);
+        if let Some(id) = log_entry(line) {
+            heard.commit = self.take();
+            *self = Self {
+                part: Part::LogHead,
+                ..Self::default()
+            };
+            self.commit.id = id;
             return heard;
+        }
+        let lower = cut_to_boundary(&text, 1_000).to_ascii_lowercase();
+        // A part of a mail has such lines, too, wherever it begins.
+        for (name, header) in [
+            ("content-transfer-encoding:", Header::Encoding),
+            ("content-type:", Header::ContentType),
+        ] {
+            if let Some(value) = lower.strip_prefix(name) {
+                self.header = header;
+                heard.unreadable = header.obstacle(value);
+                return heard;
+            }
         }
         let begins = [
             "from: ",
@@ -169,8 +188,7 @@ impl Mail {
                     self.commit.subject.push(' ');
                     self.commit.subject.push_str(text.trim());
                 }
-                Header::Encoding => heard.encoded = is_encoding(&lower),
-                Header::Other => {}
+                other => heard.unreadable = other.obstacle(&lower),
             },
             Part::Head => {
                 self.header = Header::Other;
@@ -194,11 +212,25 @@ impl Mail {
                 self.commit.body.push('\n');
             }
             Part::Message => self.commit.cut = true,
-            Part::None | Part::Rest => {
-                if self.header == Header::Encoding && text.starts_with([' ', '\t']) {
-                    heard.encoded = is_encoding(&lower);
+            Part::LogHead if text.trim().is_empty() => self.part = Part::LogMessage,
+            Part::LogHead => {}
+            Part::LogMessage => {
+                let text = text.strip_prefix("    ").unwrap_or(&text);
+                if self.commit.subject.is_empty() {
+                    text.clone_into(&mut self.commit.subject);
+                } else if self.commit.body.len() < LONGEST_BODY {
+                    self.commit.body.push_str(text);
+                    self.commit.body.push('\n');
+                } else {
+                    self.commit.cut = true;
                 }
-                self.header = Header::Other;
+            }
+            Part::None | Part::Rest => {
+                if text.starts_with([' ', '\t']) {
+                    heard.unreadable = self.header.obstacle(&lower);
+                } else {
+                    self.header = Header::Other;
+                }
             }
         }
         heard
@@ -220,7 +252,7 @@ impl Mail {
 
     /// The diff begins (or the input ends): what is there of the message.
     pub(super) fn take(&mut self) -> Option<Commit> {
-        if !matches!(self.part, Part::Head | Part::Message) {
+        if matches!(self.part, Part::None | Part::Rest) {
             return None;
         }
         self.part = Part::Rest;
@@ -233,8 +265,54 @@ impl Mail {
     }
 }
 
-fn is_encoding(value: &str) -> bool {
-    value.contains("quoted-printable") || value.contains("base64")
+impl Header {
+    /// What the value of a header says against reading the text below it as it stands.
+    fn obstacle(self, value: &str) -> Option<&'static str> {
+        let value = value.trim();
+        match self {
+            Self::Other | Self::Subject => None,
+            Self::Encoding => {
+                let word = value.split([';', ' ', '\t']).next().unwrap_or_default();
+                let plain = matches!(word.trim_matches('"'), "" | "7bit" | "8bit" | "binary");
+                (!plain).then_some("a mail is encoded (quoted-printable, base64 or the like)")
+            }
+            Self::ContentType => {
+                let parameter = |name: &str| {
+                    let mut parts = value.split(';').map(str::trim);
+                    parts.find_map(|part| {
+                        let rest = part.strip_prefix(name)?.trim_start();
+                        Some(rest.strip_prefix('=')?.trim().trim_matches('"'))
+                    })
+                };
+                if parameter("format").is_some_and(|f| f != "fixed") {
+                    return Some("a mail in format=flowed, whose lines are not the lines applied");
+                }
+                let read = ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1"];
+                match parameter("charset") {
+                    Some(charset) if !read.contains(&charset) => {
+                        Some("a mail in a character set that is not read")
+                    }
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+fn cut_to_boundary(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
+/// `commit <id>`, the line that begins a commit in the output of `git log` and `git show`; its id.
+pub(super) fn log_entry(line: &[u8]) -> Option<String> {
+    let rest = std::str::from_utf8(line.strip_prefix(b"commit ")?).ok()?;
+    let (id, rest) = rest.split_at_checked(rest.find(' ').unwrap_or(rest.len()))?;
+    let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|b| b.is_ascii_hexdigit());
+    let decorated = rest.is_empty() || rest.starts_with(" (");
+    (is_id && decorated).then(|| id.to_owned())
 }
 
 /// `From <id or address> <date>`, the line that begins a mail in a box; the commit's id where it has one.

@@ -91,12 +91,31 @@ pub struct Finding {
     pub file: Option<Untrusted>,
     /// The line in the new file, from 1.
     pub line: Option<u32>,
+    /// Where on that line it begins, from 1, in bytes of UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The line on which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// One past its last byte on that line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+    /// Both columns in UTF-16 code units, where they are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utf16_columns: Option<(u32, u32)>,
+    /// The commit that adds it, where commits are looked at one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// What it means; from a rule our own words, from a model outside text.
     pub message: Untrusted,
     /// The line, redacted and cut, or the mark of what was redacted.
     pub excerpt: Option<Untrusted>,
-    /// Salted hash of what matched: the same secret twice has the same one.
+    /// Salted hash of what matched: the same secret twice has the same one, on this installation alone.
     pub fingerprint: Option<String>,
+    /// The same on every machine, and never made of a secret: SHA-256 over rule, path, the redacted line
+    /// and its occurrence, 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 impl Finding {
@@ -113,9 +132,15 @@ impl Finding {
             severity,
             file: None,
             line: None,
+            column: None,
+            end_line: None,
+            end_column: None,
+            utf16_columns: None,
+            commit: None,
             message: Untrusted::new(message),
             excerpt: None,
             fingerprint: None,
+            identity: None,
         }
     }
 
@@ -159,6 +184,9 @@ pub struct Coverage {
     /// Files that the operator's `.bsmignore` leaves out; they are none of `files_total`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ignored: u32,
+    /// A file of the change, for what is about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_file: Option<Untrusted>,
 }
 
 #[expect(
@@ -175,18 +203,11 @@ impl Coverage {
         self.files_total > 0 && self.files_seen == self.files_total && self.skipped.is_empty()
     }
 
-    /// Files that were not, or not wholly, looked at.
-    pub fn unseen(&self) -> u32 {
-        self.skipped.len() as u32 + self.skipped_more
-    }
-
     /// In words, the same on every face.
     pub fn words(&self) -> String {
         let mut words = format!(
-            "{} of {} files looked at, {} not",
-            self.files_seen,
-            self.files_total,
-            self.unseen()
+            "files reviewed: {} of {}",
+            self.files_seen, self.files_total
         );
         if self.ignored > 0 {
             words.push_str(&format!(", {} ignored", self.ignored));

@@ -114,6 +114,7 @@ fn feed(scanner: &mut Scanner<'_>, path: &Untrusted, bytes: &[u8]) {
         change: Change::Modified,
         modes: (None, None),
         binary: false,
+        needs_hunk: false,
         unread: None,
     };
     scanner.file(&head);

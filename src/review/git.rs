@@ -91,12 +91,43 @@ fn git(dir: &Path) -> Command {
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_PAGER", "cat"),
+        ("GIT_GRAFT_FILE", "/dev/null"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        // Paths are paths, whatever signs they have.
+        ("GIT_LITERAL_PATHSPECS", "1"),
         ("LC_ALL", "C"),
     ] {
         command.env(name, value);
     }
     command.arg("--no-pager").arg("--no-replace-objects");
     for setting in [
+        // What a repository's own configuration says of the form of the output changes nothing.
+        "core.abbrev=40",
+        "core.attributesFile=/dev/null",
+        "core.bigFileThreshold=512m",
+        "core.commitGraph=false",
+        "core.quotePath=true",
+        "diff.algorithm=default",
+        "diff.context=3",
+        "diff.dirstat=changes",
+        "diff.ignoreSubmodules=none",
+        "diff.indentHeuristic=true",
+        "diff.interHunkContext=0",
+        "diff.mnemonicPrefix=false",
+        "diff.noprefix=false",
+        "diff.relative=false",
+        "diff.renameLimit=1000",
+        "diff.suppressBlankEmpty=false",
+        "diff.wsErrorHighlight=none",
+        "format.pretty=medium",
+        "i18n.logOutputEncoding=UTF-8",
+        "log.date=default",
+        "log.decorate=false",
+        "log.diffMerges=dense-combined",
+        "log.follow=false",
+        "log.mailmap=false",
+        "log.showRoot=true",
+        "log.showSignature=false",
         "core.fsmonitor=false",
         "core.hooksPath=/dev/null",
         "core.pager=cat",
@@ -220,27 +251,57 @@ pub fn ends(dir: &Path, range: &str) -> Result<Ends, GitError> {
     Ok(Ends { from, to })
 }
 
+/// The top folder of the working tree that a folder lies in.
+pub fn top(dir: &Path) -> Result<PathBuf, GitError> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut command = git(dir);
+    command.args(["rev-parse", "--show-toplevel"]);
+    let mut out = output(command, dir)?;
+    if out.last() == Some(&b'\n') {
+        out.pop();
+    }
+    Ok(PathBuf::from(std::ffi::OsString::from_vec(out)))
+}
+
 /// Starts the diff between two commits.
 pub fn diff(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
+    diff_between(dir, &[&ends.from, &ends.to], 3)
+}
+
+/// The same with all of each file as context.
+pub fn diff_in_full(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
+    diff_between(dir, &[&ends.from, &ends.to], 1_000_000)
+}
+
+/// The form of every diff, whatever a repository's configuration says.
+const FORM: [&str; 11] = [
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--find-renames",
+    "--full-index",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--submodule=short",
+    "--ignore-submodules=none",
+    "--inter-hunk-context=0",
+    "--no-relative",
+];
+
+fn diff_between(dir: &Path, ends: &[&str], context: u32) -> Result<GitDiff, GitError> {
     let mut command = git(dir);
     command
-        .args([
-            "diff",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-color",
-            "--find-renames",
-            "--full-index",
-        ])
-        .args([
-            "--src-prefix=a/",
-            "--dst-prefix=b/",
-            "--submodule=short",
-            "--ignore-submodules=none",
-        ])
-        .args([&ends.from, &ends.to, "--"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .arg("diff")
+        .arg(format!("--unified={context}"))
+        .args(FORM)
+        .args(ends)
+        .arg("--");
+    started(command, dir)
+}
+
+/// Starts a command whose output is read while it comes.
+fn started(mut command: Command, dir: &Path) -> Result<GitDiff, GitError> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| missing(e, dir))?;
     let stderr = child.stderr.take().map(|mut err| {
         std::thread::spawn(move || {
@@ -284,6 +345,126 @@ pub fn commits(dir: &Path, ends: &Ends, most: usize) -> Result<Vec<Commit>, GitE
         .collect())
 }
 
+/// The branch that others leave from: the remote's own word, else a usual name.
+pub fn default_branch(dir: &Path) -> Result<Option<String>, GitError> {
+    let mut command = git(dir);
+    command.args(["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
+    if let Ok(out) = run(command, dir)? {
+        let name = String::from_utf8_lossy(&out).trim().to_owned();
+        if resolve(dir, &name).is_ok() {
+            return Ok(Some(name));
+        }
+    }
+    for name in [
+        "origin/main",
+        "origin/master",
+        "main",
+        "master",
+        "trunk",
+        "develop",
+    ] {
+        match resolve(dir, name) {
+            Ok(_) => return Ok(Some(name.to_owned())),
+            Err(GitError::NoRevision(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The diff of what is staged against a commit.
+pub fn staged(dir: &Path, from: &str) -> Result<Vec<u8>, GitError> {
+    let mut diff = diff_between(dir, &["--cached", from], 3)?;
+    let mut bytes = Vec::new();
+    if let Some(mut reader) = diff.reader() {
+        reader.read_to_end(&mut bytes)?;
+    }
+    diff.finish()?;
+    Ok(bytes)
+}
+
+/// How many tracked files have changes that are in no commit.
+pub fn uncommitted(dir: &Path) -> Result<usize, GitError> {
+    let mut command = git(dir);
+    command.args([
+        "status",
+        "--porcelain",
+        "-z",
+        "--untracked-files=no",
+        "--ignore-submodules=all",
+    ]);
+    let out = output(command, dir)?;
+    Ok(out.split(|b| *b == 0).filter(|e| e.len() > 3).count())
+}
+
+/// Starts the patches of all commits between two, oldest first: before each a line of a NUL and the commit's
+/// id, its message, and a line of a NUL alone.
+pub fn patches(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
+    let mut command = git(dir);
+    command
+        .args([
+            "log",
+            "--reverse",
+            "--patch",
+            "--diff-merges=dense-combined",
+        ])
+        .args([
+            "--format=%x00%H%n%B%n%x00",
+            "--no-show-signature",
+            "--unified=3",
+        ])
+        .args(FORM)
+        .arg(format!("{}..{}", ends.from, ends.to))
+        .arg("--");
+    started(command, dir)
+}
+
+/// A file of the change whose name a program's or a build's source mentions where it reads files, and which
+/// source that is: documentation that is compiled in or tested is more than documentation.
+pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, GitError> {
+    let mut command = git(dir);
+    command
+        .args(["diff", "--name-only", "-z", "--no-renames"])
+        .args([&ends.from, &ends.to, "--"]);
+    let out = output(command, dir)?;
+    let changed = out.split(|b| *b == 0).filter(|n| !n.is_empty());
+    for path in changed.map(String::from_utf8_lossy) {
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        for commit in [&ends.from, &ends.to] {
+            let mut command = git(dir);
+            command
+                .args([
+                    "grep",
+                    "-I",
+                    "-n",
+                    "-F",
+                    "--full-name",
+                    "--no-color",
+                    "-e",
+                    name,
+                ])
+                .arg(commit);
+            // Status 1: nothing found.
+            let found = run(command, dir)?.unwrap_or_default();
+            for line in String::from_utf8_lossy(&found).lines() {
+                // `commit:path:number:text`
+                let mut parts = line.splitn(4, ':');
+                let (_, source, _, text) = (parts.next(), parts.next(), parts.next(), parts.next());
+                let (Some(source), Some(text)) = (source, text) else {
+                    continue;
+                };
+                if super::documentation::is_read_by(source, text) {
+                    return Ok(Some((
+                        crate::text::clean_line(&path, 120),
+                        crate::text::clean_line(source, 120),
+                    )));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// A file as a commit has it.
 pub struct Blob {
     /// Its path.
@@ -292,16 +473,50 @@ pub struct Blob {
     pub bytes: Option<Vec<u8>>,
 }
 
+/// The plain files of a commit at some paths, or beneath them where a path is a folder.
+pub fn files_at(
+    dir: &Path,
+    commit: &str,
+    paths: &[String],
+    largest: u64,
+) -> Result<Vec<Blob>, GitError> {
+    let mut found = Vec::new();
+    blobs(
+        dir,
+        commit,
+        paths,
+        largest,
+        |_| true,
+        |blob| {
+            found.push(blob);
+            true
+        },
+    )?;
+    Ok(found)
+}
+
 /// Hands the plain files of a commit to `each` until it says stop; `wanted` chooses by path.
 pub fn contents(
     dir: &Path,
     commit: &str,
     largest: u64,
     wanted: impl Fn(&str) -> bool,
+    each: impl FnMut(Blob) -> bool,
+) -> Result<(), GitError> {
+    blobs(dir, commit, &[], largest, wanted, each)
+}
+
+fn blobs(
+    dir: &Path,
+    commit: &str,
+    paths: &[String],
+    largest: u64,
+    wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(Blob) -> bool,
 ) -> Result<(), GitError> {
     let mut command = git(dir);
-    command.args(["ls-tree", "-r", "-z", "-l", "--full-tree", commit]);
+    command.args(["ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--"]);
+    command.args(paths);
     let listed = output(command, dir)?;
     let mut command = git(dir);
     command

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::finding::{Finding, Severity, Source};
+use super::finding::{Finding, Severity};
 use super::redact::Redactor;
 use super::touched::Touched;
 use crate::text::Untrusted;
@@ -154,8 +154,70 @@ struct Found {
     file: Option<String>,
     line: Option<u32>,
     end: Option<u32>,
+    column: Option<u32>,
     message: String,
     silenced: Silenced,
+    /// What it found is a secret.
+    secret: bool,
+    /// The text that it quotes.
+    snippet: Option<String>,
+}
+
+/// Tools that look for secrets and nothing else.
+const SECRET_SCANNERS: [&str; 14] = [
+    "gitleaks",
+    "betterleaks",
+    "trufflehog",
+    "detect-secrets",
+    "ggshield",
+    "gitguardian",
+    "secretlint",
+    "noseyparker",
+    "nosey parker",
+    "kingfisher",
+    "talisman",
+    "whispers",
+    "titus",
+    "ripsecrets",
+];
+
+/// By the tool, or by what a tool for everything says of its rule.
+fn is_secret(tool: &str, id: &str, rule: Option<&Value>, result: &Value) -> bool {
+    let tool = tool.to_ascii_lowercase();
+    if SECRET_SCANNERS.iter().any(|t| tool.starts_with(t)) {
+        return true;
+    }
+    let id = id.to_ascii_lowercase();
+    let by_name = [
+        "secret",
+        "credential",
+        "password",
+        "private-key",
+        "api-key",
+        "token",
+    ]
+    .iter()
+    .any(|word| id.contains(word))
+        && [
+            "hardcoded",
+            "hard-coded",
+            "hardcode",
+            "detected",
+            "secrets.",
+        ]
+        .iter()
+        .any(|word| id.contains(word));
+    let tags = [Some(result), rule]
+        .into_iter()
+        .flatten()
+        .flat_map(|v| v["properties"]["tags"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str);
+    by_name
+        || tags.map(str::to_ascii_lowercase).any(|tag| {
+            matches!(tag.as_str(), "secret" | "secrets")
+                || tag.ends_with("cwe-798")
+                || tag.contains("cwe-798:")
+        })
 }
 
 /// Whether the tool minds its own finding.
@@ -191,15 +253,24 @@ impl Found {
         };
         let tool = plain(&self.tool.to_ascii_lowercase(), 40);
         let rule = plain(&self.rule, 80);
+        // A secret is a secret, whoever finds it: the agents that decide by secrets decide by it.
+        let (id, severity) = if self.secret {
+            (format!("secrets/{tool}-{rule}"), Severity::Critical)
+        } else {
+            let severity = self.severity.unwrap_or(Severity::Medium);
+            (format!("{PACK}:{tool}/{rule}"), severity)
+        };
+        let message = match &self.snippet {
+            Some(snippet) => self.message.replace(snippet.as_str(), "‹redacted›"),
+            None => self.message,
+        };
+        let message = redactor.text(&message);
         Finding {
-            rule: format!("{PACK}:{tool}/{rule}"),
-            source: Source::Rule,
-            severity: self.severity.unwrap_or(Severity::Medium),
             file: self.file.map(|f| Untrusted::new(redactor.text(&f))),
             line: self.line,
-            message: Untrusted::new(crate::text::cut(&redactor.text(&self.message), 1_000)),
-            excerpt: None,
-            fingerprint: None,
+            end_line: self.end,
+            column: self.column,
+            ..Finding::whole(&id, severity, crate::text::cut(&message, 1_000))
         }
     }
 }
@@ -224,9 +295,14 @@ fn sarif(log: &serde_json::Map<String, Value>, take: &mut impl FnMut(Found)) {
                 .as_str()
                 .or_else(|| result["rule"]["id"].as_str())
                 .or_else(|| rule?["id"].as_str());
+            let named = named.unwrap_or("unnamed");
+            let snippet = physical["region"]["snippet"]["text"].as_str();
             take(Found {
                 tool: name.to_owned(),
-                rule: named.unwrap_or("unnamed").to_owned(),
+                secret: is_secret(name, named, rule, result),
+                snippet: snippet.filter(|s| s.len() >= 4).map(str::to_owned),
+                column: None,
+                rule: named.to_owned(),
                 severity: Some(sarif_severity(result, rule)),
                 file: uri.map(path_of_uri),
                 line: number("startLine"),
@@ -387,15 +463,20 @@ fn rdjson(diagnostic: &Value, tool: Option<&str>, severity: Option<&Value>) -> F
     };
     let code = &diagnostic["code"];
     let level = diagnostic.get("severity").or(severity);
+    let tool = name(diagnostic.get("source"))
+        .or_else(|| tool.map(str::to_owned))
+        .unwrap_or_else(|| "unnamed".into());
+    let rule = code["value"].as_str().or_else(|| code.as_str());
+    let rule = rule.unwrap_or("unnamed").to_owned();
+    let column = diagnostic["location"]["range"]["start"]["column"].as_u64();
     Found {
-        tool: name(diagnostic.get("source"))
-            .or_else(|| tool.map(str::to_owned))
-            .unwrap_or_else(|| "unnamed".into()),
-        rule: code["value"]
-            .as_str()
-            .or_else(|| code.as_str())
-            .unwrap_or("unnamed")
-            .to_owned(),
+        secret: is_secret(&tool, &rule, None, diagnostic),
+        snippet: None,
+        column: column
+            .and_then(|c| u32::try_from(c).ok())
+            .filter(|c| *c > 0),
+        tool,
+        rule,
         severity: Some(
             match (level.and_then(Value::as_str), level.and_then(Value::as_u64)) {
                 (Some("ERROR"), _) | (_, Some(1)) => Severity::High,

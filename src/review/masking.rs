@@ -3,6 +3,7 @@
 //! A key may be whole among the added lines, in the new file or in the old one, or cut by the border of
 //! two hunks so that no BEGIN is near: every view is searched, and bodies of keys are known by their look.
 
+use super::budget::Budget;
 use super::diff::{Hunk, Line, Side};
 use super::redact::Redactor;
 use super::rule::entropy;
@@ -90,14 +91,16 @@ impl Joined {
 }
 
 /// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
-/// whole among the added lines, in the new file, or in the old one.
+/// whole among the added lines, in the new file, or in the old one. `None` when the time is over: then
+/// nothing of it may be kept.
 pub(super) fn redact_lines(
     redactor: &Redactor,
     path: &Untrusted,
     hunk: &Hunk,
     added: &Joined,
     wanted: &[bool],
-) -> Vec<String> {
+    budget: &Budget,
+) -> Option<Vec<String>> {
     // For each line, the byte ranges to hide and their mark (shown at the first of them).
     let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
     let views: [fn(Side) -> bool; 3] = [
@@ -115,12 +118,17 @@ pub(super) fn redact_lines(
         let (joined, spans) = if number == 0 {
             (
                 added,
-                redactor.spans_wanted(wanted, path.raw(), &added.text),
+                redactor.spans_wanted(wanted, path.raw(), &added.text, budget),
             )
         } else {
             other = Joined::of(hunk, view);
-            (&other, redactor.spans(path.raw(), &other.text))
+            let wanted = redactor.rules().wanted(&other.text);
+            let spans = redactor.spans_wanted(&wanted, path.raw(), &other.text, budget);
+            (&other, spans)
         };
+        if budget.look() {
+            return None;
+        }
         for index in key_body(hunk, joined) {
             let whole = hunk.lines[index].text.len();
             hidden[index].push((0, whole, "‹redacted secrets/key-body›".to_owned()));
@@ -149,11 +157,8 @@ pub(super) fn redact_lines(
             }
         }
     }
-    hunk.lines
-        .iter()
-        .zip(hidden)
-        .map(|(line, ranges)| mask(line, ranges))
-        .collect()
+    let lines = hunk.lines.iter().zip(hidden);
+    Some(lines.map(|(line, ranges)| mask(line, ranges)).collect())
 }
 
 pub(super) fn mask(line: &Line, mut ranges: Vec<(usize, usize, String)>) -> String {

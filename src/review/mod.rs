@@ -10,20 +10,26 @@
 
 mod allow;
 pub mod baseline;
+mod budget;
 pub mod checks;
+pub mod commit_scan;
 pub mod commits;
 mod dependencies;
 pub mod diff;
+pub mod documentation;
+mod encoding;
 pub mod finding;
 pub mod folder;
 pub mod git;
 mod ignores;
 mod keywords;
+mod known_secrets;
 pub mod linters;
 mod masking;
 pub mod packs;
 mod pattern;
 pub mod policy;
+pub mod quality;
 mod re2;
 pub mod redact;
 pub mod rule;

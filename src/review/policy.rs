@@ -5,7 +5,7 @@
 //! leaves no process.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -19,7 +19,7 @@ use super::linters::FilterMode;
 use super::packs;
 use super::rule_file::{RawRule, RuleFile};
 use super::rules::{Pack, RuleSet, RuleWarning};
-use crate::files::Root;
+use crate::file_set::{FileSet, normal};
 
 /// gitleaks' configuration in a workspace.
 pub const GITLEAKS: &str = ".gitleaks.toml";
@@ -32,14 +32,46 @@ const DEEPEST: usize = 4;
 /// The pack that `.gitleaks.toml` adds to.
 const SECRETS: &str = "secrets";
 
+/// What may be approved without a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OfflineApproval {
+    /// A change that is proven to be documentation and nothing else.
+    #[default]
+    Documentation,
+    /// Nothing.
+    Never,
+    /// Whatever no rule objects to. Only the user's own settings may say so.
+    Any,
+}
+
+impl OfflineApproval {
+    /// For plans that do not say.
+    pub fn none() -> Self {
+        Self::Never
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Documentation => "documentation",
+            Self::Never => "never",
+            Self::Any => "any",
+        }
+    }
+}
+
 /// How reviews are done; `review` in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ReviewSettings {
     /// added: findings on lines that a change adds; file: in files it touches; all: anywhere.
     pub filter_mode: FilterMode,
-    /// Percent of a change's files that must have been looked at for an approval.
+    /// Percent of the files that must have been reviewed for a health check to pass. Below 100 nothing is
+    /// approved for a merge.
     pub coverage_floor: u8,
+    /// What may be approved without a model: documentation, never, or (from your own settings only) any.
+    pub offline_approval: OfflineApproval,
     /// Every commit must be signed off.
     pub sign_off: bool,
     /// Rule (`pack/id` or `pack/*`) → off, info, low, medium, high or critical.
@@ -51,6 +83,7 @@ impl Default for ReviewSettings {
         Self {
             filter_mode: FilterMode::Added,
             coverage_floor: 100,
+            offline_approval: OfflineApproval::Documentation,
             sign_off: false,
             severities: BTreeMap::new(),
         }
@@ -66,7 +99,7 @@ pub struct Policy {
     /// `None`: the built-in packs as they are.
     rules: Option<Rules>,
     ignores: Option<Gitignore>,
-    /// Paths beneath the workspace that all of this was read from.
+    /// Paths beneath the workspace that decide, in lower case.
     files: Vec<String>,
     pub(super) baseline: Option<Baseline>,
     /// Which findings count.
@@ -88,31 +121,33 @@ impl std::fmt::Debug for Policy {
     }
 }
 
-/// Files beneath a workspace that decide how changes are looked at.
-pub fn files(root: &Root) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = [GITLEAKS, IGNORES, baseline::FILE]
-        .map(PathBuf::from)
-        .into();
+/// Files beneath a workspace that decide how changes are looked at, by name.
+pub const NAMED: [&str; 3] = [GITLEAKS, IGNORES, baseline::FILE];
+
+/// Files that `.gitleaks.toml` extends, one after another, as far as they are among `files`.
+pub fn extended(files: &FileSet) -> Vec<String> {
+    let mut found = Vec::new();
     let mut next = GITLEAKS.to_owned();
     for _ in 0..DEEPEST {
-        let text = root
+        let text = files
             .read_text(Path::new(&next), LARGEST)
             .unwrap_or_default();
         match RuleFile::read(&text).ok().and_then(|f| f.extend.path) {
             Some(path) => {
-                files.push(PathBuf::from(&path));
+                found.push(path.clone());
                 next = path;
             }
             None => break,
         }
     }
-    files
+    found
 }
 
 impl Policy {
-    /// Reads what is in the workspace. Nothing here fails: what cannot be used is in `broken`, and then
-    /// nothing is approved.
-    pub fn load(root: Option<&Path>, settings: &ReviewSettings) -> Self {
+    /// Reads what is in the workspace's policy files. Nothing here fails: what cannot be used is in `broken`,
+    /// and then nothing is approved. What is not `trusted` takes no rule away and excuses nothing: its files
+    /// are named and left out.
+    pub fn load(files: Option<&FileSet>, trusted: bool, settings: &ReviewSettings) -> Self {
         let mut policy = Self {
             filter: settings.filter_mode,
             sign_off: settings.sign_off,
@@ -123,18 +158,18 @@ impl Policy {
         hash.update(packs::hash());
         hash.update(serde_json::to_vec(settings).unwrap_or_default());
         let mut gitleaks = None;
-        if let Some(root) = root {
-            match Root::open(root) {
-                Ok(root) => {
-                    for file in files(&root) {
-                        hash.update(root.read(&file, LARGEST).unwrap_or_default());
-                        policy.files.push(file.to_string_lossy().into_owned());
-                    }
-                    policy.read_ignores(&root);
-                    policy.read_baseline(&root);
-                    gitleaks = policy.read_rules(&root, GITLEAKS, 0);
+        if let Some(files) = files {
+            hash.update(files.hash());
+            policy.files = files.paths().map(str::to_lowercase).collect();
+            if trusted {
+                policy.read_ignores(files);
+                policy.read_baseline(files);
+                gitleaks = policy.read_rules(files, GITLEAKS, 0);
+            } else {
+                for name in NAMED.iter().filter(|n| files.exists(Path::new(n))) {
+                    let what = "it is ignored: the workspace is not trusted (bsm trust)";
+                    policy.broken.push(RuleWarning::remark(*name, what));
                 }
-                Err(error) => policy.lose("workspace", error.to_string()),
             }
         }
         for (name, weight) in &settings.severities {
@@ -162,6 +197,41 @@ impl Policy {
         self.rules.clone()
     }
 
+    /// What of the built-in review it takes away, a line each.
+    pub fn weakened(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.ignores.is_some() {
+            lines.push(format!("weaker: {IGNORES} leaves files unreviewed"));
+        }
+        if let Some(baseline) = &self.baseline {
+            let count = baseline.findings().len();
+            lines.push(format!(
+                "weaker: {} accepts {count} findings",
+                baseline::FILE
+            ));
+        }
+        let rules = self.rules.as_deref();
+        for built_in in packs::built_in().rules() {
+            let own = match rules {
+                None => continue,
+                Some(rules) => rules.rule(&built_in.id),
+            };
+            let id = crate::text::clean_line(&built_in.id, 80);
+            match own {
+                Some(own) if !own.reports && built_in.reports => {
+                    lines.push(format!("weaker: {id} is off"));
+                }
+                Some(own) if own.severity < built_in.severity => lines.push(format!(
+                    "weaker: {id} weighs {} instead of {}",
+                    own.severity.word(),
+                    built_in.severity.word()
+                )),
+                _ => {}
+            }
+        }
+        lines
+    }
+
     /// A path that the operator does not want reviewed.
     pub(super) fn ignores(&self, path: &str) -> bool {
         // A name that is none beneath the repository is looked at.
@@ -184,9 +254,16 @@ impl Policy {
         self.broken.iter().filter(|w| w.lost)
     }
 
-    /// A file that decides how changes are looked at.
+    /// A file that decides how changes are looked at, in whatever spelling; the workspace may lie in a folder
+    /// of the repository.
     pub(super) fn is_made_of(&self, path: &str) -> bool {
-        self.files.iter().any(|f| f == path)
+        let Some(path) = normal(Path::new(&path.to_lowercase())) else {
+            return false;
+        };
+        self.files.iter().any(|file| {
+            path.strip_suffix(file.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        })
     }
 
     /// The same, not minding what the baseline knows.
@@ -202,7 +279,7 @@ impl Policy {
         self.broken.push(RuleWarning::lost(rule, what));
     }
 
-    fn read_ignores(&mut self, root: &Root) {
+    fn read_ignores(&mut self, root: &FileSet) {
         let text = match root.read_text(Path::new(IGNORES), LARGEST) {
             Ok(text) => text,
             Err(error) if error.is_missing() => return,
@@ -220,7 +297,7 @@ impl Policy {
         self.ignores = builder.build().ok().filter(|i| !i.is_empty());
     }
 
-    fn read_baseline(&mut self, root: &Root) {
+    fn read_baseline(&mut self, root: &FileSet) {
         let text = match root.read_text(Path::new(baseline::FILE), LARGEST) {
             Ok(text) => text,
             Err(error) if error.is_missing() => return,
@@ -233,7 +310,7 @@ impl Policy {
     }
 
     /// A configuration with everything it extends.
-    fn read_rules(&mut self, root: &Root, name: &str, depth: usize) -> Option<RuleFile> {
+    fn read_rules(&mut self, root: &FileSet, name: &str, depth: usize) -> Option<RuleFile> {
         let text = match root.read_text(Path::new(name), LARGEST) {
             Ok(text) => text,
             Err(error) if error.is_missing() && depth == 0 => return None,

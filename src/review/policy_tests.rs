@@ -7,6 +7,7 @@ use super::super::finding::{Severity, SuppressedBy};
 use super::super::redact::Redactor;
 use super::super::scan::{ScanLimits, Scanned, Scanner};
 use super::*;
+use crate::files::Root;
 
 struct Place(tempfile::TempDir);
 
@@ -22,7 +23,18 @@ impl Place {
     }
 
     fn policy(&self) -> Policy {
-        Policy::load(Some(self.0.path()), &ReviewSettings::default())
+        self.policy_when(true)
+    }
+
+    fn policy_when(&self, trusted: bool) -> Policy {
+        let root = Root::open(self.0.path()).unwrap();
+        let mut files = FileSet::default();
+        for _ in 0..DEEPEST {
+            for name in NAMED.map(str::to_owned).into_iter().chain(extended(&files)) {
+                files.add(&name, root.read(Path::new(&name), LARGEST));
+            }
+        }
+        Policy::load(Some(&files), trusted, &ReviewSettings::default())
     }
 }
 
@@ -315,7 +327,7 @@ fn weights_change_and_silence_but_never_the_policy_file() {
         ]),
         ..ReviewSettings::default()
     };
-    let policy = Policy::load(None, &settings);
+    let policy = Policy::load(None, true, &settings);
     assert_eq!(policy.broken.len(), 2, "{:?}", policy.broken);
     assert_eq!(policy.lost().count(), 0);
     let diff = adding("a.rs", "// FIXME later\ndbg!(x);") + &adding("CODEOWNERS", "* @me");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::allow::Allow;
+use super::budget::Budget;
 use super::finding::Severity;
 use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
@@ -149,17 +150,22 @@ impl Rule {
             .is_none_or(|p| p.is_match(path.as_bytes()))
     }
 
-    /// `redacting`: a path that is excused from findings is not excused from redaction.
+    /// Calls `hit` with each match until it says stop or the time is over. `redacting`: a path that is
+    /// excused from findings is not excused from redaction.
     pub(super) fn find(
         &self,
         path: &str,
         text: &[u8],
         redacting: bool,
-        mut hit: impl FnMut(usize, usize),
+        budget: &Budget,
+        mut hit: impl FnMut(usize, usize) -> bool,
     ) {
         let path = if redacting { None } else { Some(path) };
         let Some(regex) = &self.regex else { return };
         for captures in regex.captures_iter(text) {
+            if budget.is_over() {
+                return;
+            }
             let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else {
                 continue;
             };
@@ -190,8 +196,8 @@ impl Rule {
             let matched = whole.as_bytes();
             let before = matched.iter().take_while(|b| **b == b'\n').count();
             let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
-            if before + after < matched.len() {
-                hit(whole.start() + before, whole.end() - after);
+            if before + after < matched.len() && !hit(whole.start() + before, whole.end() - after) {
+                return;
             }
         }
     }

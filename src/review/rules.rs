@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::allow::Allow;
+use super::budget::Budget;
 use super::finding::Weight;
 use super::keywords::Keywords;
 use super::rule::Rule;
@@ -42,6 +43,9 @@ impl RuleWarning {
         }
     }
 }
+
+/// Most hits of one rule in one piece of text that are handed on as findings.
+const MOST_HITS: usize = 1_000;
 
 /// A hit inside the text that was matched: byte offsets of the whole match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +251,8 @@ impl RuleSet {
     /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
     /// `secrets_only` tries only rules whose match must be redacted.
     pub fn find(&self, path: &str, text: &[u8], secrets_only: bool) -> Vec<Hit> {
-        self.find_wanted(&self.wanted(text), path, text, secrets_only)
+        let budget = Budget::unlimited();
+        self.find_wanted(&self.wanted(text), path, text, secrets_only, &budget)
     }
 
     /// Which rules may hit in `text`, by their keywords. The one pass over all of the text; a caller that
@@ -270,6 +275,7 @@ impl RuleSet {
         path: &str,
         text: &[u8],
         secrets_only: bool,
+        budget: &Budget,
     ) -> Vec<Hit> {
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
@@ -281,16 +287,26 @@ impl RuleSet {
             if !wanted[index] || !tried || !rule.applies_to(path) {
                 continue;
             }
+            if budget.look() {
+                break;
+            }
             let first = hits.len();
-            rule.find(path, text, secrets_only, |start, end| {
+            // What is listed of one rule is bounded; what must be redacted is not.
+            let most = if secrets_only || !rule.required.is_empty() {
+                usize::MAX
+            } else {
+                MOST_HITS
+            };
+            rule.find(path, text, secrets_only, budget, |start, end| {
                 hits.push(Hit {
                     rule: index,
                     start,
                     end,
                 });
+                hits.len() - first < most
             });
             if hits.len() > first && !rule.required.is_empty() {
-                self.keep_accompanied(rule, path, text, &mut hits, first);
+                self.keep_accompanied(rule, path, text, &mut hits, first, budget);
             }
         }
         if !secrets_only {
@@ -307,6 +323,7 @@ impl RuleSet {
         text: &[u8],
         hits: &mut Vec<Hit>,
         first: usize,
+        budget: &Budget,
     ) {
         let places = |offset: usize| {
             let before = &text[..offset];
@@ -320,7 +337,10 @@ impl RuleSet {
             .zip(&rule.required_at)
             .map(|(required, at)| {
                 let mut found = Vec::new();
-                self.rules[*at].find(path, text, false, |start, _| found.push(places(start)));
+                self.rules[*at].find(path, text, false, budget, |start, _| {
+                    found.push(places(start));
+                    true
+                });
                 (required, found)
             })
             .collect();

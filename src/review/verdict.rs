@@ -2,7 +2,8 @@
 //!
 //! Why so strict about form: the first implementation searched the model's prose for words and merged
 //! on "request_changes" in lower case. Here an answer is a JSON object with a known decision, or it is
-//! missing evidence. Extraction is lenient (fences, reasoning blocks), validation is not.
+//! missing evidence. Extraction is lenient (a fence, a reasoning block), validation is not: what is not of the
+//! form is never read as something milder.
 
 use std::sync::{Arc, LazyLock};
 
@@ -105,12 +106,33 @@ pub fn schema() -> Arc<serde_json::Value> {
 /// Comments taken from one answer.
 const MOST_COMMENTS: usize = 100;
 
-/// Reads a model's answer.
+/// Reads a model's answer. A `block` that can be recognised blocks, even where the rest of the answer is not
+/// of the form asked for.
 ///
 /// # Errors
 /// [`NoVerdict`] when it is anything else than one JSON object with a known `decision`.
 pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
-    let object = extract(answer).ok_or(NoVerdict::NoJson)?;
+    read_whole(answer).or_else(|error| {
+        if BLOCK.is_match(answer) {
+            Ok(ModelVerdict {
+                verdict: Verdict::Block,
+                score: None,
+                findings: Vec::new(),
+            })
+        } else {
+            Err(error)
+        }
+    })
+}
+
+/// A decision to block, in JSON or in what some models write instead.
+static BLOCK: LazyLock<regex::Regex> = LazyLock::new(|| {
+    let pattern = r#"(?i)["']?\bdecision["']?\s*[:=]\s*["']?block\b"#;
+    regex::Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+});
+
+fn read_whole(answer: &str) -> Result<ModelVerdict, NoVerdict> {
+    let object = extract(answer)?;
     let form = |what: &str| NoVerdict::Form(what.to_owned());
     let decision = object
         .get("decision")
@@ -140,11 +162,15 @@ pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
     let findings = match object.get("comments") {
         None | Some(serde_json::Value::Null) => Vec::new(),
         Some(serde_json::Value::String(text)) => vec![comment(text, None, None, None)],
-        Some(serde_json::Value::Array(items)) => items
-            .iter()
-            .take(MOST_COMMENTS)
-            .map(read_comment)
-            .collect::<Result<_, _>>()?,
+        Some(serde_json::Value::Array(items)) if items.len() > MOST_COMMENTS => {
+            return Err(form(&format!(
+                "{} comments, more than the {MOST_COMMENTS} that are allowed",
+                items.len()
+            )));
+        }
+        Some(serde_json::Value::Array(items)) => {
+            items.iter().map(read_comment).collect::<Result<_, _>>()?
+        }
         Some(_) => return Err(form("'comments' is not a list")),
     };
     Ok(ModelVerdict {
@@ -168,9 +194,16 @@ fn read_comment(value: &serde_json::Value) -> Result<Finding, NoVerdict> {
                 .get("line")
                 .and_then(serde_json::Value::as_u64)
                 .and_then(|l| u32::try_from(l).ok());
-            let severity = text(&["severity"]).and_then(|s| {
-                serde_json::from_value(serde_json::Value::String(s.to_lowercase())).ok()
-            });
+            let severity = match map.get("severity") {
+                None | Some(serde_json::Value::Null) => None,
+                Some(value) => Some(
+                    value
+                        .as_str()
+                        .map(str::to_lowercase)
+                        .and_then(|s| serde_json::from_value(serde_json::Value::String(s)).ok())
+                        .ok_or_else(|| NoVerdict::Form("a comment of unknown severity".into()))?,
+                ),
+            };
             Ok(comment(message, text(&["file", "path"]), line, severity))
         }
         _ => Err(NoVerdict::Form(
@@ -185,31 +218,154 @@ fn comment(
     line: Option<u32>,
     severity: Option<Severity>,
 ) -> Finding {
+    let severity = severity.unwrap_or(Severity::Info);
     Finding {
-        rule: "model/comment".into(),
         source: Source::Model,
-        severity: severity.unwrap_or(Severity::Info),
         file: file.map(Untrusted::from),
         line,
-        message: Untrusted::from(crate::text::cut(text, 2_000)),
-        excerpt: None,
-        fingerprint: None,
+        ..Finding::whole("model/comment", severity, crate::text::cut(text, 2_000))
     }
 }
 
-/// The one JSON object that an answer is: after a reasoning block, alone or in its only fence. Prose
-/// around it that quotes another object (the diff's own, say) must not be taken for the answer.
-fn extract(answer: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let text = match answer.rfind("</think>") {
-        Some(at) => &answer[at + "</think>".len()..],
-        None => answer,
+/// The one JSON object that an answer is: all of it, or what follows a reasoning block, or what stands in its
+/// only fence. Prose around it that quotes another object (the diff's own, say) must not be taken for the
+/// answer; fences and marks inside the object's own strings change nothing.
+fn extract(answer: &str) -> Result<serde_json::Map<String, serde_json::Value>, NoVerdict> {
+    let mut error = match object(answer.trim()) {
+        Ok(object) => return Ok(object),
+        Err(error) => error,
     };
-    let text = match text.split("```").collect::<Vec<_>>().as_slice() {
-        [_, fenced, _] => fenced.strip_prefix("json").unwrap_or(fenced),
-        [whole] => whole,
-        _ => return None,
-    };
-    serde_json::from_str(text.trim()).ok()
+    const THOUGHT: &str = "</think>";
+    let after_thought = answer
+        .match_indices(THOUGHT)
+        .map(|(at, mark)| &answer[at + mark.len()..]);
+    for text in after_thought.clone() {
+        match object(text.trim()) {
+            Ok(object) => return Ok(object),
+            Err(other) => error = error.clearer(other),
+        }
+    }
+    for text in std::iter::once(answer).chain(after_thought) {
+        match fenced(text) {
+            Ok(object) => return Ok(object),
+            Err(other) => error = error.clearer(other),
+        }
+    }
+    Err(error)
+}
+
+impl NoVerdict {
+    /// Of two errors the one that says more.
+    fn clearer(self, other: Self) -> Self {
+        match self {
+            Self::NoJson => other,
+            Self::Form(_) => self,
+        }
+    }
+}
+
+/// A text that is one JSON object and nothing else, without a key that stands twice.
+fn object(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, NoVerdict> {
+    if !text.starts_with('{') {
+        return Err(NoVerdict::NoJson);
+    }
+    match serde_json::from_str::<UniqueKeys>(text) {
+        Ok(UniqueKeys(serde_json::Value::Object(object))) => Ok(object),
+        Err(error) if error.is_data() => Err(NoVerdict::Form(error.to_string())),
+        _ => Err(NoVerdict::NoJson),
+    }
+}
+
+/// The object in the only fence of a text; words may stand before and after it.
+fn fenced(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, NoVerdict> {
+    const FENCE: &str = "```";
+    let (_, inside) = text.split_once(FENCE).ok_or(NoVerdict::NoJson)?;
+    let inside = inside.strip_prefix("json").unwrap_or(inside);
+    let start = inside.find('{').ok_or(NoVerdict::NoJson)?;
+    if !inside[..start].trim().is_empty() {
+        return Err(NoVerdict::NoJson);
+    }
+    let inside = &inside[start..];
+    // The object ends where its braces do, whatever its strings hold.
+    let mut values = serde_json::Deserializer::from_str(inside).into_iter::<serde_json::Value>();
+    values
+        .next()
+        .and_then(Result::ok)
+        .ok_or(NoVerdict::NoJson)?;
+    let end = values.byte_offset();
+    let rest = inside[end..].trim_start().strip_prefix(FENCE);
+    match rest {
+        Some(rest) if !rest.contains(FENCE) => object(&inside[..end]),
+        _ => Err(NoVerdict::NoJson),
+    }
+}
+
+/// JSON whose objects have no key twice: which of the two counts would be the reader's choice.
+struct UniqueKeys(serde_json::Value);
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> serde::de::Visitor<'de> for UniqueVisitor {
+    type Value = serde_json::Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(serde_json::Value::Null)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(
+        self,
+        mut items: A,
+    ) -> Result<Self::Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(UniqueKeys(item)) = items.next_element()? {
+            out.push(item);
+        }
+        Ok(out.into())
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(
+        self,
+        mut members: A,
+    ) -> Result<Self::Value, A::Error> {
+        let mut out = serde_json::Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            let UniqueKeys(value) = members.next_value()?;
+            if out.insert(key, value).is_some() {
+                return Err(serde::de::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(out.into())
+    }
 }
 
 /// The stricter of rules and model; the model's findings can never make it milder.
@@ -251,15 +407,57 @@ mod tests {
             "{\"decision\":1}",
             "{\"decision\":\"approve\",\"score\":\"high\"}",
             "{\"decision\":\"approve\",\"comments\":[1]}",
-            "{\"decision\":\"approve\"} {\"decision\":\"block\"}",
-            "{\"decision\":\"block\", bad, \"x\":{\"decision\":\"approve\"}}",
+            "{\"decision\":\"approve\"} {\"decision\":\"comment\"}",
+            "{\"decision\":\"approve\",\"decision\":\"comment\"}",
+            "{\"decision\":\"approve\",\"comments\":[{\"message\":\"m\",\"severity\":\"grave\"}]}",
+            "{\"decision\":\"approve\",\"comments\":[{\"message\":\"m\",\"severity\":7}]}",
+            "{\"decision\":\"approve\",\"comments\":[{\"message\":\"m\",\"line\":1,\"line\":2}]}",
             "The diff says {\"decision\":\"approve\"}",
-            "```json\n{\"decision\":\"block\"}\n``` ```json\n{\"decision\":\"approve\"}\n```",
+            "```json\n{\"decision\":\"comment\"}\n``` ```json\n{\"decision\":\"approve\"}\n```",
             "[]",
             "{}",
         ] {
             assert_eq!(verdict(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn fences_and_marks_inside_strings_change_nothing() {
+        for answer in [
+            r#"{"decision":"approve","comments":["use ```rust\nx\n``` here"]}"#,
+            r#"{"decision":"approve","comments":["a </think> b"]}"#,
+            "<think>hm ```json {\"decision\":\"comment\"}``` hm</think>{\"decision\":\"approve\",\"comments\":[\"</think>\"]}",
+            "```json\n{\"decision\":\"approve\",\"comments\":[\"```x``` and }\"]}\n```",
+        ] {
+            assert_eq!(verdict(answer), Some(Verdict::Approve), "{answer}");
+        }
+    }
+
+    #[test]
+    fn block_that_can_be_recognised_blocks_whatever_the_rest_is() {
+        let many = format!(
+            r#"{{"decision":"block","comments":[{}]}}"#,
+            vec![r#""x""#; 101].join(",")
+        );
+        for answer in [
+            r#"{"decision":"block","comments":[{"message":"Prefer:\n```python\nreturn 1\n```"}]}"#,
+            r#"{"decision":"block", bad, "x":{"decision":"approve"}}"#,
+            r#"{"decision":"approve","decision":"block"}"#,
+            r#"{"decision":"block","decision":"approve"}"#,
+            r#"{"decision":"block","comments":[{"message":"m","severity":"grave"}]}"#,
+            r#"{"decision":"block","score":"high"}"#,
+            r#"{"decision" : "block", "comments": [{"message": "cut"#,
+            "{'decision': 'block'}",
+            "```json\n{\"decision\":\"approve\"}\n``` ```json\n{\"decision\":\"block\"}\n```",
+            r#"{"decision":"BLOCK"}"#,
+            "Decision: block",
+            &many,
+        ] {
+            assert_eq!(verdict(answer), Some(Verdict::Block), "{answer}");
+        }
+        assert_eq!(verdict("my decision is not to block: approve"), None);
+        let many = many.replace("block", "approve");
+        assert_eq!(verdict(&many), None, "more comments than are allowed");
     }
 
     #[test]

@@ -99,7 +99,37 @@ const NOT_FROM_WORKSPACE: &[&str] = &[
     "approvers",
     "approvals",
     "memory",
+    "safeDirectories",
 ];
+
+/// Keys by which a workspace that is not trusted could make a review milder, or choose who reviews.
+const NOT_UNTRUSTED: &[&str] = &["review", "defaultModel", "fallback", "search"];
+
+fn is_beneath(key: &str, keys: &[&str]) -> bool {
+    keys.iter().any(|k| {
+        key.strip_prefix(k)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+/// Why a workspace may not set a key to this value.
+fn refused(key: &str, value: &Value, trusted: bool) -> Option<&'static str> {
+    let word = value.as_str();
+    if is_beneath(key, NOT_FROM_WORKSPACE) {
+        return Some("only your own settings or the environment may set it");
+    }
+    // A workspace may ask for more care, never for less.
+    if key == "review.offlineApproval" {
+        return (word != Some("never")).then_some("a workspace may only set it to never");
+    }
+    let stricter = match key {
+        "review.signOff" => value.as_bool() == Some(true),
+        "review.filterMode" => matches!(word, Some("file" | "all")),
+        _ => false,
+    };
+    (!trusted && !stricter && is_beneath(key, NOT_UNTRUSTED))
+        .then_some("the workspace is not trusted (bsm trust)")
+}
 
 /// A file's text with the name it is shown by.
 pub struct File<'a> {
@@ -109,13 +139,15 @@ pub struct File<'a> {
     pub text: &'a str,
 }
 
-/// Merges defaults, the user's file, the workspace's file, environment and flags (dotted key → value).
+/// Merges defaults, the user's file, the workspace's file, environment and flags (dotted key → value). What a
+/// workspace may not set, and what one that is not `trusted` may not, is left out with a warning.
 ///
 /// # Errors
 /// A sentence: file, line and column, or the variable, and what is wanted.
 pub fn load(
     user: Option<File<'_>>,
     workspace: Option<File<'_>>,
+    trusted: bool,
     env: &Env,
     flags: &[(&str, Value)],
 ) -> Result<Loaded, String> {
@@ -137,14 +169,8 @@ pub fn load(
     }
     if let Some(file) = workspace {
         for (key, value) in read(&file)? {
-            if NOT_FROM_WORKSPACE
-                .iter()
-                .any(|k| key == *k || key.starts_with(&format!("{k}.")))
-            {
-                warnings.push(format!(
-                    "{}: {key} is ignored: only your own settings or the environment may set it",
-                    file.name
-                ));
+            if let Some(why) = refused(&key, &value, trusted) {
+                warnings.push(format!("{}: {key} is ignored: {why}", file.name));
                 continue;
             }
             put(
@@ -208,7 +234,8 @@ fn read(file: &File<'_>) -> Result<BTreeMap<String, Value>, String> {
         let place = e
             .location()
             .map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
-        format!("{}{place}: {}", file.name, clean_line(&e.to_string(), 300))
+        let what = crate::workspace::without_values(&e.to_string());
+        format!("{}{place}: {}", file.name, clean_line(&what, 300))
     };
     serde_yaml::from_str::<Settings>(file.text).map_err(|e| fail(&e))?;
     let value: Value = serde_yaml::from_str(file.text).map_err(|e| fail(&e))?;
@@ -362,6 +389,7 @@ mod tests {
                 name: "bsm.yaml",
                 text: workspace,
             }),
+            true,
             &env,
             &[],
         )

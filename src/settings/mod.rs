@@ -285,6 +285,9 @@ pub struct Settings {
     pub approvals: ApprovalSettings,
     /// Feature flags.
     pub flags: Flags,
+    /// Workspaces of other users that may be used all the same: their folders, or `*`. Only the user's own
+    /// file and the environment may say this.
+    pub safe_directories: Vec<String>,
     /// Hosts that a key may be sent to, beside the built-in providers' own: variable → hosts. Only the
     /// user's own file and the environment may say this.
     pub key_hosts: BTreeMap<String, Vec<String>>,

@@ -6,7 +6,7 @@ use crate::filter::{Row, lowered};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Problem, locate};
-use crate::files::Root;
+use crate::file_set::FileSet;
 use crate::review::{linters, packs};
 use crate::text::Untrusted;
 
@@ -225,7 +225,7 @@ struct Index {
 }
 
 /// Loads every agent that can be loaded.
-pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
+pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
     const INDEX: &str = "data/agents/index.json";
     let help = "Make it {\"agents\": [\"file.yaml\", …]}.";
     let Some((index, _)) = super::read::<Index>(root, INDEX, help, problems) else {
@@ -309,6 +309,28 @@ pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Vec<Agent> {
             agent.packs = super::built_in::agent(&agent.id).and_then(|a| a.packs.clone());
         }
         agents.push(agent);
+    }
+    agents
+}
+
+/// The built-in agents, then those of a workspace that is not trusted whose ids are new. An agent of its own
+/// under a built-in id could look away; it is left out, and named.
+pub(super) fn built_in_first(own: Vec<Agent>, problems: &mut Vec<Problem>) -> Vec<Agent> {
+    let mut agents: Vec<Agent> = super::built_in::agents()
+        .iter()
+        .map(|a| Agent::clone(a))
+        .collect();
+    for agent in own {
+        match agents.iter().find(|a| a.id == agent.id) {
+            None => agents.push(agent),
+            Some(built_in) if *built_in == agent => {}
+            Some(_) => problems.push(Problem::warning(
+                "data/agents/index.json",
+                None,
+                format!("agent {} is ignored: the workspace is not trusted, so the built-in one decides", agent.id),
+                "Look at it, then run `bsm trust`.",
+            )),
+        }
     }
     agents
 }

@@ -42,6 +42,7 @@ pub const FILES: &[(&str, &str)] = files![
 pub const SAMPLES: &[(&str, &str)] = &[
     ("risky", include_str!("../../assets/samples/risky.diff")),
     ("docs", include_str!("../../assets/samples/docs.diff")),
+    ("code", include_str!("../../assets/samples/code.diff")),
 ];
 
 struct Parsed {
@@ -110,6 +111,11 @@ pub fn models() -> ModelTable {
     parsed().models.clone()
 }
 
+/// The built-in agents.
+pub fn agents() -> &'static [Arc<Agent>] {
+    &parsed().agents
+}
+
 /// The built-in agent of that id.
 pub fn agent(id: &str) -> Option<&'static Arc<Agent>> {
     parsed().agents.iter().find(|a| a.id == id)
@@ -144,6 +150,7 @@ pub fn workspace() -> Workspace {
         problems: parsed.problems.clone(),
         trust: Trust::BuiltIn,
         policy_hash: state_hash(&all),
+        files: None,
     }
 }
 

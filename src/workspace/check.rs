@@ -5,15 +5,13 @@ use super::registry::FILE as REGISTRY;
 use std::path::Path;
 
 use super::{LARGEST_FILE, Problem, Workspace, knowledge, locate};
-use crate::files::Root;
 use crate::text::clean_line;
 
 /// Adds the problems between files.
 pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
-    let root = workspace.root.as_ref().and_then(|r| Root::open(r).ok());
     let text = |file: &str| {
-        root.as_ref()
-            .and_then(|r| r.read_text(Path::new(file), LARGEST_FILE).ok())
+        let files = workspace.files.as_ref()?;
+        files.read_text(Path::new(file), LARGEST_FILE).ok()
     };
     let events = text(EVENTS);
     for (event, rule) in &workspace.events.events {
@@ -36,7 +34,7 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
         }
     }
     for failure in
-        knowledge::load(workspace.root.as_deref()).map_or_else(|e| vec![e], |k| k.failures)
+        knowledge::load(workspace.files.as_deref()).map_or_else(|e| vec![e], |k| k.failures)
     {
         let help = "Put a plain file beneath data/knowledge/, or take its name out of the list.";
         problems.push(Problem::warning(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::Schedule;
 use super::trust::Trust;
 use super::{Problem, built_in, locate};
-use crate::files::Root;
+use crate::file_set::FileSet;
 
 /// Where it is.
 pub const FILE: &str = "agents/events.yaml";
@@ -85,12 +85,26 @@ impl EventTable {
 }
 
 /// Loads the table; where it is absent or broken, the built-in one (with a problem in the second case).
-pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> EventTable {
+pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventTable {
     let help = "Mend the YAML at this place; until then the built-in events are used.";
     let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else {
         return built_in::events();
     };
     super::expect_version_1(table.version, FILE, &text, problems);
+    if !trust.is_trusted() {
+        let built_in = built_in::events().events;
+        for (name, rule) in built_in {
+            let own = table.events.insert(name.clone(), rule);
+            if own.is_some_and(|own| table.events.get(&name) != Some(&own)) {
+                let message = format!(
+                    "event {name} is ignored: the workspace is not trusted, so the built-in agents review it"
+                );
+                let place = locate::key(&text, &name);
+                let help = "Look at it, then run `bsm trust`.";
+                problems.push(Problem::warning(FILE, place, message, help));
+            }
+        }
+    }
     for (name, rule) in &mut table.events {
         if rule.agents.is_empty() {
             let message = format!(

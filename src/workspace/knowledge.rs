@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::files::{FileError, Root};
+use crate::file_set::FileSet;
+use crate::files::FileError;
 use crate::text::Untrusted;
 
 /// One document.
@@ -34,18 +35,21 @@ struct Index {
 /// Most documents read.
 const MOST: usize = 200;
 
-/// Loads the documents of the workspace at `root` (`None`: the built-in one's).
+/// Loads the documents among a workspace's policy files (`None`: the built-in one's).
 ///
 /// # Errors
-/// When the folder cannot be opened, or its index cannot be read.
-pub fn load(root: Option<&Path>) -> Result<Knowledge, String> {
-    let Some(root) = root else {
+/// When its index cannot be read.
+pub fn load(files: Option<&FileSet>) -> Result<Knowledge, String> {
+    let Some(root) = files else {
         return Ok(super::built_in::knowledge());
     };
-    let root = Root::open(root).map_err(|e| e.to_string())?;
     let index = match root.read_text(Path::new("data/knowledge/index.json"), super::LARGEST_FILE) {
-        Ok(text) => serde_json::from_str::<Index>(&text)
-            .map_err(|e| format!("data/knowledge/index.json: {e}"))?,
+        Ok(text) => serde_json::from_str::<Index>(&text).map_err(|e| {
+            format!(
+                "data/knowledge/index.json: {}",
+                super::without_values(&e.to_string())
+            )
+        })?,
         Err(FileError::NotFound(_)) => return Ok(Knowledge::default()),
         Err(error) => return Err(error.to_string()),
     };

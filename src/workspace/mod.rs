@@ -13,6 +13,7 @@ pub mod init;
 pub mod knowledge;
 pub mod locate;
 pub mod models;
+pub mod policy_files;
 pub mod registry;
 pub mod schedule;
 pub mod trust;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::file_set::FileSet;
 use crate::files::{FileError, Root};
 use agent::Agent;
 use events::EventTable;
@@ -119,6 +121,8 @@ pub struct Workspace {
     pub trust: Trust,
     /// Hash of the policy files: a run is pinned to it.
     pub policy_hash: String,
+    /// The policy files as they were read; `None` for the built-in workspace.
+    pub files: Option<Arc<FileSet>>,
 }
 
 impl Workspace {
@@ -128,12 +132,18 @@ impl Workspace {
         let Some(path) = root else {
             return Ok(built_in::workspace());
         };
-        let root = Root::open(path)?;
+        let files = policy_files::of_folder(&Root::open(path)?);
+        let trust = trusted.of(path, &files.hash());
+        Ok(Self::of_files(path, Arc::new(files), trust))
+    }
+
+    /// Makes a workspace of its policy files. One that is not trusted only adds: the built-in agents and
+    /// events decide, and what of the workspace differs from them is named and left out.
+    pub fn of_files(path: &Path, files: Arc<FileSet>, trust: Trust) -> Self {
         let mut problems = Vec::new();
-        let policy_hash = trust::policy_hash(&root);
-        let trust = trusted.of(path, &policy_hash);
-        let registry = registry::load(&root, &mut problems);
-        let mut agents = agent::load(&root, &mut problems);
+        let policy_hash = files.hash();
+        let registry = registry::load(&files, &mut problems);
+        let mut agents = agent::load(&files, &mut problems);
         if let Some(registry) = &registry {
             for agent in &mut agents {
                 for message in check::drift(agent, registry) {
@@ -143,8 +153,11 @@ impl Workspace {
                 registry.apply_to(agent);
             }
         }
-        let events = events::load(&root, trust, &mut problems);
-        let models = models::load(&root, trust, &mut problems);
+        if !trust.is_trusted() {
+            agents = agent::built_in_first(agents, &mut problems);
+        }
+        let events = events::load(&files, trust, &mut problems);
+        let models = models::load(&files, trust, &mut problems);
         let name = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let name = name
             .file_name()
@@ -159,13 +172,14 @@ impl Workspace {
             problems,
             trust,
             policy_hash,
+            files: Some(files),
         };
         let mut problems = std::mem::take(&mut workspace.problems);
         check::across(&workspace, &mut problems);
         problems.sort();
         problems.dedup();
         workspace.problems = problems;
-        Ok(workspace)
+        workspace
     }
 
     /// This version with the parts that broke taken from the last good one; true when there were any.
@@ -258,7 +272,7 @@ impl Workspace {
 /// Reads and parses one YAML or JSON file; what is wrong becomes a problem. A missing file is `None`
 /// without a word.
 pub(crate) fn read<T: serde::de::DeserializeOwned>(
-    root: &Root,
+    root: &FileSet,
     file: &str,
     help: &str,
     problems: &mut Vec<Problem>,
@@ -295,10 +309,34 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
                     u32::try_from(at.column()).unwrap_or(0),
                 )
             });
-            problems.push(Problem::error(file, place, error.to_string(), help));
+            problems.push(Problem::error(
+                file,
+                place,
+                without_values(&error.to_string()),
+                help,
+            ));
             None
         }
     }
+}
+
+/// A parser's error without the values that it quotes: a file may hold a secret, or be another file than
+/// its name says. Names of keys stay.
+pub fn without_values(error: &str) -> String {
+    let mut out = String::with_capacity(error.len());
+    let mut rest = error;
+    while let Some((before, after)) = rest.split_once('"') {
+        out.push_str(before);
+        let bytes = after.as_bytes();
+        let mut end = 0;
+        while end < bytes.len() && bytes[end] != b'"' {
+            end += 1 + usize::from(bytes[end] == b'\\');
+        }
+        out.push_str("\"…\"");
+        rest = after.get(end + 1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    crate::text::cut(&out, 400).to_owned()
 }
 
 /// A table of another version than ours may mean something else by the same words.

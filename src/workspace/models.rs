@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trust::Trust;
 use super::{Problem, built_in, locate};
-use crate::files::Root;
+use crate::file_set::FileSet;
 use crate::resilience::limiter::RateSettings;
 
 /// Where it is.
@@ -197,6 +197,9 @@ pub struct ModelTable {
     /// Model → what to ask when it fails.
     #[serde(default)]
     pub fallbacks: BTreeMap<String, Vec<String>>,
+    /// Model → models whose answer is as good as its own: one of them approves as it would.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub equals: BTreeMap<String, Vec<String>>,
     /// What a refusal by content leads to.
     #[serde(default)]
     pub on_refusal: OnRefusal,
@@ -268,18 +271,47 @@ impl ModelTable {
     }
 }
 
+impl ModelTable {
+    /// Whether a model's answer counts as that of the one that was wanted: the model that is named; where
+    /// none is, those of the route; where that is empty, the default; and their equals.
+    pub fn counts_as_wanted(&self, wanted: Wanted<'_>, model: &str) -> bool {
+        let routed = |task: &str| {
+            let route = self.routes.get(task);
+            let entries = route.and_then(|r| r.get(wanted.complexity).or_else(|| r.get("any")));
+            let entries = entries.into_iter().flatten();
+            entries.map(|e| e.model().as_str()).collect::<Vec<_>>()
+        };
+        let mut meant: Vec<&str> = if wanted.search {
+            routed(SEARCH)
+        } else {
+            Vec::new()
+        };
+        match wanted.model {
+            Some(named) => meant.push(named),
+            None => meant.extend(routed(wanted.task)),
+        }
+        if meant.is_empty() {
+            meant.push(&self.default);
+        }
+        meant.iter().any(|name| {
+            let equals = self.equals.get(*name).into_iter().flatten();
+            *name == model || equals.into_iter().any(|e| e == model)
+        })
+    }
+}
+
 /// The route of questions that need the web.
 const SEARCH: &str = "search";
 
 /// Loads the table; where it is absent or broken, the built-in one.
-pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTable {
+pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelTable {
     let help = "Mend the YAML at this place; until then the built-in models are used.";
     let Some((mut table, text)) = super::read::<ModelTable>(root, FILE, help, problems) else {
         return built_in::models();
     };
     super::expect_version_1(table.version, FILE, &text, problems);
     let built_in = built_in::models();
-    if trust == Trust::Trusted {
+    if trust.is_trusted() {
         table.from_workspace = true;
     } else {
         for (name, provider) in &table.providers {
@@ -297,7 +329,20 @@ pub fn load(root: &Root, trust: Trust, problems: &mut Vec<Problem>) -> ModelTabl
                 ));
             }
         }
-        table.providers = built_in.providers;
+        let table_differs = ModelTable {
+            providers: BTreeMap::new(),
+            ..table.clone()
+        } != ModelTable {
+            providers: BTreeMap::new(),
+            ..built_in.clone()
+        };
+        if table_differs {
+            let message =
+                "models, prices, routes and fallbacks are ignored: the workspace is not trusted";
+            let help = "The built-in table is used. Look at this one, then run `bsm trust`.";
+            problems.push(Problem::warning(FILE, None, message, help));
+        }
+        return built_in;
     }
     for (name, model) in &table.models {
         if !table.providers.contains_key(&model.provider) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::agent::{Agent, Approval, Contexts, Expose, Risk, Safety, is_id};
 use super::locate::in_item;
 use super::{Problem, locate};
-use crate::files::Root;
+use crate::file_set::FileSet;
 
 /// Where it is.
 pub const FILE: &str = "agents/registry.yaml";
@@ -112,7 +112,7 @@ impl Registry {
 }
 
 /// Reads the registry and holds it against its rules.
-pub fn load(root: &Root, problems: &mut Vec<Problem>) -> Option<Registry> {
+pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Option<Registry> {
     if !root.exists(Path::new(FILE)) {
         let help = "Reading and listing go on without it; nothing that needs an approval will be approved.";
         problems.push(Problem::warning(FILE, None, "no governance registry", help));

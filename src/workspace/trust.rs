@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::policy_files;
 use crate::files::Root;
-use crate::state::{self, StateError, hex};
+use crate::state::{self, StateError};
 
 /// Whether a workspace may name addresses, keys, headers and schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,28 +26,67 @@ pub enum Trust {
     Changed,
 }
 
+impl Trust {
+    /// What the workspace says holds in full.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Self::BuiltIn | Self::Trusted)
+    }
+}
+
 /// The user's list of trusted workspaces.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TrustStore {
     /// Canonical path → policy hash.
     #[serde(default)]
     trusted: BTreeMap<PathBuf, String>,
+    /// A policy that is trusted wherever it lies: `BSM_TRUST`, for pipelines.
+    #[serde(skip)]
+    pinned: Option<String>,
+    /// Where the list is kept.
+    #[serde(skip)]
+    file: Option<PathBuf>,
 }
 
 impl TrustStore {
-    /// Reads the list; an absent or unreadable one trusts nobody.
+    /// Reads the user's list; an absent or unreadable one trusts nobody.
     pub fn load() -> Self {
-        let Some(path) = file() else {
-            return Self::default();
-        };
-        std::fs::read(path)
+        file().map(Self::at).unwrap_or_default()
+    }
+
+    /// Reads the list in a file.
+    pub fn at(path: PathBuf) -> Self {
+        let read: Option<Self> = std::fs::read(&path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            file: Some(path),
+            ..read.unwrap_or_default()
+        }
+    }
+
+    /// With a policy that is trusted wherever it lies.
+    #[must_use]
+    pub fn pinning(self, hash: Option<&str>) -> Self {
+        Self {
+            pinned: hash.map(|h| h.trim().to_ascii_lowercase()),
+            ..self
+        }
+    }
+
+    /// The list as it is now.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        match &self.file {
+            Some(path) => Self::at(path.clone()).pinning(self.pinned.as_deref()),
+            None => self.clone(),
+        }
     }
 
     /// Whether the workspace at `path`, with this policy, is trusted.
     pub fn of(&self, path: &Path, policy_hash: &str) -> Trust {
+        if self.pinned.as_deref() == Some(policy_hash) {
+            return Trust::Trusted;
+        }
         match std::fs::canonicalize(path)
             .ok()
             .and_then(|p| self.trusted.get(&p))
@@ -58,64 +97,43 @@ impl TrustStore {
         }
     }
 
-    /// Trusts (or no longer trusts) the workspace at `path` as it is now, and saves the list.
-    pub fn set(&mut self, path: &Path, trusted: bool) -> Result<(), StateError> {
+    /// Trusts the workspace at `path` with exactly this policy (`None`: no longer), and saves the list.
+    ///
+    /// # Errors
+    /// When the folder is not there, or the list cannot be written.
+    pub fn set(&mut self, path: &Path, policy_hash: Option<&str>) -> Result<(), StateError> {
         let io = |source| StateError::Io {
             path: path.to_path_buf(),
             source,
         };
+        let other = |e: &dyn std::fmt::Display| io(std::io::Error::other(e.to_string()));
         let canonical = std::fs::canonicalize(path).map_err(io)?;
-        if trusted {
-            let root =
-                Root::open(&canonical).map_err(|e| io(std::io::Error::other(e.to_string())))?;
-            self.trusted.insert(canonical, policy_hash(&root));
-        } else {
-            self.trusted.remove(&canonical);
-        }
-        let home = state::state_home()?;
+        match policy_hash {
+            Some(hash) => self.trusted.insert(canonical, hash.to_owned()),
+            None => self.trusted.remove(&canonical),
+        };
+        let list = match &self.file {
+            Some(list) => list.clone(),
+            None => state::state_home()?.join(FILE),
+        };
+        let home = list.parent().unwrap_or(Path::new("/")).to_path_buf();
         state::create_private(&home)?;
-        let text = serde_json::to_vec_pretty(self).map_err(|e| io(std::io::Error::other(e)))?;
-        let root = Root::open(&home).map_err(|e| io(std::io::Error::other(e.to_string())))?;
-        root.write_atomic(Path::new("trusted.json"), &text, 0o600)
-            .map_err(|e| io(std::io::Error::other(e.to_string())))
+        let text = serde_json::to_vec_pretty(self).map_err(|e| other(&e))?;
+        let name = list.file_name().map(PathBuf::from).unwrap_or_default();
+        let root = Root::open(&home).map_err(|e| other(&e))?;
+        root.write_atomic(&name, &text, 0o600)
+            .map_err(|e| other(&e))
     }
 }
+
+/// The list's name in the user's state directory.
+const FILE: &str = "trusted.json";
 
 fn file() -> Option<PathBuf> {
-    state::state_home()
-        .ok()
-        .map(|home| home.join("trusted.json"))
+    state::state_home().ok().map(|home| home.join(FILE))
 }
 
-/// A hash over the files that decide: settings, agents, registry, events, models, ignores.
+/// The hash of the policy files in a folder.
 pub fn policy_hash(root: &Root) -> String {
-    let mut names = crate::review::policy::files(root);
-    names.push("bsm.yaml".into());
-    for folder in ["agents", "data/agents"] {
-        let files = root.list(Path::new(folder)).unwrap_or_default();
-        names.extend(files.into_iter().map(|f| Path::new(folder).join(f)));
-    }
-    // The list may name files in folders below.
-    let index = root
-        .read(Path::new("data/agents/index.json"), super::LARGEST_FILE)
-        .unwrap_or_default();
-    let listed: serde_json::Value = serde_json::from_slice(&index).unwrap_or_default();
-    let listed = listed["agents"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|v| v.as_str());
-    names.extend(listed.map(|f| Path::new("data/agents").join(f)));
-    names.sort();
-    names.dedup();
-    let mut hash = Sha256::new();
-    for name in names {
-        if let Ok(bytes) = root.read(&name, crate::review::policy::LARGEST) {
-            hash.update(name.as_os_str().as_encoded_bytes());
-            hash.update([0]);
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(&bytes);
-        }
-    }
-    hex(&hash.finalize()[..16])
+    policy_files::of_folder(root).hash()
 }

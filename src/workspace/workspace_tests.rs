@@ -17,6 +17,12 @@ fn load(dir: &tempfile::TempDir) -> Workspace {
     Workspace::load(Some(dir.path()), &TrustStore::default()).unwrap()
 }
 
+/// As it is when its user trusts it.
+fn load_trusted(dir: &tempfile::TempDir) -> Workspace {
+    let files = policy_files::of_folder(&Root::open(dir.path()).unwrap());
+    Workspace::of_files(dir.path(), Arc::new(files), Trust::Trusted)
+}
+
 fn messages(workspace: &Workspace) -> String {
     workspace
         .problems
@@ -60,7 +66,7 @@ fn a_workspace_of_the_first_implementation_loads_unchanged() {
         ("data/knowledge/index.json", r#"{"documents": ["k.md"]}"#),
         ("data/knowledge/k.md", "know"),
     ]);
-    let workspace = load(&dir);
+    let workspace = load_trusted(&dir);
     assert_eq!(workspace.agents.len(), 2);
     assert_eq!(workspace.agent("security-agent").unwrap().version, "1.5");
     assert_eq!(
@@ -74,7 +80,10 @@ fn a_workspace_of_the_first_implementation_loads_unchanged() {
     );
     assert!(messages(&workspace).contains("unknown action 'fly'"));
     assert_eq!(
-        knowledge::load(Some(dir.path())).unwrap().documents.len(),
+        knowledge::load(load(&dir).files.as_deref())
+            .unwrap()
+            .documents
+            .len(),
         1
     );
 }
@@ -103,7 +112,7 @@ fn each_broken_file_takes_out_itself_with_line_and_column() {
         ),
         ("data/agents/huge.yaml", &"# x\n".repeat(300_000)),
     ]);
-    let workspace = load(&dir);
+    let workspace = load_trusted(&dir);
     assert_eq!(
         workspace
             .agents
@@ -160,4 +169,61 @@ fn registry_rules_are_enforced_at_their_place() {
     ] {
         assert!(text.contains(wanted), "{wanted} missing:\n{text}");
     }
+}
+
+#[test]
+fn untrusted_workspace_changes_no_built_in_agent_event_or_route() {
+    let files = [
+        (
+            "data/agents/index.json",
+            r#"{"agents": ["s.yaml", "own.yaml"]}"#,
+        ),
+        ("data/agents/s.yaml", "id: security-agent\npacks: []\n"),
+        ("data/agents/own.yaml", "id: own\n"),
+        (
+            "agents/events.yaml",
+            "version: 1\nevents:\n  pull_request.opened: {agents: [own], strategy: sequential}\n  mine: {agents: [own]}\n",
+        ),
+        (
+            "agents/models.yaml",
+            "version: 1\nmodels: {cheap: {provider: openai, prices: {inputPerM: 0}}}\ndefault: cheap\n",
+        ),
+    ];
+    let dir = dir_with(&files);
+    let untrusted = load(&dir);
+    let built_in = built_in::workspace();
+    for agent in &built_in.agents {
+        assert_eq!(untrusted.agent(&agent.id), Some(agent), "{}", agent.id);
+    }
+    for (name, rule) in &built_in.events.events {
+        assert_eq!(untrusted.events.events.get(name), Some(rule), "{name}");
+    }
+    assert_eq!(untrusted.models, built_in.models);
+    assert!(untrusted.agent("own").is_some() && untrusted.events.events.contains_key("mine"));
+    let text = messages(&untrusted);
+    for wanted in [
+        "agent security-agent is ignored",
+        "event pull_request.opened is ignored",
+        "models, prices, routes and fallbacks are ignored",
+    ] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    let trusted = load_trusted(&dir);
+    assert_eq!(trusted.agents.len(), 2);
+    assert_eq!(trusted.models.default, "cheap");
+}
+
+#[test]
+fn error_of_a_parser_quotes_no_value_of_the_file() {
+    let dir = dir_with(&[(
+        "agents/events.yaml",
+        "version: \"very-secret \\\" value\"\n",
+    )]);
+    let text = messages(&load(&dir));
+    assert!(text.contains("agents/events.yaml:1:"), "{text}");
+    assert!(!text.contains("very-secret"), "{text}");
+    assert_eq!(
+        without_values(r#"invalid type: string "a \" b", expected `x`"#),
+        r#"invalid type: string "…", expected `x`"#
+    );
 }

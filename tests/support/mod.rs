@@ -170,6 +170,8 @@ impl<'a> Start<'a> {
             env: self.env,
             root: self.root.map(Path::to_path_buf),
             trust: self.trust,
+            workspace: None,
+            follows_folder: true,
             state,
             mode: self.mode,
             resident: self.resident,

@@ -50,7 +50,7 @@ fn run() -> RunResult {
     };
     coverage.skip(&Untrusted::from("logo.png"), "binary");
     RunResult {
-        schema_version: 1,
+        schema_version: 2,
         run_id: "job_1_abc".into(),
         correlation_id: "c".into(),
         event: "pull_request.opened".into(),
@@ -62,7 +62,9 @@ fn run() -> RunResult {
         stale: false,
         coverage,
         size: ChangeSize::default(),
+        documentation: crate::review::documentation::Documentation::default(),
         decision: Some(Decision {
+            cause: Some(crate::engine::types::run::Cause::Finding),
             action: Action::RequestChanges,
             reason: "because".into(),
             rule: 4,
@@ -92,7 +94,7 @@ fn run() -> RunResult {
 
 #[test]
 fn sarif_holds_every_finding_once_and_what_is_not_minded() {
-    let text = crate::text::json_pretty(&sarif(&run())).unwrap();
+    let text = crate::text::json_pretty(&sarif(&Export::of_run(&run()))).unwrap();
     assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
     // The field's own types, made from the standard's schema, read it.
     let log: serde_sarif::sarif::Sarif = serde_json::from_str(&text).unwrap();
@@ -108,7 +110,7 @@ fn sarif_holds_every_finding_once_and_what_is_not_minded() {
         let index = usize::try_from(result.rule_index.unwrap()).unwrap();
         assert_eq!(Some(&rules[index].id), result.rule_id.as_ref());
     }
-    let value = sarif(&self::run());
+    let value = sarif(&Export::of_run(&self::run()));
     let shared = &value["runs"][0]["results"][2];
     assert_eq!(
         shared["properties"]["agents"],
@@ -122,7 +124,7 @@ fn sarif_holds_every_finding_once_and_what_is_not_minded() {
 
 #[test]
 fn rdjsonl_is_read_back_by_our_own_reader() {
-    let text = rdjsonl(&run()).unwrap();
+    let text = rdjsonl(&Export::of_run(&run())).unwrap();
     assert_eq!(
         text.lines().count(),
         2,
@@ -143,14 +145,18 @@ fn rdjsonl_is_read_back_by_our_own_reader() {
 
 #[test]
 fn annotations_are_lines_that_nothing_outside_can_break() {
-    let text = annotations(&run());
+    let text = annotations(&Export::of_run(&run()));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 4);
+    assert_eq!(lines.len(), 5);
     assert!(
         lines[0].starts_with(
             "::error file=b.rs,title=lint%3Aclippy/needless::first%0Asecond, with %25"
         )
     );
     assert!(lines[2].contains("file=a b%3Ac%2Cé.rs,line=3"));
-    assert!(lines[3].contains("2 of 3 files looked at, 1 not"));
+    assert_eq!(
+        lines[3],
+        "::warning file=logo.png,title=not reviewed::binary"
+    );
+    assert!(lines[4].contains("request_changes (finding): because; files reviewed: 2 of 3"));
 }

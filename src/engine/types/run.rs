@@ -1,4 +1,5 @@
-//! A run as it is shown, printed and kept: `bsm run --json`, schema 1.
+//! A run as it is shown, printed and kept: `bsm run --json`, schema 2. Schema 1, of runs that an earlier
+//! version decided, has no `decision.cause`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,9 @@ use super::github::Change;
 use crate::model::ask::Skip;
 use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
+use crate::review::documentation::Documentation;
 use crate::review::finding::{ChangeSize, Coverage, Finding, Suppressed};
+use crate::review::policy::OfflineApproval;
 use crate::review::verdict::Verdict;
 use crate::text::Untrusted;
 use crate::workspace::events::{OutcomeKind, Strategy};
@@ -50,17 +53,108 @@ impl Action {
     }
 }
 
+/// What a decision rests on, in one word that scripts can go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A rule found something, or the change itself silences a rule.
+    Finding,
+    /// A model objects where the rules do not.
+    ModelObjects,
+    /// Rules and every model approve.
+    AllApprove,
+    /// No model looked; the change is proven to be documentation and nothing else.
+    DocumentationOnly,
+    /// No rule objects, and no model looked.
+    RulesOnly,
+    /// Simulated models approve: no evidence.
+    Simulated,
+    /// A model, an agent, a rule or the change itself was wanted and could not be had.
+    EvidencePartial,
+    /// Not all of the change could be read.
+    Coverage,
+    /// The workspace that says how to review is not trusted.
+    PolicyUntrusted,
+    /// There is no change, or an empty one.
+    NothingToReview,
+    /// No agent is there for the event.
+    NoAgent,
+    /// The run was cancelled.
+    Cancelled,
+    /// The run was set aside after crashes.
+    Quarantined,
+}
+
+impl Cause {
+    /// All of them, in the order of the documents.
+    pub const ALL: [Self; 13] = [
+        Self::Finding,
+        Self::ModelObjects,
+        Self::AllApprove,
+        Self::DocumentationOnly,
+        Self::RulesOnly,
+        Self::Simulated,
+        Self::EvidencePartial,
+        Self::Coverage,
+        Self::PolicyUntrusted,
+        Self::NothingToReview,
+        Self::NoAgent,
+        Self::Cancelled,
+        Self::Quarantined,
+    ];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finding => "finding",
+            Self::ModelObjects => "model_objects",
+            Self::AllApprove => "all_approve",
+            Self::DocumentationOnly => "documentation_only",
+            Self::RulesOnly => "rules_only",
+            Self::Simulated => "simulated",
+            Self::EvidencePartial => "evidence_partial",
+            Self::Coverage => "coverage",
+            Self::PolicyUntrusted => "policy_untrusted",
+            Self::NothingToReview => "nothing_to_review",
+            Self::NoAgent => "no_agent",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
 /// The decision and the rule that fired (domain rules 1 to 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// What to do.
     pub action: Action,
+    /// What it rests on; `None` only in runs of schema 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// Why, in a sentence.
     pub reason: Untrusted,
     /// Which rule, 1 to 6.
     pub rule: u8,
     /// True when no person is needed any more.
     pub automated: bool,
+}
+
+impl Decision {
+    /// A person must look, whatever was found: the run did not come to its end.
+    pub fn unfinished(cause: Cause, reason: impl Into<String>) -> Self {
+        Self {
+            action: Action::ManualReview,
+            cause: Some(cause),
+            reason: Untrusted::new(reason),
+            rule: 6,
+            automated: false,
+        }
+    }
+
+    /// The cause's word; `unknown` for a run of schema 1.
+    pub fn cause_word(&self) -> &'static str {
+        self.cause.map_or("unknown", Cause::as_str)
+    }
 }
 
 /// What the verdicts rest on.
@@ -71,8 +165,10 @@ pub enum Evidence {
     Full,
     /// Rules alone, by choice or because no provider is configured.
     Offline,
-    /// A model was wanted and could not be had.
+    /// A model was wanted and could not be had, or its answer proves nothing.
     Partial,
+    /// Rules and simulated models: no evidence of anything.
+    Simulated,
 }
 
 impl Evidence {
@@ -82,6 +178,7 @@ impl Evidence {
             Self::Full => "full",
             Self::Offline => "offline",
             Self::Partial => "partial",
+            Self::Simulated => "simulated",
         }
     }
 }
@@ -137,6 +234,9 @@ pub struct Step {
     pub findings: Vec<Finding>,
     /// The model that answered.
     pub model: Option<String>,
+    /// The model that was wanted, where another one that the operator does not list as its equal answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitute_for: Option<String>,
     /// Calls sent for it.
     pub attempts: u32,
     /// Tokens of all its attempts, answered or not.
@@ -178,6 +278,7 @@ impl Step {
             verdict: None,
             findings: Vec::new(),
             model: None,
+            substitute_for: None,
             attempts: 0,
             tokens: Tokens::default(),
             cost_usd: 0.0,
@@ -239,6 +340,13 @@ pub struct Plan {
     /// Percent of the files that must have been looked at for an approval.
     #[serde(default = "everything")]
     pub coverage_floor: u8,
+    /// The user trusts what says how to review (the built-in policy always is). A plan of an earlier
+    /// version does not say, and then nothing is approved.
+    #[serde(default)]
+    pub policy_trusted: bool,
+    /// What may be approved without a model.
+    #[serde(default = "OfflineApproval::none")]
+    pub offline_approval: OfflineApproval,
 }
 
 fn everything() -> u8 {
@@ -277,13 +385,20 @@ pub struct Input {
     /// Remarks of the look at it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether it is documentation and nothing else.
+    #[serde(default)]
+    pub documentation: Documentation,
 }
+
+/// Version of [`RunResult`] as JSON. 2: `decision.cause`, evidence `simulated`, columns and identities of
+/// findings.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunResult {
-    /// 1.
+    /// [`SCHEMA_VERSION`]; 1 in runs that an earlier version decided.
     pub schema_version: u32,
     /// `job_<epoch ms>_<random>`.
     pub run_id: String,
@@ -324,6 +439,9 @@ pub struct RunResult {
     /// Remarks: resumed, policy changed since, …
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Whether the change is documentation and nothing else, and why not.
+    #[serde(default)]
+    pub documentation: Documentation,
 }
 
 impl RunResult {

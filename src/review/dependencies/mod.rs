@@ -51,6 +51,82 @@ const MILD: [&str; 4] = [
     "supply-chain/git-source",
 ];
 
+/// A file that names dependencies in a form that is not read: what it changes is not known.
+pub(super) fn is_unread_manifest(path: &str) -> bool {
+    const NAMES: [&str; 46] = [
+        "pipfile",
+        "pipfile.lock",
+        "setup.cfg",
+        "environment.yml",
+        "environment.yaml",
+        "conda-lock.yml",
+        "pixi.toml",
+        "pixi.lock",
+        "gemfile",
+        "gems.rb",
+        "gems.locked",
+        "pom.xml",
+        "build.gradle",
+        "build.gradle.kts",
+        "settings.gradle",
+        "settings.gradle.kts",
+        "libs.versions.toml",
+        "gradle.lockfile",
+        "buildscript-gradle.lockfile",
+        "verification-metadata.xml",
+        "gradle-wrapper.properties",
+        "maven-wrapper.properties",
+        "ivy.xml",
+        "build.sbt",
+        "bun.lock",
+        "bun.lockb",
+        "deno.lock",
+        "npm-shrinkwrap.yaml",
+        "composer.json",
+        "package.swift",
+        "package.resolved",
+        "podfile",
+        "podfile.lock",
+        "cartfile",
+        "cartfile.resolved",
+        "mix.exs",
+        "mix.lock",
+        "rebar.config",
+        "rebar.lock",
+        "pubspec.yaml",
+        "pubspec.lock",
+        "flake.lock",
+        "conanfile.txt",
+        "conanfile.py",
+        "vcpkg.json",
+        "packages.lock.json",
+    ];
+    const MORE_NAMES: [&str; 16] = [
+        "packages.config",
+        "paket.dependencies",
+        "paket.lock",
+        "directory.packages.props",
+        "stack.yaml",
+        "stack.yaml.lock",
+        "cabal.project",
+        "cabal.project.freeze",
+        "module.bazel",
+        "module.bazel.lock",
+        "workspace.bazel",
+        "elm.json",
+        "project.clj",
+        "deps.edn",
+        "chart.lock",
+        "go.work.sum",
+    ];
+    const ENDINGS: [&str; 5] = [".gemspec", ".cabal", ".podspec", ".nuspec", ".rockspec"];
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or(&lower);
+    NAMES.contains(&name)
+        || MORE_NAMES.contains(&name)
+        || ENDINGS.iter().any(|end| name.ends_with(end))
+}
+
 /// Reads the hunks of one manifest or lock file.
 #[derive(Debug)]
 pub(super) struct Dependencies {

@@ -1,6 +1,6 @@
 //! What stands above a file's hunks, gathered line by line, and the file it makes.
 
-use super::names::{file_name, git_line_name, lossy};
+use super::names::{Prefixes, file_name, git_line_name, lossy, same_but_for_first_folder};
 use super::{Change, FileHead};
 
 /// Header lines of one file, as far as they were read.
@@ -14,18 +14,52 @@ pub(super) struct Head {
     pub(super) change: Option<Change>,
     pub(super) modes: (Option<u32>, Option<u32>),
     pub(super) binary: bool,
+    /// Object ids of both sides, from `index a..b`.
+    pub(super) ids: Option<(Vec<u8>, Vec<u8>)>,
+    /// `similarity index 100%`: a rename or copy without other changes.
+    pub(super) identical: bool,
+    /// The name that an `Index:` line gives; `patch` may use it.
+    pub(super) index_name: Option<Vec<u8>>,
     pub(super) unread: Option<&'static str>,
 }
 
+/// Ids of the empty file, SHA-1 and SHA-256.
+const EMPTY_FILE: [&[u8]; 2] = [
+    b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    b"473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+];
+
 impl Head {
+    /// True unless the header alone says all that changes: a mode, a name, an empty file, binary content.
+    fn needs_hunk(&self) -> bool {
+        let zero = |id: &[u8]| !id.is_empty() && id.iter().all(|b| *b == b'0');
+        let empty = |id: &[u8]| id.len() >= 4 && EMPTY_FILE.iter().any(|e| e.starts_with(id));
+        if self.binary {
+            return false;
+        }
+        match (&self.ids, self.change) {
+            (Some((old, new)), _) if zero(old) && empty(new) => false,
+            (Some((old, new)), _) if empty(old) && zero(new) => false,
+            (Some(_), _) | (None, Some(Change::Added | Change::Deleted)) => true,
+            (None, Some(Change::Renamed | Change::Copied)) => !self.identical,
+            // A mode changes, and nothing else.
+            (None, _) => self.modes.0.is_none() || self.modes.1.is_none(),
+        }
+    }
+
     pub(super) fn finish(self) -> Option<FileHead> {
-        let strip = |raw: &[u8], prefix: &[u8]| {
-            let name = file_name(raw);
-            name.strip_prefix(prefix)
-                .map_or_else(|| name.clone(), <[u8]>::to_vec)
-        };
-        let old_name = self.old.as_deref().map(|n| strip(n, b"a/"));
-        let new_name = self.new.as_deref().map(|n| strip(n, b"b/"));
+        let needs_hunk = self.needs_hunk();
+        let (old_name, new_name) = (
+            self.old.as_deref().map(file_name),
+            self.new.as_deref().map(file_name),
+        );
+        let prefixes = Prefixes::of(
+            self.git_line.as_deref(),
+            old_name.as_deref(),
+            new_name.as_deref(),
+        );
+        let old_name = old_name.map(|n| prefixes.strip_old(n));
+        let new_name = new_name.map(|n| prefixes.strip_new(n));
         let is_null = |n: &Option<Vec<u8>>| n.as_deref() == Some(b"/dev/null");
         let change = self
             .change
@@ -36,16 +70,42 @@ impl Head {
             });
         let real = |n: Option<Vec<u8>>| n.filter(|n| n.as_slice() != b"/dev/null");
         let from_line = self.git_line.as_deref().and_then(git_line_name);
+        let moves = matches!(change, Change::Renamed | Change::Copied);
+        // Tools choose differently among names that differ: which file is meant is then not known.
+        let names_differ = match (real(old_name.clone()), real(new_name.clone())) {
+            (Some(old), Some(new)) if !moves && old != new => {
+                self.git_line.is_some() || !same_but_for_first_folder(&old, &new)
+            }
+            _ => false,
+        };
         let to = self.to.as_deref().map(file_name);
         let from = self.from.as_deref().map(file_name);
         let named = to
             .or_else(|| real(new_name))
             .or_else(|| real(old_name.clone()))
-            .or(from_line);
+            .or_else(|| from_line.clone());
         // A file whose name cannot be read is still a file of the change.
+        let differs = |other: &Option<Vec<u8>>| match (other, &named) {
+            (Some(other), Some(named)) => other != named,
+            _ => false,
+        };
+        let git_differs = !moves && differs(&from_line);
+        let index_differs = self
+            .index_name
+            .as_ref()
+            .zip(named.as_ref())
+            .is_some_and(|(index, named)| index != named && !named.ends_with(index));
         let unread = self
             .unread
-            .or(named.is_none().then_some("its name cannot be read"));
+            .or(named.is_none().then_some("its name cannot be read"))
+            .or((names_differ || git_differs || index_differs).then_some("its names differ"));
+        let leaves = |name: &[u8]| {
+            name.starts_with(b"/") || name.split(|b| *b == b'/').any(|part| part == b"..")
+        };
+        let unread = unread.or(named
+            .as_deref()
+            .is_some_and(leaves)
+            .then_some("its path leaves the repository"));
         let path = named.unwrap_or_else(|| b"(unnamed)".to_vec());
         let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
         Some(FileHead {
@@ -54,6 +114,7 @@ impl Head {
             change,
             modes: self.modes,
             binary: self.binary,
+            needs_hunk,
             unread,
         })
     }

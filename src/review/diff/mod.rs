@@ -50,6 +50,8 @@ pub struct FileHead {
     pub modes: (Option<u32>, Option<u32>),
     /// Its content is binary and not in the diff as text.
     pub binary: bool,
+    /// Its content changes, so that hunks must follow.
+    pub needs_hunk: bool,
     /// A part of it could not be read; why.
     pub unread: Option<&'static str>,
 }

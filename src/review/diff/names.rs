@@ -62,24 +62,105 @@ pub(super) fn unquote(raw: &[u8]) -> (Vec<u8>, usize) {
     (out, at)
 }
 
-/// The name in `diff --git a/NAME b/NAME` when nothing else in the head names the file.
-pub(super) fn git_line_name(line: &[u8]) -> Option<Vec<u8>> {
+/// The two names of a `diff --git` line, as they stand there.
+fn git_line_names(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let rest = line.splitn(3, |b| *b == b' ').nth(2)?;
     if rest.first() == Some(&b'"') {
-        let (_, taken) = unquote(rest);
+        let (first, taken) = unquote(rest);
         let second = rest.get(taken..)?.trim_ascii_start();
-        let name = file_name(second);
-        return Some(name.strip_prefix(b"b/").map(<[u8]>::to_vec).unwrap_or(name));
-    }
-    if line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ") {
-        return Some(rest.to_vec());
+        return Some((first, file_name(second)));
     }
     // Both names are the same here, so the line is `a/X b/X` and splits in the middle.
     let middle = rest.len() / 2;
-    (rest.get(middle) == Some(&b' ')).then(|| {
-        let name = &rest[middle + 1..];
-        name.strip_prefix(b"b/").unwrap_or(name).to_vec()
-    })
+    (rest.get(middle) == Some(&b' '))
+        .then(|| (rest[..middle].to_vec(), rest[middle + 1..].to_vec()))
+}
+
+/// The name in `diff --git a/NAME b/NAME`; `None` where the line has two different names.
+pub(super) fn git_line_name(line: &[u8]) -> Option<Vec<u8>> {
+    if line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ") {
+        let rest = line.splitn(3, |b| *b == b' ').nth(2)?;
+        return Some(file_name(rest));
+    }
+    let (old, new) = git_line_names(line)?;
+    let prefixes = Prefixes::of_pair(&old, &new);
+    let (old, new) = (prefixes.strip_old(old), prefixes.strip_new(new));
+    (old == new).then_some(new)
+}
+
+/// Whether names carry git's one-letter prefixes (`a/` and `b/`; `i/`, `w/`, `c/`, `o/` with
+/// `diff.mnemonicPrefix`; `1/` and `2/` without a repository).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Prefixes {
+    old: bool,
+    new: bool,
+}
+
+impl Prefixes {
+    /// From what the head says of both names; one of them may be `/dev/null`.
+    pub(super) fn of(git_line: Option<&[u8]>, old: Option<&[u8]>, new: Option<&[u8]>) -> Self {
+        let real = |n: Option<&[u8]>| n.filter(|n| *n != b"/dev/null").map(<[u8]>::to_vec);
+        let (old, new) = (real(old), real(new));
+        if let (Some(old), Some(new)) = (&old, &new) {
+            return Self::of_pair(old, new);
+        }
+        match git_line.and_then(git_line_names) {
+            Some((old, new)) => Self::of_pair(&old, &new),
+            None => Self {
+                old: old.is_some_and(|n| n.starts_with(b"a/")),
+                new: new.is_some_and(|n| n.starts_with(b"b/")),
+            },
+        }
+    }
+
+    fn of_pair(old: &[u8], new: &[u8]) -> Self {
+        const PAIRS: [(u8, u8); 6] = [
+            (b'a', b'b'),
+            (b'i', b'w'),
+            (b'c', b'i'),
+            (b'c', b'w'),
+            (b'o', b'w'),
+            (b'1', b'2'),
+        ];
+        let letter = |name: &[u8]| match name {
+            [letter, b'/', ..] => Some(*letter),
+            _ => None,
+        };
+        let both = match (letter(old), letter(new)) {
+            // `git diff -R` exchanges them.
+            (Some(a), Some(b)) => PAIRS.contains(&(a, b)) || PAIRS.contains(&(b, a)),
+            _ => false,
+        };
+        Self {
+            old: both,
+            new: both,
+        }
+    }
+
+    pub(super) fn strip_old(self, name: Vec<u8>) -> Vec<u8> {
+        stripped(name, self.old)
+    }
+
+    pub(super) fn strip_new(self, name: Vec<u8>) -> Vec<u8> {
+        stripped(name, self.new)
+    }
+}
+
+fn stripped(name: Vec<u8>, prefixed: bool) -> Vec<u8> {
+    if prefixed && name != b"/dev/null" {
+        name[2..].to_vec()
+    } else {
+        name
+    }
+}
+
+/// `old/src/x` and `new/src/x`: what `diff -r OLD NEW` writes.
+pub(super) fn same_but_for_first_folder(old: &[u8], new: &[u8]) -> bool {
+    let rest = |name: &[u8]| {
+        let at = name.iter().position(|b| *b == b'/')?;
+        Some(name[at..].to_vec())
+    };
+    rest(old).is_some_and(|r| Some(r) == rest(new))
 }
 
 pub(super) fn octal(text: &[u8]) -> Option<u32> {
@@ -96,6 +177,11 @@ pub(super) struct Count {
 }
 
 impl Count {
+    /// Its lines have no numbers that could be counted.
+    pub(super) fn overflows(self) -> bool {
+        self.at.checked_add(self.left).is_none()
+    }
+
     /// Saturating: a header may lie about its counts.
     pub(super) fn step(&mut self) {
         self.at = self.at.saturating_add(1);

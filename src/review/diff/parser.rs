@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::super::commits::{Mail, envelope};
+use super::super::commits::{Mail, envelope, log_entry};
 use super::head::Head;
 use super::names::{Range, hunk_range, octal};
 use super::windows::Windows;
@@ -18,6 +18,10 @@ pub(super) struct Parser<'a, R> {
     open: bool,
     files: u32,
     unread: Option<&'static str>,
+    /// The open file's head promises hunks, and none has come.
+    needs_hunk: bool,
+    /// The name on the last `Index:` line.
+    index_name: Option<Vec<u8>>,
 }
 
 impl<'a, R: BufRead> Parser<'a, R> {
@@ -31,6 +35,8 @@ impl<'a, R: BufRead> Parser<'a, R> {
             open: false,
             files: 0,
             unread: None,
+            needs_hunk: false,
+            index_name: None,
         }
     }
 }
@@ -83,9 +89,21 @@ impl<R: BufRead> Parser<'_, R> {
 
     fn header_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if envelope(line).is_some() {
-            // The next mail: a file without hunks ends here.
+        if envelope(line).is_some() || log_entry(line).is_some() {
+            // The next mail or commit: a file without hunks ends here.
             self.end_file();
+        }
+        if is_indented_diff(line) {
+            // GNU patch applies it.
+            match (&mut self.head, self.open) {
+                (Some(head), _) => {
+                    head.unread.get_or_insert(INDENTED);
+                }
+                (None, true) => {
+                    self.unread.get_or_insert(INDENTED);
+                }
+                (None, false) => self.stray = true,
+            }
         }
         let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
         if line.starts_with(b"diff --git ")
@@ -111,16 +129,20 @@ impl<R: BufRead> Parser<'_, R> {
             }
             if let Some(head) = &mut self.head {
                 head.old = Some(old);
+                head.index_name = self.index_name.take();
             }
             return;
         }
         if self.head.is_none() {
+            if let Some(name) = after(b"Index: ") {
+                self.index_name = Some(name);
+            }
             let heard = self.mail.line(line);
             if let Some(commit) = heard.commit {
                 self.sink.commit(&commit);
             }
-            if heard.encoded {
-                self.unnamed("a mail is encoded (quoted-printable or base64)");
+            if let Some(reason) = heard.unreadable {
+                self.unnamed(reason);
             }
             if self.mail.is_open() {
                 // Prose, but for what `patch` would read as a change all the same.
@@ -161,7 +183,13 @@ impl<R: BufRead> Parser<'_, R> {
             head.modes.0 = octal(&mode);
         } else if let Some(mode) = after(b"new mode ") {
             head.modes.1 = octal(&mode);
+        } else if line == b"similarity index 100%" {
+            head.identical = true;
         } else if let Some(index) = after(b"index ") {
+            let ids = index.split(|b| *b == b' ').next().unwrap_or(&[]);
+            if let Some(at) = memchr::memmem::find(ids, b"..") {
+                head.ids = Some((ids[..at].to_vec(), ids[at + 2..].to_vec()));
+            }
             // `index a..b 100644`: one mode for both sides.
             if let Some(at) = index.iter().position(|b| *b == b' ') {
                 let mode = octal(&index[at + 1..]);
@@ -225,6 +253,7 @@ impl<R: BufRead> Parser<'_, R> {
             self.files += 1;
             self.open = true;
             self.unread = head.unread;
+            self.needs_hunk = head.needs_hunk && head.unread.is_none();
             self.sink.file(&head);
         }
     }
@@ -233,7 +262,8 @@ impl<R: BufRead> Parser<'_, R> {
         self.begin();
         if self.open {
             self.open = false;
-            let unread = self.unread.take();
+            let without = std::mem::take(&mut self.needs_hunk).then_some(NO_HUNK);
+            let unread = self.unread.take().or(without);
             self.sink.file_end(unread);
         }
     }
@@ -247,6 +277,10 @@ impl<R: BufRead> Parser<'_, R> {
             return Err(DiffError::Cancelled);
         }
         let Range { mut old, mut new } = range;
+        self.needs_hunk = false;
+        if new.overflows() || old.iter().any(|o| o.overflows()) {
+            self.unread = Some("a hunk header's numbers are too large");
+        }
         let columns = old.len();
         let mut hunk = Hunk::default();
         let mut bytes = 0;
@@ -335,6 +369,20 @@ impl<R: BufRead> Parser<'_, R> {
 }
 
 const STRAY: &str = "lines that no hunk header counts";
+const INDENTED: &str = "an indented diff, which patch would apply";
+const NO_HUNK: &str = "a header without hunks: what changes is not in the diff";
+
+/// A hunk's header (or its like in another form of diff) behind blanks, as GNU patch reads it: it takes off
+/// blanks, tabs and the letter X.
+fn is_indented_diff(line: &[u8]) -> bool {
+    let indent = line
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t' | b'X'))
+        .count();
+    let rest = &line[indent..];
+    indent > 0
+        && ((rest.starts_with(b"@@ ") && hunk_range(rest).is_some()) || begins_other_form(rest))
+}
 
 /// A line of a change outside of any hunk; a mail's message ends in `---`, the mail itself in `-- `.
 fn is_stray(line: &[u8]) -> bool {

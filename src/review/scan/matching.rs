@@ -2,15 +2,52 @@
 //!
 //! Why apart: this is the loop that hostile text goes through, so each step of it is bounded by the file's time.
 
+use super::super::budget::Budget;
 use super::super::checks::Noted;
 use super::super::diff::{Change, FileHead, Hunk, Side};
-use super::super::finding::{Finding, Source};
+use super::super::finding::Finding;
 use super::super::ignores::Ignores;
 use super::super::linters::FilterMode;
 use super::super::masking::{Joined, key_body};
 use super::super::rules::Hit;
-use super::{Scanner, TOO_LONG};
+use super::identity;
+use super::{MOST_OF_A_RULE, Scanner};
 use crate::text::{Untrusted, cut};
+
+/// Adds where on its lines a hit begins and ends, unless a line is a piece of a longer one.
+fn with_columns(finding: Finding, hunk: &Hunk, joined: &Joined, hit: Hit, index: usize) -> Finding {
+    let (first, last) = (
+        joined.position(hit.start),
+        joined.position(hit.end.saturating_sub(1)),
+    );
+    let piece = |index: usize| {
+        let line = &hunk.lines[index];
+        let before = index.checked_sub(1).map(|i| &hunk.lines[i]);
+        before.is_some_and(|b| b.number == line.number && b.side == line.side)
+    };
+    let (start, end) = (joined.starts[first], joined.starts[last]);
+    if start.1 != index || piece(start.1) || piece(end.1) {
+        return finding;
+    }
+    let (from, to) = (hit.start - start.0, hit.end - end.0);
+    let column = |bytes: usize| u32::try_from(bytes + 1).ok();
+    let before = |line: usize, bytes: usize| {
+        let text = &hunk.lines[line].text;
+        String::from_utf8_lossy(&text[..bytes.min(text.len())])
+            .encode_utf16()
+            .count()
+    };
+    let wide = (before(start.1, from), before(end.1, to));
+    Finding {
+        column: column(from),
+        end_line: Some(hunk.lines[end.1].number),
+        end_column: column(to),
+        utf16_columns: (wide != (from, to))
+            .then(|| Some((column(wide.0)?, column(wide.1)?)))
+            .flatten(),
+        ..finding
+    }
+}
 
 /// What is known of the file whose hunk is looked at.
 pub(super) struct Looked {
@@ -26,24 +63,25 @@ pub(super) struct Looked {
 const KEY_BODY: &str = "secrets/key-body";
 
 impl Scanner<'_> {
+    /// What the rules say of a hunk's new lines. When the time is over, the rest is not looked at; the caller
+    /// asks the budget and says so.
     pub(super) fn match_rules(
         &mut self,
         file: &Looked,
         hunk: &Hunk,
         redacted: &[String],
         added: &Joined,
-        wanted: &[bool],
+        budget: &Budget,
     ) {
+        let rules = self.redactor.rules();
+        let wanted = rules.wanted(&added.text);
         let whole_key = |index: usize| {
             let at = added
                 .starts
                 .iter()
                 .find(|(_, i)| *i == index)
                 .map_or(0, |(at, _)| *at);
-            let hits = self
-                .redactor
-                .rules()
-                .find_wanted(wanted, &file.raw, &added.text, true);
+            let hits = rules.find_wanted(&wanted, &file.raw, &added.text, true, budget);
             hits.iter().any(|h| h.start <= at && at < h.end)
         };
         if let Some(index) = key_body(hunk, added).first().filter(|i| !whole_key(**i)) {
@@ -56,9 +94,9 @@ impl Scanner<'_> {
         if self.filter != FilterMode::Added {
             // Every line that the diff shows of the new file.
             let new = Joined::of(hunk, |s| s != Side::Removed);
-            let hits = self.redactor.rules().find(&file.raw, &new.text, false);
-            for (count, hit) in hits.into_iter().enumerate() {
-                if self.is_late(count) {
+            let wanted = rules.wanted(&new.text);
+            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, false, budget) {
+                if self.is_over(budget) {
                     return;
                 }
                 self.add_hit(file, hunk, redacted, &new, hit, false);
@@ -68,10 +106,8 @@ impl Scanner<'_> {
         if added.text.is_empty() {
             return;
         }
-        let rules = self.redactor.rules();
-        let hits = rules.find_wanted(wanted, &file.raw, &added.text, false);
-        for (count, hit) in hits.into_iter().enumerate() {
-            if self.is_late(count) {
+        for hit in rules.find_wanted(&wanted, &file.raw, &added.text, false, budget) {
+            if self.is_over(budget) {
                 return;
             }
             self.add_hit(file, hunk, redacted, added, hit, true);
@@ -80,8 +116,12 @@ impl Scanner<'_> {
         // between a BEGIN and an END that stay.
         if hunk.lines.iter().any(|l| l.side == Side::Context) {
             let new = Joined::of(hunk, |s| s != Side::Removed);
-            for hit in self.redactor.rules().find(&file.raw, &new.text, false) {
-                let rule = &self.redactor.rules().rules()[hit.rule];
+            let wanted = rules.wanted(&new.text);
+            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, false, budget) {
+                if self.is_over(budget) {
+                    return;
+                }
+                let rule = &rules.rules()[hit.rule];
                 let (first, last) = (
                     new.position(hit.start),
                     new.position(hit.end.saturating_sub(1)),
@@ -97,21 +137,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// Asked between hits: the file has had its time, or nobody waits any more. What is left of it is then not
-    /// looked at, and that is said.
-    pub(super) fn is_late(&mut self, count: usize) -> bool {
-        if count % 256 != 255 {
-            return false;
-        }
-        let stopped = (self.cancelled)();
-        let Some(current) = &mut self.current else {
-            return stopped;
-        };
-        let late = current.began.elapsed() > self.limits.file_time;
-        if late {
-            current.reason.get_or_insert_with(|| TOO_LONG.to_owned());
-        }
-        late || stopped
+    /// The file has had its time, or nobody waits any more.
+    fn is_over(&self, budget: &Budget) -> bool {
+        budget.is_over() || (self.cancelled)()
     }
 
     pub(super) fn add_hit(
@@ -124,6 +152,10 @@ impl Scanner<'_> {
         only_added: bool,
     ) {
         let rule = &self.redactor.rules().rules()[hit.rule];
+        if self.count_of(&rule.id, &file.shown) > MOST_OF_A_RULE {
+            self.not_listed += 1;
+            return;
+        }
         let matched = &joined.text[hit.start..hit.end];
         let first = joined.position(hit.start);
         let line = &hunk.lines[joined.starts[first].1].text;
@@ -145,20 +177,21 @@ impl Scanner<'_> {
         } else {
             cut(redacted[index].trim(), 160).to_owned()
         };
+        let line_hash = identity::of_line(&rule.id, file.shown.raw(), &redacted[index]);
         let finding = Finding {
-            rule: rule.id.clone(),
-            source: Source::Rule,
-            severity: rule.severity,
-            file: Some(file.shown.clone()),
             line: Some(hunk.lines[index].number),
-            message: Untrusted::new(rule.message.clone()),
             excerpt: Some(Untrusted::new(excerpt)),
             fingerprint: Some(self.redactor.fingerprint(matched)),
+            identity: Some(line_hash),
+            ..Finding::about_file(&rule.id, rule.severity, &file.shown, rule.message.clone())
         };
+        let finding = with_columns(finding, hunk, joined, hit, index);
         let lines = joined.starts[first].1..=joined.starts[last].1;
         let inline = file.ignores.reason(&rule.id, lines);
         // Of what is no secret the whole line is what is known: a call is not excused with other arguments.
-        let known = if rule.secret {
+        let known = if !self.compares_matches() {
+            Vec::new()
+        } else if rule.secret {
             matched.to_vec()
         } else {
             let end = joined
@@ -207,7 +240,6 @@ impl Scanner<'_> {
         {
             let why = "it comes from where other rules look, and not all of it is in the diff";
             current.reason.get_or_insert_with(|| why.to_owned());
-            current.partly = true;
         }
     }
 }

@@ -4,6 +4,7 @@
 //! without secrets and a redacted copy; everything later (journal, prompts, reports, a resumed run)
 //! works from those.
 
+mod identity;
 mod matching;
 mod reporting;
 
@@ -11,10 +12,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::checks::{self, FileSummary, Losses, Noted};
 use super::commits::{self, Commit};
-use super::dependencies::Dependencies;
+use super::dependencies::{self, Dependencies};
 use super::diff::{Change, FileHead, Hunk, Side, Sink};
+use super::documentation::{Documentation, DocumentationCheck};
+use super::encoding::{self, Reading, Wide};
 use super::finding::{ChangeSize, Coverage, Finding, Severity, Suppressed};
 use super::ignores::Ignores;
 use super::linters::FilterMode;
@@ -63,6 +67,8 @@ pub struct Scanned {
     pub suppressed: Vec<Suppressed>,
     /// Remarks for people.
     pub notes: Vec<String>,
+    /// Whether the change is documentation and nothing else.
+    pub documentation: Documentation,
 }
 
 /// A [`Sink`] that scans.
@@ -77,6 +83,7 @@ pub struct Scanner<'a> {
     commits: Vec<Commit>,
     more_commits: bool,
     touched: Touched,
+    documentation: DocumentationCheck,
     /// How often each entry of the baseline has spoken.
     known_used: HashMap<usize, u32>,
     seen: HashSet<(String, u32, Option<String>)>,
@@ -104,11 +111,15 @@ struct Current {
     losses: Losses,
     /// The operator does not want it reviewed.
     ignored: bool,
-    /// What the diff shows of it is looked at, but that is not all of it.
-    partly: bool,
+    /// Nothing more of it is looked at or kept.
+    stopped: bool,
+    /// What an earlier hunk of it was written in.
+    wide: Option<Wide>,
 }
 
 const TOO_LONG: &str = "it took longer than its time";
+const UNREAD_MANIFEST: &str = "a manifest or lock file whose format is not read";
+const UNDECODABLE: &str = "UTF-16 or UTF-32 that cannot be decoded";
 /// Most findings of one rule in one file that are listed.
 const MOST_OF_A_RULE: u32 = 100;
 /// Most files of one change that are looked at.
@@ -117,6 +128,13 @@ const MOST_FILES: u32 = 50_000;
 const MOST_COMMITS: usize = 1_000;
 /// Most suppressed findings that are listed.
 const MOST_SUPPRESSED: usize = 1_000;
+
+impl Current {
+    fn too_long(&mut self) {
+        self.reason = Some(TOO_LONG.to_owned());
+        self.stopped = true;
+    }
+}
 
 static NO_POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
 
@@ -138,6 +156,7 @@ impl<'a> Scanner<'a> {
             commits: Vec::new(),
             more_commits: false,
             touched: Touched::default(),
+            documentation: DocumentationCheck::default(),
             known_used: HashMap::new(),
             seen: HashSet::new(),
             current: None,
@@ -200,6 +219,8 @@ impl<'a> Scanner<'a> {
                 self.not_listed
             ));
         }
+        identity::number(&mut self.out.findings, &mut self.out.suppressed);
+        self.out.documentation = std::mem::take(&mut self.documentation).finish();
         self.out.findings.sort_by(|a, b| {
             b.severity
                 .cmp(&a.severity)
@@ -222,6 +243,9 @@ impl Sink for Scanner<'_> {
         } else {
             self.out.coverage.files_total += 1;
             self.out.size.files += 1;
+            if self.out.coverage.first_file.is_none() {
+                self.out.coverage.first_file = Some(shown.clone());
+            }
         }
         if self.out.coverage.files_total > MOST_FILES {
             // Counted, and never said to be seen.
@@ -270,6 +294,12 @@ impl Sink for Scanner<'_> {
         let dependencies = (self.of_change && there)
             .then(|| Dependencies::of(path.raw()))
             .flatten();
+        let unread_manifest = self.of_change
+            && there
+            && dependencies.is_none()
+            && dependencies::is_unread_manifest(path.raw());
+        let reason = reason.or_else(|| unread_manifest.then(|| UNREAD_MANIFEST.to_owned()));
+        self.documentation.file(head);
         self.current = Some(Current {
             head: head.clone(),
             path: shown.clone(),
@@ -280,7 +310,8 @@ impl Sink for Scanner<'_> {
             dependencies,
             losses: Losses::default(),
             ignored,
-            partly: false,
+            stopped: head.binary,
+            wide: None,
         });
         if ignored {
             return;
@@ -308,14 +339,14 @@ impl Sink for Scanner<'_> {
         let Some(current) = &mut self.current else {
             return;
         };
-        if current.began.elapsed() > self.limits.file_time {
-            current.reason = Some(TOO_LONG.to_owned());
+        let budget = Budget::since(current.began, self.limits.file_time);
+        if budget.look() {
+            current.too_long();
         }
         self.touched.hunk(current.head.path.raw(), hunk);
         if current.ignored {
             return;
         }
-        let unreadable = current.reason.is_some() && !current.partly;
         for line in &hunk.lines[hunk.repeated..] {
             match line.side {
                 Side::Added => current.summary.added += 1,
@@ -326,9 +357,27 @@ impl Sink for Scanner<'_> {
                 current.summary.last_line = current.summary.last_line.max(line.number);
             }
         }
-        if unreadable {
+        if current.stopped {
             return; // not looked at, so not kept either: it might hold a secret
         }
+        self.documentation.hunk(hunk);
+        if let Some(why) = checks::pointer(&current.head, hunk) {
+            current.reason.get_or_insert_with(|| why.to_owned());
+        }
+        let decoded;
+        let raw = match encoding::read(hunk, &mut current.wide) {
+            Reading::AsIs => hunk,
+            Reading::Decoded(hunk) => {
+                decoded = hunk;
+                &decoded
+            }
+            Reading::Undecodable => {
+                current.reason.get_or_insert_with(|| UNDECODABLE.to_owned());
+                hunk
+            }
+        };
+        let cleaned = encoding::without_odd_bytes(raw);
+        let hunk = cleaned.as_ref().map_or(raw, |(clean, _)| clean);
         const HEAD_LINES: u32 = 5;
         let first_lines = hunk
             .lines
@@ -353,8 +402,45 @@ impl Sink for Scanner<'_> {
         let head = is_link.then(|| current.head.clone());
         let added = Joined::of(hunk, |s| s == Side::Added);
         let wanted = self.redactor.rules().wanted(&added.text);
-        let redacted = redact_lines(self.redactor, &file.shown, hunk, &added, &wanted);
-        self.match_rules(&file, hunk, &redacted, &added, &wanted);
+        let lines = redact_lines(self.redactor, &file.shown, hunk, &added, &wanted, &budget);
+        let Some(redacted) = lines else {
+            current.too_long();
+            return;
+        };
+        self.match_rules(&file, hunk, &redacted, &added, &budget);
+        if let Some((_, odd)) = &cleaned {
+            // As it is, too: a rule may look for the very bytes that were taken out.
+            let as_is = Joined::of(raw, |s| s == Side::Added);
+            self.match_rules(&file, raw, &redacted, &as_is, &budget);
+            for (id, index) in [
+                ("hidden-text/nul-bytes", odd.nul),
+                ("hidden-text/invalid-utf8", odd.invalid),
+            ] {
+                if let Some(index) = index {
+                    self.note(Noted {
+                        line: Some(raw.lines[index].number),
+                        ..Noted::file(id, &file.shown)
+                    });
+                }
+            }
+        }
+        if budget.look()
+            && let Some(current) = &mut self.current
+        {
+            current.too_long();
+            return;
+        }
+        if checks::is_program_text(&file.raw) {
+            let disguised = hunk.lines[hunk.repeated..]
+                .iter()
+                .find(|l| l.side == Side::Added && checks::has_compatibility_letter(&l.text));
+            if let Some(line) = disguised {
+                self.note(Noted {
+                    line: Some(line.number),
+                    ..Noted::file("hidden-text/compatibility-character", &file.shown)
+                });
+            }
+        }
         for index in file.ignores.without_reason() {
             self.note(Noted {
                 line: Some(hunk.lines[index].number),
@@ -366,11 +452,19 @@ impl Sink for Scanner<'_> {
             && let Some(noted) = checks::link(&head, &file.shown, &redacted[target])
         {
             self.note(noted);
+            if let Some(current) = &mut self.current {
+                let why = "a symbolic link that leads out of the repository";
+                current.reason.get_or_insert_with(|| why.to_owned());
+            }
         }
         let until = hunk.lines.len() - hunk.held_back;
         let mut text = String::new();
-        if let Some(first) = hunk.lines.get(hunk.repeated).filter(|_| hunk.repeated == 0) {
-            text.push_str(&format!("@@ line {} @@\n", first.number));
+        if hunk.repeated == 0 {
+            // The first line of the new file; where all lines go, that of the old one.
+            let new = hunk.lines.iter().find(|l| l.side != Side::Removed);
+            if let Some(first) = new.or(hunk.lines.first()) {
+                text.push_str(&format!("@@ line {} @@\n", first.number));
+            }
         }
         for (line, shown) in hunk.lines[..until].iter().zip(&redacted) {
             text.push(match line.side {
@@ -390,6 +484,9 @@ impl Sink for Scanner<'_> {
         };
         if current.ignored {
             return;
+        }
+        if unread.is_some() {
+            self.documentation.unread();
         }
         for noted in current.losses.remarks(current.head.change, &current.path) {
             self.note(noted);

@@ -44,6 +44,11 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    /// All of its files are prose by their names and modes.
+    pub fn is_about_prose(&self) -> bool {
+        self.documentation.is_about_prose()
+    }
+
     /// The change touches this file.
     pub fn touches(&self, path: &str) -> bool {
         self.touched.has_file(path)
@@ -109,6 +114,17 @@ impl Scanner<'_> {
         };
         let matched = noted.detail.unwrap_or_default();
         self.found(finding, matched.as_bytes(), None);
+    }
+
+    /// How many findings of a rule in a file have come so far.
+    pub(super) fn count_of(&self, rule: &str, file: &Untrusted) -> u32 {
+        let key = (rule.to_owned(), file.raw().to_owned());
+        self.per_rule.get(&key).copied().unwrap_or(0)
+    }
+
+    /// What matched is asked for: by a baseline, or by who makes one.
+    pub(super) fn compares_matches(&self) -> bool {
+        self.known.is_some() || self.policy.baseline.is_some()
     }
 
     /// A finding, unless somebody said that it is not minded.
