@@ -196,8 +196,9 @@ fn exit_codes_are_a_contract() {
             &json["decision"]["rule"],
             &json["schemaVersion"]
         ),
-        (&"offline".into(), &5.into(), &1.into())
+        (&"offline".into(), &5.into(), &2.into())
     );
+    assert_eq!(json["decision"]["cause"], "documentation_only");
     assert_eq!(json["agents"].as_array().unwrap().len(), 4);
     let report = json["report"].as_str().unwrap();
     assert!(
@@ -213,12 +214,13 @@ fn exit_codes_are_a_contract() {
         "--simulate",
         "--json",
     ]);
-    assert_eq!(code(&simulated), 0);
+    assert_eq!(code(&simulated), 10);
     let json: serde_json::Value = serde_json::from_slice(&simulated.stdout).unwrap();
     assert_eq!(
         (&json["evidence"], &json["simulated"]),
-        (&"full".into(), &true.into())
+        (&"simulated".into(), &true.into())
     );
+    assert_eq!(json["decision"]["cause"], "simulated");
     assert!(
         std::fs::read_to_string(json["report"].as_str().unwrap())
             .unwrap()
@@ -483,9 +485,12 @@ fn a_hostile_repository_runs_nothing_and_reads_nothing_outside() {
         "HEAD~1..HEAD",
         "--json",
     ]);
-    assert_eq!(code(&found), 0, "{}", text(&found));
+    // Read whole; and a text file is a program's input as far as anybody knows.
+    assert_eq!(code(&found), 10, "{}", text(&found));
     assert!(
-        text(&found).contains("\"filesTotal\": 1"),
+        text(&found).contains("\"cause\": \"rules_only\"")
+            && text(&found).contains("\"filesSeen\": 1")
+            && text(&found).contains("\"filesTotal\": 1"),
         "{}",
         text(&found)
     );
@@ -555,7 +560,7 @@ fn links_out_of_a_workspace_are_not_followed() {
     std::fs::create_dir(&elsewhere).unwrap();
     symlink(&elsewhere, ws.join("reports")).unwrap();
     let run = world.run(&["-C", "ws", "run", "pull_request.opened", "--sample", "docs"]);
-    assert_eq!(code(&run), 0, "the decision stands: {}", text(&run));
+    assert_eq!(code(&run), 10, "the decision stands: {}", text(&run));
     assert_eq!(
         std::fs::read_dir(&elsewhere).unwrap().count(),
         0,
@@ -598,7 +603,8 @@ fn an_untrusted_workspace_sends_no_byte_and_trust_is_pinned() {
             .unwrap()
     };
     let output = run(&world);
-    assert_eq!(code(&output), 0, "rules alone decide: {}", text(&output));
+    assert_eq!(code(&output), 10, "rules alone decide: {}", text(&output));
+    assert!(text(&output).contains("\"cause\": \"policy_untrusted\""));
     assert!(
         listener.accept().is_err(),
         "an untrusted workspace was connected to"
@@ -877,7 +883,7 @@ fn the_forms_for_other_tools_hold_the_findings_and_no_secret() {
     assert!(results.len() >= 3, "{results:?}");
     valid_sarif(&world.path("out.sarif"));
     let sarif = read("out.sarif");
-    assert!(sarif.contains("src/a%20b.py") && sarif.contains("1 of 1 files looked at, 0 not"));
+    assert!(sarif.contains("src/a%20b.py") && sarif.contains("files reviewed: 1 of 1"));
     assert!(
         printed
             .lines()
@@ -935,6 +941,8 @@ fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
     assert_eq!(code(&world.run(&["init", "ws"])), 0);
     let run = |diff: &str, more: &[&str]| {
         let file = world.write("c.diff", diff);
+        // Its rules take effect once they were looked at.
+        assert_eq!(code(&world.run(&["trust", "ws"])), 0);
         let mut args = vec![
             "-C",
             "ws",
@@ -982,7 +990,8 @@ fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
     world.write("ws/.bsmignore", "generated/\n");
     let both = format!("{DOCS}{}", adding("generated/a.py", "x = eval(text)\n"));
     let value = run(&both, &[]);
-    assert_eq!(value["decision"]["action"], "approve_and_merge");
+    // No rule looks at them; but a change with code in it is no documentation.
+    assert_eq!(value["decision"]["cause"], "rules_only");
     assert_eq!(value["coverage"]["ignored"], 1);
 
     // An inline ignore in the change needs a person; the operator's baseline does not.
@@ -994,7 +1003,7 @@ fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
     let value = run(&silenced, &[]);
     assert_eq!(value["decision"]["action"], "manual_review");
     assert!(
-        reason(&value).contains("not to mind security/dynamic-code"),
+        reason(&value).contains("suppresses security/dynamic-code"),
         "{}",
         reason(&value)
     );
@@ -1009,21 +1018,18 @@ fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
     ]);
     assert_eq!(code(&made), 0, "{}", text(&made));
     let value = run(&adding("src/b.py", "x = eval(text)\n"), &[]);
-    assert_eq!(value["decision"]["action"], "approve_and_merge", "{value}");
+    assert_eq!(value["decision"]["cause"], "rules_only", "{value}");
     assert_eq!(value["suppressed"][0]["by"], "baseline");
 
-    // A floor below everything lets a file go that could not be looked at; its weight is the operator's.
+    // A file that could not be reviewed is named, and a lowered floor approves nothing.
     let binary =
         "diff --git a/x.png b/x.png\nindex 1..2 100644\nBinary files a/x.png and b/x.png differ\n";
     let with_binary = format!("{DOCS}{binary}");
     let settings = "review:\n  severities:\n    quality/binary: info\n";
     world.write("ws/bsm.yaml", settings);
-    assert!(reason(&run(&with_binary, &[])).contains("1 of 2 files looked at, 1 not"));
+    assert!(reason(&run(&with_binary, &[])).contains("files reviewed: 1 of 2"));
     world.write("ws/bsm.yaml", format!("{settings}  coverageFloor: 50\n"));
-    assert_eq!(
-        run(&with_binary, &[])["decision"]["action"],
-        "approve_and_merge"
-    );
+    assert_eq!(run(&with_binary, &[])["decision"]["cause"], "coverage");
     world.write("ws/bsm.yaml", "review:\n  coverageFloor: 101\n");
     assert_eq!(code(&world.run(&["-C", "ws", "config"])), 2);
 }

@@ -235,7 +235,7 @@ fn a_proxy_is_used_where_it_should_be_and_never_by_the_simulator_or_in_safe_mode
         "the simulator is on this machine"
     );
     let result = json(&String::from_utf8(output.stdout).unwrap());
-    assert_eq!(result["evidence"], "full", "{result}");
+    assert_eq!(result["evidence"], "simulated", "{result}");
     let (heard, output) = run(&[("SAFE_MODE", "true")], &[]);
     assert_eq!(heard, Vec::<String>::new(), "nothing leaves in safe mode");
     let result = json(&String::from_utf8(output.stdout).unwrap());

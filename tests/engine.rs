@@ -13,6 +13,7 @@ use bsm::engine::types::run::{Action, Evidence, RunState, StepStatus};
 use bsm::engine::types::snapshot::Mode;
 use bsm::journal::{Journal, RunStatus};
 use bsm::workspace::built_in;
+use bsm::workspace::trust::TrustStore;
 use support::*;
 
 fn agent_name(id: &str) -> String {
@@ -351,7 +352,7 @@ async fn at_most_so_many_runs_at_once_the_rest_wait_and_none_is_lost() {
             .unwrap();
         assert_eq!(
             (run.decision.unwrap().action, run.evidence, run.simulated),
-            (Action::ApproveAndMerge, Evidence::Full, true)
+            (Action::ManualReview, Evidence::Simulated, true)
         );
     }
     let most = watch.await.unwrap();
@@ -644,8 +645,17 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     let dir = tempfile::tempdir().unwrap();
     bsm::workspace::init::init(dir.path()).unwrap();
     let state = state_folder();
+    let list = state.path().join("trust/trusted.json");
+    let trust = || {
+        let root = bsm::files::Root::open(dir.path()).unwrap();
+        let hash = bsm::workspace::trust::policy_hash(&root);
+        let mut store = TrustStore::at(list.clone());
+        store.set(dir.path(), Some(&hash)).unwrap();
+    };
+    trust();
     let mut start = Start::new(state.path());
     (start.root, start.resident) = (Some(dir.path()), true);
+    start.trust = TrustStore::at(list.clone());
     let handle = start.go().await;
     let file = dir.path().join("data/agents/security-agent.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
@@ -658,19 +668,38 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
                 .unwrap_or_else(|_| panic!("{what} never happened"))
                 .unwrap();
         };
-    // The watcher starts in the background: touch the file until it is seen.
+    // An edit that nobody looked at changes nothing, and is said. The watcher starts in the background:
+    // touch the file until it is seen.
+    let told = |s: &bsm::engine::types::snapshot::Snapshot| {
+        let mut alerts = s.alerts.iter();
+        s.workspace.kept_last_good
+            && alerts.any(|a| a.text.contains("changed since it was trusted"))
+    };
     for n in 0..100 {
-        std::fs::write(&file, format!("{good}# edit {n}\n")).unwrap();
-        if tokio::time::timeout(Duration::from_millis(600), async {
-            until("reload", &|s| !s.alerts.is_empty()).await;
-        })
-        .await
-        .is_ok()
-        {
+        std::fs::write(
+            &file,
+            format!("id: security-agent\npacks: []\n# edit {n}\n"),
+        )
+        .unwrap();
+        let seen = tokio::time::timeout(Duration::from_millis(600), until("the edit", &told));
+        if seen.await.is_ok() {
             break;
         }
     }
+    let secret = adding("a.py", &format!("t = \"ghp_{}\"", "a1B2c3D4e5".repeat(4)));
+    let run = finish(&handle, trigger("pull_request.opened", &secret)).await;
+    assert_eq!(run.decision.unwrap().action, Action::BlockPr);
+
+    std::fs::write(&file, format!("{good}# looked at\n")).unwrap();
+    trust();
+    support::command(&handle, Command::Reload).await.unwrap();
+    until("the trusted edit", &|s| {
+        !s.workspace.kept_last_good && s.workspace.errors == 0
+    })
+    .await;
     std::fs::write(&file, "id: security-agent\n\tbroken").unwrap();
+    trust();
+    support::command(&handle, Command::Reload).await.unwrap();
     until("the broken edit", &|s| {
         s.workspace.kept_last_good && s.workspace.agents == 11
     })
@@ -682,6 +711,8 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
         "the last good agent still works"
     );
     std::fs::write(&file, &good).unwrap();
+    trust();
+    support::command(&handle, Command::Reload).await.unwrap();
     until("the mended edit", &|s| {
         !s.workspace.kept_last_good && s.workspace.errors == 0
     })
@@ -837,7 +868,7 @@ async fn a_reload_keeps_what_was_switched_by_hand() {
     let state = state_folder();
     let mut start = Start::new(state.path());
     start.env = bsm::settings::env::Env::of([("OPENAI_API_KEY", "test-key-0123456789")]);
-    start.reread = Some(std::sync::Arc::new(|| {
+    start.reread = Some(std::sync::Arc::new(|_, _| {
         Ok(bsm::settings::Settings::default())
     }));
     let handle = start.go().await;
@@ -1184,7 +1215,7 @@ async fn faults_are_switched_under_the_simulator_and_nowhere_else() {
         .await
         .unwrap();
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
-    assert_eq!(run.evidence, Evidence::Full);
+    assert_eq!(run.evidence, Evidence::Simulated);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

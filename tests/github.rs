@@ -685,7 +685,7 @@ async fn a_change_that_cannot_be_had_is_missing_evidence_and_a_redelivery_tries_
         (Action::ManualReview, Evidence::Partial)
     );
     assert!(
-        decision.reason.raw().contains("could not be had"),
+        decision.reason.raw().contains("could not be fetched"),
         "{:?}",
         decision.reason
     );
@@ -861,7 +861,7 @@ async fn a_dry_run_shows_what_would_be_sent_and_sends_nothing() {
         entries[0]
             .says
             .raw()
-            .starts_with("pending: approve_and_merge (offline)")
+            .starts_with("success: approve_and_merge (offline)")
     );
     assert_eq!(rig.writes(), 0);
 }

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::setup::shown;
 use super::{Failure, Global, refuse_when_read_only, say};
+use crate::files::Root;
 use crate::workspace::init;
+use crate::workspace::trust::{self, TrustStore};
 
 /// Write the built-in workspace into a folder, to make it your own. What is there already stays.
 #[derive(Debug, Args)]
@@ -25,6 +27,16 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<u8, Failure> {
     }
     for path in &kept {
         say(format!("kept  {}", shown(&args.dir.join(path))));
+    }
+    if kept.is_empty() {
+        // What was written is the built-in policy; an edit asks for trust again.
+        let root = Root::open(&args.dir)
+            .map_err(|e| Failure::usage(e, "Name a folder that can be opened."))?;
+        let hash = trust::policy_hash(&root);
+        TrustStore::load()
+            .set(&args.dir, Some(&hash))
+            .map_err(Failure::engine)?;
+        say("It is trusted as it was written; after an edit: bsm trust");
     }
     say(format!("Now: bsm -C {} check", shown(&args.dir)));
     Ok(0)
