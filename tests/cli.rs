@@ -1031,6 +1031,7 @@ fn a_workspaces_own_rules_ignores_and_baseline_are_in_force() {
     world.write("ws/bsm.yaml", format!("{settings}  coverageFloor: 50\n"));
     assert_eq!(run(&with_binary, &[])["decision"]["cause"], "coverage");
     world.write("ws/bsm.yaml", "review:\n  coverageFloor: 101\n");
+    assert_eq!(code(&world.run(&["trust", "ws"])), 0);
     assert_eq!(code(&world.run(&["-C", "ws", "config"])), 2);
 }
 

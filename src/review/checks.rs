@@ -32,6 +32,9 @@ pub struct FileSummary {
 /// The rule id of a touched policy file: the decision names it (an approval must not follow).
 pub const POLICY_FILE: &str = "governance/policy-file";
 
+/// The rule whose paths are manifests and lock files in forms that are not read.
+pub(super) const UNREAD_MANIFEST: &str = "supply-chain/unread-manifest";
+
 /// A check that says yes. Its words and its weight stand with the rules, in `assets/rules/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::checks::{self, FileSummary, Losses, Noted};
 use super::commits::{self, Commit};
-use super::dependencies::{self, Dependencies};
+use super::dependencies::Dependencies;
 use super::diff::{Change, FileHead, Hunk, Side, Sink};
 use super::documentation::{Documentation, DocumentationCheck};
 use super::encoding::{self, Reading, Wide};
@@ -297,7 +297,11 @@ impl Sink for Scanner<'_> {
         let unread_manifest = self.of_change
             && there
             && dependencies.is_none()
-            && dependencies::is_unread_manifest(path.raw());
+            && self
+                .redactor
+                .rules()
+                .rule(checks::UNREAD_MANIFEST)
+                .is_some_and(|r| r.applies_to(path.raw()));
         let reason = reason.or_else(|| unread_manifest.then(|| UNREAD_MANIFEST.to_owned()));
         self.documentation.file(head);
         self.current = Some(Current {
