@@ -8,6 +8,8 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod world;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
