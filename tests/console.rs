@@ -78,6 +78,7 @@ fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunBr
         action,
         rule: action.map(|_| 2),
         reason: action.map(|_| reason.into()),
+        cause: None,
         evidence: action.map(|_| Evidence::Full),
         simulated: false,
         created_ms: WALL - i64::from(n) * 1_000,

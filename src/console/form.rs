@@ -14,6 +14,8 @@ pub enum SubjectKind {
     SampleRisky,
     /// The built-in documentation change.
     SampleDocs,
+    /// The built-in harmless change of code.
+    SampleCode,
     /// A diff in a file.
     DiffFile,
     /// A range of a repository.
@@ -26,9 +28,10 @@ pub enum SubjectKind {
 
 impl SubjectKind {
     /// All of them in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SampleRisky,
         Self::SampleDocs,
+        Self::SampleCode,
         Self::DiffFile,
         Self::GitRange,
         Self::Folder,
@@ -40,6 +43,7 @@ impl SubjectKind {
         match self {
             Self::SampleRisky => ("built-in sample: a risky change", None),
             Self::SampleDocs => ("built-in sample: documentation", None),
+            Self::SampleCode => ("built-in sample: harmless code", None),
             Self::DiffFile => ("a diff file", Some("path of the file")),
             Self::GitRange => (
                 "a git range of this folder",
@@ -93,6 +97,9 @@ impl TriggerForm {
             }),
             SubjectKind::SampleDocs => Some(Subject::Sample {
                 name: "docs".into(),
+            }),
+            SubjectKind::SampleCode => Some(Subject::Sample {
+                name: "code".into(),
             }),
             // The engine reads it beneath no handle: it is the operator's own path on this machine.
             SubjectKind::DiffFile => Some(Subject::DiffFile {

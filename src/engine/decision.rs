@@ -159,7 +159,10 @@ fn fired(rule: u8, action: Action, cause: Cause, reason: String) -> Decision {
 
 /// `: rule at file:line` of the worst finding; empty where there is none.
 fn worst_of(step: &Step) -> String {
-    let worst = step.findings.iter().max_by_key(|f| f.severity);
+    let worst = step
+        .findings
+        .iter()
+        .min_by_key(|f| std::cmp::Reverse(f.severity));
     worst.map_or_else(String::new, |f| format!(": {}{}", f.rule, at(f)))
 }
 

@@ -153,3 +153,115 @@ fn outside_text_mentions_nobody_and_shows_no_image() {
     };
     assert_eq!(status(&long).1.chars().count(), 140);
 }
+
+/// `docs/decisions.md` has one table of decision, evidence and face; this is what holds it to the program.
+#[test]
+fn every_face_says_what_the_table_of_decisions_says() {
+    use crate::engine::forms::{Export, annotations, sarif};
+    use crate::engine::report;
+    use crate::engine::types::run::Cause;
+
+    let text = include_str!("../../docs/decisions.md");
+    let table = text
+        .split("<!-- faces: read by a test -->")
+        .nth(1)
+        .and_then(|t| t.split("<!-- /faces -->").next())
+        .unwrap();
+    let plain = |word: &str| serde_json::Value::from(word);
+    let mut causes = std::collections::BTreeSet::new();
+    let mut rows = 0;
+    for line in table.lines().filter(|l| l.starts_with("| `")) {
+        let cells: Vec<&str> = line
+            .trim_matches('|')
+            .split('|')
+            .map(|c| c.trim().trim_matches('`'))
+            .collect();
+        let [
+            action,
+            cause,
+            evidence,
+            exit,
+            status_word,
+            review,
+            label,
+            approved,
+        ] = cells[..]
+        else {
+            panic!("{line}");
+        };
+        rows += 1;
+        causes.insert(cause.to_owned());
+        let decided: Cause = serde_json::from_value(plain(cause)).unwrap();
+        let mut run = run(
+            serde_json::from_value(plain(action)).unwrap(),
+            serde_json::from_value(plain(evidence)).unwrap(),
+        );
+        run.simulated = evidence == "simulated";
+        run.state = match decided {
+            Cause::Cancelled => RunState::Cancelled,
+            Cause::Quarantined => RunState::Failed,
+            _ => RunState::Finished,
+        };
+        let decision = run.decision.as_mut().unwrap();
+        decision.cause = Some(decided);
+        assert_eq!(decision.action.exit_code().to_string(), exit, "{line}");
+        assert_eq!(decision.cause_word(), cause, "{line}");
+        assert_eq!(state(&run), status_word, "{line}");
+        let all = of(&run, &pull(), Publish::default(), true);
+        let found_review = all.iter().find_map(|p| match p {
+            Publication::Review { event, .. } => Some(event.as_str()),
+            _ => None,
+        });
+        let found_label = all.iter().find_map(|p| match p {
+            Publication::Label { add, .. } => Some(add.as_str()),
+            _ => None,
+        });
+        assert_eq!(found_review.unwrap_or("none"), review, "{line}");
+        assert_eq!(found_label.unwrap_or("none"), label, "{line}");
+        let log = sarif(&Export::of_run(&run));
+        let properties = &log["runs"][0]["properties"];
+        assert_eq!(properties["approved"].to_string(), approved, "{line}");
+        assert_eq!(
+            (
+                &properties["decision"],
+                &properties["cause"],
+                &properties["evidence"]
+            ),
+            (&plain(action), &plain(cause), &plain(evidence))
+        );
+        let json = serde_json::to_value(&run).unwrap();
+        assert_eq!(
+            (
+                &json["decision"]["action"],
+                &json["decision"]["cause"],
+                &json["evidence"]
+            ),
+            (&plain(action), &plain(cause), &plain(evidence))
+        );
+        let written = report::render(&run);
+        let said = format!("**{action}** ({})", cause.replace('_', "\\_"));
+        assert!(
+            written.contains(&said) && written.contains(&format!("Evidence: {evidence}")),
+            "{written}"
+        );
+        assert!(annotations(&Export::of_run(&run)).contains(&format!("{action} ({cause})")));
+        let brief = crate::engine::views::brief(&run, None, None, None);
+        assert_eq!(
+            (brief.action.map(Action::word), brief.cause),
+            (Some(action), Some(decided))
+        );
+    }
+    assert!(rows >= 20, "{rows}");
+    for cause in Cause::ALL {
+        assert!(
+            causes.contains(cause.as_str()),
+            "{} is not in the table",
+            cause.as_str()
+        );
+        assert!(
+            text.contains(&format!("| `{}` |", cause.as_str())),
+            "{}",
+            cause.as_str()
+        );
+    }
+}

@@ -82,6 +82,7 @@ pub fn brief(
             .as_ref()
             .map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
         evidence: view.decision.as_ref().map(|_| view.evidence),
+        cause: view.decision.as_ref().and_then(|d| d.cause),
         simulated: view.simulated,
         created_ms: view.created_at,
         started_ms,

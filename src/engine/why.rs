@@ -466,7 +466,12 @@ impl Seen<'_> {
     fn run(&self, run: &RunResult) -> Why {
         let mut because = Vec::new();
         if let Some(d) = &run.decision {
-            because.push(format!("Rule {}: {}.", d.rule, d.reason.line(240)));
+            because.push(format!(
+                "Cause {} (rule {}): {}.",
+                d.cause_word(),
+                d.rule,
+                d.reason.line(240)
+            ));
         } else {
             let word = |status| run.agents.iter().filter(|s| s.status == status).count();
             because.push(format!(

@@ -270,8 +270,13 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
             buffer,
         );
         n += 3;
-        let end = if rule.outcome == OutcomeKind::Health {
+        let by_rules = form.rules_only || state.snapshot().ready_providers().is_empty();
+        let end = if state.snapshot().mode.simulated {
+            "manual_review at best: simulated answers approve nothing"
+        } else if rule.outcome == OutcomeKind::Health {
             "pass, manual_review, request_changes or block_pr"
+        } else if by_rules {
+            "manual_review, request_changes or block_pr; documentation may be approved"
         } else {
             "approve_and_merge, manual_review, request_changes or block_pr"
         };

@@ -76,7 +76,7 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
                 format!("{glyph} {}{simulated}", d.action.word()),
                 theme.style(role),
             ),
-            Span::raw(format!("  rule {}: {}", d.rule, d.reason.line(300))),
+            Span::raw(format!("  {}: {}", d.cause_word(), d.reason.line(300))),
         ]
     } else {
         let word = if run.state == RunState::Queued {

@@ -129,7 +129,9 @@ fn decided(run: &RunBrief, width: usize) -> String {
         .map_or_else(String::new, |r| r.line(160));
     if width >= 100 {
         let action = run.action.map_or("failed", Action::word);
-        let rule = run.rule.map_or_else(String::new, |r| format!("rule {r}: "));
+        let rule = run
+            .cause
+            .map_or_else(String::new, |c| format!("{}: ", c.as_str()));
         let simulated = if run.simulated { "simulated, " } else { "" };
         return format!("{action:<17} {simulated}{rule}{reason}");
     }

@@ -84,7 +84,7 @@ pub enum Subject {
     },
     /// A sample that comes with the binary.
     Sample {
-        /// `risky` or `docs`.
+        /// `risky`, `docs` or `code`.
         name: String,
     },
 }

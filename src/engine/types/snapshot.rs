@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::github::GithubStats;
-use super::run::{Action, Evidence, RunState, StepStatus};
+use super::run::{Action, Cause, Evidence, RunState, StepStatus};
 use crate::cache::CacheStats;
 use crate::filter::{Row, lowered};
 use crate::model::provider::ProviderStats;
@@ -70,6 +70,9 @@ pub struct RunBrief {
     pub reason: Option<Untrusted>,
     /// What it rests on.
     pub evidence: Option<Evidence>,
+    /// What its decision rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// Under the simulator.
     pub simulated: bool,
     /// Taken in, wall time in milliseconds.

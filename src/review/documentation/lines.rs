@@ -297,8 +297,17 @@ static ITEMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static CODE_SPAN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("``[^\n]+?``|`[^`\n]+`").unwrap_or_else(|_| unreachable!()));
 
-/// More than a name: something to type.
+/// More than a name: something to type. A sign, or one option by its name, is none.
 fn is_command_like(code: &str) -> bool {
+    let option = code.trim_start_matches('-');
+    let is_option = option.len() < code.len()
+        && !option.is_empty()
+        && option
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if is_option || code.chars().count() == 1 {
+        return false;
+    }
     code.contains(|c: char| c.is_whitespace() || "/\\|&;=$(){}<>\"'@:!".contains(c))
         || code.starts_with(['-', '.', '~', '%'])
         || [".sh", ".ps1", ".bat", ".cmd", ".py", ".exe"]
