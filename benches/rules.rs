@@ -14,6 +14,7 @@ use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
+use bsm::review::budget::Budget;
 use bsm::review::diff::parse;
 use bsm::review::packs;
 use bsm::review::policy::{Policy, ReviewSettings};
@@ -97,7 +98,13 @@ fn slowest(rules: &RuleSet, text: &str) {
             for (hunk, wanted) in hunks.iter().zip(&wanted) {
                 if wanted[index] {
                     tried += 1;
-                    std::hint::black_box(rules.find_wanted(&only, "a.rs", hunk, false));
+                    std::hint::black_box(rules.find_wanted(
+                        &only,
+                        "a.rs",
+                        hunk,
+                        false,
+                        &Budget::unlimited(),
+                    ));
                 }
             }
             let ms = began.elapsed().as_secs_f64() * 1_000.0;

@@ -145,7 +145,10 @@ mod tests {
         let of = |files: &[(&str, Result<Vec<u8>, FileError>)]| {
             let mut set = FileSet::default();
             for (path, content) in files {
-                let content = content.as_ref().map(Clone::clone).map_err(FileError::copy);
+                let content = match content {
+                    Ok(bytes) => Ok(bytes.clone()),
+                    Err(error) => Err(error.copy()),
+                };
                 set.add(path, content);
             }
             set.hash()

@@ -1,6 +1,10 @@
 //! `bsm review` and `bsm scan` over real repositories: ranges, what is staged, commit by commit, and a
 //! repository whose own configuration tries to change what is read.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -327,4 +331,29 @@ fn documentation_of_a_range_is_proven_with_the_whole_file_in_sight() {
     world.write("repo/docs/b.md", "# B\n\nWords of another kind.\n");
     commit(&repo, "plain");
     assert_eq!(decide("HEAD~1..HEAD").0, "documentation_only");
+}
+
+#[test]
+fn whole_image_counts_as_reviewed_where_the_operator_says_so() {
+    use base64::Engine as _;
+    let world = World::new();
+    let Some(repo) = repository(&world) else {
+        return;
+    };
+    let png = base64::engine::general_purpose::STANDARD
+        .decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=")
+        .unwrap();
+    world.write("repo/logo.png", &png);
+    commit(&repo, "logo");
+    world.write("repo/logo.png", [png.as_slice(), b"#!/bin/sh"].concat());
+    commit(&repo, "more than a logo");
+    let cause = |range: &str, assets: &str| {
+        let args = ["review", "--no-save", "--json", range];
+        let mut command = world.command(&args);
+        command.current_dir(&repo).env("BSM_REVIEW_ASSETS", assets);
+        json(&command.output().unwrap())["decision"]["cause"].clone()
+    };
+    assert_ne!(cause("HEAD~2..HEAD~1", "skip"), "rules_only");
+    assert_eq!(cause("HEAD~2..HEAD~1", "allow"), "rules_only");
+    assert_ne!(cause("HEAD~1..HEAD", "allow"), "rules_only");
 }

@@ -144,7 +144,7 @@ fn busy() -> Arc<Snapshot> {
             4,
             RunState::Finished,
             Some(Action::ApproveAndMerge),
-            "All quality gates passed",
+            "rules and models approve",
         ),
         brief(
             5,
@@ -1577,7 +1577,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
     send(KeyCode::Char('r'));
     until("governance-review-agent, code-review-agent").await;
     send(KeyCode::Enter);
-    until("request_changes  rule 4: Code quality issues found by security-agent").await;
+    until("request_changes  finding: Code quality issues found by security-agent").await;
     send(KeyCode::Char('o'));
     until("Agents summary: pull_request.opened").await;
     send(KeyCode::Esc);

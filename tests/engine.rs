@@ -799,7 +799,7 @@ async fn an_outage_can_be_followed_from_the_breaker_to_the_calls_and_says_why() 
     .unwrap() else {
         panic!("no answer");
     };
-    assert!(of_run.note().contains("Rule 6:"), "{}", of_run.note());
+    assert!(of_run.note().contains("(rule 6):"), "{}", of_run.note());
     for about in [
         About::Pool { name: name() },
         About::Cache {

@@ -1,6 +1,10 @@
 //! Whose policy decides: an untrusted workspace only tightens, the base commit's policy judges a change, a
 //! pipeline pins one policy, another user's workspace is refused, and what is hashed is what is parsed.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -304,8 +308,6 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
 fn files_of_a_workspace_are_plain_files_and_never_quoted() {
     let world = World::new();
     let canary = world.write("outside.txt", "canary-0123456789: [\n");
-    let run = |world: &World| world.run(&["-C", "ws", "review", "--no-save", "--sample", "docs"]);
-    let _ = run;
     let try_it = |world: &World| {
         let file = world.write("c.diff", DOCS);
         world.run(&[

@@ -449,7 +449,7 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
     s.send("r");
     s.until("governance-review-agent, code-review-agent");
     s.send("\r");
-    s.until("rule 4:");
+    s.until("finding:");
     s.send("1");
     s.until("openai open");
     s.send("w");
@@ -790,7 +790,7 @@ fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
     tmux.until("Start a run");
     tmux.command(&["send-keys", "-t", "t", "Enter"]);
     // With its reason: the form, too, names the decisions there are.
-    tmux.until("request_changes  rule 4");
+    tmux.until("request_changes  finding");
     end(engine);
     tmux.until("no link to unix:");
     engine = serve(tmux.home.path());

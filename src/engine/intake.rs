@@ -26,7 +26,7 @@ use crate::review::linters::FilterMode;
 use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::scan::{ScanLimits, Scanned, Scanner};
-use crate::review::{folder, git};
+use crate::review::{folder, git, images};
 use crate::text::clean_line;
 use crate::workspace::{Workspace, built_in, policy_files};
 
@@ -416,10 +416,20 @@ pub(super) fn look(
     looking: &Looking<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Looked, Refused> {
+    let range = match &subject {
+        Some(Subject::Range { repo, range }) => Some((repo.clone(), git::ends(repo, range)?)),
+        _ => None,
+    };
+    let content = |path: &str| {
+        let (repo, ends) = range.as_ref()?;
+        let files = git::files_at(repo, &ends.to, &[path.to_owned()], images::LARGEST).ok()?;
+        files.into_iter().find(|f| f.path == path)?.bytes
+    };
     let fresh = || {
         Scanner::new(looking.redactor, looking.limits, cancelled)
             .under(looking.policy)
             .filtering(looking.filter)
+            .reading(&content)
     };
     let scanner = fresh();
     let of_diff = |reader: &mut dyn BufRead, scanner| of_diff(reader, scanner, looking.linters);
@@ -444,8 +454,10 @@ pub(super) fn look(
             let mut reader = BufReader::with_capacity(64 * 1024, file);
             of_diff(&mut reader, scanner)
         }
-        Some(Subject::Range { repo, range }) => {
-            let ends = git::ends(&repo, &range)?;
+        Some(Subject::Range { repo, .. }) => {
+            let Some((_, ends)) = range.clone() else {
+                return Err(Refused::input("the range has no ends"));
+            };
             let mut diff = git::diff(&repo, &ends)?;
             let reader = diff
                 .reader()

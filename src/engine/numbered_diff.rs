@@ -27,7 +27,11 @@ impl NumberedDiff {
             let in_hunk = next.is_some();
             let header = line.strip_prefix("diff --git ");
             if let Some(names) = header.filter(|_| !line.starts_with([' ', '+', '-'])) {
-                file = names.rsplit(" b/").next().unwrap_or(names).to_owned();
+                names
+                    .rsplit(" b/")
+                    .next()
+                    .unwrap_or(names)
+                    .clone_into(&mut file);
                 next = None;
             } else if let Some(number) = hunk_start(line) {
                 next = Some(number);

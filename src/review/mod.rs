@@ -10,7 +10,7 @@
 
 mod allow;
 pub mod baseline;
-mod budget;
+pub mod budget;
 pub mod checks;
 pub mod commit_scan;
 pub mod commits;
@@ -22,6 +22,7 @@ pub mod finding;
 pub mod folder;
 pub mod git;
 mod ignores;
+pub mod images;
 mod keywords;
 mod known_secrets;
 pub mod linters;

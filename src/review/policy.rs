@@ -61,6 +61,17 @@ impl OfflineApproval {
     }
 }
 
+/// What becomes of images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assets {
+    /// They are not reviewed.
+    #[default]
+    Skip,
+    /// A whole image counts as reviewed.
+    Allow,
+}
+
 /// How reviews are done; `review` in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -72,6 +83,9 @@ pub struct ReviewSettings {
     pub coverage_floor: u8,
     /// What may be approved without a model: documentation, never, or (from your own settings only) any.
     pub offline_approval: OfflineApproval,
+    /// Images that a change adds or replaces, where their bytes are at hand: not reviewed, or reviewed when each
+    /// is a whole image and nothing else.
+    pub assets: Assets,
     /// Every commit must be signed off.
     pub sign_off: bool,
     /// Rule (`pack/id` or `pack/*`) → off, info, low, medium, high or critical.
@@ -84,6 +98,7 @@ impl Default for ReviewSettings {
             filter_mode: FilterMode::Added,
             coverage_floor: 100,
             offline_approval: OfflineApproval::Documentation,
+            assets: Assets::Skip,
             sign_off: false,
             severities: BTreeMap::new(),
         }
@@ -106,6 +121,8 @@ pub struct Policy {
     pub filter: FilterMode,
     /// Commits must be signed off.
     pub sign_off: bool,
+    /// What becomes of images.
+    pub assets: Assets,
     /// What its authors should know; files that were lost are among it.
     pub broken: Vec<RuleWarning>,
     weights: BTreeMap<String, Weight>,
@@ -151,6 +168,7 @@ impl Policy {
         let mut policy = Self {
             filter: settings.filter_mode,
             sign_off: settings.sign_off,
+            assets: settings.assets,
             weights: settings.severities.clone(),
             ..Self::default()
         };

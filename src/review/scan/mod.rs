@@ -21,9 +21,10 @@ use super::documentation::{Documentation, DocumentationCheck};
 use super::encoding::{self, Reading, Wide};
 use super::finding::{ChangeSize, Coverage, Finding, Severity, Suppressed};
 use super::ignores::Ignores;
+use super::images;
 use super::linters::FilterMode;
 use super::masking::{Joined, redact_lines};
-use super::policy::Policy;
+use super::policy::{Assets, Policy};
 use super::redact::Redactor;
 use super::touched::Touched;
 use crate::text::{Untrusted, clean_line};
@@ -84,6 +85,8 @@ pub struct Scanner<'a> {
     more_commits: bool,
     touched: Touched,
     documentation: DocumentationCheck,
+    /// Gives the new content of a file, where images may count as reviewed.
+    images: Option<&'a dyn Fn(&str) -> Option<Vec<u8>>>,
     /// How often each entry of the baseline has spoken.
     known_used: HashMap<usize, u32>,
     seen: HashSet<(String, u32, Option<String>)>,
@@ -157,6 +160,7 @@ impl<'a> Scanner<'a> {
             more_commits: false,
             touched: Touched::default(),
             documentation: DocumentationCheck::default(),
+            images: None,
             known_used: HashMap::new(),
             seen: HashSet::new(),
             current: None,
@@ -182,6 +186,25 @@ impl<'a> Scanner<'a> {
     #[must_use]
     pub fn filtering(self, filter: FilterMode) -> Self {
         Self { filter, ..self }
+    }
+
+    /// With a way to read whole files, for images.
+    #[must_use]
+    pub fn reading(self, images: &'a dyn Fn(&str) -> Option<Vec<u8>>) -> Self {
+        Self {
+            images: Some(images),
+            ..self
+        }
+    }
+
+    /// A binary file that is a whole image, where the operator lets images count as reviewed.
+    fn is_read_image(&self, head: &FileHead) -> bool {
+        let path = head.path.raw();
+        if !head.binary || self.policy.assets != Assets::Allow || !images::is_named_image(path) {
+            return false;
+        }
+        let content = self.images.and_then(|read| read(path));
+        content.is_some_and(|bytes| images::is_whole_image(&bytes))
     }
 
     /// Shows every finding with what matched to `known`.
@@ -265,9 +288,13 @@ impl Sink for Scanner<'_> {
         for finding in rules {
             self.found(finding, b"", None);
         }
+        let image = self.is_read_image(head);
         if self.of_change {
             let policy = self.policy;
             for noted in checks::file(head, &shown, |path| policy.is_made_of(path)) {
+                if image && noted.id == "quality/binary" {
+                    continue;
+                }
                 // What decides how changes are reviewed is said wherever it lies.
                 if !ignored || noted.id == checks::POLICY_FILE {
                     self.note(noted);
@@ -275,7 +302,7 @@ impl Sink for Scanner<'_> {
             }
         }
         let submodule = Some(checks::SUBMODULE);
-        let reason = if head.binary {
+        let reason = if head.binary && !image {
             Some("binary".to_owned())
         } else if head.modes.1 == submodule || head.modes.0 == submodule {
             Some("submodule".to_owned())
