@@ -706,6 +706,23 @@ fn mixed() -> String {
 /// Holds a log against the standard's own schema, where there is a Python that can (CI brings one). The schema
 /// comes with the types that the tests read logs with.
 fn valid_sarif(log: &Path) {
+    match std::env::var_os("BSM_SARIF_VALIDATOR") {
+        None => eprintln!("SKIPPED: BSM_SARIF_VALIDATOR names no validator"),
+        Some(validator) => {
+            let checked = Command::new(validator)
+                .arg("validate")
+                .arg(log)
+                .args(["--rule-kind", "Sarif;Ghas", "--level", "Error"])
+                .output()
+                .unwrap();
+            let said = text(&checked);
+            assert!(
+                said.contains("1 file scanned") || said.contains("files scanned"),
+                "{said}"
+            );
+            assert!(!said.contains(": error "), "{said}");
+        }
+    }
     let Some(python) = std::env::var_os("BSM_PYTHON") else {
         eprintln!("SKIPPED: BSM_PYTHON names no Python with jsonschema");
         return;

@@ -160,3 +160,116 @@ fn annotations_are_lines_that_nothing_outside_can_break() {
     );
     assert!(lines[4].contains("request_changes (finding): because; files reviewed: 2 of 3"));
 }
+
+#[test]
+fn sarif_has_what_code_scanning_asks_of_it() {
+    let mut run = run();
+    // A finding about nothing in particular, one of a model, one with columns; more than are shown.
+    run.coverage.first_file = Some("first.rs".into());
+    let step = &mut run.agents[0];
+    step.findings.push(Finding {
+        source: Source::Model,
+        ..Finding::whole("model/comment", Severity::High, "")
+    });
+    step.findings.push(Finding {
+        column: Some(5),
+        end_line: Some(3),
+        end_column: Some(9),
+        utf16_columns: Some((4, 8)),
+        ..finding("security/weak-hash", Severity::Low, Some("é.rs"), Some(3))
+    });
+    let small = sarif(&Export::of_run(&run));
+    for number in 0..5_100u32 {
+        run.agents[0].findings.push(Finding {
+            line: Some(number + 1),
+            ..finding("quality/unfinished", Severity::Info, Some("x.rs"), None)
+        });
+    }
+    let large = sarif(&Export::of_run(&run));
+    for log in [&small, &large] {
+        let one = &log["runs"][0];
+        let rules = one["tool"]["driver"]["rules"].as_array().unwrap();
+        for rule in rules {
+            for key in ["shortDescription", "fullDescription", "help"] {
+                assert!(
+                    !rule[key]["text"].as_str().unwrap().trim().is_empty(),
+                    "{rule}"
+                );
+            }
+            let tags = rule["properties"]["tags"].as_array().unwrap();
+            let unique: std::collections::BTreeSet<_> =
+                tags.iter().map(ToString::to_string).collect();
+            assert!(tags.len() == unique.len() && tags.len() <= 10, "{rule}");
+        }
+        let results = one["results"].as_array().unwrap();
+        assert!(results.len() <= 5_000);
+        for result in results {
+            let place = &result["locations"][0]["physicalLocation"];
+            assert!(
+                !place["artifactLocation"]["uri"]
+                    .as_str()
+                    .unwrap()
+                    .is_empty(),
+                "{result}"
+            );
+            assert!(
+                place["region"]["startLine"].as_u64().unwrap() >= 1,
+                "{result}"
+            );
+            assert!(
+                !result["message"]["text"]
+                    .as_str()
+                    .unwrap()
+                    .trim()
+                    .is_empty(),
+                "{result}"
+            );
+            assert!(result["partialFingerprints"]["primaryLocationLineHash"].is_string());
+            assert!(result["ruleIndex"].as_u64().unwrap() < rules.len() as u64);
+        }
+        assert!(
+            one["automationDetails"]["id"]
+                .as_str()
+                .unwrap()
+                .starts_with("bsm/pull_request.opened/")
+        );
+    }
+    let columns = small["runs"][0]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["locations"][0]["physicalLocation"]["region"])
+        .find(|r| r["startColumn"].is_u64())
+        .unwrap();
+    assert_eq!(
+        (&columns["startColumn"], &columns["endColumn"]),
+        (&4.into(), &8.into())
+    );
+    let notes = large["runs"][0]["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(notes.contains("results are left out"), "{notes}");
+}
+
+#[test]
+fn junit_and_code_quality_are_well_formed_and_name_what_was_not_reviewed() {
+    let run = run();
+    let export = Export::of_run(&run);
+    let xml = junit(&export);
+    for (mark, count) in [("<testcase ", 5), ("<failure ", 5), ("</testsuites>", 1)] {
+        assert_eq!(xml.matches(mark).count(), count, "{mark}: {xml}");
+    }
+    assert!(xml.contains("not reviewed: binary") && xml.contains("decision: request_changes"));
+    assert!(!xml.contains('\u{1b}') && !xml.contains("& "), "{xml}");
+    let list = code_quality(&export);
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 4);
+    for entry in list {
+        for key in ["description", "check_name", "fingerprint", "severity"] {
+            assert!(
+                entry[key].as_str().is_some_and(|v| !v.is_empty()),
+                "{entry}"
+            );
+        }
+        assert!(entry["location"]["lines"]["begin"].as_u64().unwrap() >= 1);
+    }
+    assert_eq!(list[3]["check_name"], "bsm/not-reviewed");
+}
