@@ -357,3 +357,39 @@ fn whole_image_counts_as_reviewed_where_the_operator_says_so() {
     assert_eq!(cause("HEAD~2..HEAD~1", "allow"), "rules_only");
     assert_ne!(cause("HEAD~1..HEAD", "allow"), "rules_only");
 }
+
+#[test]
+fn fingerprints_are_equal_on_two_machines_and_hold_no_secret() {
+    let diff = format!(
+        "{}{}",
+        support::adding(
+            "a.py",
+            &format!("t = \"{}\"\nx = eval(text)\nx = eval(text)\n", token())
+        ),
+        support::adding("b.py", "import pickle\npickle.loads(data)\n"),
+    );
+    let fingerprints = || {
+        let world = World::new();
+        let file = world.write("c.diff", &diff);
+        // A key of one machine alone changes nothing.
+        let args = ["review", "--sarif", "-", "--diff", file.to_str().unwrap()];
+        let out = world
+            .command(&args)
+            .env("ADMIN_TOKEN", "abcdefgh12345678")
+            .output()
+            .unwrap();
+        let log: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap().clone();
+        let all: Vec<String> = results
+            .iter()
+            .map(|r| r["partialFingerprints"].to_string())
+            .collect();
+        (all, results)
+    };
+    let (one, results) = fingerprints();
+    let (other, _) = fingerprints();
+    assert!(one.len() >= 4, "{results:?}");
+    assert_eq!(one, other);
+    let distinct: std::collections::BTreeSet<_> = one.iter().collect();
+    assert_eq!(distinct.len(), one.len(), "{results:?}");
+}
