@@ -191,6 +191,77 @@ fn a_key_is_in_no_output_even_if_the_provider_says_it_back() {
 }
 
 #[test]
+fn a_key_that_a_change_quotes_is_in_no_output() {
+    const KEY: &str = "canary-5e7a1c9d3f2b8604";
+    const TOKEN: &str = "canary-0b6d4f8a2e1c7395";
+    let dir = tempfile::tempdir().unwrap();
+    let base = "http://127.0.0.1:9/v1";
+    let env = [
+        ("OPENAI_API_KEY", KEY),
+        ("BSM_TOKEN", TOKEN),
+        ("OPENAI_BASE_URL", base),
+    ];
+    std::fs::create_dir_all(dir.path().join("work")).unwrap();
+    let hunk =
+        |line: &str| format!("@@ -1,2 +1,2 @@\n # Title\n-Some words stand here.\n+{line}\n");
+    let head = |name: &str| {
+        format!("diff --git a/{name} b/{name}\nindex 1..2 100644\n--- a/{name}\n+++ b/{name}\n")
+    };
+    for secret in [KEY, TOKEN] {
+        for diff in [
+            format!(
+                "{}{}",
+                head("README.md"),
+                hunk(&format!("Say {secret} to it."))
+            ),
+            format!(
+                "{}{}",
+                head("README.md"),
+                hunk(&format!("[{secret}](http://{secret}.example)"))
+            ),
+            format!("{}{}", head(&format!("docs/{secret}.md")), hunk("run it")),
+            format!(
+                "{}{}",
+                head(&format!("src/{secret}.py")),
+                hunk("x = eval(y)")
+            ),
+            format!(
+                "diff --git a/docs/a.md b/docs/{secret}.md\nsimilarity index 100%\nrename from docs/a.md\nrename to docs/{secret}.md\n"
+            ),
+        ] {
+            std::fs::write(dir.path().join("work/c.diff"), &diff).unwrap();
+            for form in [
+                "--json",
+                "--markdown=out",
+                "--sarif=out",
+                "--rdjsonl=out",
+                "--annotations",
+                "--junit=out",
+                "--code-quality=out",
+            ] {
+                let output = bsm(
+                    dir.path(),
+                    &["review", "--offline", "--diff", "c.diff", form],
+                    &env,
+                );
+                assert!(
+                    output.status.code().is_some_and(|c| c != 2),
+                    "{form}: {output:?}"
+                );
+                for stream in [&output.stdout, &output.stderr] {
+                    let text = String::from_utf8_lossy(stream);
+                    assert!(!text.contains(&secret[..12]), "{form} {diff}: {text}");
+                }
+            }
+        }
+        std::fs::remove_file(dir.path().join("work/c.diff")).unwrap();
+        for (path, bytes) in &all_bytes(dir.path()) {
+            assert!(!contains(bytes, &secret.as_bytes()[..12]), "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_proxy_is_used_where_it_should_be_and_never_by_the_simulator_or_in_safe_mode() {
     const KEY: &str = "canary-4b8a6c2e0f1d3579";
     let keys = [

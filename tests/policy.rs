@@ -270,7 +270,7 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
     // A change of the policy alone needs a person.
     is(&range("HEAD~2..HEAD~1", &[]), "manual_review", "finding");
     // Documentation on top: the policy that decides is not trusted.
-    world.write("ws/README.md", "# Words\n\nSome words.\n");
+    world.write("ws/README.md", "# Words\n\nSome words stand here.\n");
     commit(&repo, "words");
     is(
         &range("HEAD~1..HEAD", &[]),
@@ -279,7 +279,7 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
     );
     // From the trusted base on, documentation alone is approved, whatever the working tree says.
     git(&repo, &["checkout", "-q", "-b", "words", "HEAD~3"]).unwrap();
-    world.write("ws/README.md", "# Words\n\nSome words.\n");
+    world.write("ws/README.md", "# Words\n\nSome words stand here.\n");
     commit(&repo, "words alone");
     world.write("ws/.bsmignore", "*\n");
     is(
@@ -288,7 +288,7 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
         "documentation_only",
     );
     let staged = {
-        world.write("ws/README.md", "# Words\n\nOther words.\n");
+        world.write("ws/README.md", "# Words\n\nOther words stand here.\n");
         git(&repo, &["add", "README.md"]).unwrap();
         world.run(&[
             "-C",

@@ -478,7 +478,8 @@ pub(super) fn look(
             let prose = scanner.is_about_prose();
             let mut looked = ended(scanner, files, looking.linters)?;
             if prose {
-                looked.scanned.documentation = documentation(&repo, &ends, cancelled)?;
+                let proof = documentation(&repo, &ends, cancelled)?;
+                looked.scanned.documentation = proof.redacted(looking.redactor);
             }
             if let Some(root) = looking.workspace {
                 looked.base_policy =
@@ -516,7 +517,7 @@ fn documentation(
     let reader = diff
         .reader()
         .ok_or_else(|| Refused::input("git gave no output"))?;
-    let mut check = DocumentationCheck::default();
+    let mut check = DocumentationCheck::of_whole_files();
     let parsed = parse(reader, &mut check);
     diff.finish()?;
     parsed.map_err(refusal)?;

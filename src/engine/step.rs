@@ -180,9 +180,14 @@ async fn ask_model(
                         title: c.title.as_ref().map(redacted),
                     })
                     .collect();
-                step.model = Some(answer.model.clone());
-                step.substitute_for =
-                    substitute(context, &settings, agent, complexity, &answer.model);
+                // What the answer itself says counts for more than what was asked.
+                let other = answer
+                    .other_model
+                    .as_ref()
+                    .map(|name| redacted(name).line(80));
+                let answered = other.unwrap_or_else(|| answer.model.clone());
+                step.substitute_for = substitute(context, &settings, agent, complexity, &answered);
+                step.model = Some(answered);
                 step.left_out.clone_from(&answer.left_out);
                 let (word, stale) = described(source);
                 (step.source, step.stale) = (Some(word.to_owned()), stale);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::ModelError;
+use super::identity::is_same_model;
 use super::provider::Endpoint;
 use super::wire::{Draft, Fault, Finish, Habits, sse};
 use super::wish::{Wish, reset, wish};
@@ -190,6 +191,11 @@ async fn once(
             calls: draft.calls().cloned().collect(),
             cut_off: draft.finish == Some(Finish::Length),
             model: request.model.clone(),
+            other_model: draft
+                .model
+                .take()
+                .filter(|answered| !is_same_model(&request.model, answered))
+                .map(|answered| Untrusted::new(clean_line(&answered, 120))),
             provider: name.clone(),
             tokens,
             cost_usd: 0.0,
@@ -213,7 +219,6 @@ async fn whole(
     let bytes = http::body(&endpoint.name, response).await?;
     let read = endpoint.wire.whole(&bytes, draft);
     read.map_err(|fault| endpoint.fault(fault))?;
-    draft.finish.get_or_insert(Finish::Stop);
     if !draft.text.is_empty() {
         hear(&draft.text);
     }
@@ -346,7 +351,15 @@ fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, Mod
             return Err(ModelError::CutOff("length".into()));
         }
         Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
-        Some(Finish::Stop | Finish::Length) | None => {}
+        _ => {}
+    }
+    if !request.extras.passed_on
+        && let Some(message) = not_whole(draft)
+    {
+        return Err(ModelError::Malformed {
+            provider: provider.to_owned(),
+            message,
+        });
     }
     // Who was offered no tool and wants one has said nothing.
     let wants = !request.extras.tools.is_empty() && draft.calls().next().is_some();
@@ -364,6 +377,25 @@ fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, Mod
         });
     }
     Ok(draft.text.clone())
+}
+
+/// Why a draft is not known to be one whole answer. What another program asked for is that program's to judge.
+fn not_whole(draft: &Draft) -> Option<String> {
+    if draft.is_one_of_several {
+        return Some("there are several answers in it".into());
+    }
+    match &draft.finish {
+        Some(Finish::Stop | Finish::Length) if draft.calls().next().is_none() => None,
+        Some(Finish::Tools) if draft.is_form() && draft.calls().next().is_none() => None,
+        Some(Finish::Stop | Finish::Length | Finish::Tools | Finish::Refused(_)) => {
+            Some("it wants a tool used, and was offered none".into())
+        }
+        Some(Finish::Other(word)) => Some(format!(
+            "it does not say that it is complete (it ended with “{}”)",
+            clean_line(word, 40)
+        )),
+        None => Some("it does not say that it is complete (finish_reason is missing)".into()),
+    }
 }
 
 fn texts(request: &Request) -> impl Iterator<Item = &str> {

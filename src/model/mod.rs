@@ -9,6 +9,7 @@ pub mod error;
 mod exchange;
 pub mod hearing;
 pub mod http;
+mod identity;
 pub mod keys;
 mod load;
 mod meaning;
@@ -122,6 +123,8 @@ pub struct Answer {
     pub cut_off: bool,
     /// The model that was asked.
     pub model: String,
+    /// The model that the answer names, where that is another one; outside text.
+    pub other_model: Option<Untrusted>,
     /// Its provider.
     pub provider: String,
     /// As the provider counted them, else estimated.

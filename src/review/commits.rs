@@ -181,6 +181,7 @@ impl Mail {
         match self.part {
             Part::Head if text.trim().is_empty() => {
                 self.part = Part::Message;
+                self.header = Header::Other;
                 self.commit.subject = decoded_words(&self.commit.subject);
             }
             Part::Head if text.starts_with([' ', '\t']) => match self.header {
@@ -272,8 +273,10 @@ impl Header {
         match self {
             Self::Other | Self::Subject => None,
             Self::Encoding => {
-                let word = value.split([';', ' ', '\t']).next().unwrap_or_default();
-                let plain = matches!(word.trim_matches('"'), "" | "7bit" | "8bit" | "binary");
+                // git looks for the words anywhere in the value.
+                let plain = value
+                    .split([';', ' ', '\t', '"'])
+                    .all(|word| matches!(word, "" | "7bit" | "8bit" | "binary"));
                 (!plain).then_some("a mail is encoded (quoted-printable, base64 or the like)")
             }
             Self::ContentType => {
@@ -284,7 +287,8 @@ impl Header {
                         Some(rest.strip_prefix('=')?.trim().trim_matches('"'))
                     })
                 };
-                if parameter("format").is_some_and(|f| f != "fixed") {
+                // git looks for the word anywhere in the value.
+                if value.contains("flowed") || parameter("format").is_some_and(|f| f != "fixed") {
                     return Some("a mail in format=flowed, whose lines are not the lines applied");
                 }
                 let read = ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1"];

@@ -95,6 +95,9 @@ impl Wide {
         let odd = |c: char| {
             c == '\0' || (c.is_control() && !matches!(c, '\t' | '\r' | '\u{c}' | '\u{1b}'))
         };
+        if reads_as_ascii(bytes) {
+            return None;
+        }
         let text = text.strip_suffix('\r').unwrap_or(&text);
         (!text.chars().any(odd)).then(|| text.to_owned())
     }
@@ -120,6 +123,14 @@ impl Wide {
             .collect::<Option<Vec<_>>>()?;
         Some(Hunk { lines, ..*hunk })
     }
+}
+
+/// A row of printable ASCII that is too long for chance: a program that heeds no byte-order mark reads it, and
+/// the text that is decoded from it means nothing.
+fn reads_as_ascii(bytes: &[u8]) -> bool {
+    const TOO_LONG: usize = 6;
+    let runs = bytes.split(|b| !matches!(b, b'\t' | b' '..=b'~'));
+    runs.map(<[u8]>::len).max().unwrap_or(0) >= TOO_LONG
 }
 
 /// Reads a hunk; `known` is what an earlier hunk of the same file was written in.
@@ -280,6 +291,9 @@ mod tests {
             &[b"\xFF\xFEa\0b".as_slice()][..],
             &[b"\xFF\xFE\x00\xD8a\0".as_slice()],
             &[b"a\0\0b\0c\0\0\0d".as_slice()],
+            // Both readings are possible.
+            &[b"\xFF\xFE".as_slice(), b"eval($x);;"],
+            &[b"\xFF\xFEa\0", b"\0eval($x);;"],
         ] {
             assert!(
                 matches!(read(&hunk(broken), &mut None), Reading::Undecodable),

@@ -419,50 +419,117 @@ pub fn patches(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
     started(command, dir)
 }
 
-/// A file of the change whose name a program's or a build's source mentions where it reads files, and which
-/// source that is: documentation that is compiled in or tested is more than documentation.
+/// A document of the change that something else in the repository reads or stands for, and what that is: a
+/// source that names it, a macro that takes its folder in, a symbolic link to it.
 pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, GitError> {
     let mut command = git(dir);
     command
         .args(["diff", "--name-only", "-z", "--no-renames"])
         .args([&ends.from, &ends.to, "--"]);
     let out = output(command, dir)?;
-    let changed = out.split(|b| *b == 0).filter(|n| !n.is_empty());
-    for path in changed.map(String::from_utf8_lossy) {
-        let name = path.rsplit('/').next().unwrap_or(&path);
-        for commit in [&ends.from, &ends.to] {
-            let mut command = git(dir);
-            command
-                .args([
-                    "grep",
-                    "-I",
-                    "-n",
-                    "-F",
-                    "--full-name",
-                    "--no-color",
-                    "-e",
-                    name,
-                ])
-                .arg(commit);
-            // Status 1: nothing found.
-            let found = run(command, dir)?.unwrap_or_default();
-            for line in String::from_utf8_lossy(&found).lines() {
-                // `commit:path:number:text`
-                let mut parts = line.splitn(4, ':');
-                let (_, source, _, text) = (parts.next(), parts.next(), parts.next(), parts.next());
-                let (Some(source), Some(text)) = (source, text) else {
-                    continue;
-                };
-                if super::documentation::is_read_by(source, text) {
-                    return Ok(Some((
-                        crate::text::clean_line(&path, 120),
-                        crate::text::clean_line(source, 120),
-                    )));
+    let changed: Vec<String> = out
+        .split(|b| *b == 0)
+        .filter(|n| !n.is_empty())
+        .map(|n| String::from_utf8_lossy(n).into_owned())
+        .collect();
+    let clean = |path: &str, by: &str| {
+        let clean = |text: &str| crate::text::clean_line(text, 120);
+        Some((clean(path), clean(by)))
+    };
+    let Some(first) = changed.first() else {
+        return Ok(None);
+    };
+    let reader = |sources: Vec<String>| {
+        let mut sources = sources.into_iter();
+        sources.find(|source| !super::documentation::may_be_mentioned_by(source))
+    };
+    for commit in [&ends.from, &ends.to] {
+        // Folders are taken in by macros that name no file.
+        if let Some(by) = reader(mentions(dir, commit, &["-E", "-e", TAKES_IN])?) {
+            return Ok(clean(first, &by));
+        }
+        let links = links(dir, commit)?;
+        for path in &changed {
+            let leads_to =
+                |target: &String| path == target || path.starts_with(&format!("{target}/"));
+            if let Some((link, _)) = links.iter().find(|(_, target)| leads_to(target)) {
+                return Ok(clean(path, link));
+            }
+        }
+        let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+        // Many names at once; which of them it is, only where there is one.
+        for some in changed.chunks(200) {
+            let names: Vec<String> = some.iter().map(name).collect();
+            let all = names.iter().flat_map(|name| ["-e", name]);
+            let all: Vec<&str> = std::iter::once("-F").chain(all).collect();
+            if reader(mentions(dir, commit, &all)?).is_none() {
+                continue;
+            }
+            for (path, name) in some.iter().zip(&names) {
+                if let Some(by) = reader(mentions(dir, commit, &["-F", "-e", name])?) {
+                    return Ok(clean(path, &by));
                 }
             }
         }
     }
     Ok(None)
+}
+
+/// Macros and calls that take a folder of documents in.
+const TAKES_IN: &str =
+    r"(go:embed|include_dir!|RustEmbed|import\.meta\.glob|require\.context).*(\*|docs?)";
+
+/// Files of a commit that a `git grep` finds.
+fn mentions(dir: &Path, commit: &str, what: &[&str]) -> Result<Vec<String>, GitError> {
+    let mut command = git(dir);
+    command
+        .args(["grep", "-I", "-l", "-z", "--full-name", "--no-color"])
+        .args(what)
+        .arg(commit);
+    // Status 1: nothing found.
+    let found = run(command, dir)?.unwrap_or_default();
+    let names = found.split(|b| *b == 0).filter(|n| !n.is_empty());
+    Ok(names
+        .map(|n| String::from_utf8_lossy(n).into_owned())
+        .filter_map(|n| n.split_once(':').map(|(_, path)| path.to_owned()))
+        .collect())
+}
+
+/// Symbolic links of a commit: where each stands, and what it leads to beneath the repository.
+fn links(dir: &Path, commit: &str) -> Result<Vec<(String, String)>, GitError> {
+    let mut command = git(dir);
+    command.args(["ls-tree", "-r", "-z", "--full-tree", commit, "--"]);
+    let listed = output(command, dir)?;
+    let mut found = Vec::new();
+    for entry in listed
+        .split(|b| *b == 0)
+        .filter(|e| e.starts_with(b"120000 "))
+    {
+        let entry = String::from_utf8_lossy(entry).into_owned();
+        let Some((head, path)) = entry.split_once('\t') else {
+            continue;
+        };
+        let Some(id) = head.split(' ').nth(2) else {
+            continue;
+        };
+        let mut command = git(dir);
+        command.args(["cat-file", "blob", id]);
+        let target = String::from_utf8_lossy(&output(command, dir)?).into_owned();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut parts: Vec<&str> = folder.split('/').filter(|p| !p.is_empty()).collect();
+        for part in target.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        found.push((path.to_owned(), parts.join("/")));
+        if found.len() >= 1_000 {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// A file as a commit has it.

@@ -291,8 +291,10 @@ pub fn private_key() -> (String, String) {
 /// A diff that adds `text` as a new file.
 pub fn adding(file: &str, text: &str) -> String {
     let lines: String = text.lines().map(|l| format!("+{l}\n")).collect();
+    // As git ends a name with blanks.
+    let tab = if file.contains(' ') { "\t" } else { "" };
     format!(
-        "diff --git a/{file} b/{file}\nnew file mode 100644\n--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{} @@\n{lines}",
+        "diff --git a/{file} b/{file}\nnew file mode 100644\n--- /dev/null\n+++ b/{file}{tab}\n@@ -0,0 +1,{} @@\n{lines}",
         text.lines().count()
     )
 }

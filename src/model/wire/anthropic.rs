@@ -91,6 +91,7 @@ impl Wire for Anthropic {
             }
         }
         usage(&value["usage"], draft);
+        draft.name_model(value["model"].as_str());
         ended(&value["stop_reason"], draft);
         draft.done = true;
         Ok(())
@@ -102,7 +103,10 @@ impl Wire for Anthropic {
         }
         let value: Value = serde_json::from_str(&event.data).map_err(|e| malformed(&e))?;
         match value["type"].as_str() {
-            Some("message_start") => usage(&value["message"]["usage"], draft),
+            Some("message_start") => {
+                draft.name_model(value["message"]["model"].as_str());
+                usage(&value["message"]["usage"], draft);
+            }
             Some("content_block_start") => {
                 let block = &value["content_block"];
                 if block["type"] == "tool_use" {
@@ -322,6 +326,8 @@ fn ended(reason: &Value, draft: &mut Draft) {
         None => return,
         Some("max_tokens" | "model_context_window_exceeded") => Some(Finish::Length),
         Some("refusal") => Some(Finish::Refused("refusal".into())),
-        Some(_) => Some(Finish::Stop),
+        Some("end_turn" | "stop_sequence") => Some(Finish::Stop),
+        Some("tool_use") => Some(Finish::Tools),
+        Some(other) => Some(Finish::Other(other.to_owned())),
     };
 }

@@ -20,6 +20,8 @@ pub(super) struct Completion {
     #[serde(default)]
     choices: Vec<Choice>,
     #[serde(default)]
+    model: Option<Value>,
+    #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
     error: Option<Value>,
@@ -34,6 +36,8 @@ pub(super) struct Completion {
 
 #[derive(Deserialize)]
 struct Choice {
+    #[serde(default)]
+    index: Option<i64>,
     /// Of a whole answer.
     #[serde(default)]
     message: Option<Said>,
@@ -269,6 +273,9 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
             completion: usage.completion_tokens,
         });
     }
+    draft.name_model(completion.model.as_ref().and_then(Value::as_str));
+    let other = |choice: &Choice| choice.index.is_some_and(|i| i > 0);
+    draft.is_one_of_several |= completion.choices.len() > 1 || completion.choices.iter().any(other);
     let Some(choice) = completion.choices.into_iter().next() else {
         return Ok(());
     };
@@ -295,7 +302,13 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
         None | Some("") => {}
         Some("length") => draft.finish = Some(Finish::Length),
         Some("content_filter") => draft.finish = Some(Finish::Refused("content filter".into())),
-        Some(_) => draft.finish = Some(Finish::Stop),
+        // What servers say that are like it.
+        Some("stop" | "STOP" | "eos" | "eos_token" | "end_turn" | "stop_sequence") => {
+            draft.finish = Some(Finish::Stop);
+        }
+        Some("max_tokens" | "MAX_TOKENS") => draft.finish = Some(Finish::Length),
+        Some("tool_calls" | "function_call") => draft.finish = Some(Finish::Tools),
+        Some(other) => draft.finish = Some(Finish::Other(other.to_owned())),
     }
     Ok(())
 }

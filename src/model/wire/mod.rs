@@ -85,8 +85,12 @@ pub enum Finish {
     Stop,
     /// At its length.
     Length,
+    /// It waits for tools.
+    Tools,
     /// By a filter or a refusal; the provider's words.
     Refused(String),
+    /// By a word that is not known; outside text, as it is.
+    Other(String),
 }
 
 /// An answer as far as it has been read.
@@ -102,6 +106,10 @@ pub struct Draft {
     pub pieces: u64,
     /// How it ended, once it has.
     pub finish: Option<Finish>,
+    /// The model that it says it is of; outside text, as it is.
+    pub model: Option<String>,
+    /// Another answer came beside it.
+    pub is_one_of_several: bool,
     /// The provider said that nothing more will come.
     pub done: bool,
     /// As the provider counts.
@@ -117,6 +125,18 @@ impl Draft {
             form,
             ..Self::default()
         }
+    }
+
+    /// Takes the answer's name for its model.
+    pub fn name_model(&mut self, name: Option<&str>) {
+        if let Some(name) = name.filter(|n| !n.trim().is_empty()) {
+            self.model = Some(name.to_owned());
+        }
+    }
+
+    /// The text is a tool's arguments.
+    pub fn is_form(&self) -> bool {
+        self.form.is_some()
     }
 
     /// Text of the answer.
@@ -186,6 +206,10 @@ impl Draft {
     /// Puts everything said through `clean`.
     pub fn scrub(&mut self, clean: impl Fn(&str) -> String) {
         self.text = clean(&self.text);
+        self.model = self.model.take().map(|name| clean(&name));
+        if let Some(Finish::Other(word)) = &mut self.finish {
+            *word = clean(word);
+        }
         for (_, call) in &mut self.calls {
             call.arguments = clean(&call.arguments);
         }

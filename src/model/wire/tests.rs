@@ -44,9 +44,10 @@ fn words(draft: &Draft, fault: Option<Fault>) -> String {
     let done = if draft.done { "done" } else { "open" };
     let finish = match &draft.finish {
         None => "-",
-        Some(Finish::Stop) => "stop",
+        Some(Finish::Stop | Finish::Tools) => "stop",
         Some(Finish::Length) => "length",
         Some(Finish::Refused(_)) => "refused",
+        Some(Finish::Other(_)) => "other",
     };
     let tokens = draft
         .tokens

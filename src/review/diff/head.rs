@@ -21,7 +21,25 @@ pub(super) struct Head {
     /// The name that an `Index:` line gives; `patch` may use it.
     pub(super) index_name: Option<Vec<u8>>,
     pub(super) unread: Option<&'static str>,
+    /// Which of git's header lines were there.
+    pub(super) seen: u16,
 }
+
+/// What git's header lines begin with, but for the names.
+const GIT_LINES: [&[u8]; 12] = [
+    b"old mode ",
+    b"new mode ",
+    b"deleted file mode ",
+    b"new file mode ",
+    b"copy from ",
+    b"copy to ",
+    b"rename from ",
+    b"rename to ",
+    b"similarity index ",
+    b"dissimilarity index ",
+    b"index ",
+    b"mode ",
+];
 
 /// Ids of the empty file, SHA-1 and SHA-256.
 const EMPTY_FILE: [&[u8]; 2] = [
@@ -30,6 +48,30 @@ const EMPTY_FILE: [&[u8]; 2] = [
 ];
 
 impl Head {
+    /// A merge, with a column for each parent.
+    pub(super) fn is_merge(&self) -> bool {
+        let line = self.git_line.as_deref().unwrap_or_default();
+        line.starts_with(b"diff --cc ") || line.starts_with(b"diff --combined ")
+    }
+
+    /// A header line that says how the file changes.
+    pub(super) fn changes(&mut self, change: Change) {
+        if self.change.replace(change).is_some_and(|c| c != change) {
+            self.unread
+                .get_or_insert("its header says two kinds of change");
+        }
+    }
+
+    /// True for a header line whose like was there already: tools choose differently between the two.
+    pub(super) fn is_repeated(&mut self, line: &[u8]) -> bool {
+        let kind = GIT_LINES.iter().position(|begin| line.starts_with(begin));
+        kind.is_some_and(|kind| {
+            let before = self.seen;
+            self.seen |= 1 << kind;
+            before == self.seen
+        })
+    }
+
     /// True unless the header alone says all that changes: a mode, a name, an empty file, binary content.
     fn needs_hunk(&self) -> bool {
         let zero = |id: &[u8]| !id.is_empty() && id.iter().all(|b| *b == b'0');
@@ -47,7 +89,7 @@ impl Head {
         }
     }
 
-    pub(super) fn finish(self) -> Option<FileHead> {
+    pub(super) fn finish(self) -> FileHead {
         let needs_hunk = self.needs_hunk();
         let (old_name, new_name) = (
             self.old.as_deref().map(file_name),
@@ -60,6 +102,15 @@ impl Head {
         );
         let old_name = old_name.map(|n| prefixes.strip_old(n));
         let new_name = new_name.map(|n| prefixes.strip_new(n));
+        // git ends a name that has blanks with a tab; without one, tools cut it differently.
+        let blank_in = |raw: &Option<Vec<u8>>| {
+            raw.as_deref().is_some_and(|raw| {
+                raw.first() != Some(&b'"')
+                    && !raw.contains(&b'\t')
+                    && raw.iter().any(|b| b.is_ascii_whitespace() || *b == 0x0B)
+            })
+        };
+        let blanks = blank_in(&self.old) || blank_in(&self.new);
         let is_null = |n: &Option<Vec<u8>>| n.as_deref() == Some(b"/dev/null");
         let change = self
             .change
@@ -80,6 +131,13 @@ impl Head {
         };
         let to = self.to.as_deref().map(file_name);
         let from = self.from.as_deref().map(file_name);
+        let other_name = |said: &Option<Vec<u8>>, shown: &Option<Vec<u8>>| match (said, shown) {
+            (Some(said), Some(shown)) => said != shown,
+            _ => false,
+        };
+        let moves_differ = other_name(&to, &new_name)
+            || other_name(&from, &old_name)
+            || to.is_some() != from.is_some();
         let named = to
             .or_else(|| real(new_name))
             .or_else(|| real(old_name.clone()))
@@ -98,7 +156,11 @@ impl Head {
         let unread = self
             .unread
             .or(named.is_none().then_some("its name cannot be read"))
-            .or((names_differ || git_differs || index_differs).then_some("its names differ"));
+            .or(
+                (names_differ || git_differs || index_differs || moves_differ)
+                    .then_some("its names differ"),
+            )
+            .or(blanks.then_some("a name with blanks and no tab after it"));
         let leaves = |name: &[u8]| {
             name.starts_with(b"/") || name.split(|b| *b == b'/').any(|part| part == b"..")
         };
@@ -108,7 +170,7 @@ impl Head {
             .then_some("its path leaves the repository"));
         let path = named.unwrap_or_else(|| b"(unnamed)".to_vec());
         let old_path = from.or_else(|| real(old_name)).filter(|old| *old != path);
-        Some(FileHead {
+        FileHead {
             path: lossy(&path),
             old_path: old_path.as_deref().map(lossy),
             change,
@@ -116,6 +178,6 @@ impl Head {
             binary: self.binary,
             needs_hunk,
             unread,
-        })
+        }
     }
 }

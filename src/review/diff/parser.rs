@@ -22,6 +22,9 @@ pub(super) struct Parser<'a, R> {
     needs_hunk: bool,
     /// The name on the last `Index:` line.
     index_name: Option<Vec<u8>>,
+    /// What the open file's head says: a merge has a column for each parent, any other change one.
+    is_merge: bool,
+    change: Change,
 }
 
 impl<'a, R: BufRead> Parser<'a, R> {
@@ -37,6 +40,8 @@ impl<'a, R: BufRead> Parser<'a, R> {
             unread: None,
             needs_hunk: false,
             index_name: None,
+            is_merge: false,
+            change: Change::Modified,
         }
     }
 }
@@ -159,21 +164,47 @@ impl<R: BufRead> Parser<'_, R> {
             self.unshown(line);
             return;
         }
+        self.head_line(line);
+    }
+
+    /// A line below the first of a file's head.
+    fn head_line(&mut self, line: &[u8]) {
         let Some(head) = &mut self.head else { return };
+        let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
+        let is_git = head.git_line.is_some();
+        if is_git && !head.binary && (line.is_empty() || line == b"-- ") {
+            // Nothing of a head follows an empty line; a mail ends with the other.
+            self.end_file();
+            return;
+        }
+        if is_git && head.is_repeated(line) {
+            head.unread.get_or_insert(TWICE);
+        }
         if let Some(new) = after(b"+++ ") {
-            head.new = Some(new);
+            if head.new.replace(new).is_some() {
+                head.unread.get_or_insert(TWICE);
+            }
+        } else if !is_git {
+            // What only git's heads have is not heeded by a tool that reads others.
+            if !line.is_empty() {
+                head.unread.get_or_insert(UNKNOWN_HEADER);
+            }
         } else if let Some(from) = after(b"rename from ") {
-            (head.from, head.change) = (Some(from), Some(Change::Renamed));
+            head.from = Some(from);
+            head.changes(Change::Renamed);
         } else if let Some(from) = after(b"copy from ") {
-            (head.from, head.change) = (Some(from), Some(Change::Copied));
+            head.from = Some(from);
+            head.changes(Change::Copied);
         } else if let Some(to) = after(b"rename to ").or_else(|| after(b"copy to ")) {
             head.to = Some(to);
         } else if let Some(mode) = after(b"new file mode ") {
-            (head.modes.1, head.change) = (octal(&mode), Some(Change::Added));
+            head.modes.1 = octal(&mode);
+            head.changes(Change::Added);
         } else if let Some(mode) = after(b"deleted file mode ") {
             // A merge names the mode of each parent.
             let first = mode.split(|b| *b == b',').next().unwrap_or(&mode);
-            (head.modes.0, head.change) = (octal(first), Some(Change::Deleted));
+            head.modes.0 = octal(first);
+            head.changes(Change::Deleted);
         } else if let Some(modes) = after(b"mode ") {
             if let Some(at) = memchr::memmem::find(&modes, b"..") {
                 let first = modes[..at].split(|b| *b == b',').next().unwrap_or(&[]);
@@ -199,6 +230,11 @@ impl<R: BufRead> Parser<'_, R> {
             head.binary = true;
         } else if is_stray(line) || is_other_form(line) {
             head.unread.get_or_insert(STRAY);
+        } else if !head.binary
+            && !line.starts_with(b"similarity index ")
+            && !line.starts_with(b"dissimilarity index ")
+        {
+            head.unread.get_or_insert(UNKNOWN_HEADER);
         }
     }
 
@@ -243,9 +279,9 @@ impl<R: BufRead> Parser<'_, R> {
 
     /// Hands the collected head on; from now on hunks may follow.
     fn begin(&mut self) {
-        if let Some(head) = self.head.take()
-            && let Some(head) = head.finish()
-        {
+        if let Some(head) = self.head.take() {
+            self.is_merge = head.is_merge();
+            let head = head.finish();
             if let Some(commit) = self.mail.take() {
                 self.sink.commit(&commit);
             }
@@ -253,6 +289,7 @@ impl<R: BufRead> Parser<'_, R> {
             self.files += 1;
             self.open = true;
             self.unread = head.unread;
+            self.change = head.change;
             self.needs_hunk = head.needs_hunk && head.unread.is_none();
             self.sink.file(&head);
         }
@@ -282,6 +319,19 @@ impl<R: BufRead> Parser<'_, R> {
             self.unread = Some("a hunk header's numbers are too large");
         }
         let columns = old.len();
+        if (columns > 1) != self.is_merge {
+            self.unread
+                .get_or_insert("a hunk in another form than its file");
+        }
+        let gone_or_new = match self.change {
+            Change::Added => old.iter().any(|o| o.left > 0),
+            Change::Deleted => new.left > 0,
+            _ => false,
+        };
+        if gone_or_new {
+            self.unread
+                .get_or_insert("a file that is new or gone, with lines that stay");
+        }
         let mut hunk = Hunk::default();
         let mut bytes = 0;
         let mut last_side = None;
@@ -293,6 +343,9 @@ impl<R: BufRead> Parser<'_, R> {
                 break;
             }
             let buffer = self.lines.buffer.as_slice();
+            if columns > 1 && is_indented_diff(buffer) {
+                self.unread.get_or_insert(INDENTED);
+            }
             let mut marks: &[u8] = &[];
             let (side, text) = if continues {
                 (last_side, buffer)
@@ -370,6 +423,8 @@ impl<R: BufRead> Parser<'_, R> {
 
 const STRAY: &str = "lines that no hunk header counts";
 const INDENTED: &str = "an indented diff, which patch would apply";
+const TWICE: &str = "a header line that stands there twice";
+const UNKNOWN_HEADER: &str = "a header line that is not known";
 const NO_HUNK: &str = "a header without hunks: what changes is not in the diff";
 
 /// A hunk's header (or its like in another form of diff) behind blanks, as GNU patch reads it: it takes off
@@ -400,7 +455,8 @@ fn begins_other_form(line: &[u8]) -> bool {
     if line.starts_with(b"**********") {
         return true;
     }
-    // `12,14c12,15`
+    let line = line.trim_ascii_end();
+    // `12,14c12,15`, or `12c` for ed.
     let digits = |text: &[u8]| {
         text.iter()
             .take_while(|b| b.is_ascii_digit() || **b == b',')
@@ -411,7 +467,6 @@ fn begins_other_form(line: &[u8]) -> bool {
     first > 0
         && line[0] != b','
         && matches!(rest.first(), Some(b'a' | b'c' | b'd'))
-        && rest.len() > 1
         && digits(&rest[1..]) == rest.len() - 1
 }
 

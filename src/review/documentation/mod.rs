@@ -2,29 +2,31 @@
 //! a model.
 //!
 //! Why a proof and not a list of endings: a README holds commands that people paste, links that they follow
-//! and code that a test runs, and a file named `.md` may be a program's input or an agent's orders. So every
-//! changed line must be seen to be prose. Whatever cannot be seen (the hunk does not show whether a line
-//! stands in a code block) is no proof. `paths.rs` says which files are prose, `lines.rs` what in a line is
-//! more than words.
+//! and code that a test runs, and a file named `.md` may be a program's input or an agent's orders. So what
+//! changes must be seen to be words. `paths.rs` says which files are prose. Where the whole of a Markdown file is
+//! in sight, `markdown.rs` compares both versions; else every changed line must be a sentence by itself
+//! (`sentences.rs`), whatever it stands in. Whatever cannot be seen is no proof.
 
-mod lines;
+mod markdown;
 mod paths;
+mod sentences;
 
 use serde::{Deserialize, Serialize};
 
-use self::lines::Markup;
+use self::sentences::is_sentence_line;
 use super::diff::{Change, FileHead, Hunk, Line, Side, Sink};
+use super::redact::Redactor;
 use crate::text::{Untrusted, clean_line};
 
-pub use self::paths::{is_agent_instructions, is_prose, is_read_by};
+pub use self::paths::{is_agent_instructions, is_prose, may_be_mentioned_by};
 
 /// What was found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Documentation {
-    /// Every changed line is prose in a file for readers.
+    /// Everything that changes is words in a file for readers.
     pub proven: bool,
-    /// Why it is not proven: the first obstacle, with its place.
+    /// Why it is not proven: the first obstacle and its place. It quotes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Untrusted>,
 }
@@ -39,12 +41,29 @@ impl Documentation {
     }
 }
 
+impl Documentation {
+    /// Without secrets: the place names a path.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        Self {
+            obstacle: self
+                .obstacle
+                .map(|o| Untrusted::new(redactor.text(o.raw()))),
+            ..self
+        }
+    }
+}
+
 /// Regular, not executable.
 const PLAIN: u32 = 0o100_644;
+/// Largest version of a file that is compared as a whole, bytes.
+const LARGEST: usize = 1 << 20;
 
 /// Looks at a change file by file, hunk by hunk. Stops at the first obstacle.
 #[derive(Debug, Default)]
 pub struct DocumentationCheck {
+    /// Every hunk holds the whole of its file, on the word of who made the diff.
+    whole: bool,
     obstacle: Option<String>,
     /// A file that is not prose was seen: more context would change nothing.
     other_files: bool,
@@ -55,13 +74,27 @@ pub struct DocumentationCheck {
 #[derive(Debug)]
 struct File {
     path: String,
-    markup: Markup,
-    /// Links, commands, checksums, directives and tags, in their order: of lines that go, of lines that come.
-    removed: Vec<String>,
-    added: Vec<String>,
+    is_markdown: bool,
+    is_new: bool,
+    hunks: u32,
+    /// Both versions, where all of them is in sight.
+    old: String,
+    new: String,
+    /// Every line of its hunks is in them.
+    all_text: bool,
+    /// Why its lines are not sentences.
+    lines: Option<(u32, &'static str)>,
 }
 
 impl DocumentationCheck {
+    /// For a diff that was made here with all of each file as context.
+    pub fn of_whole_files() -> Self {
+        Self {
+            whole: true,
+            ..Self::default()
+        }
+    }
+
     /// A file begins.
     pub fn file(&mut self, head: &FileHead) {
         self.end_file();
@@ -74,6 +107,12 @@ impl DocumentationCheck {
                 self.fail(name, None, why);
                 return;
             }
+        }
+        if matches!(head.change, Change::Renamed | Change::Copied) {
+            // Relative links in it, and links to it, lead elsewhere.
+            self.other_files = true;
+            self.fail(path, None, "it moves");
+            return;
         }
         let modes = match head.change {
             Change::Added => [head.modes.1, head.modes.1],
@@ -90,46 +129,51 @@ impl DocumentationCheck {
             self.fail(path, None, "its text is not in the diff");
             return;
         }
+        let lower = path.to_ascii_lowercase();
         self.current = Some(File {
             path: path.to_owned(),
-            markup: Markup::of(path),
-            removed: Vec::new(),
-            added: Vec::new(),
+            is_markdown: lower.ends_with(".md") || lower.ends_with(".markdown"),
+            is_new: head.change == Change::Added,
+            hunks: 0,
+            old: String::new(),
+            new: String::new(),
+            all_text: true,
+            lines: None,
         });
     }
 
     /// Some of its lines.
     pub fn hunk(&mut self, hunk: &Hunk) {
-        let Some(mut file) = self.current.take() else {
+        let Some(file) = &mut self.current else {
             return;
         };
-        if self.obstacle.is_some() {
-            return;
-        }
+        file.hunks += 1;
         if hunk.repeated > 0 || hunk.held_back > 0 {
-            self.fail(&file.path, None, "the hunk is too large to be proven prose");
+            file.lines.get_or_insert((0, "a hunk is too large"));
+            file.all_text = false;
             return;
         }
-        for changed in [Side::Removed, Side::Added] {
-            let side: Vec<&Line> = hunk
-                .lines
-                .iter()
-                .filter(|l| l.side == Side::Context || l.side == changed)
-                .collect();
-            if side.iter().all(|l| l.side == Side::Context) {
-                continue;
+        let (old, new) = (on(hunk, Side::Removed), on(hunk, Side::Added));
+        for (side, changed, text) in [
+            (&old, Side::Removed, &mut file.old),
+            (&new, Side::Added, &mut file.new),
+        ] {
+            for line in side {
+                let Ok(line) = std::str::from_utf8(&line.text) else {
+                    file.lines
+                        .get_or_insert((line.number, "a line is not UTF-8"));
+                    file.all_text = false;
+                    continue;
+                };
+                if text.len() < LARGEST {
+                    text.push_str(line);
+                    text.push('\n');
+                }
             }
-            let items = if changed == Side::Added {
-                &mut file.added
-            } else {
-                &mut file.removed
-            };
-            if let Err((line, why)) = file.markup.read(&side, changed, items) {
-                self.fail(&file.path, Some(line), why);
-                return;
+            if let Some(obstacle) = not_sentences(side, changed) {
+                file.lines.get_or_insert(obstacle);
             }
         }
-        self.current = Some(file);
     }
 
     /// The open file was not read to its end.
@@ -144,12 +188,15 @@ impl DocumentationCheck {
         let Some(file) = self.current.take() else {
             return;
         };
-        // What comes must have been there, in the same order; less of it is no new command.
-        let mut left = file.removed.iter();
-        let new = file.added.iter().find(|item| !left.any(|old| old == *item));
-        if let Some(item) = new {
-            let why = format!("{} is new or moved", clean_line(item, 80));
-            self.fail(&file.path, None, &why);
+        // A new file's hunk is the whole of it, wherever it says that it stands.
+        let in_sight = (self.whole || (file.is_new && file.old.is_empty())) && file.hunks == 1;
+        let fits = file.old.len() < LARGEST && file.new.len() < LARGEST;
+        if in_sight && file.is_markdown && fits && file.all_text {
+            if let Err(why) = markdown::differ_in_words_alone(&file.old, &file.new) {
+                self.fail(&file.path, None, why);
+            }
+        } else if let Some((line, why)) = file.lines {
+            self.fail(&file.path, Some(line), why);
         }
     }
 
@@ -174,10 +221,42 @@ impl DocumentationCheck {
     }
 
     fn fail(&mut self, path: &str, line: Option<u32>, why: &str) {
-        let place = line.map_or_else(String::new, |l| format!(":{l}"));
+        let place = line
+            .filter(|l| *l > 0)
+            .map_or_else(String::new, |l| format!(":{l}"));
         self.obstacle
             .get_or_insert_with(|| format!("{}{place}: {why}", clean_line(path, 200)));
     }
+}
+
+/// A version's lines of a hunk.
+fn on(hunk: &Hunk, changed: Side) -> Vec<&Line> {
+    let lines = hunk.lines.iter();
+    lines
+        .filter(|l| l.side == Side::Context || l.side == changed)
+        .collect()
+}
+
+/// The first changed line of a version that is not a sentence by itself. A blank line counts where it stands
+/// among sentences and blank lines: elsewhere it may end or begin what is more than text.
+fn not_sentences(side: &[&Line], changed: Side) -> Option<(u32, &'static str)> {
+    let is_sentence = |line: &&Line| std::str::from_utf8(&line.text).is_ok_and(is_sentence_line);
+    for (index, line) in side.iter().enumerate().filter(|(_, l)| l.side == changed) {
+        if !is_sentence(line) {
+            return Some((line.number, "a line is not a sentence of words alone"));
+        }
+        if line.text.trim_ascii().is_empty() {
+            let near = [index.checked_sub(1), Some(index + 1)];
+            let near = near.into_iter().flatten().filter_map(|i| side.get(i));
+            if !near.clone().all(is_sentence) {
+                return Some((line.number, "a blank line beside what is not a sentence"));
+            }
+            if near.count() < 2 {
+                return Some((line.number, "a blank line at the edge of what is shown"));
+            }
+        }
+    }
+    None
 }
 
 /// A check that reads a diff of its own, one with all of each file as context.
@@ -191,9 +270,8 @@ impl Sink for DocumentationCheck {
     }
 
     fn file_end(&mut self, unread: Option<&'static str>) {
-        if let (Some(why), Some(file)) = (unread, &self.current) {
-            let path = file.path.clone();
-            self.fail(&path, None, why);
+        if unread.is_some() {
+            self.unread();
         }
         self.end_file();
     }

@@ -3,8 +3,34 @@
 /// Endings of markup for prose.
 const MARKUP: [&str; 5] = [".md", ".markdown", ".rst", ".adoc", ".asciidoc"];
 
-/// Plain text that is prose by its name. Any other `.txt` may be a program's input.
-const PLAIN_TEXT: [&str; 13] = [
+/// Names of documents that stand anywhere.
+const DOCUMENTS: [&str; 22] = [
+    "readme",
+    "changelog",
+    "changes",
+    "history",
+    "news",
+    "releases",
+    "release-notes",
+    "authors",
+    "contributors",
+    "contributing",
+    "code_of_conduct",
+    "thanks",
+    "credits",
+    "faq",
+    "roadmap",
+    "guide",
+    "tutorial",
+    "glossary",
+    "migration",
+    "migrating",
+    "upgrading",
+    "troubleshooting",
+];
+
+/// Plain text that is prose by its name, at the top. Any other `.txt` may be a program's input.
+const PLAIN_TEXT: [&str; 7] = [
     "readme",
     "changelog",
     "changes",
@@ -12,28 +38,32 @@ const PLAIN_TEXT: [&str; 13] = [
     "news",
     "authors",
     "contributors",
-    "contributing",
-    "thanks",
-    "todo",
-    "install",
-    "faq",
-    "releasing",
 ];
 
-/// Folders whose files programs read, or whose text is a model's orders.
-const INPUTS: [&str; 30] = [
+/// Folders of documents: what lies beneath them is prose, if nothing else speaks against it.
+const FOLDERS: [&str; 7] = [
+    "docs",
+    "doc",
+    "documentation",
+    "site",
+    "website",
+    "guides",
+    "manual",
+];
+
+/// Parts of names by which programs and agents find their input.
+const INPUTS: [&str; 52] = [
     "src",
     "lib",
     "app",
     "test",
     "tests",
-    "__tests__",
     "spec",
     "specs",
     "testdata",
-    "test-data",
     "fixture",
     "fixtures",
+    "snapshot",
     "snapshots",
     "template",
     "templates",
@@ -41,17 +71,40 @@ const INPUTS: [&str; 30] = [
     "prompts",
     "skill",
     "skills",
+    "agent",
     "agents",
+    "subagents",
     "knowledge",
+    "command",
     "commands",
+    "rule",
     "rules",
-    "i18n",
+    "instruction",
+    "instructions",
+    "steering",
+    "memory",
+    "chatmode",
+    "chatmodes",
+    "system",
     "locale",
     "locales",
+    "i18n",
     "translations",
-    "_includes",
-    "_layouts",
-    "_data",
+    "includes",
+    "layouts",
+    "data",
+    "llm",
+    "llms",
+    "ai",
+    "bot",
+    "claude",
+    "gemini",
+    "copilot",
+    "cursor",
+    "qwen",
+    "codex",
+    "soul",
+    "crush",
 ];
 
 /// A file whose text an agent takes as its orders.
@@ -90,87 +143,101 @@ pub fn is_agent_instructions(path: &str) -> bool {
         || name.starts_with("claude.") && name.ends_with(".md")
 }
 
-/// Whether a file is prose for readers.
+/// Whether a file is prose for readers: a document by its name, or one in a folder of documents.
 ///
 /// # Errors
 /// Why it is not.
 pub fn is_prose(path: &str) -> Result<(), &'static str> {
-    if !path.bytes().all(|b| (b' '..0x7f).contains(&b)) {
-        return Err("its name has characters beyond ASCII");
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._- ".contains(&b);
+    if !path.bytes().all(plain) {
+        return Err("its name has unusual characters");
     }
     let lower = path.to_ascii_lowercase();
     let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let folders: Vec<&str> = folders.split('/').filter(|f| !f.is_empty()).collect();
     if is_agent_instructions(path) {
         return Err("it instructs agents");
     }
-    let stem = name.split('.').next().unwrap_or(name);
-    if [
+    if folders.iter().any(|f| f.starts_with('.')) {
+        return Err("it lies in a hidden folder");
+    }
+    let parts = |text: &str| -> Vec<String> {
+        text.split(['.', '-', '_', ' '])
+            .map(str::to_owned)
+            .collect()
+    };
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let input = |text: &str| parts(text).iter().any(|p| INPUTS.contains(&p.as_str()));
+    let documents = folders.first().is_some_and(|f| FOLDERS.contains(f));
+    if folders.iter().any(|f| input(f)) || input(stem) {
+        return Err("by its name a program or an agent may read it");
+    }
+    let forbidden = [
         "license",
         "licence",
         "copying",
         "notice",
         "unlicense",
         "patents",
-    ]
-    .iter()
-    .any(|word| stem.starts_with(word))
-    {
+    ];
+    if forbidden.iter().any(|word| stem.starts_with(word)) {
         return Err("it is a licence");
     }
-    if stem.starts_with("security") || stem.starts_with("codeowners") {
+    let trusted = [
+        "security",
+        "codeowners",
+        "owners",
+        "maintainers",
+        "governance",
+    ];
+    if trusted.iter().any(|word| stem.starts_with(word)) {
         return Err("it says whom to trust");
     }
-    let text = name.strip_suffix(".txt");
-    let markup = MARKUP.iter().any(|end| name.ends_with(end));
-    if !markup && !text.is_some_and(|stem| PLAIN_TEXT.contains(&stem)) {
+    if ending == "txt" {
+        return if folders.is_empty() && PLAIN_TEXT.contains(&stem) {
+            Ok(())
+        } else {
+            Err("a text file may be a program's input")
+        };
+    }
+    if !MARKUP.iter().any(|end| name.ends_with(end)) {
         return Err("it is not prose by its name");
     }
-    if text.is_some() && !folders.is_empty() {
-        return Err("a text file below the top may be a program's input");
+    if documents || DOCUMENTS.contains(&stem) {
+        Ok(())
+    } else {
+        Err("it is no document by its name, and lies in no folder of documents")
     }
-    for folder in folders.split('/').filter(|f| !f.is_empty()) {
-        if folder.starts_with('.') {
-            return Err("it lies in a hidden folder");
-        }
-        if INPUTS.contains(&folder) {
-            return Err("it lies in a folder that programs read");
-        }
-    }
-    Ok(())
 }
 
-/// A line of a source or build file that mentions a document's name reads the document, as far as a line
-/// can tell.
-pub fn is_read_by(source: &str, line: &str) -> bool {
-    const READS: [&str; 22] = [
-        "include_str!",
-        "include_bytes!",
-        "include!",
-        "#include",
-        "go:embed",
-        "open(",
-        "read_text(",
-        "read_to_string",
-        "readfile",
-        "read_file",
-        "file(read",
-        "configure_file",
-        "file.read",
-        "file_get_contents",
-        "get-content",
-        "require(",
-        "import ",
-        "testfile(",
-        "doctest",
-        "literalinclude",
-        "mdinclude",
-        "load(",
+/// Files that may name a document without reading its text: what packages and tools list.
+pub fn may_be_mentioned_by(path: &str) -> bool {
+    const LISTS: [&str; 20] = [
+        "cargo.toml",
+        "package.json",
+        "pyproject.toml",
+        "setup.cfg",
+        "composer.json",
+        "mkdocs.yml",
+        "mkdocs.yaml",
+        "manifest.in",
+        "codeowners",
+        ".gitignore",
+        ".gitattributes",
+        ".npmignore",
+        ".dockerignore",
+        ".prettierignore",
+        ".editorconfig",
+        ".pre-commit-config.yaml",
+        ".codespellrc",
+        ".markdownlintignore",
+        "cargo.lock",
+        "package-lock.json",
     ];
-    if is_prose(source).is_ok() {
-        return false;
-    }
-    let line = line.to_ascii_lowercase();
-    READS.iter().any(|mark| line.contains(mark))
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or(&lower);
+    let prose = MARKUP.iter().any(|end| name.ends_with(end)) && !is_agent_instructions(path);
+    prose || LISTS.contains(&name) || name.ends_with(".gemspec") || name.ends_with(".nuspec")
 }
 
 #[cfg(test)]
@@ -187,10 +254,26 @@ mod tests {
             "packages/core/README.md",
             "NEWS.txt",
         ] {
+            assert!(!is_agent_instructions(path));
             assert_eq!(is_prose(path), Ok(()), "{path}");
         }
         for path in [
             "AGENTS.md",
+            "AGENTS.rst",
+            "GEMINI.local.md",
+            "CLAUDE-rules.md",
+            "QWEN.md",
+            "MEMORY.md",
+            "SOUL.md",
+            "replit.md",
+            "docs/memory-bank/a.md",
+            "docs/steering/a.md",
+            "docs/system_prompts.md",
+            "docs/llms.md",
+            "MAINTAINERS.md",
+            "INSTALL.txt",
+            "INSTALL.md",
+            "words.md",
             "docs/CLAUDE.md",
             "skills/x/SKILL.md",
             ".github/copilot-instructions.md",

