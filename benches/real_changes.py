@@ -5,7 +5,8 @@ usage: real_changes.py BSM REPOSITORY... [--each N]
 
 BSM is the binary; each REPOSITORY is a folder or a bare git directory with its history. The newest commits of
 each are reviewed one by one: those that change code, with a model that approves everything (a server of this
-script's own), and those that change nothing but documentation, without a model. Prints both counts and, for
+script's own), and those that change nothing but words of documents, without a model. Which these are is found
+without BSM: no changed word has a mark of code, a link or a tag in it, and none stands in a code block. Prints both counts and, for
 every change that is not approved, its commit, cause and first finding. Needs git; sends nothing anywhere.
 """
 import argparse
@@ -13,6 +14,7 @@ import collections
 import http.server
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -50,6 +52,42 @@ def git(repo, *args):
     return done.stdout
 
 
+def changes_words_alone(repo, commit):
+    shown = git(repo, "show", "--format=", "--no-renames", "--word-diff=porcelain",
+                "--word-diff-regex=[^[:space:]]+", "-U100000", commit)
+    fenced = False
+    for line in git(repo, "show", "--format=", "--no-renames", "-U100000", commit).split("\n"):
+        if line.startswith(("diff --git", "index ", "--- ", "+++ ", "@@")):
+            fenced = False
+        elif line[1:].lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif line[:1] in ("+", "-") and (fenced or line[1:].startswith(("\t", "    ")) or not line[1:].strip()):
+            return False
+    if "\ndeleted file" in shown or "\nnew file" in shown or "\nsimilarity" in shown:
+        return False
+    code = False
+    for line in shown.split("\n"):
+        if line.startswith(("diff --git", "index ", "--- ", "+++ ", "@@")):
+            code = False
+            continue
+        mark, text = line[:1], line[1:]
+        if text.lstrip().startswith(("```", "~~~")):
+            code = not code
+            if mark != " ":
+                return False
+        if mark in "+-" and mark and (code or re.search(r"[`<>\[\]{}=$|\\]|//|\w@\w|::|\w\.(com|org|io|sh|html)\b",
+                                                         text)):
+            return False
+        if mark in "+-" and mark and (text.startswith("    ") or set(text) <= set("-=~^* ")):
+            return False
+    return True
+
+
+def is_document(path):
+    name = path.split("/")[-1].lower()
+    return not path.startswith(".") and not name.startswith(("security", "licen", "agents", "claude"))
+
+
 def commits(repo, documents, count):
     found = []
     for commit in git(repo, "log", "--no-merges", "-n", "3000", "--format=%H").split():
@@ -58,6 +96,8 @@ def commits(repo, documents, count):
             continue
         prose = all(f.endswith(PROSE) for f in files)
         governed = any(f.startswith(".github/") or f.split("/")[-1] in GOVERNED for f in files)
+        if documents and prose:
+            prose = all(map(is_document, files)) and changes_words_alone(repo, commit)
         if prose == documents and not (governed and not documents):
             found.append(commit)
         if len(found) == count:
@@ -96,7 +136,7 @@ def main():
                 why = (run["documentation"].get("obstacle") if documents else run["decision"]["reason"])
                 subject = git(repo, "log", "-1", "--format=%s", commit).strip()
                 others.append((commit[:10], subject[:60], run["decision"]["cause"], why))
-        what = "documentation, without a model" if documents else "code, with a model that approves"
+        what = "words of documents, without a model" if documents else "code, with a model that approves"
         print(f"{what}: {approved} of {total} approved; {dict(causes)}")
         for other in others:
             print("  ", *other, sep=" | ")

@@ -332,6 +332,19 @@ fn documentation_of_a_range_is_proven_with_the_whole_file_in_sight() {
     let (cause, why) = decide("HEAD~1..HEAD");
     assert_eq!(cause, "rules_only", "{why}");
     assert!(why.to_string().contains("src/lib.rs"), "{why}");
+    // From a folder of the repository, too.
+    let out = inside(
+        &world,
+        &[
+            "review",
+            "--no-save",
+            "--json",
+            "--repo",
+            "docs",
+            "HEAD~1..HEAD",
+        ],
+    );
+    assert_eq!(json(&out)["decision"]["cause"], "rules_only");
     world.write("repo/docs/b.md", "# B\n\nWords of another kind.\n");
     commit(&repo, "plain");
     assert_eq!(decide("HEAD~1..HEAD").0, "documentation_only");

@@ -422,6 +422,11 @@ pub fn patches(dir: &Path, ends: &Ends) -> Result<GitDiff, GitError> {
 /// A document of the change that something else in the repository reads or stands for, and what that is: a
 /// source that names it, a macro that takes its folder in, a symbolic link to it.
 pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, GitError> {
+    // `git grep` looks beneath where it is called.
+    let mut command = git(dir);
+    command.args(["rev-parse", "--show-cdup"]);
+    let up = String::from_utf8_lossy(&output(command, dir)?).into_owned();
+    let dir = &dir.join(up.trim_end_matches('\n'));
     let mut command = git(dir);
     command
         .args(["diff", "--name-only", "-z", "--no-renames"])
@@ -439,19 +444,30 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
     let Some(first) = changed.first() else {
         return Ok(None);
     };
-    let reader = |sources: Vec<String>| {
-        let mut sources = sources.into_iter();
-        sources.find(|source| !super::documentation::may_be_mentioned_by(source))
+    let reader = |commit: &str, what: &[&str]| -> Result<Option<String>, GitError> {
+        for source in mentions(dir, commit, what)? {
+            if !super::documentation::may_be_mentioned_by(&source)
+                && !is_only_packed(dir, commit, what, &source)?
+            {
+                return Ok(Some(source));
+            }
+        }
+        Ok(None)
     };
     for commit in [&ends.from, &ends.to] {
         // Folders are taken in by macros that name no file.
-        if let Some(by) = reader(mentions(dir, commit, &["-E", "-e", TAKES_IN])?) {
+        if let Some(by) = reader(commit, &["-E", "-e", TAKES_IN])? {
             return Ok(clean(first, &by));
         }
         let links = links(dir, commit)?;
         for path in &changed {
-            let leads_to =
-                |target: &String| path == target || path.starts_with(&format!("{target}/"));
+            let leads_to = |target: &String| {
+                let below = |folder| {
+                    path.strip_prefix(folder)
+                        .is_some_and(|p| p.starts_with('/'))
+                };
+                target.is_empty() || path == target || below(target)
+            };
             if let Some((link, _)) = links.iter().find(|(_, target)| leads_to(target)) {
                 return Ok(clean(path, link));
             }
@@ -462,11 +478,11 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
             let names: Vec<String> = some.iter().map(name).collect();
             let all = names.iter().flat_map(|name| ["-e", name]);
             let all: Vec<&str> = std::iter::once("-F").chain(all).collect();
-            if reader(mentions(dir, commit, &all)?).is_none() {
+            if reader(commit, &all)?.is_none() {
                 continue;
             }
             for (path, name) in some.iter().zip(&names) {
-                if let Some(by) = reader(mentions(dir, commit, &["-F", "-e", name])?) {
+                if let Some(by) = reader(commit, &["-F", "-e", name])? {
                     return Ok(clean(path, &by));
                 }
             }
@@ -493,6 +509,17 @@ fn mentions(dir: &Path, commit: &str, what: &[&str]) -> Result<Vec<String>, GitE
         .map(|n| String::from_utf8_lossy(n).into_owned())
         .filter_map(|n| n.split_once(':').map(|(_, path)| path.to_owned()))
         .collect())
+}
+
+/// True for a source that names a document in comments and addresses, or copies it into a package.
+fn is_only_packed(dir: &Path, commit: &str, what: &[&str], source: &str) -> Result<bool, GitError> {
+    let mut command = git(dir);
+    command.args(["grep", "-I", "-h", "--no-color"]).args(what);
+    command.args([commit, "--", source]);
+    let lines = run(command, dir)?.unwrap_or_default();
+    let lines = String::from_utf8_lossy(&lines).into_owned();
+    let harmless = super::documentation::is_harmless_mention;
+    Ok(!lines.is_empty() && lines.lines().all(harmless))
 }
 
 /// Symbolic links of a commit: where each stands, and what it leads to beneath the repository.
@@ -526,6 +553,11 @@ fn links(dir: &Path, commit: &str) -> Result<Vec<(String, String)>, GitError> {
         }
         found.push((path.to_owned(), parts.join("/")));
         if found.len() >= 1_000 {
+            // Where the others lead is not known.
+            found.push((
+                "one of more than 1,000 symbolic links".to_owned(),
+                String::new(),
+            ));
             break;
         }
     }

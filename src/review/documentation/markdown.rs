@@ -5,9 +5,11 @@
 //! Nothing of it may be new, changed or moved; a link or a name in code marks may go. What is left of blocks
 //! that differ must be words.
 
+use std::collections::HashSet;
+
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use super::sentences::is_plain;
+use super::sentences::{is_identifier, only_plain_words_come};
 
 /// What is not a word, in its place among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +37,7 @@ struct Parts {
 /// Why that is not proven.
 pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static str> {
     // Written for another program first, whose blocks this parser does not know.
-    for mark in [
-        "{%", "{{", "<%", "${{", ":::", "```{", "\n---\n", "\n+++\n", "\n...\n", "--8<--",
-    ] {
+    for mark in ["{%", "<%", ":::", "\n---\n", "\n+++\n", "\n...\n"] {
         let counts = |text: &str| text.matches(mark).count();
         let at_top = mark.trim_matches('\n').len() == 3 && mark.starts_with('\n');
         if !at_top && counts(old) + counts(new) > 0 {
@@ -63,20 +63,35 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
     if gone.iter().any(|item| matches!(item, Fixed::Firm(_))) {
         return Err("code, a tag or a setting goes");
     }
-    for (one, other) in [
-        (&before.blocks, &after.blocks),
-        (&after.blocks, &before.blocks),
-    ] {
-        let known: std::collections::HashSet<&String> = one.iter().collect();
-        for block in other.iter().filter(|b| !known.contains(b)) {
-            let text = block.split_whitespace().collect::<Vec<_>>().join(" ");
-            let first = text.split(' ').next().unwrap_or_default();
-            if !text.is_empty() && (first.ends_with(':') || !is_plain(&text)) {
-                return Err("a changed paragraph has more than words");
-            }
-        }
+    let known = |parts: &Parts| -> HashSet<String> { parts.blocks.iter().cloned().collect() };
+    let (known_before, known_after) = (known(&before), known(&after));
+    let changed = |parts: &Parts, known: &HashSet<String>| -> Vec<String> {
+        let blocks = parts.blocks.iter();
+        blocks.filter(|b| !known.contains(*b)).cloned().collect()
+    };
+    let (gone, come) = (
+        changed(&before, &known_after),
+        changed(&after, &known_before),
+    );
+    // At the top a word with a colon is a setting to some programs.
+    let is_setting = |text: &String| {
+        let first = text.split_whitespace().next().unwrap_or_default();
+        first.ends_with(':')
+            && [&before, &after]
+                .iter()
+                .any(|p| p.blocks.first() == Some(text))
+    };
+    if gone.iter().chain(&come).any(is_setting) {
+        return Err("a setting at the top changes");
+    }
+    if !only_plain_words_come(&text_of(&gone), &text_of(&come)) {
+        return Err("a changed paragraph has more than words");
     }
     Ok(())
+}
+
+fn text_of(blocks: &[String]) -> Vec<&str> {
+    blocks.iter().map(String::as_str).collect()
 }
 
 impl Parts {
@@ -137,6 +152,7 @@ impl Parts {
                 }
                 Event::Code(text) => match links.last_mut() {
                     Some((_, label)) => label.push_str(&text),
+                    None if is_identifier(&text) => block.push(IN_ITS_PLACE),
                     None => {
                         parts.fixed.push(Fixed::Mild(format!("code {text}")));
                         block.push(IN_ITS_PLACE);
@@ -206,6 +222,8 @@ mod tests {
             ("# Title", "# Another title"),
             ("- second thing", "- second thing\n- a third thing, too"),
             ("with `name` and [a link](a.md)", "with `name`"),
+            ("Some words", "The `--exact` option and `max_depth`"),
+            ("- second thing", "- second thing, see #12 (@someone)"),
             ("See [b].", "Please see [b].\n\n> A quoted line of words."),
         ] {
             let after = BEFORE.replace(from, to);
@@ -234,7 +252,6 @@ mod tests {
             ("Some words", "    rm it\n\nSome words"),
             ("Some words", "Get it at evil.example, some words"),
             ("Some words", "Some <b>words"),
-            ("Some words", "Note: some words"),
             ("# Title", "---\nlayout: x\n---\n\n# Title"),
             ("# Title", "{% include x %}\n\n# Title"),
             ("Some words", "Run `rm\n-rf all` some words"),
@@ -247,6 +264,7 @@ mod tests {
         }
         let two = "[one](a.md) and [two](b.md) here.\n";
         assert!(differ_in_words_alone(two, "[two](a.md) and [one](b.md) here.\n").is_err());
+        assert!(differ_in_words_alone("Some words\n", "Layout: some words\n").is_err());
         assert!(
             differ_in_words_alone(
                 "\n---\na: b\n---\nWords here.\n",

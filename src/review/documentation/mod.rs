@@ -4,11 +4,12 @@
 //! Why a proof and not a list of endings: a README holds commands that people paste, links that they follow
 //! and code that a test runs, and a file named `.md` may be a program's input or an agent's orders. So what
 //! changes must be seen to be words. `paths.rs` says which files are prose. Where the whole of a Markdown file is
-//! in sight, `markdown.rs` compares both versions; else every changed line must be a sentence by itself
+//! in sight, `markdown.rs` compares both versions (`restructured.rs` for reStructuredText); else every changed line must be a sentence by itself
 //! (`sentences.rs`), whatever it stands in. Whatever cannot be seen is no proof.
 
 mod markdown;
 mod paths;
+mod restructured;
 mod sentences;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use super::diff::{Change, FileHead, Hunk, Line, Side, Sink};
 use super::redact::Redactor;
 use crate::text::{Untrusted, clean_line};
 
-pub use self::paths::{is_agent_instructions, is_prose, may_be_mentioned_by};
+pub use self::paths::{is_agent_instructions, is_harmless_mention, is_prose, may_be_mentioned_by};
 
 /// What was found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +72,13 @@ pub struct DocumentationCheck {
     current: Option<File>,
 }
 
+/// Why two versions of a whole file do not differ in words alone.
+type Compare = fn(&str, &str) -> Result<(), &'static str>;
+
 #[derive(Debug)]
 struct File {
     path: String,
-    is_markdown: bool,
+    compare: Option<Compare>,
     is_new: bool,
     hunks: u32,
     /// Both versions, where all of them is in sight.
@@ -130,9 +134,14 @@ impl DocumentationCheck {
             return;
         }
         let lower = path.to_ascii_lowercase();
+        let compare: Option<Compare> = match lower.rsplit_once('.') {
+            Some((_, "md" | "markdown")) => Some(markdown::differ_in_words_alone),
+            Some((_, "rst")) => Some(restructured::differ_in_words_alone),
+            _ => None,
+        };
         self.current = Some(File {
             path: path.to_owned(),
-            is_markdown: lower.ends_with(".md") || lower.ends_with(".markdown"),
+            compare,
             is_new: head.change == Change::Added,
             hunks: 0,
             old: String::new(),
@@ -191,8 +200,9 @@ impl DocumentationCheck {
         // A new file's hunk is the whole of it, wherever it says that it stands.
         let in_sight = (self.whole || (file.is_new && file.old.is_empty())) && file.hunks == 1;
         let fits = file.old.len() < LARGEST && file.new.len() < LARGEST;
-        if in_sight && file.is_markdown && fits && file.all_text {
-            if let Err(why) = markdown::differ_in_words_alone(&file.old, &file.new) {
+        let compare = file.compare.filter(|_| in_sight && fits && file.all_text);
+        if let Some(compare) = compare {
+            if let Err(why) = compare(&file.old, &file.new) {
                 self.fail(&file.path, None, why);
             }
         } else if let Some((line, why)) = file.lines {

@@ -1,10 +1,14 @@
-//! Which files are prose for readers, by their names.
+//! Which files are prose for readers, by their names and by what names them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// Endings of markup for prose.
 const MARKUP: [&str; 5] = [".md", ".markdown", ".rst", ".adoc", ".asciidoc"];
 
 /// Names of documents that stand anywhere.
-const DOCUMENTS: [&str; 22] = [
+const DOCUMENTS: [&str; 27] = [
     "readme",
     "changelog",
     "changes",
@@ -27,6 +31,24 @@ const DOCUMENTS: [&str; 22] = [
     "migrating",
     "upgrading",
     "troubleshooting",
+    "charter",
+    "releasing",
+    "release-checklist",
+    "development",
+    "architecture",
+];
+
+/// Last words of such names.
+const KINDS: [&str; 9] = [
+    "guide",
+    "process",
+    "tutorial",
+    "faq",
+    "notes",
+    "overview",
+    "manual",
+    "completions",
+    "docs",
 ];
 
 /// Plain text that is prose by its name, at the top. Any other `.txt` may be a program's input.
@@ -203,7 +225,8 @@ pub fn is_prose(path: &str) -> Result<(), &'static str> {
     if !MARKUP.iter().any(|end| name.ends_with(end)) {
         return Err("it is not prose by its name");
     }
-    if documents || DOCUMENTS.contains(&stem) {
+    let kind = stem.rsplit(['-', '_', ' ']).next().unwrap_or(stem);
+    if documents || DOCUMENTS.contains(&stem) || KINDS.contains(&kind) {
         Ok(())
     } else {
         Err("it is no document by its name, and lies in no folder of documents")
@@ -237,12 +260,71 @@ pub fn may_be_mentioned_by(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
     let prose = MARKUP.iter().any(|end| name.ends_with(end)) && !is_agent_instructions(path);
-    prose || LISTS.contains(&name) || name.ends_with(".gemspec") || name.ends_with(".nuspec")
+    let harmless = [".svg", ".gemspec", ".nuspec"];
+    let form = lower.contains("/issue_template/");
+    prose || form || LISTS.contains(&name) || harmless.iter().any(|end| name.ends_with(end))
+}
+
+/// A line that names a document without reading it: a comment, an address of a code host's page, a command
+/// that copies it into a package, an entry in a workflow's list of paths.
+pub fn is_harmless_mention(line: &str) -> bool {
+    static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = concat!(
+            r"^\s*(?:",
+            r"(?:\#|//[/!]?|\*|--|;;?)\s.*",
+            r"|(?:-\s*)?(?:cp|install|gzip|zip|tar|sed\s+-i)\s[^|;&<>`(]*",
+            r"|(?:paths|paths-ignore|files|body_path):[^|>]*",
+            r#"|-\s*["']?!?[\w./*-]+["']?\s*"#,
+            r"|[^<>`]*https?://\S+/blob/[^<>`]*",
+            r")$"
+        );
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    // In a text for readers: "see GUIDE.md".
+    static IN_A_SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"\b(?:[Ss]ee|in|the)\s(?:\\{1,2}f[BI])?[\w./-]+\.(?:md|rst|adoc|txt)\b";
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    let names: usize = MARKUP
+        .iter()
+        .chain([&".txt"])
+        .map(|end| line.matches(end).count())
+        .sum();
+    HARMLESS.is_match(line) || (names == 1 && IN_A_SENTENCE.is_match(line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mention_is_harmless_where_it_reads_nothing() {
+        for line in [
+            "  # see README.md",
+            "//! README.md tells more",
+            "        cp {README.md,COPYING} \"$ARCHIVE\"/",
+            "install -Dm644 \"README.md\" \"${DIR}/README.md\"",
+            "      - 'docs/README.md'",
+            "    let help = \"For more see \\fBGUIDE.md\\fP.\";",
+            "  url: https://example.com/o/r/blob/main/README.md",
+        ] {
+            assert!(is_harmless_mention(line), "{line}");
+        }
+        for line in [
+            "#![doc = include_str!(\"README.md\")]",
+            "#include \"README.md\"",
+            "cat README.md | sh",
+            "cp README.md x; sh x",
+            "with open('README.md') as f:",
+            "prompt-file: docs/README.md",
+            "  path: docs/README.md",
+            "curl https://example.com/README.md",
+            "sh README.md",
+            "open(\"README.md\") // see GUIDE.md",
+        ] {
+            assert!(!is_harmless_mention(line), "{line}");
+        }
+    }
 
     #[test]
     fn prose_is_known_by_name_and_place() {
@@ -253,6 +335,7 @@ mod tests {
             "doc/intro.adoc",
             "packages/core/README.md",
             "NEWS.txt",
+            "user_guide.md",
         ] {
             assert!(!is_agent_instructions(path));
             assert_eq!(is_prose(path), Ok(()), "{path}");
@@ -274,6 +357,7 @@ mod tests {
             "INSTALL.txt",
             "INSTALL.md",
             "words.md",
+            "agent-guide.md",
             "docs/CLAUDE.md",
             "skills/x/SKILL.md",
             ".github/copilot-instructions.md",

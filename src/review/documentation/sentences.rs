@@ -5,6 +5,10 @@
 //! it says it stands may be a lie. A sentence changes nothing there. A list of what is dangerous would never be
 //! complete; this is a list of what is not.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// A line that is blank, a heading of words, or one whole sentence, perhaps as an item of a list.
 pub(super) fn is_sentence_line(line: &str) -> bool {
     let text = line.trim_end_matches('\r');
@@ -47,6 +51,58 @@ fn begins(c: char) -> bool {
 /// Words, numbers and punctuation alone; and nothing about agents.
 pub(super) fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.split(' ').all(is_plain_word) && !speaks_of_agents(text)
+}
+
+/// Two versions of paragraphs: whether every word that comes is a plain one. Names and numbers as prose has
+/// them are, too; whatever else is there stays in its order, or goes.
+pub(super) fn only_plain_words_come(old: &[&str], new: &[&str]) -> bool {
+    fn odd<'a>(texts: &[&'a str]) -> impl Iterator<Item = &'a str> {
+        let words: Vec<&str> = texts.iter().flat_map(|t| t.split_whitespace()).collect();
+        let plain = |word: &&str| is_plain_word(word) || is_name_or_number(word);
+        words
+            .into_iter()
+            .filter(move |w| !plain(w) || w.ends_with("::"))
+    }
+    let mut left = odd(old);
+    let agents = old.iter().chain(new).any(|text| speaks_of_agents(text));
+    !agents && odd(new).all(|word| left.any(|old| old == word))
+}
+
+/// An issue's number, a person's handle, a version, a date, a name with a digit or an underscore in it.
+fn is_name_or_number(word: &str) -> bool {
+    static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = concat!(
+            r"^(?:",
+            r"#[0-9]{1,7}",                                        // an issue
+            r"|:(?:issue|pr|pull|gh|user):`#?[A-Za-z0-9-]{1,39}`", // the same in Sphinx
+            r"|@[A-Za-z0-9][A-Za-z0-9-]{0,38}",                    // a person
+            r"|[v~]?[0-9]{1,5}(?:[.,/–-][0-9]{1,5}){0,4}(?:[+%]|[A-Za-z]{1,3})?", // a version, a range, a size
+            r"|[A-Z]{2,8}(?:-[0-9]{1,6}){1,2}",                                   // CVE-2024-1234
+            r"|[A-Za-z-]{1,12}[0-9]{1,4}(?:\.[0-9]{1,3})?[A-Za-z]{0,4}", // UTF-8, IPv6, x86
+            r"|[A-Za-z]+(?:_[A-Za-z]+){1,6}",                            // a name of a program's
+            r"|[A-Za-z_-]+/[A-Za-z_-]+",
+            r"|[CF](?:\+\+|#)|&|\+",
+            r")$"
+        );
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    let bare = word
+        .trim_start_matches(['(', '"', '\'', '“', '‘'])
+        .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'', '”', '’', '…']);
+    word.len() <= 60 && KNOWN.is_match(bare)
+}
+
+/// A name in code marks that is no command by its form: an option, or what only programs call so.
+pub(super) fn is_identifier(code: &str) -> bool {
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"^(?:--?[A-Za-z][A-Za-z0-9-]{0,30}|[A-Za-z_][A-Za-z0-9_]{0,40}(?:::[A-Za-z_][A-Za-z0-9_]{0,40}){0,4}(?:\(\))?)$";
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    let is_of_program = code.starts_with('-')
+        || code.contains(['_', ':', '('])
+        || code.starts_with(char::is_uppercase)
+        || code.chars().skip(1).any(char::is_uppercase);
+    FORM.is_match(code) && is_of_program && !speaks_of_agents(code)
 }
 
 fn is_plain_word(word: &str) -> bool {
@@ -150,6 +206,58 @@ mod tests {
             "新的说明在这里。",
         ] {
             assert!(is_sentence_line(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_and_numbers_of_prose_are_plain_in_a_paragraph_and_others_are_not() {
+        for text in [
+            "see #1796 (@tavianator)",
+            "since v1.77.2, in 2024-08-06 or 1.2–1.4, for 8/9/10 of ~13GB",
+            "CVE-2024-51999 is one",
+            "UTF-8, IPv6, x86 and Python3.12",
+            "the max_depth of C++ & Rust",
+        ] {
+            assert!(only_plain_words_come(&[], &[text]), "{text}");
+        }
+        for text in [
+            "evil.example",
+            "at https://evil.example",
+            "a1b2c3d4e5",
+            "@scope/package",
+            "@docs.md",
+            "usr/bin/evil",
+            "--force",
+            "x=1",
+            "$HOME",
+            "rm;ls",
+            "AKIA0123456789ABCDEF",
+        ] {
+            assert!(!only_plain_words_come(&[], &[text]), "{text}");
+        }
+        assert!(only_plain_words_come(
+            &["a b.example c $D"],
+            &["x c b.example"]
+        ));
+        assert!(!only_plain_words_come(
+            &["a b.example c $D"],
+            &["$D b.example"]
+        ));
+        assert!(!only_plain_words_come(&["bots do it"], &["they do it"]));
+        for code in [
+            "--exact",
+            "-x",
+            "max_depth",
+            "Vec::new()",
+            "KeepOpenFile",
+            "camelCase",
+        ] {
+            assert!(is_identifier(code), "{code}");
+        }
+        for code in [
+            "reboot", "rm -rf", "evil.sh", "curl", "a.b()", "x|y", "CLAUDE", "",
+        ] {
+            assert!(!is_identifier(code), "{code}");
         }
     }
 

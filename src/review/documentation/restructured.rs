@@ -1,0 +1,146 @@
+//! Two versions of a whole reStructuredText file: whether they differ in words alone.
+//!
+//! Why without a parser: what begins at the margin stands in nothing else (code, directives and comments are
+//! indented), so a paragraph or a list item there is known for what it is. All else must stay.
+
+use std::collections::HashSet;
+
+use super::sentences::only_plain_words_come;
+
+/// Whether only words differ between two versions.
+///
+/// # Errors
+/// Why that is not proven.
+pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static str> {
+    let (before, after) = (blocks(old), blocks(new));
+    let known: [HashSet<&str>; 2] = [
+        before.iter().copied().collect(),
+        after.iter().copied().collect(),
+    ];
+    let stay = |blocks: &[&str]| -> Vec<String> {
+        let both = blocks
+            .iter()
+            .filter(|b| known.iter().all(|k| k.contains(*b)));
+        both.map(|b| (*b).to_owned()).collect()
+    };
+    if stay(&before) != stay(&after) {
+        return Err("paragraphs are moved");
+    }
+    let mut changed = [Vec::new(), Vec::new()];
+    for (side, (blocks, other)) in [(&before, &known[1]), (&after, &known[0])]
+        .into_iter()
+        .enumerate()
+    {
+        for (index, block) in blocks.iter().enumerate() {
+            if other.contains(block) {
+                continue;
+            }
+            if !is_paragraph(block) {
+                return Err("what changes is no paragraph at the margin");
+            }
+            changed[side].push(*block);
+            // What is indented below it belongs to what stands above it.
+            if blocks
+                .get(index + 1)
+                .is_some_and(|next| next.starts_with([' ', '\t']))
+            {
+                return Err("what follows a changed paragraph belongs to it");
+            }
+        }
+    }
+    if only_plain_words_come(&changed[0], &changed[1]) {
+        Ok(())
+    } else {
+        Err("a changed paragraph has more than words")
+    }
+}
+
+/// What stands between blank lines.
+fn blocks(text: &str) -> Vec<&str> {
+    let mut blocks = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        if line.trim().is_empty() {
+            blocks.push(&text[from..at]);
+            from = at + line.len();
+        }
+        at += line.len();
+    }
+    blocks.push(&text[from..]);
+    blocks.retain(|b| !b.is_empty());
+    blocks
+}
+
+/// A paragraph at the margin, or one item of a list there; nothing that begins with a mark of its own.
+fn is_paragraph(block: &str) -> bool {
+    let lines: Vec<&str> = block.lines().collect();
+    let Some(first) = lines.first() else {
+        return true;
+    };
+    if first.starts_with([' ', '\t']) {
+        return false;
+    }
+    let text = match first.strip_prefix(['-', '*']) {
+        Some(rest) if rest.starts_with(' ') => rest.trim_start(),
+        _ => first,
+    };
+    let column = first.len() - text.len();
+    let mut words = vec![text];
+    for line in &lines[1..] {
+        let (indent, rest) = line.split_at(column.min(line.len() - line.trim_start().len()));
+        if indent.len() != column || rest.starts_with([' ', '\t']) {
+            return false;
+        }
+        words.push(rest);
+    }
+    let is_list = column > 0;
+    let more_items = is_list && words[1..].iter().any(|w| w.starts_with(['-', '*', '+']));
+    let letters = |w: &&str| w.starts_with(|c: char| c.is_alphanumeric() || "`:(#\"'“".contains(c));
+    !more_items && words.iter().all(letters) && !block.trim_end().ends_with("::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "Title\n=====\n\nSome words stand\nhere for all.\n\n-   First thing\n    goes on. :issue:`1`\n\n.. code:: sh\n\n    make it\n\nLast words here.\n";
+
+    #[test]
+    fn words_of_paragraphs_and_items_may_change() {
+        for (from, to) in [
+            ("Some words stand\n", "Other words stand\n"),
+            ("goes on. :issue:`1`", "ends now. :issue:`2`"),
+            (
+                "Last words here.",
+                "Last words here.\n\nAnd more\nof them, see #12.",
+            ),
+            ("Last words here.", "Last words are\nhere."),
+        ] {
+            let after = BEFORE.replace(from, to);
+            assert_ne!(after, BEFORE);
+            assert_eq!(differ_in_words_alone(BEFORE, &after), Ok(()), "{to}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_may_change() {
+        for (from, to) in [
+            ("    make it\n", "    make evil\n"),
+            ("    make it\n", "    make it\n\n    Make more of it.\n"),
+            ("sh\n\n", "sh\n\nWords here.\n\n"),
+            ("here for all.", "here for all::"),
+            ("Last words here.", "Last words here::\n\n    rm it"),
+            ("Last words here.", "See `x <http://evil.example>`_ here."),
+            ("Last words here.", ".. raw:: html\n\n   <b>"),
+            ("Last words here.", "Last\n  words here."),
+            ("Last words here.", "Type ``rm it`` here."),
+            ("Last words here.", ">>> evil"),
+            ("goes on.", "goes on.\n    - rm it"),
+        ] {
+            let after = BEFORE.replace(from, to);
+            assert_ne!(after, BEFORE);
+            assert!(differ_in_words_alone(BEFORE, &after).is_err(), "{to}");
+        }
+        assert!(differ_in_words_alone("One.\n\nTwo.\n", "Two.\n\nOne.\n").is_err());
+    }
+}
