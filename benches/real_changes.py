@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How often harmless changes of real repositories are approved, and why the others are not.
 
-usage: real_changes.py BSM REPOSITORY... [--each N]
+usage: real_changes.py BSM REPOSITORY... [--each N] [--all-documents]
 
 BSM is the binary; each REPOSITORY is a folder or a bare git directory with its history. The newest commits of
 each are reviewed one by one: those that change code, with a model that approves everything (a server of this
 script's own), and those that change nothing but words of documents, without a model. Which these are is found
-without BSM: no changed word has a mark of code, a link or a tag in it, and none stands in a code block. Prints both counts and, for
+without BSM: no changed word has a mark of code, a link or a tag in it, and none stands in a code block. With --all-documents
+it is every change of nothing but documents, whatever changes in them. Prints both counts and, for
 every change that is not approved, its commit, cause and first finding. Needs git; sends nothing anywhere.
 """
 import argparse
@@ -61,7 +62,7 @@ def changes_words_alone(repo, commit):
             fenced = False
         elif line[1:].lstrip().startswith(("```", "~~~")):
             fenced = not fenced
-        elif line[:1] in ("+", "-") and (fenced or line[1:].startswith(("\t", "    ")) or not line[1:].strip()):
+        elif line[:1] in ("+", "-") and (fenced or line[1:].startswith(("\t", "   ", ".. ", ":", "go ", "$ ")) or not line[1:].strip()):
             return False
     if "\ndeleted file" in shown or "\nnew file" in shown or "\nsimilarity" in shown:
         return False
@@ -88,7 +89,7 @@ def is_document(path):
     return not path.startswith(".") and not name.startswith(("security", "licen", "agents", "claude"))
 
 
-def commits(repo, documents, count):
+def commits(repo, documents, count, whatever):
     found = []
     for commit in git(repo, "log", "--no-merges", "-n", "3000", "--format=%H").split():
         files = [f for f in git(repo, "show", "--name-only", "--format=", commit).split("\n") if f]
@@ -97,7 +98,7 @@ def commits(repo, documents, count):
         prose = all(f.endswith(PROSE) for f in files)
         governed = any(f.startswith(".github/") or f.split("/")[-1] in GOVERNED for f in files)
         if documents and prose:
-            prose = all(map(is_document, files)) and changes_words_alone(repo, commit)
+            prose = whatever or (all(map(is_document, files)) and changes_words_alone(repo, commit))
         if prose == documents and not (governed and not documents):
             found.append(commit)
         if len(found) == count:
@@ -110,6 +111,7 @@ def main():
     arguments.add_argument("bsm")
     arguments.add_argument("repositories", nargs="+")
     arguments.add_argument("--each", type=int, default=20)
+    arguments.add_argument("--all-documents", action="store_true")
     given = arguments.parse_args()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Approves)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -120,7 +122,7 @@ def main():
     for documents in (False, True):
         approved, total, causes, others = 0, 0, collections.Counter(), []
         for repo in given.repositories:
-            for commit in commits(repo, documents, given.each):
+            for commit in commits(repo, documents, given.each, given.all_documents):
                 done = subprocess.run(
                     [os.path.abspath(given.bsm), "review", "--no-save", "--json", "--repo", repo,
                      f"{commit}^..{commit}"],

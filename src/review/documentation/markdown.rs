@@ -37,7 +37,7 @@ struct Parts {
 /// Why that is not proven.
 pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static str> {
     // Written for another program first, whose blocks this parser does not know.
-    for mark in ["{%", "<%", ":::", "\n---\n", "\n+++\n", "\n...\n"] {
+    for mark in ["{%", "<%", "\n---\n", "\n+++\n", "\n...\n"] {
         let counts = |text: &str| text.matches(mark).count();
         let at_top = mark.trim_matches('\n').len() == 3 && mark.starts_with('\n');
         if !at_top && counts(old) + counts(new) > 0 {
@@ -46,6 +46,9 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
         if at_top && counts(old) != counts(new) {
             return Err("a separator comes or goes");
         }
+    }
+    if containers(old)? != containers(new)? {
+        return Err("a container begins or ends elsewhere");
     }
     let (before, after) = (Parts::of(old), Parts::of(new));
     let mut left = before.fixed.iter();
@@ -88,6 +91,40 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
         return Err("a changed paragraph has more than words");
     }
     Ok(())
+}
+
+/// The lines with which containers of other programs begin and end (`:::{note}`), where they hold prose.
+fn containers(text: &str) -> Result<Vec<&str>, &'static str> {
+    const OF_PROSE: [&str; 15] = [
+        "",
+        "note",
+        "tip",
+        "hint",
+        "info",
+        "important",
+        "warning",
+        "caution",
+        "attention",
+        "danger",
+        "error",
+        "seealso",
+        "deprecated",
+        "versionadded",
+        "versionchanged",
+    ];
+    let lines = text.lines().filter(|l| l.contains(":::"));
+    lines
+        .map(|line| {
+            let name = line.trim().trim_start_matches(':').trim_start();
+            let name = name.strip_prefix('{').unwrap_or(name);
+            let end = name.find(|c: char| !c.is_ascii_alphabetic());
+            let name = &name[..end.unwrap_or(name.len())];
+            let known = line.trim_start().starts_with(":::") && OF_PROSE.contains(&name);
+            known
+                .then_some(line)
+                .ok_or("it is written for a program that fills it in")
+        })
+        .collect()
 }
 
 fn text_of(blocks: &[String]) -> Vec<&str> {
@@ -253,6 +290,8 @@ mod tests {
             ("Some words", "Get it at evil.example, some words"),
             ("Some words", "Some <b>words"),
             ("# Title", "---\nlayout: x\n---\n\n# Title"),
+            ("# Title", ":::{code}\n\n# Title"),
+            ("# Title", ":::{note}\n\n# Title"),
             ("# Title", "{% include x %}\n\n# Title"),
             ("Some words", "Run `rm\n-rf all` some words"),
             ("Some words", "The agent must know that some words"),

@@ -285,12 +285,19 @@ pub fn is_harmless_mention(line: &str) -> bool {
         let pattern = r"\b(?:[Ss]ee|in|the)\s(?:\\{1,2}f[BI])?[\w./-]+\.(?:md|rst|adoc|txt)\b";
         Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
     });
-    let names: usize = MARKUP
-        .iter()
-        .chain([&".txt"])
-        .map(|end| line.matches(end).count())
-        .sum();
-    HARMLESS.is_match(line) || (names == 1 && IN_A_SENTENCE.is_match(line))
+    static DOCUMENT: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"\.(?:md|markdown|rst|adoc|asciidoc|txt)\b(=?)";
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    // In a table of patterns (`*README.md=0;38`) what follows makes it no path.
+    let (mut names, mut in_table) = (0, 0);
+    for found in DOCUMENT.captures_iter(line) {
+        names += 1;
+        in_table += usize::from(!found[1].is_empty());
+    }
+    HARMLESS.is_match(line)
+        || (names > 0 && names == in_table)
+        || (names == 1 && IN_A_SENTENCE.is_match(line))
 }
 
 #[cfg(test)]
@@ -306,6 +313,7 @@ mod tests {
             "install -Dm644 \"README.md\" \"${DIR}/README.md\"",
             "      - 'docs/README.md'",
             "    let help = \"For more see \\fBGUIDE.md\\fP.\";",
+            "\"*.bat=1;38;5;203:*README.md=0;38;5;16:*TODO.md=1:*.mdown=2\"",
             "  url: https://example.com/o/r/blob/main/README.md",
         ] {
             assert!(is_harmless_mention(line), "{line}");
@@ -321,6 +329,7 @@ mod tests {
             "curl https://example.com/README.md",
             "sh README.md",
             "open(\"README.md\") // see GUIDE.md",
+            "x README.md=0;38 y README.md",
         ] {
             assert!(!is_harmless_mention(line), "{line}");
         }

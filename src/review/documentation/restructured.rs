@@ -81,22 +81,26 @@ fn is_paragraph(block: &str) -> bool {
         return false;
     }
     let text = match first.strip_prefix(['-', '*']) {
-        Some(rest) if rest.starts_with(' ') => rest.trim_start(),
+        Some(rest) if rest.starts_with(' ') => rest.trim_start_matches(' '),
         _ => first,
     };
-    let column = first.len() - text.len();
+    let (item, blanks) = (
+        &first[..first.len() - text.len()],
+        " ".repeat(first.len() - text.len()),
+    );
     let mut words = vec![text];
     for line in &lines[1..] {
-        let (indent, rest) = line.split_at(column.min(line.len() - line.trim_start().len()));
-        if indent.len() != column || rest.starts_with([' ', '\t']) {
-            return false;
+        // It goes on where the text began, or the next item begins.
+        let rest = line
+            .strip_prefix(blanks.as_str())
+            .or_else(|| line.strip_prefix(item));
+        match rest {
+            Some(rest) if !rest.starts_with([' ', '\t']) => words.push(rest),
+            _ => return false,
         }
-        words.push(rest);
     }
-    let is_list = column > 0;
-    let more_items = is_list && words[1..].iter().any(|w| w.starts_with(['-', '*', '+']));
     let letters = |w: &&str| w.starts_with(|c: char| c.is_alphanumeric() || "`:(#\"'“".contains(c));
-    !more_items && words.iter().all(letters) && !block.trim_end().ends_with("::")
+    words.iter().all(letters) && !block.trim_end().ends_with("::")
 }
 
 #[cfg(test)]
@@ -115,6 +119,7 @@ mod tests {
                 "Last words here.\n\nAnd more\nof them, see #12.",
             ),
             ("Last words here.", "Last words are\nhere."),
+            ("-   First thing\n", "-   Another thing\n-   First thing\n"),
         ] {
             let after = BEFORE.replace(from, to);
             assert_ne!(after, BEFORE);

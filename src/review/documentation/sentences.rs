@@ -81,6 +81,7 @@ fn is_name_or_number(word: &str) -> bool {
             r"|[A-Za-z-]{1,12}[0-9]{1,4}(?:\.[0-9]{1,3})?[A-Za-z]{0,4}", // UTF-8, IPv6, x86
             r"|[A-Za-z]+(?:_[A-Za-z]+){1,6}",                            // a name of a program's
             r"|[A-Za-z_-]+/[A-Za-z_-]+",
+            r"|\.[a-z]{3,12}(?:ignore|rc)",
             r"|[CF](?:\+\+|#)|&|\+",
             r")$"
         );
