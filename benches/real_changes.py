@@ -6,9 +6,9 @@ usage: real_changes.py BSM REPOSITORY... [--each N] [--all-documents]
 BSM is the binary; each REPOSITORY is a folder or a bare git directory with its history. The newest commits of
 each are reviewed one by one: those that change code, with a model that approves everything (a server of this
 script's own), and those that change nothing but words of documents, without a model. Which these are is found
-without BSM: no changed word has a mark of code, a link or a tag in it, and none stands in a code block. With --all-documents
-it is every change of nothing but documents, whatever changes in them. Prints both counts and, for
-every change that is not approved, its commit, cause and first finding. Needs git; sends nothing anywhere.
+without BSM: no changed word has a mark of code, a link or a tag in it, and none stands in a code block. With
+--all-documents it is every change of nothing but documents, whatever changes in them. Prints both counts and,
+for every change that is not approved, its commit, cause and first finding. Needs git; sends nothing anywhere.
 """
 import argparse
 import collections

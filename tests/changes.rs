@@ -66,8 +66,8 @@ fn review_without_arguments_takes_the_branch_and_scan_its_commits() {
     world.write("repo/a.txt", "two\n");
     // The end result has no secret; the history has.
     let review = inside(&world, &["review", "--no-save", "--json"]);
-    assert_eq!(code(&review), 10, "{}", text(&review));
-    assert_eq!(json(&review)["decision"]["cause"], "rules_only");
+    assert_eq!(code(&review), 30, "{}", text(&review));
+    assert_eq!(json(&review)["decision"]["cause"], "finding");
     assert!(text(&review).contains("in no commit"), "{}", text(&review));
     let scan = inside(&world, &["scan", "--json"]);
     assert_eq!(code(&scan), 1, "{}", text(&scan));
@@ -283,11 +283,39 @@ fn messages_beyond_the_limit_are_not_called_reviewed() {
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), stream.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     let review = inside(&world, &["review", "--no-save", "--json", "main..many"]);
-    assert_eq!(code(&review), 10, "{}", text(&review));
-    assert_eq!(json(&review)["decision"]["cause"], "coverage");
+    assert_eq!(code(&review), 30, "{}", text(&review));
+    assert!(
+        text(&review).contains("more than 1000"),
+        "{}",
+        text(&review)
+    );
     let scan = inside(&world, &["scan", "--json", "main..many"]);
     assert_eq!(code(&scan), 1, "{}", text(&scan));
     assert!(text(&scan).contains("secrets/in-commit-message"));
+}
+
+#[test]
+fn secret_of_an_intermediate_commit_is_found_in_the_range() {
+    let world = World::new();
+    let Some(repo) = repository(&world) else {
+        return;
+    };
+    world.write("repo/b.py", format!("t = \"{}\"\n", token()));
+    commit(&repo, "add");
+    world.write("repo/b.py", "t = os.environ['T']\n");
+    commit(&repo, "take out");
+    let out = inside(&world, &["review", "--no-save", "--json", "HEAD~2..HEAD"]);
+    assert_eq!(code(&out), 30, "{}", text(&out));
+    assert!(
+        text(&out).contains("secrets/github-token")
+            && text(&out).contains("stays in the history")
+            && !text(&out).contains(&token()[..20]),
+        "{}",
+        text(&out)
+    );
+    // In one commit alone it is as before.
+    let out = inside(&world, &["review", "--no-save", "--json", "HEAD~1..HEAD"]);
+    assert_eq!(json(&out)["decision"]["cause"], "rules_only");
 }
 
 #[test]

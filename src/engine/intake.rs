@@ -3,6 +3,7 @@
 //! Why before the acknowledgement: a run that was accepted must end in the same decision whatever
 //! happens to this process, and the raw change is never written down.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,14 +21,16 @@ use super::types::run::{Input, Plan};
 use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
 use crate::resilience::clock::lock;
+use crate::review::commit_scan::{self, CommitScanError};
 use crate::review::diff::{DiffError, Sink as _, parse};
 use crate::review::documentation::{Documentation, DocumentationCheck};
+use crate::review::finding::Finding;
 use crate::review::linters::FilterMode;
 use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::scan::{ScanLimits, Scanned, Scanner};
 use crate::review::{folder, git, images};
-use crate::text::clean_line;
+use crate::text::{Untrusted, clean_line};
 use crate::workspace::{Workspace, built_in, policy_files};
 
 /// Most commits of a range whose messages are looked at.
@@ -466,8 +469,9 @@ pub(super) fn look(
             let parsed = parse(reader, &mut scanner);
             diff.finish()?;
             let files = parsed.map_err(refusal)?;
-            for commit in git::commits(&repo, &ends, MOST_COMMITS + 1)? {
-                scanner.commit(&commit);
+            let commits = git::commits(&repo, &ends, MOST_COMMITS + 1)?;
+            for commit in &commits {
+                scanner.commit(commit);
             }
             if looking.filter != FilterMode::Added {
                 let all = looking.filter == FilterMode::All;
@@ -477,6 +481,18 @@ pub(super) fn look(
             }
             let prose = scanner.is_about_prose();
             let mut looked = ended(scanner, files, looking.linters)?;
+            if commits.len() > 1 {
+                let found = &mut looked.scanned.findings;
+                let (more, all) = secrets_in_history(&repo, &ends, fresh, looking.redactor, found)?;
+                found.extend(more);
+                found.sort_by_key(|f| std::cmp::Reverse(f.severity));
+                if !all {
+                    let place = Untrusted::new("(commits of the range)");
+                    let why = "they hold more findings than are looked through".to_owned();
+                    looked.scanned.coverage.skip(&place, why);
+                    looked.scanned.coverage.files_total += 1;
+                }
+            }
             if prose {
                 let proof = documentation(&repo, &ends, cancelled)?;
                 looked.scanned.documentation = proof.redacted(looking.redactor);
@@ -502,6 +518,53 @@ pub(super) fn look(
             })
         }
     }
+}
+
+/// Secrets that a commit of a range adds and a later one takes out: merged, they stay in the history. And
+/// whether every commit was looked through.
+fn secrets_in_history<'a>(
+    repo: &Path,
+    ends: &git::Ends,
+    scanner: impl Fn() -> Scanner<'a>,
+    redactor: &Redactor,
+    known: &[Finding],
+) -> Result<(Vec<Finding>, bool), Refused> {
+    /// Most findings of a range's commits that are looked through.
+    const MOST: usize = 10_000;
+    let scanned = commit_scan::scan(repo, ends, scanner, MOST).map_err(|error| match error {
+        CommitScanError::Diff(DiffError::Cancelled) => Refused::Stopping,
+        other => Refused::input(other),
+    })?;
+    let prints = |f: &Finding| [f.fingerprint.clone(), f.identity.clone()];
+    let mut seen: HashSet<String> = known.iter().flat_map(prints).flatten().collect();
+    let is_secret = |f: &Finding| redactor.rules().rule(&f.rule).is_some_and(|r| r.secret);
+    let secrets = scanned.findings.into_iter().filter(is_secret);
+    let new = secrets.filter(|f| {
+        let known = prints(f).iter().flatten().any(|print| seen.contains(print));
+        seen.extend(prints(f).into_iter().flatten());
+        !known
+    });
+    let found = new
+        .map(|finding| {
+            let commit = finding.commit.as_deref().unwrap_or_default();
+            let message = format!(
+                "{} Commit {} of this range adds it, and it stays in the history.",
+                finding.message.raw(),
+                crate::text::cut(commit, 10)
+            );
+            // Its line is that commit's, not one of the change.
+            Finding {
+                message: Untrusted::new(message),
+                line: None,
+                column: None,
+                end_line: None,
+                end_column: None,
+                utf16_columns: None,
+                ..finding
+            }
+        })
+        .collect();
+    Ok((found, scanned.notes.is_empty()))
 }
 
 /// The proof that a range is documentation, with the whole of each file in sight.

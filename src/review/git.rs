@@ -492,8 +492,11 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
 }
 
 /// Macros and calls that take a folder of documents in.
-const TAKES_IN: &str =
-    r"(go:embed|include_dir!|RustEmbed|import\.meta\.glob|require\.context).*(\*|docs?)";
+const TAKES_IN: &str = concat!(
+    r"(go:embed|include_dir!|RustEmbed|import\.meta\.glob|require\.context).*(\*|docs?)",
+    r"|(listdir|readdir|read_dir|ReadDir|scandir|iterdir|walk|glob).*(docs?|\*\.(md|rst|adoc|txt))",
+    r"|(docs?|guides|site|website|manual|documentation)/\*",
+);
 
 /// Files of a commit that a `git grep` finds.
 fn mentions(dir: &Path, commit: &str, what: &[&str]) -> Result<Vec<String>, GitError> {
@@ -518,7 +521,7 @@ fn is_only_packed(dir: &Path, commit: &str, what: &[&str], source: &str) -> Resu
     command.args([commit, "--", source]);
     let lines = run(command, dir)?.unwrap_or_default();
     let lines = String::from_utf8_lossy(&lines).into_owned();
-    let harmless = super::documentation::is_harmless_mention;
+    let harmless = |line| super::documentation::is_harmless_mention(source, line);
     Ok(!lines.is_empty() && lines.lines().all(harmless))
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use super::sentences::{is_identifier, only_plain_words_come};
+use super::sentences::{is_identifier, only_plain_words_come, speaks_of_agents};
 
 /// What is not a word, in its place among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ struct Parts {
     fixed: Vec<Fixed>,
     /// The words of each block, what is fixed left out.
     blocks: Vec<String>,
+    /// The open block has a tag in it.
+    has_html: bool,
 }
 
 /// Whether only words differ between two versions.
@@ -37,7 +39,22 @@ struct Parts {
 /// Why that is not proven.
 pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static str> {
     // Written for another program first, whose blocks this parser does not know.
-    for mark in ["{%", "<%", "\n---\n", "\n+++\n", "\n...\n"] {
+    let (old, new) = (without_mark(old), without_mark(new));
+    if front_matter(old) != front_matter(new) || old.starts_with('{') || new.starts_with('{') {
+        return Err("settings at its top change, or may do so");
+    }
+    let of_mkdocs = |text: &str| {
+        let mut lines = text.lines().map(str::trim_start);
+        lines.any(|l| {
+            ["!!! ", "??? ", "???+", "=== "]
+                .iter()
+                .any(|m| l.starts_with(m))
+        })
+    };
+    if of_mkdocs(old) || of_mkdocs(new) {
+        return Err("it is written for a program that fills it in");
+    }
+    for mark in ["{%", "<%", "--8<--", "\n---\n", "\n+++\n", "\n...\n"] {
         let counts = |text: &str| text.matches(mark).count();
         let at_top = mark.trim_matches('\n').len() == 3 && mark.starts_with('\n');
         if !at_top && counts(old) + counts(new) > 0 {
@@ -76,10 +93,23 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
         changed(&before, &known_after),
         changed(&after, &known_before),
     );
+    if gone.iter().chain(&come).any(|text| speaks_of_agents(text)) {
+        return Err("what changes speaks of agents");
+    }
+    // What stands between two of Hugo's may be code.
+    let of_hugo = |text: &String| text.contains("{{<") || text.contains("{{%");
+    if before.blocks.iter().chain(&after.blocks).any(of_hugo) {
+        return Err("it is written for a program that fills it in");
+    }
+    // Lines with which some programs take code in.
+    let takes_in = |text: &String| ["import ", "export "].iter().any(|w| text.starts_with(w));
+    if come.iter().any(takes_in) {
+        return Err("a changed paragraph has more than words");
+    }
     // At the top a word with a colon is a setting to some programs.
     let is_setting = |text: &String| {
         let first = text.split_whitespace().next().unwrap_or_default();
-        first.ends_with(':')
+        first.contains(':')
             && [&before, &after]
                 .iter()
                 .any(|p| p.blocks.first() == Some(text))
@@ -87,10 +117,31 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
     if gone.iter().chain(&come).any(is_setting) {
         return Err("a setting at the top changes");
     }
-    if !only_plain_words_come(&text_of(&gone), &text_of(&come)) {
+    // Of the whole text: what is no word may not change its place either.
+    if !only_plain_words_come(&text_of(&before.blocks), &text_of(&after.blocks)) {
         return Err("a changed paragraph has more than words");
     }
     Ok(())
+}
+
+/// Without a byte-order mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Settings at the top, as static site generators read them: what stands before the second line of marks.
+fn front_matter(text: &str) -> Option<&str> {
+    let mark = ["---", "+++", ";;;"]
+        .iter()
+        .find(|m| text.starts_with(*m))?;
+    let mut at = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        at += line.len();
+        if index > 0 && (line.trim_end() == *mark || line.trim_end() == "...") {
+            return Some(&text[..at]);
+        }
+    }
+    None
 }
 
 /// The lines with which containers of other programs begin and end (`:::{note}`), where they hold prose.
@@ -189,7 +240,9 @@ impl Parts {
                 }
                 Event::Code(text) => match links.last_mut() {
                     Some((_, label)) => label.push_str(&text),
-                    None if is_identifier(&text) => block.push(IN_ITS_PLACE),
+                    None if is_identifier(&text) && !block.ends_with('}') => {
+                        block.push(IN_ITS_PLACE);
+                    }
                     None => {
                         parts.fixed.push(Fixed::Mild(format!("code {text}")));
                         block.push(IN_ITS_PLACE);
@@ -197,7 +250,10 @@ impl Parts {
                 },
                 Event::Html(text) | Event::InlineHtml(text) => match &mut verbatim {
                     Some(open) => open.push_str(&text),
-                    None => parts.fixed.push(Fixed::Firm(format!("html {text}"))),
+                    None => {
+                        parts.fixed.push(Fixed::Firm(format!("html {text}")));
+                        parts.has_html = true;
+                    }
                 },
                 Event::InlineMath(text) | Event::DisplayMath(text) => {
                     parts.fixed.push(Fixed::Firm(format!("math {text}")));
@@ -231,15 +287,27 @@ impl Parts {
         let mut definitions: Vec<String> = Parser::new_ext(text, options)
             .reference_definitions()
             .iter()
-            .map(|(name, target)| format!("definition {name} {}", target.dest))
+            .map(|(name, target)| {
+                let title = target.title.as_deref().unwrap_or_default();
+                format!("definition {name} {} {title}", target.dest)
+            })
             .collect();
         definitions.sort();
+        // Where a label is defined twice, programs choose differently.
+        let raw = text.lines().filter(|line| {
+            let line = line.trim_start_matches([' ', '>']);
+            line.starts_with('[') && line.contains("]:")
+        });
+        definitions.extend(raw.map(str::to_owned));
         parts.fixed.extend(definitions.into_iter().map(Fixed::Firm));
         parts
     }
 
     fn end_block(&mut self, block: &mut String) {
-        if !block.trim().is_empty() {
+        if std::mem::take(&mut self.has_html) {
+            // What stands between tags may be code or a link's label.
+            self.fixed.push(Fixed::Firm(std::mem::take(block)));
+        } else if !block.trim().is_empty() {
             self.blocks.push(std::mem::take(block));
         }
         block.clear();
@@ -300,6 +368,49 @@ mod tests {
             let after = BEFORE.replace(from, to);
             assert_ne!(after, BEFORE, "{from}");
             assert!(differ_in_words_alone(BEFORE, &after).is_err(), "{to}");
+        }
+        for (old, new) in [
+            (
+                "\u{feff}---\nlayout: good\n---\nWords here.\n",
+                "\u{feff}---\nlayout: evil\n---\nWords here.\n",
+            ),
+            (
+                "---\n\n# About\nlayout: good\n---\nWords.\n",
+                "---\n\n# About\nlayout: evil\n---\nWords.\n",
+            ),
+            ("Words.\n", "Words.\n\nimport evil from 'evil-package';\n"),
+            (
+                "Run <code>npm install good</code> now.\n",
+                "Run <code>npm install evil</code> now.\n",
+            ),
+            (
+                "See [x].\n\n[x]: a.md\n",
+                "See [x].\n\n[x]: a.md\n[x]: evil.md\n",
+            ),
+            (
+                "Words.\n\n[//]: # (a note)\n",
+                "Words.\n\n[//]: # (a note)\n[//]: # (an order)\n",
+            ),
+            (
+                "{{< highlight sh >}}\n\nrun it\n",
+                "{{< highlight sh >}}\n\nrun more\n",
+            ),
+            ("A {{ version }} here.\n", "A {{ secret }} here.\n"),
+            (
+                "See {ref}`install_guide` now.\n",
+                "See {ref}`other_guide` now.\n",
+            ),
+            (
+                "=== \"npm\"\n\n        npm install good\n",
+                "=== \"npm\"\n\n        npm install evil\n",
+            ),
+            (
+                "a|b\n-|-\nstable|good.example\nold|old.example\n",
+                "a|b\n-|-\nstable|old.example\nold|good.example\n",
+            ),
+            ("--8<-- \"Makefile\"\n", "--8<-- \"LICENSE\"\n"),
+        ] {
+            assert!(differ_in_words_alone(old, new).is_err(), "{new}");
         }
         let two = "[one](a.md) and [two](b.md) here.\n";
         assert!(differ_in_words_alone(two, "[two](a.md) and [one](b.md) here.\n").is_err());

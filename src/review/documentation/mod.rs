@@ -112,10 +112,13 @@ impl DocumentationCheck {
                 return;
             }
         }
-        if matches!(head.change, Change::Renamed | Change::Copied) {
-            // Relative links in it, and links to it, lead elsewhere.
+        if matches!(
+            head.change,
+            Change::Renamed | Change::Copied | Change::Deleted
+        ) {
+            // Relative links in it, and links to it, lead elsewhere; a package may need it.
             self.other_files = true;
-            self.fail(path, None, "it moves");
+            self.fail(path, None, "it moves or goes");
             return;
         }
         let modes = match head.change {
@@ -255,15 +258,14 @@ fn not_sentences(side: &[&Line], changed: Side) -> Option<(u32, &'static str)> {
         if !is_sentence(line) {
             return Some((line.number, "a line is not a sentence of words alone"));
         }
-        if line.text.trim_ascii().is_empty() {
-            let near = [index.checked_sub(1), Some(index + 1)];
-            let near = near.into_iter().flatten().filter_map(|i| side.get(i));
-            if !near.clone().all(is_sentence) {
-                return Some((line.number, "a blank line beside what is not a sentence"));
-            }
-            if near.count() < 2 {
-                return Some((line.number, "a blank line at the edge of what is shown"));
-            }
+        let near = [index.checked_sub(1), Some(index + 1)];
+        let near = near.into_iter().flatten().filter_map(|i| side.get(i));
+        if !near.clone().all(is_sentence) {
+            return Some((line.number, "a changed line beside what is not a sentence"));
+        }
+        let begins = index == 0 && line.number > 1;
+        if begins || (near.count() < 2 && line.text.trim_ascii().is_empty()) {
+            return Some((line.number, "a changed line at the edge of what is shown"));
         }
     }
     None

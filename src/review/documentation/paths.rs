@@ -235,16 +235,15 @@ pub fn is_prose(path: &str) -> Result<(), &'static str> {
 
 /// Files that may name a document without reading its text: what packages and tools list.
 pub fn may_be_mentioned_by(path: &str) -> bool {
-    const LISTS: [&str; 20] = [
+    const LISTS: [&str; 19] = [
         "cargo.toml",
-        "package.json",
-        "pyproject.toml",
         "setup.cfg",
         "composer.json",
         "mkdocs.yml",
         "mkdocs.yaml",
         "manifest.in",
         "codeowners",
+        "labeler.yml",
         ".gitignore",
         ".gitattributes",
         ".npmignore",
@@ -260,26 +259,39 @@ pub fn may_be_mentioned_by(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
     let prose = MARKUP.iter().any(|end| name.ends_with(end)) && !is_agent_instructions(path);
-    let harmless = [".svg", ".gemspec", ".nuspec"];
+    let harmless = [".svg", ".gemspec", ".nuspec", ".1"];
     let form = lower.contains("/issue_template/");
     prose || form || LISTS.contains(&name) || harmless.iter().any(|end| name.ends_with(end))
 }
 
 /// A line that names a document without reading it: a comment, an address of a code host's page, a command
 /// that copies it into a package, an entry in a workflow's list of paths.
-pub fn is_harmless_mention(line: &str) -> bool {
+pub fn is_harmless_mention(source: &str, line: &str) -> bool {
     static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
         let pattern = concat!(
             r"^\s*(?:",
             r"(?:\#|//[/!]?|\*|--|;;?)\s.*",
             r"|(?:-\s*)?(?:cp|install|gzip|zip|tar|sed\s+-i)\s[^|;&<>`(]*",
-            r"|(?:paths|paths-ignore|files|body_path):[^|>]*",
-            r#"|-\s*["']?!?[\w./*-]+["']?\s*"#,
             r"|[^<>`]*https?://\S+/blob/[^<>`]*",
+            r#"|"?readme"?\s*[:=]\s*["']?[\w./-]+["']?,?"#,
             r")$"
         );
         Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
     });
+    static LISTED: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r#"^\s*(?:(?:paths|paths-ignore|files|body_path):[^|>]*|-\s*["']?!?[\w./*-]+["']?\s*)$"#;
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    static PACKED: LazyLock<Regex> = LazyLock::new(|| {
+        let list = r#"\[?(?:\s*["'][!\w./*-]+["']\s*,?)*\s*\]?,?"#;
+        let pattern = format!(r#"^\s*(?:"?(?:files|include|exclude)"?\s*[:=]\s*)?{list}\s*$"#);
+        Regex::new(&pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    let name = source.rsplit('/').next().unwrap_or(source);
+    let lists = matches!(name, "package.json" | "pyproject.toml") && PACKED.is_match(line);
+    if lists || (source.starts_with(".github/workflows/") && LISTED.is_match(line)) {
+        return true;
+    }
     // In a text for readers: "see GUIDE.md".
     static IN_A_SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
         let pattern = r"\b(?:[Ss]ee|in|the)\s(?:\\{1,2}f[BI])?[\w./-]+\.(?:md|rst|adoc|txt)\b";
@@ -316,9 +328,13 @@ mod tests {
             "\"*.bat=1;38;5;203:*README.md=0;38;5;16:*TODO.md=1:*.mdown=2\"",
             "  url: https://example.com/o/r/blob/main/README.md",
         ] {
-            assert!(is_harmless_mention(line), "{line}");
+            assert!(
+                is_harmless_mention(".github/workflows/a.yml", line),
+                "{line}"
+            );
         }
         for line in [
+            "  \"x\": \"llm -f docs/a.md\",",
             "#![doc = include_str!(\"README.md\")]",
             "#include \"README.md\"",
             "cat README.md | sh",
@@ -331,8 +347,34 @@ mod tests {
             "open(\"README.md\") // see GUIDE.md",
             "x README.md=0;38 y README.md",
         ] {
-            assert!(!is_harmless_mention(line), "{line}");
+            assert!(
+                !is_harmless_mention(".github/workflows/a.yml", line),
+                "{line}"
+            );
         }
+    }
+
+    #[test]
+    fn list_of_files_is_harmless_in_a_workflow_alone() {
+        for (source, line) in [
+            ("pyproject.toml", "include = [\"docs/**\", \"CHANGES.rst\"]"),
+            ("package.json", "    \"History.md\","),
+        ] {
+            assert!(is_harmless_mention(source, line), "{line}");
+        }
+        assert!(!is_harmless_mention(
+            "package.json",
+            "  \"x\": \"cat docs/*.md\","
+        ));
+        assert!(!is_harmless_mention(".aider.conf.yml", "  - docs/style.md"));
+        assert!(is_harmless_mention(
+            "package.json",
+            "  \"readme\": \"README.md\","
+        ));
+        assert!(is_harmless_mention(
+            "pyproject.toml",
+            "readme = \"README.md\""
+        ));
     }
 
     #[test]

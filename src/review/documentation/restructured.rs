@@ -4,8 +4,11 @@
 //! indented), so a paragraph or a list item there is known for what it is. All else must stay.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use super::sentences::only_plain_words_come;
+use regex::Regex;
+
+use super::sentences::{only_plain_words_come, speaks_of_agents};
 
 /// Whether only words differ between two versions.
 ///
@@ -26,11 +29,7 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
     if stay(&before) != stay(&after) {
         return Err("paragraphs are moved");
     }
-    let mut changed = [Vec::new(), Vec::new()];
-    for (side, (blocks, other)) in [(&before, &known[1]), (&after, &known[0])]
-        .into_iter()
-        .enumerate()
-    {
+    for (blocks, other) in [(&before, &known[1]), (&after, &known[0])] {
         for (index, block) in blocks.iter().enumerate() {
             if other.contains(block) {
                 continue;
@@ -38,7 +37,12 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
             if !is_paragraph(block) {
                 return Err("what changes is no paragraph at the margin");
             }
-            changed[side].push(*block);
+            let quoted = index
+                .checked_sub(1)
+                .is_some_and(|i| blocks[i].trim_end().ends_with("::"));
+            if quoted || speaks_of_agents(block) {
+                return Err("what changes is no paragraph of words");
+            }
             // What is indented below it belongs to what stands above it.
             if blocks
                 .get(index + 1)
@@ -48,7 +52,8 @@ pub(super) fn differ_in_words_alone(old: &str, new: &str) -> Result<(), &'static
             }
         }
     }
-    if only_plain_words_come(&changed[0], &changed[1]) {
+    // Of the whole text: what is no word may not change its place either.
+    if only_plain_words_come(&before, &after) {
         Ok(())
     } else {
         Err("a changed paragraph has more than words")
@@ -99,6 +104,13 @@ fn is_paragraph(block: &str) -> bool {
             _ => return false,
         }
     }
+    static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"^:[^`]*:(?:\s|$)";
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    if words.iter().any(|line| FIELD.is_match(line)) {
+        return false;
+    }
     let letters = |w: &&str| w.starts_with(|c: char| c.is_alphanumeric() || "`:(#\"'“".contains(c));
     words.iter().all(letters) && !block.trim_end().ends_with("::")
 }
@@ -141,6 +153,8 @@ mod tests {
             ("Last words here.", "Type ``rm it`` here."),
             ("Last words here.", ">>> evil"),
             ("goes on.", "goes on.\n    - rm it"),
+            ("Last words here.", "Install it::\n\n# dnf install evil"),
+            ("Last words here.", ":template: evil"),
         ] {
             let after = BEFORE.replace(from, to);
             assert_ne!(after, BEFORE);

@@ -56,16 +56,41 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// Two versions of paragraphs: whether every word that comes is a plain one. Names and numbers as prose has
 /// them are, too; whatever else is there stays in its order, or goes.
 pub(super) fn only_plain_words_come(old: &[&str], new: &[&str]) -> bool {
-    fn odd<'a>(texts: &[&'a str]) -> impl Iterator<Item = &'a str> {
-        let words: Vec<&str> = texts.iter().flat_map(|t| t.split_whitespace()).collect();
+    let mut left = old.iter().flat_map(|text| odd_parts(text));
+    let mut come = new.iter().flat_map(|text| odd_parts(text));
+    come.all(|word| left.any(|old| old == word))
+}
+
+/// What of a text is no plain word: marked spans as wholes, and other words.
+fn odd_parts(text: &str) -> Vec<String> {
+    static SPAN: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"(?::[A-Za-z][\w:+.-]*:)?`+[^`]+`+_{0,2}|\|[^|\s][^|]*\|_{0,2}|\[\[[^\]]*\]\]|\{\{[^}]*\}\}";
+        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+    });
+    let mut odd = Vec::new();
+    let words = |text: &str| {
         let plain = |word: &&str| is_plain_word(word) || is_name_or_number(word);
-        words
-            .into_iter()
-            .filter(move |w| !plain(w) || w.ends_with("::"))
+        let all = text.split_whitespace();
+        let some = all
+            .filter(|w| !plain(w) || w.ends_with("::"))
+            .map(str::to_owned);
+        some.collect::<Vec<_>>()
+    };
+    let mut from = 0;
+    for span in SPAN.find_iter(text) {
+        odd.extend(words(&text[from..span.start()]));
+        if !is_name_or_number(span.as_str()) {
+            odd.push(
+                span.as_str()
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
+        }
+        from = span.end();
     }
-    let mut left = odd(old);
-    let agents = old.iter().chain(new).any(|text| speaks_of_agents(text));
-    !agents && odd(new).all(|word| left.any(|old| old == word))
+    odd.extend(words(&text[from..]));
+    odd
 }
 
 /// An issue's number, a person's handle, a version, a date, a name with a digit or an underscore in it.
@@ -90,7 +115,10 @@ fn is_name_or_number(word: &str) -> bool {
     let bare = word
         .trim_start_matches(['(', '"', '\'', '“', '‘'])
         .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'', '”', '’', '…']);
-    word.len() <= 60 && KNOWN.is_match(bare)
+    let is_digest = bare.len() >= 7
+        && bare.bytes().all(|b| b.is_ascii_hexdigit())
+        && bare.bytes().any(|b| b.is_ascii_alphabetic());
+    word.len() <= 60 && !is_digest && KNOWN.is_match(bare)
 }
 
 /// A name in code marks that is no command by its form: an option, or what only programs call so.
@@ -146,11 +174,12 @@ fn is_plain_word(word: &str) -> bool {
 
 /// Marks of vowels and the like, which stand in words of many scripts.
 fn is_mark(c: char) -> bool {
-    unicode_normalization::char::is_combining_mark(c)
+    let selects = matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    unicode_normalization::char::is_combining_mark(c) && !selects
 }
 
 /// Text about those who may read it as their orders.
-fn speaks_of_agents(text: &str) -> bool {
+pub(super) fn speaks_of_agents(text: &str) -> bool {
     const WORDS: [&str; 24] = [
         "agent",
         "agents",
@@ -244,7 +273,18 @@ mod tests {
             &["a b.example c $D"],
             &["$D b.example"]
         ));
-        assert!(!only_plain_words_come(&["bots do it"], &["they do it"]));
+        for (old, new) in [
+            (
+                "Run ``npm install good --global`` here.",
+                "Run ``npm install evil --global`` here.",
+            ),
+            ("See `the good guide`_ here.", "See `the evil guide`_ here."),
+            ("See |the good logo| here.", "See |the evil logo| here."),
+            ("See [[the good page]] here.", "See [[the evil page]] here."),
+            ("It is abcdef1 here.", "It is fedcba9 here."),
+        ] {
+            assert!(!only_plain_words_come(&[old], &[new]), "{new}");
+        }
         for code in [
             "--exact",
             "-x",
