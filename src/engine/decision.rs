@@ -1,7 +1,7 @@
 //! The decision: parsed verdicts in, one action out. First match of six rules wins.
 //!
 //! Why pure functions and a table: it is what the whole program is for, so it must be readable on one page
-//! and tested case by case. Rules 1 to 4 are objections. An approval needs proof: each entry of [`CLAUSES`]
+//! and tested case by case. Rules 1 to 4 are objections. An approval needs proof: each entry of `CLAUSES`
 //! is one thing that must hold, and what does not hold is named with its cause. `docs/decisions.md` says the
 //! same for people.
 
