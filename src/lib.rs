@@ -13,42 +13,40 @@
 //!  model        calling a language model: providers, the service in front of them, the simulator
 //!  github       webhooks verified and understood, and what is done on a pull request
 //!  journal      SQLite: runs, steps, webhooks, outbox, memory; one writer thread
-//!  ─────────────────────────────────────────────────────────── ground: each stands alone
+//!  ─────────────────────────────────────────────────────────── ground
 //!  workspace    what people wrote: agents, registry, events, models, knowledge; trust
-//!  review       a diff or a folder in, findings out; redaction, verdicts
-//!  resilience   breaker, bulkhead, limiter, retry, deadline, and the policy that stacks them
-//!  memory       the exact nearest by words among millions of past reviews
-//!  cache        single flight, stale-while-revalidate, invalidation that a late load cannot undo
 //!  telemetry    latencies, rates, resources, log files
-//!  ─────────────────────────────────────────────────────────── beneath them all
 //!  outbound     the one way out: what may be dialled, and every client
-//!  files        files named by data, opened beneath a directory handle
 //!  state        private state and its lock
-//!  text         outside text and its one cleaner
 //!  filter       the filter language of all lists
+//!  ─────────────────────────────────────────────────────────── packages of their own, under crates/
+//!  review       bsm-review: a diff or a folder in, findings out; redaction, verdicts
+//!  resilience   bsm-resilience: breaker, bulkhead, limiter, retry, deadline, and the policy that stacks them
+//!  memory       bsm-similarity: the exact nearest by words among millions of past reviews
+//!  cache        bsm-cache: single flight, stale-while-revalidate, invalidation that a late load cannot undo
+//!  files, text  bsm-base: files named by data, opened beneath a directory handle; outside text and its one cleaner
 //! ```
 //!
 //! A room knows the rooms below it, nothing above or beside it. An event enters at the top, goes down one
 //! floor at a time, and comes back as a decision, a report and a snapshot.
 
 pub mod api;
-pub mod cache;
 pub mod cli;
 pub mod console;
 pub mod drill;
 pub mod engine;
-pub mod file_set;
-pub mod files;
 pub mod filter;
 pub mod github;
 pub mod journal;
-pub mod memory;
 pub mod model;
 pub mod outbound;
-pub mod resilience;
-pub mod review;
 pub mod settings;
 pub mod state;
 pub mod telemetry;
-pub mod text;
 pub mod workspace;
+
+pub use bsm_base::{file_set, files, text};
+pub use bsm_cache as cache;
+pub use bsm_resilience as resilience;
+pub use bsm_review as review;
+pub use bsm_similarity as memory;

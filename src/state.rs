@@ -4,14 +4,14 @@
 //! the user's state directory and not in the working tree: folders 0700, files 0600, from their
 //! creation and whatever the umask. A state directory with another owner or a wider mode is refused.
 
+pub use bsm_base::{hex, short_hash};
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest as _, Sha256};
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -288,16 +288,6 @@ pub fn private_file(path: &Path, append: bool) -> Result<File, StateError> {
         .map_err(io)?;
     check_private(path, &file.metadata().map_err(io)?)?;
     Ok(file)
-}
-
-/// The first 12 hex digits of SHA-256: enough to tell a user's workspaces apart.
-pub fn short_hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes)[..6])
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn folder_name(path: &Path) -> String {

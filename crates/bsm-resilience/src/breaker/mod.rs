@@ -1,0 +1,162 @@
+//! The circuit breaker: stop calling an upstream that is down, and find out when it is back.
+//!
+//! Why ours: the known ones let any number of trials through in half-open, let late results of an
+//! earlier period change the state, or count a cancelled trial as a success. Here every permit carries
+//! the generation it was given in; a result of an older generation is ignored; a permit dropped
+//! without a result is neutral and gives its trial back; trials are reserved at admission and expire.
+//!
+//! A plain mutex guards the core; `docs/benchmarks.md` has what that costs. It never reads a clock of
+//! its own: a test can hold time still, and a jump of the wall clock changes nothing.
+
+mod core;
+mod types;
+mod window;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use self::core::Core;
+pub use self::types::{BreakerSettings, BreakerState, BreakerStats, Transition, WindowKind};
+use super::Refusal;
+use bsm_base::clock::{Clock, lock};
+
+/// A circuit breaker, shared by all callers of one upstream.
+#[derive(Debug)]
+pub struct Breaker {
+    name: Arc<str>,
+    core: Mutex<Core>,
+}
+
+/// Leave to make one call. Tell it the outcome; dropped untold it is neutral and its trial goes back.
+#[derive(Debug)]
+#[must_use = "dropped at once it admits nothing"]
+pub struct Permit<'a> {
+    breaker: &'a Breaker,
+    generation: u64,
+    ticket: u64,
+    since: Instant,
+    told: bool,
+}
+
+impl Breaker {
+    /// A closed breaker. Source of the defaults: the platform's contract (5 in a row or 50 % of 10).
+    pub fn new(name: &str, settings: BreakerSettings, clock: &dyn Clock) -> Arc<Self> {
+        Arc::new(Self {
+            name: Arc::from(name),
+            core: Mutex::new(Core::new(settings, clock.now(), clock.wall_ms())),
+        })
+    }
+
+    /// The upstream's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Leave for one call at `now`.
+    ///
+    /// # Errors
+    /// [`super::Reason::BreakerOpen`], [`super::Reason::BreakerTrialsTaken`] (both with the time to the
+    /// next trial) or [`super::Reason::BreakerIsolated`].
+    pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Refusal> {
+        let (generation, ticket) = lock(&self.core).admit(now)?;
+        Ok(Permit {
+            breaker: self,
+            generation,
+            ticket,
+            since: now,
+            told: false,
+        })
+    }
+
+    /// Whether a call would be refused at `now`, without reserving or counting anything.
+    ///
+    /// # Errors
+    /// As [`Breaker::admit`].
+    pub fn check(&self, now: Instant) -> Result<(), Refusal> {
+        let mut core = lock(&self.core);
+        core.settle(now);
+        core.refusal(now).map_or(Ok(()), Err)
+    }
+
+    /// Closes it and forgets all it knew. `cause` is kept with the transition.
+    pub fn reset(&self, cause: &str, now: Instant) {
+        lock(&self.core).reset(cause, now);
+    }
+
+    /// Closes it but forgets nothing: failures in a row and the window still count, so that the next failure
+    /// may open it again, for longer than before.
+    pub fn close(&self, cause: &str, now: Instant) {
+        lock(&self.core).close(cause, now);
+    }
+
+    /// Refuses everything until [`Breaker::reset`] or [`Breaker::close`].
+    pub fn isolate(&self, cause: &str, now: Instant) {
+        lock(&self.core).isolate(cause, now);
+    }
+
+    /// Switches the breaker off (every call passes) or on again.
+    pub fn set_enabled(&self, enabled: bool, now: Instant) {
+        lock(&self.core).set_enabled(enabled, now);
+    }
+
+    /// Changes the settings while running. The state stays, and the window too unless its own form changed.
+    pub fn reconfigure(&self, settings: BreakerSettings, now: Instant) {
+        lock(&self.core).reconfigure(settings, now);
+    }
+
+    /// Transitions since the last time this was asked, the newest eight.
+    pub fn take_transitions(&self) -> Vec<Transition> {
+        lock(&self.core).take_transitions()
+    }
+
+    /// Its section of the snapshot at `now`.
+    pub fn stats(&self, now: Instant) -> BreakerStats {
+        lock(&self.core).stats(&self.name, now)
+    }
+}
+
+impl Permit<'_> {
+    /// The upstream answered.
+    pub fn success(mut self, now: Instant) {
+        self.tell(None, None, now);
+    }
+
+    /// The upstream failed; `class` is a short name of how (`http_503`, `timeout`), `retry_after` what it
+    /// asked for.
+    pub fn failure(mut self, class: &str, retry_after: Option<Duration>, now: Instant) {
+        self.tell(Some(class), retry_after, now);
+    }
+
+    /// The call goes out at `now` and may take as long as `limit`. A trial is not given up before that.
+    pub fn sending(&mut self, limit: Duration, now: Instant) {
+        self.since = now;
+        if self.ticket != 0 {
+            lock(&self.breaker.core).sending(self.generation, self.ticket, limit, now);
+        }
+    }
+
+    fn tell(&mut self, failure: Option<&str>, retry_after: Option<Duration>, now: Instant) {
+        self.told = true;
+        let result = self::core::Result {
+            generation: self.generation,
+            ticket: self.ticket,
+            failure,
+            took: now.saturating_duration_since(self.since),
+            retry_after,
+        };
+        lock(&self.breaker.core).record(result, now);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.told && self.ticket != 0 {
+            lock(&self.breaker.core).give_back(self.generation, self.ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;

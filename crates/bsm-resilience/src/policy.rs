@@ -1,0 +1,418 @@
+//! The stack: the one place where breaker, limiter, bulkhead, timeout, retry and fallback meet.
+//!
+//! Why one place: their order decides what is counted, retried and refunded, and the literature
+//! disagrees. Ours, outermost first: deadline → targets in order (fallback) → retry → for each attempt:
+//! breaker admits → rate limit → bulkhead (where one must wait, its permit goes back and the breaker is
+//! asked again afterwards) → attempt timeout → the upstream. A refusal made here never counts against the upstream and is never
+//! retried at the same target. Whoever calls owns the cache in front. `docs/resilience.md` has the
+//! whole table of what each outcome does to each layer.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::breaker;
+use super::bulkhead;
+use super::deadline::Deadline;
+use super::limiter::Reservation;
+pub use super::policy_types::{
+    Attempt, Call, Classify, Failure, Guards, Layers, Meaning, Outcome, Target, Watch,
+};
+use super::retry::RetryBudget;
+use super::{Reason, Refusal};
+use bsm_base::clock::Clock;
+
+/// The stack for all calls of a program.
+pub struct Policy {
+    clock: Arc<dyn Clock>,
+    budget: RetryBudget,
+}
+
+impl Policy {
+    /// A stack with an unused retry budget.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let budget = RetryBudget::new(clock.now());
+        Self { clock, budget }
+    }
+
+    /// The budget shared by all calls.
+    pub fn budget(&self) -> &RetryBudget {
+        &self.budget
+    }
+
+    /// Tries the targets in order until one answers. `send` makes one attempt and reports the tokens
+    /// it used. It may be dropped at any await: nothing leaks.
+    pub async fn run<T, E, M, F, Fut>(
+        &self,
+        call: Call,
+        targets: &[Target<M>],
+        send: F,
+    ) -> Outcome<T, E>
+    where
+        E: Classify,
+        F: FnMut(&M) -> Fut,
+        Fut: Future<Output = Result<(T, u32), E>>,
+    {
+        self.run_watched(call, targets, send, &mut ()).await
+    }
+
+    /// As [`Policy::run`]; `watch` is asked before every attempt and shown it as soon as it is over.
+    pub async fn run_watched<T, E, M, F, Fut>(
+        &self,
+        call: Call,
+        targets: &[Target<M>],
+        mut send: F,
+        watch: &mut impl Watch<M>,
+    ) -> Outcome<T, E>
+    where
+        E: Classify,
+        F: FnMut(&M) -> Fut,
+        Fut: Future<Output = Result<(T, u32), E>>,
+    {
+        let started = self.clock.now();
+        let mut trace = Vec::with_capacity(1);
+        let mut last = Failure::NoTarget;
+        self.budget.call(&call.retry, started);
+        for (index, target) in targets.iter().enumerate() {
+            if index > 0 && call.stale_at_hand {
+                break;
+            }
+            let (mut attempt, mut began, mut backoff) =
+                (0, self.first(index, started), Duration::ZERO);
+            let mut swaps = 0;
+            loop {
+                attempt += 1;
+                let mut entry = Attempt {
+                    upstream: Arc::clone(target.guards.breaker.name()),
+                    target: index,
+                    outcome: Cow::Borrowed("ok"),
+                    sent: false,
+                    started_ms: millis(began - started),
+                    backoff_us: micros(backoff),
+                    limiter_us: 0,
+                    pool_us: 0,
+                    upstream_us: 0,
+                    retry_in_ms: None,
+                };
+                let result = match watch.before(&target.what) {
+                    Ok(()) => {
+                        self.attempt(call, target, began, &mut entry, &mut send)
+                            .await
+                    }
+                    Err(rejection) => Err(Failure::Rejected(rejection)),
+                };
+                let (failure, meaning) = match result {
+                    Ok(answer) => {
+                        watch.after(&entry);
+                        trace.push(entry);
+                        return Outcome {
+                            result: Ok((answer, index)),
+                            trace,
+                        };
+                    }
+                    Err(Failure::Upstream(error)) => {
+                        entry.outcome = error.class();
+                        let meaning = error.meaning();
+                        (Failure::Upstream(error), meaning)
+                    }
+                    Err(other) => {
+                        if let Failure::Rejected(rejection) = &other {
+                            entry.outcome = Cow::Borrowed(rejection.reason.code());
+                            entry.retry_in_ms = rejection.retry_in_ms;
+                        }
+                        (other, LOCAL)
+                    }
+                };
+                watch.after(&entry);
+                trace.push(entry);
+                // What an upstream said tells more than a refusal of ours that follows from it.
+                if !(matches!(last, Failure::Upstream(_))
+                    && matches!(failure, Failure::Rejected(_)))
+                {
+                    last = failure;
+                }
+                let now = self.clock.now();
+                if call.deadline.has_passed(now) {
+                    return failed(last, trace);
+                }
+                if meaning.again_now && swaps < MOST_SWAPS {
+                    (swaps, attempt, began, backoff) =
+                        (swaps + 1, attempt - 1, now, Duration::ZERO);
+                    continue;
+                }
+                if let Some(wait) = self.again(call, attempt, meaning, &target.guards, now) {
+                    tokio::time::sleep(wait).await;
+                    began = self.clock.now();
+                    backoff = began - now;
+                    continue;
+                }
+                if !meaning.fall_back {
+                    return failed(last, trace);
+                }
+                break;
+            }
+        }
+        failed(last, trace)
+    }
+
+    /// The first target's attempt begins with the call; a fallback's, when its turn comes.
+    fn first(&self, index: usize, started: Instant) -> Instant {
+        if index == 0 {
+            started
+        } else {
+            self.clock.now()
+        }
+    }
+
+    /// The wait before another attempt at the same target, if one is worth it and the budget allows it.
+    fn again(
+        &self,
+        call: Call,
+        attempt: u32,
+        meaning: Meaning,
+        guards: &Guards,
+        now: Instant,
+    ) -> Option<Duration> {
+        if !meaning.retry || !call.layers.retry || attempt >= call.retry.attempts.max(1) {
+            return None;
+        }
+        let wait = call
+            .retry
+            .wait(attempt, meaning.retry_after, fastrand::f64());
+        let worth_it = wait <= Duration::from_millis(call.retry.cap_ms)
+            && wait < call.deadline.remaining(now)
+            && guards.breaker.check(now).is_ok();
+        (worth_it && self.budget.retry(&call.retry, now)).then_some(wait)
+    }
+
+    async fn attempt<T, E, M, F, Fut>(
+        &self,
+        call: Call,
+        target: &Target<M>,
+        began: Instant,
+        entry: &mut Attempt,
+        send: &mut F,
+    ) -> Result<T, Failure<E>>
+    where
+        E: Classify,
+        F: FnMut(&M) -> Fut,
+        Fut: Future<Output = Result<(T, u32), E>>,
+    {
+        let guards = &target.guards;
+        let refused = |layer: &str, refusal: Refusal| Failure::Rejected(refusal.by(layer));
+        let by_breaker = |r: Refusal| refused(guards.breaker.name(), r);
+        in_time(call.deadline, began).map_err(by_breaker)?;
+        let mut permit = Some(guards.breaker.admit(began).map_err(by_breaker)?);
+        let (mut reservation, mut place) = self.at_once(call, target, began);
+        if reservation.is_none() && call.layers.limiter || place.is_none() && call.layers.pool {
+            // A trial is not spent on waiting here: it goes back, and the breaker is asked again.
+            permit = None;
+            if reservation.is_none() {
+                reservation = self
+                    .reserve(call, target, began, entry)
+                    .await
+                    .map_err(|r| refused(guards.limiter.name(), r))?;
+            }
+            while place.is_none() && call.layers.pool {
+                place = self
+                    .place(call, guards, began, entry)
+                    .await
+                    .map_err(|r| refused(guards.pool.name(), r))?;
+                // The upstream may have asked for quiet while this one waited for its place.
+                if call.layers.limiter && guards.limiter.is_paused(self.clock.now()) {
+                    place = None;
+                    self.quiet(call, guards, entry)
+                        .await
+                        .map_err(|r| refused(guards.limiter.name(), r))?;
+                }
+            }
+        }
+        let (mut permit, sent) = match permit {
+            Some(permit) => (permit, began),
+            None => {
+                let now = self.clock.now();
+                let asked = in_time(call.deadline, now).and_then(|()| guards.breaker.admit(now));
+                (asked.map_err(by_breaker)?, now)
+            }
+        };
+        let limit = call.deadline.clip(sent, target.attempt_timeout);
+        permit.sending(limit, sent);
+        entry.sent = true;
+        if let Some(reservation) = &mut reservation {
+            reservation.sent();
+        }
+        let result = tokio::time::timeout(limit, send(&target.what)).await;
+        let now = self.clock.now();
+        entry.upstream_us = micros(now - sent);
+        match result {
+            Ok(Ok((answer, tokens))) => {
+                permit.success(now);
+                if let Some(reservation) = reservation {
+                    reservation.settle(tokens, now);
+                }
+                if let Some(place) = place {
+                    place.well();
+                }
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(learn(error, guards, call.layers, permit, reservation, now)),
+            // The caller's time was shorter than an attempt's: that says nothing about the upstream.
+            Err(_) if limit < target.attempt_timeout => Err(by_breaker(Refusal {
+                reason: Reason::DeadlineExceeded,
+                retry_in: None,
+            })),
+            Err(_) => {
+                let error = E::attempt_timeout(limit);
+                Err(learn(error, guards, call.layers, permit, reservation, now))
+            }
+        }
+    }
+
+    /// Tokens and a place, as far as they can be had without waiting. Nobody takes a place ahead of its
+    /// tokens: it would stand empty.
+    fn at_once<'t, M>(
+        &self,
+        call: Call,
+        target: &'t Target<M>,
+        now: Instant,
+    ) -> (Option<Reservation<'t>>, Option<bulkhead::Permit>) {
+        let guards = &target.guards;
+        let reservation = call
+            .layers
+            .limiter
+            .then(|| guards.limiter.try_reserve(target.tokens, now))
+            .flatten();
+        let waits = call.layers.limiter && reservation.is_none();
+        let place = (call.layers.pool && !waits)
+            .then(|| guards.pool.try_acquire())
+            .flatten();
+        (reservation, place)
+    }
+
+    async fn reserve<'t, M>(
+        &self,
+        call: Call,
+        target: &'t Target<M>,
+        began: Instant,
+        entry: &mut Attempt,
+    ) -> Result<Option<Reservation<'t>>, Refusal> {
+        if !call.layers.limiter {
+            return Ok(None);
+        }
+        let limiter = &target.guards.limiter;
+        let reserved = limiter.reserve(target.tokens, call.deadline, began).await;
+        entry.limiter_us = micros(self.clock.now() - began);
+        reserved.map(Some)
+    }
+
+    async fn quiet(&self, call: Call, guards: &Guards, entry: &mut Attempt) -> Result<(), Refusal> {
+        let from = self.clock.now();
+        let waited = guards.limiter.quiet(call.deadline).await;
+        entry.limiter_us += micros(self.clock.now() - from);
+        waited
+    }
+
+    async fn place(
+        &self,
+        call: Call,
+        guards: &Guards,
+        began: Instant,
+        entry: &mut Attempt,
+    ) -> Result<Option<bulkhead::Permit>, Refusal> {
+        let before = began + Duration::from_micros(entry.limiter_us);
+        let left = call.deadline.remaining(before);
+        let place = guards.pool.acquire(call.lane, left).await;
+        entry.pool_us = micros(self.clock.now() - before);
+        place.map(Some)
+    }
+}
+
+fn failed<T, E>(last: Failure<E>, trace: Vec<Attempt>) -> Outcome<T, E> {
+    Outcome {
+        result: Err(last),
+        trace,
+    }
+}
+
+fn in_time(deadline: Deadline, now: Instant) -> Result<(), Refusal> {
+    if deadline.has_passed(now) {
+        return Err(Refusal {
+            reason: Reason::DeadlineExceeded,
+            retry_in: None,
+        });
+    }
+    Ok(())
+}
+
+/// Tells each layer what the upstream's error means to it.
+fn learn<E: Classify>(
+    error: E,
+    guards: &Guards,
+    layers: Layers,
+    permit: breaker::Permit<'_>,
+    reservation: Option<Reservation<'_>>,
+    now: Instant,
+) -> Failure<E> {
+    let meaning = error.meaning();
+    if let Some(reservation) = reservation
+        && meaning.answered
+    {
+        reservation.settle_all(now);
+    }
+    if meaning.answered {
+        permit.success(now);
+    } else if meaning.counts {
+        permit.failure(&error.class(), meaning.retry_after, now);
+    }
+    if meaning.pause {
+        if layers.limiter {
+            let wait = meaning.retry_after.unwrap_or(PAUSE);
+            guards.limiter.pause(wait.min(PAUSE_MOST));
+        }
+        if layers.pool {
+            guards.pool.shrink();
+        }
+    }
+    Failure::Upstream(error)
+}
+
+/// Attempts in a row with something else each time, whatever the errors say.
+const MOST_SWAPS: u32 = 8;
+/// Quiet after a 429 that does not say how long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest quiet that an upstream may ask for.
+const PAUSE_MOST: Duration = Duration::from_secs(300);
+
+/// A local refusal: not retried here, never counted, the next target may be asked.
+const LOCAL: Meaning = Meaning {
+    retry: false,
+    again_now: false,
+    fall_back: true,
+    counts: false,
+    answered: false,
+    retry_after: None,
+    pause: false,
+};
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Time inside upstreams over all attempts; the rest of a call's time is latency we added.
+pub fn upstream_time(trace: &[Attempt]) -> Duration {
+    Duration::from_micros(trace.iter().map(|a| a.upstream_us).sum())
+}
+
+/// An instant's distance in whole milliseconds, for callers that keep traces.
+pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
+    millis(now.saturating_duration_since(since))
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

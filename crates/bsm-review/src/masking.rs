@@ -1,0 +1,180 @@
+//! Which lines of a hunk hold secrets, and the lines as they may be kept.
+//!
+//! A key may be whole among the added lines, in the new file or in the old one, or cut by the border of
+//! two hunks so that no BEGIN is near: every view is searched, and bodies of keys are known by their look.
+
+use super::budget::Budget;
+use super::diff::{Hunk, Line, Side};
+use super::redact::Redactor;
+use super::rule::entropy;
+use bsm_base::text::Untrusted;
+
+/// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long
+/// base64 without words, and a shorter last one. A key may be cut by the border of two hunks, so that no
+/// BEGIN is near.
+pub(super) fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
+    const LONG: usize = 40;
+    let is_base64 = |text: &[u8], least: usize| {
+        let text = text.trim_ascii();
+        let body = text.strip_suffix(b"=").unwrap_or(text);
+        let body = body.strip_suffix(b"=").unwrap_or(body);
+        body.len() >= least
+            && body.len() <= 128
+            && body
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'+' || *b == b'/')
+    };
+    let dense = |text: &[u8]| is_base64(text, LONG) && entropy(text.trim_ascii()) > 4.3;
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < view.starts.len() {
+        let run = view.starts[at..]
+            .iter()
+            .take_while(|(_, i)| dense(&hunk.lines[*i].text))
+            .count();
+        // A certificate or a public key says so above it.
+        let above = at
+            .checked_sub(1)
+            .map(|n| hunk.lines[view.starts[n].1].text.as_slice());
+        let public = above.is_some_and(|line| {
+            let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+            has("-----BEGIN ") && !has("PRIVATE")
+        });
+        if run >= 3 && !public {
+            let tail = view
+                .starts
+                .get(at + run)
+                .is_some_and(|(_, i)| is_base64(&hunk.lines[*i].text, 4));
+            found.extend(
+                view.starts[at..at + run + usize::from(tail)]
+                    .iter()
+                    .map(|(_, i)| *i),
+            );
+        }
+        at += run.max(1);
+    }
+    found
+}
+
+/// Some of a hunk's lines joined by line breaks, with the way back from an offset to a line.
+pub(super) struct Joined {
+    pub(super) text: Vec<u8>,
+    /// (offset of the line's start, index into the hunk's lines), ascending.
+    pub(super) starts: Vec<(usize, usize)>,
+}
+
+impl Joined {
+    pub(super) fn of(hunk: &Hunk, wanted: impl Fn(Side) -> bool) -> Self {
+        let mut joined = Self {
+            text: Vec::new(),
+            starts: Vec::new(),
+        };
+        for (index, line) in hunk
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| wanted(l.side))
+        {
+            joined.starts.push((joined.text.len(), index));
+            joined.text.extend_from_slice(&line.text);
+            joined.text.push(b'\n');
+        }
+        joined
+    }
+
+    /// Which of its lines an offset falls into.
+    pub(super) fn position(&self, offset: usize) -> usize {
+        self.starts
+            .partition_point(|(start, _)| *start <= offset)
+            .saturating_sub(1)
+    }
+}
+
+/// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
+/// whole among the added lines, in the new file, or in the old one. `None` when the time is over: then
+/// nothing of it may be kept.
+pub(super) fn redact_lines(
+    redactor: &Redactor,
+    path: &Untrusted,
+    hunk: &Hunk,
+    added: &Joined,
+    wanted: &[bool],
+    budget: &Budget,
+) -> Option<Vec<String>> {
+    // For each line, the byte ranges to hide and their mark (shown at the first of them).
+    let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
+    let views: [fn(Side) -> bool; 3] = [
+        |s| s == Side::Added,
+        |s| s != Side::Removed,
+        |s| s != Side::Added,
+    ];
+    let has_removed = hunk.lines.iter().any(|l| l.side == Side::Removed);
+    let has_context = hunk.lines.iter().any(|l| l.side == Side::Context);
+    for (number, view) in views.into_iter().enumerate() {
+        if (number == 1 && !has_context) || (number == 2 && !has_removed && !has_context) {
+            continue; // the same text as a view already searched, or nothing
+        }
+        let other;
+        let (joined, spans) = if number == 0 {
+            (
+                added,
+                redactor.spans_wanted(wanted, path.raw(), &added.text, budget),
+            )
+        } else {
+            other = Joined::of(hunk, view);
+            let wanted = redactor.rules().wanted(&other.text);
+            let spans = redactor.spans_wanted(&wanted, path.raw(), &other.text, budget);
+            (&other, spans)
+        };
+        if budget.look() {
+            return None;
+        }
+        for index in key_body(hunk, joined) {
+            let whole = hunk.lines[index].text.len();
+            hidden[index].push((0, whole, "‹redacted secrets/key-body›".to_owned()));
+        }
+        for (start, end, mark) in spans {
+            let mut mark = Some(mark);
+            let first = joined.position(start);
+            for position in first..joined.starts.len() {
+                let (line_start, index) = joined.starts[position];
+                if line_start >= end {
+                    break;
+                }
+                let line_end = joined
+                    .starts
+                    .get(position + 1)
+                    .map_or(joined.text.len(), |(at, _)| *at)
+                    - 1;
+                if start < line_end {
+                    let range = (
+                        start.max(line_start) - line_start,
+                        end.min(line_end) - line_start,
+                    );
+                    let mark = mark.take().unwrap_or_else(|| "‹redacted›".to_owned());
+                    hidden[index].push((range.0, range.1, mark));
+                }
+            }
+        }
+    }
+    let lines = hunk.lines.iter().zip(hidden);
+    Some(lines.map(|(line, ranges)| mask(line, ranges)).collect())
+}
+
+pub(super) fn mask(line: &Line, mut ranges: Vec<(usize, usize, String)>) -> String {
+    ranges.sort();
+    let mut out = Vec::with_capacity(line.text.len());
+    let mut at = 0;
+    for (start, end, mark) in ranges {
+        if end <= at {
+            continue;
+        }
+        if start >= at {
+            out.extend_from_slice(&line.text[at..start]);
+            out.extend_from_slice(mark.as_bytes());
+        }
+        at = end;
+    }
+    out.extend_from_slice(&line.text[at..]);
+    String::from_utf8_lossy(&out).into_owned()
+}
