@@ -10,8 +10,8 @@ fn main() {
         "the parser reads a stream in pieces",
     ];
     let memory = Memory::new(false);
-    for (key, text) in texts.iter().enumerate() {
-        memory.insert(key as i64, 0, text);
+    for (key, text) in (0..).zip(texts) {
+        memory.insert(key, 0, text);
     }
     for hit in memory.nearest("how the parser reads a stream", 2, 0.0) {
         println!(
