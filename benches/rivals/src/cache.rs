@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bsm::cache::{Cache, CacheSettings, Spec};
-use bsm::resilience::clock::SystemClock;
+use bsm_cache::{Cache, CacheSettings, Spec};
+use bsm_resilience::clock::SystemClock;
 use futures_util::FutureExt as _;
 
 use crate::measure::{block_on, contender, table};

@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bsm::resilience::breaker::{Breaker, BreakerSettings};
-use bsm::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
-use bsm::resilience::clock::{Clock, SystemClock};
-use bsm::resilience::limiter::{Limiter, RateSettings};
+use bsm_resilience::breaker::{Breaker, BreakerSettings};
+use bsm_resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
+use bsm_resilience::clock::{Clock, SystemClock};
+use bsm_resilience::limiter::{Limiter, RateSettings};
 use failsafe::CircuitBreaker as _;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_resilience_bulkhead::BulkheadLayer;

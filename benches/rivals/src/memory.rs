@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use bsm::memory::{Index, Scratch, Seed, Word, words};
+use bsm_similarity::{Index, Scratch, Seed, Word, words};
 use hdrhistogram::Histogram;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery};

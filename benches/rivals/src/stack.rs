@@ -6,13 +6,13 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bsm::resilience::breaker::{Breaker, BreakerSettings};
-use bsm::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
-use bsm::resilience::clock::{Clock, SystemClock};
-use bsm::resilience::deadline::Deadline;
-use bsm::resilience::limiter::{Limiter, RateSettings};
-use bsm::resilience::policy::{Call, Classify, Guards, Layers, Meaning, Policy, Target};
-use bsm::resilience::retry::RetrySettings;
+use bsm_resilience::breaker::{Breaker, BreakerSettings};
+use bsm_resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
+use bsm_resilience::clock::{Clock, SystemClock};
+use bsm_resilience::deadline::Deadline;
+use bsm_resilience::limiter::{Limiter, RateSettings};
+use bsm_resilience::policy::{Call, Classify, Guards, Layers, Meaning, Policy, Target};
+use bsm_resilience::retry::RetrySettings;
 use hdrhistogram::Histogram;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_resilience_bulkhead::BulkheadLayer;
@@ -28,7 +28,7 @@ struct Fault;
 
 impl Classify for Fault {
     fn meaning(&self) -> Meaning {
-        Meaning { retry: true, fall_back: true, counts: true, answered: false, retry_after: None, pause: false }
+        Meaning { retry: true, fall_back: true, counts: true, again_now: false, answered: false, retry_after: None, pause: false }
     }
     fn class(&self) -> Cow<'static, str> {
         Cow::Borrowed("fault")
