@@ -232,20 +232,12 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
     let Some(repo) = repository(&world) else {
         return;
     };
-    let range = |range: &str, more: &[&str]| {
-        let mut args = vec![
-            "-C",
-            "ws",
-            "review",
-            "--no-save",
-            "--json",
-            "--repo",
-            "ws",
-            range,
-        ];
-        args.extend(more);
+    let review = |change: &[&str]| {
+        let mut args = vec!["-C", "ws", "review", "--no-save", "--json", "--repo", "ws"];
+        args.extend(change);
         world.run(&args)
     };
+    let range = |range: &str| review(&[range]);
     // One push switches the rules off, the next brings the secret.
     world.write(
         "ws/bsm.yaml",
@@ -258,7 +250,7 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
         format!("t = \"ghp_{}\"\n", "a1B2c3D4e5".repeat(4)),
     );
     commit(&repo, "code");
-    let both = range("HEAD~2..HEAD", &[]);
+    let both = range("HEAD~2..HEAD");
     is(&both, "block_pr", "finding");
     assert!(
         text(&both).contains("governance/policy-file"),
@@ -266,40 +258,27 @@ fn policy_of_the_base_commit_judges_a_change_to_it() {
         text(&both)
     );
     // The base of this range has the weak policy; nobody trusts it.
-    is(&range("HEAD~1..HEAD", &[]), "block_pr", "finding");
+    is(&range("HEAD~1..HEAD"), "block_pr", "finding");
     // A change of the policy alone needs a person.
-    is(&range("HEAD~2..HEAD~1", &[]), "manual_review", "finding");
+    is(&range("HEAD~2..HEAD~1"), "manual_review", "finding");
     // Documentation on top: the policy that decides is not trusted.
     world.write("ws/README.md", "# Words\n\nSome words stand here.\n");
     commit(&repo, "words");
-    is(
-        &range("HEAD~1..HEAD", &[]),
-        "manual_review",
-        "policy_untrusted",
-    );
+    is(&range("HEAD~1..HEAD"), "manual_review", "policy_untrusted");
     // From the trusted base on, documentation alone is approved, whatever the working tree says.
     git(&repo, &["checkout", "-q", "-b", "words", "HEAD~3"]).unwrap();
     world.write("ws/README.md", "# Words\n\nSome words stand here.\n");
     commit(&repo, "words alone");
     world.write("ws/.bsmignore", "*\n");
     is(
-        &range("HEAD~1..HEAD", &[]),
+        &range("HEAD~1..HEAD"),
         "approve_and_merge",
         "documentation_only",
     );
     let staged = {
         world.write("ws/README.md", "# Words\n\nOther words stand here.\n");
         git(&repo, &["add", "README.md"]).unwrap();
-        world.run(&[
-            "-C",
-            "ws",
-            "review",
-            "--no-save",
-            "--json",
-            "--repo",
-            "ws",
-            "--staged",
-        ])
+        review(&["--staged"])
     };
     is(&staged, "approve_and_merge", "documentation_only");
 }

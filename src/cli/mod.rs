@@ -17,6 +17,7 @@ mod console;
 mod cost;
 mod detachable;
 mod drill;
+mod findings;
 mod forms;
 mod inbox;
 mod init;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::runs::place;
+use super::findings;
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
 use crate::review::baseline::{self, Baseline};
@@ -277,27 +277,15 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
         });
         say(json_pretty(&value).map_err(Failure::engine)?);
     } else {
-        for finding in &scanned.findings {
-            print_finding(finding);
-        }
-        for skipped in scanned.coverage.skipped.iter().take(20) {
-            say(format!(
-                "not reviewed: {} ({})",
-                skipped.path.line(160),
-                clean_line(&skipped.reason, 120)
-            ));
-        }
-        let silenced = match scanned.suppressed.len() {
-            0 => String::new(),
-            n => format!(", {n} accepted"),
-        };
+        findings::print(scanned);
+        let accepted = findings::accepted(scanned);
         let whole = if scanned.coverage.is_complete() {
             ""
         } else {
             " (of what was reviewed)"
         };
         say(format!(
-            "{}{whole}: {} findings{silenced}; {}",
+            "{}{whole}: {} findings{accepted}; {}",
             verdict.word(),
             scanned.findings.len(),
             scanned.coverage.words()
@@ -311,18 +299,6 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
         Verdict::RequestChanges => 20,
         Verdict::Block => 30,
     })
-}
-
-fn print_finding(finding: &Finding) {
-    say(format!(
-        "{:<9} {:<36} {}",
-        finding.severity.word(),
-        clean_line(&finding.rule, 60),
-        place(finding)
-    ));
-    let excerpt = finding.excerpt.as_ref().filter(|e| !e.raw().is_empty());
-    let text = excerpt.map_or_else(|| finding.message.line(200), |e| e.line(160));
-    say(format!("          {text}"));
 }
 
 fn make_baseline(

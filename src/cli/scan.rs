@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::change::{self, Range};
+use super::findings;
 use super::forms::{Forms, Report};
-use super::runs::place;
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
 use crate::engine::forms::Export;
@@ -218,34 +218,11 @@ fn scan(subject: &Subject, policy: &Policy, redactor: &Redactor) -> Result<Scann
 }
 
 fn print(scanned: &Scanned, subject: &Subject) {
-    for finding in &scanned.findings {
-        let commit = finding.commit.as_deref().map_or_else(String::new, |c| {
-            format!("  in {}", clean_line(crate::text::cut(c, 10), 10))
-        });
-        say(format!(
-            "{:<9} {:<36} {}{commit}",
-            finding.severity.word(),
-            clean_line(&finding.rule, 60),
-            place(finding)
-        ));
-        let excerpt = finding.excerpt.as_ref().filter(|e| !e.raw().is_empty());
-        let text = excerpt.map_or_else(|| finding.message.line(200), |e| e.line(160));
-        say(format!("          {text}"));
-    }
-    for skipped in scanned.coverage.skipped.iter().take(20) {
-        say(format!(
-            "not reviewed: {} ({})",
-            skipped.path.line(160),
-            clean_line(&skipped.reason, 120)
-        ));
-    }
+    findings::print(scanned);
     for note in &scanned.notes {
         say(format!("note: {}", clean_line(note, 300)));
     }
-    let accepted = match scanned.suppressed.len() {
-        0 => String::new(),
-        n => format!(", {n} accepted"),
-    };
+    let accepted = findings::accepted(scanned);
     let of = match subject {
         Subject::Commits(range, _) => {
             format!(" in the commits of {}", clean_line(&range.range, 80))

@@ -431,12 +431,7 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
     command
         .args(["diff", "--name-only", "-z", "--no-renames"])
         .args([&ends.from, &ends.to, "--"]);
-    let out = output(command, dir)?;
-    let changed: Vec<String> = out
-        .split(|b| *b == 0)
-        .filter(|n| !n.is_empty())
-        .map(|n| String::from_utf8_lossy(n).into_owned())
-        .collect();
+    let changed: Vec<String> = names(&output(command, dir)?).collect();
     let clean = |path: &str, by: &str| {
         let clean = |text: &str| bsm_base::text::clean_line(text, 120);
         Some((clean(path), clean(by)))
@@ -455,7 +450,7 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
         Ok(None)
     };
     for commit in [&ends.from, &ends.to] {
-        // Folders are taken in by macros that name no file.
+        // Some macros include a whole folder without naming a file.
         if let Some(by) = reader(commit, &["-E", "-e", TAKES_IN])? {
             return Ok(clean(first, &by));
         }
@@ -491,12 +486,18 @@ pub fn included_by(dir: &Path, ends: &Ends) -> Result<Option<(String, String)>, 
     Ok(None)
 }
 
-/// Macros and calls that take a folder of documents in.
+/// Macros and calls that include a folder of documents.
 const TAKES_IN: &str = concat!(
     r"(go:embed|include_dir!|RustEmbed|import\.meta\.glob|require\.context).*(\*|docs?)",
     r"|(listdir|readdir|read_dir|ReadDir|scandir|iterdir|walk|glob).*(docs?|\*\.(md|rst|adoc|txt))",
     r"|(docs?|guides|site|website|manual|documentation)/\*",
 );
+
+/// Names that git ends with NULs (`-z`).
+fn names(out: &[u8]) -> impl Iterator<Item = String> {
+    let names = out.split(|b| *b == 0).filter(|n| !n.is_empty());
+    names.map(|n| String::from_utf8_lossy(n).into_owned())
+}
 
 /// Files of a commit that a `git grep` finds.
 fn mentions(dir: &Path, commit: &str, what: &[&str]) -> Result<Vec<String>, GitError> {
@@ -507,9 +508,7 @@ fn mentions(dir: &Path, commit: &str, what: &[&str]) -> Result<Vec<String>, GitE
         .arg(commit);
     // Status 1: nothing found.
     let found = run(command, dir)?.unwrap_or_default();
-    let names = found.split(|b| *b == 0).filter(|n| !n.is_empty());
-    Ok(names
-        .map(|n| String::from_utf8_lossy(n).into_owned())
+    Ok(names(&found)
         .filter_map(|n| n.split_once(':').map(|(_, path)| path.to_owned()))
         .collect())
 }

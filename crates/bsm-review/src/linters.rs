@@ -253,7 +253,7 @@ impl Found {
         };
         let tool = plain(&self.tool.to_ascii_lowercase(), 40);
         let rule = plain(&self.rule, 80);
-        // A secret is a secret, whoever finds it: the agents that decide by secrets decide by it.
+        // A secret that another linter found counts for the agents that decide by our secret rules.
         let (id, severity) = if self.secret {
             (format!("secrets/{tool}-{rule}"), Severity::Critical)
         } else {

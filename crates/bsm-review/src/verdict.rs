@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity, Source};
+use super::pattern::constant;
 use bsm_base::text::Untrusted;
 
 /// What an agent concludes; the order is the order of strictness.
@@ -126,10 +127,8 @@ pub fn parse(answer: &str) -> Result<ModelVerdict, NoVerdict> {
 }
 
 /// A decision to block, in JSON or in what some models write instead.
-static BLOCK: LazyLock<regex::Regex> = LazyLock::new(|| {
-    let pattern = r#"(?i)["']?\bdecision["']?\s*[:=]\s*["']?block\b"#;
-    regex::Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
-});
+static BLOCK: LazyLock<regex::Regex> =
+    LazyLock::new(|| constant(r#"(?i)["']?\bdecision["']?\s*[:=]\s*["']?block\b"#));
 
 fn read_whole(answer: &str) -> Result<ModelVerdict, NoVerdict> {
     let object = extract(answer)?;
@@ -361,8 +360,9 @@ fn fenced(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, NoVe
 /// Text that may hold another decision, or be thought that has not ended.
 fn may_decide(text: &str) -> bool {
     static DECIDES: LazyLock<regex::Regex> = LazyLock::new(|| {
-        let pattern = r"(?i)\{|<think|\brequest[_ ]changes\b|\bchanges requested\b|\bblock(ed)?\b|\breject(ed)?\b|\b(not|cannot|can't|don't|never) (approve|merge)\b|\b(decision|verdict)\W{1,5}(is )?comment\b";
-        regex::Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(
+            r"(?i)\{|<think|\brequest[_ ]changes\b|\bchanges requested\b|\bblock(ed)?\b|\breject(ed)?\b|\b(not|cannot|can't|don't|never) (approve|merge)\b|\b(decision|verdict)\W{1,5}(is )?comment\b",
+        )
     });
     DECIDES.is_match(text)
 }

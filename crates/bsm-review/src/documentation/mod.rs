@@ -123,7 +123,6 @@ impl DocumentationCheck {
         }
         let modes = match head.change {
             Change::Added => [head.modes.1, head.modes.1],
-            Change::Deleted => [head.modes.0, head.modes.0],
             _ => [head.modes.0, head.modes.1],
         };
         if modes.iter().any(|mode| *mode != Some(PLAIN)) {
@@ -222,7 +221,7 @@ impl DocumentationCheck {
     pub fn finish(mut self) -> Documentation {
         self.end_file();
         if self.files == 0 {
-            return Documentation::refuted("there is no file");
+            return Documentation::refuted("the diff holds no file");
         }
         match self.obstacle {
             None => Documentation {
@@ -250,8 +249,8 @@ fn on(hunk: &Hunk, changed: Side) -> Vec<&Line> {
         .collect()
 }
 
-/// The first changed line of a version that is not a sentence by itself. A blank line counts where it stands
-/// among sentences and blank lines: elsewhere it may end or begin what is more than text.
+/// The first changed line of a version that is not a sentence by itself, or stands beside a line that is
+/// none: there it may end or begin what is more than text.
 fn not_sentences(side: &[&Line], changed: Side) -> Option<(u32, &'static str)> {
     let is_sentence = |line: &&Line| std::str::from_utf8(&line.text).is_ok_and(is_sentence_line);
     for (index, line) in side.iter().enumerate().filter(|(_, l)| l.side == changed) {

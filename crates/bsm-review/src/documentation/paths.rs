@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::pattern::constant;
+
 /// Endings of markup for prose.
 const MARKUP: [&str; 5] = [".md", ".markdown", ".rst", ".adoc", ".asciidoc"];
 
@@ -276,16 +278,17 @@ pub fn is_harmless_mention(source: &str, line: &str) -> bool {
             r#"|"?readme"?\s*[:=]\s*["']?[\w./-]+["']?,?"#,
             r")$"
         );
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(pattern)
     });
     static LISTED: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r#"^\s*(?:(?:paths|paths-ignore|files|body_path):[^|>]*|-\s*["']?!?[\w./*-]+["']?\s*)$"#;
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(
+            r#"^\s*(?:(?:paths|paths-ignore|files|body_path):[^|>]*|-\s*["']?!?[\w./*-]+["']?\s*)$"#,
+        )
     });
     static PACKED: LazyLock<Regex> = LazyLock::new(|| {
         let list = r#"\[?(?:\s*["'][!\w./*-]+["']\s*,?)*\s*\]?,?"#;
         let pattern = format!(r#"^\s*(?:"?(?:files|include|exclude)"?\s*[:=]\s*)?{list}\s*$"#);
-        Regex::new(&pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(&pattern)
     });
     let name = source.rsplit('/').next().unwrap_or(source);
     let lists = matches!(name, "package.json" | "pyproject.toml") && PACKED.is_match(line);
@@ -294,13 +297,10 @@ pub fn is_harmless_mention(source: &str, line: &str) -> bool {
     }
     // In a text for readers: "see GUIDE.md".
     static IN_A_SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"\b(?:[Ss]ee|in|the)\s(?:\\{1,2}f[BI])?[\w./-]+\.(?:md|rst|adoc|txt)\b";
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(r"\b(?:[Ss]ee|in|the)\s(?:\\{1,2}f[BI])?[\w./-]+\.(?:md|rst|adoc|txt)\b")
     });
-    static DOCUMENT: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"\.(?:md|markdown|rst|adoc|asciidoc|txt)\b(=?)";
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
-    });
+    static DOCUMENT: LazyLock<Regex> =
+        LazyLock::new(|| constant(r"\.(?:md|markdown|rst|adoc|asciidoc|txt)\b(=?)"));
     // In a table of patterns (`*README.md=0;38`) what follows makes it no path.
     let (mut names, mut in_table) = (0, 0);
     for found in DOCUMENT.captures_iter(line) {

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::pattern::constant;
 use super::sentences::{only_plain_words_come, speaks_of_agents};
 
 /// Whether only words differ between two versions.
@@ -104,10 +105,7 @@ fn is_paragraph(block: &str) -> bool {
             _ => return false,
         }
     }
-    static FIELD: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"^:[^`]*:(?:\s|$)";
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
-    });
+    static FIELD: LazyLock<Regex> = LazyLock::new(|| constant(r"^:[^`]*:(?:\s|$)"));
     if words.iter().any(|line| FIELD.is_match(line)) {
         return false;
     }

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::pattern::constant;
+
 /// A line that is blank, a heading of words, or one whole sentence, perhaps as an item of a list.
 pub(super) fn is_sentence_line(line: &str) -> bool {
     let text = line.trim_end_matches('\r');
@@ -49,7 +51,7 @@ fn begins(c: char) -> bool {
 }
 
 /// Words, numbers and punctuation alone; and nothing about agents.
-pub(super) fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.split(' ').all(is_plain_word) && !speaks_of_agents(text)
 }
 
@@ -64,8 +66,9 @@ pub(super) fn only_plain_words_come(old: &[&str], new: &[&str]) -> bool {
 /// What of a text is no plain word: marked spans as wholes, and other words.
 fn odd_parts(text: &str) -> Vec<String> {
     static SPAN: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"(?::[A-Za-z][\w:+.-]*:)?`+[^`]+`+_{0,2}|\|[^|\s][^|]*\|_{0,2}|\[\[[^\]]*\]\]|\{\{[^}]*\}\}";
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(
+            r"(?::[A-Za-z][\w:+.-]*:)?`+[^`]+`+_{0,2}|\|[^|\s][^|]*\|_{0,2}|\[\[[^\]]*\]\]|\{\{[^}]*\}\}",
+        )
     });
     let mut odd = Vec::new();
     let words = |text: &str| {
@@ -110,7 +113,7 @@ fn is_name_or_number(word: &str) -> bool {
             r"|[CF](?:\+\+|#)|&|\+",
             r")$"
         );
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(pattern)
     });
     let bare = word
         .trim_start_matches(['(', '"', '\'', '“', '‘'])
@@ -124,8 +127,9 @@ fn is_name_or_number(word: &str) -> bool {
 /// A name in code marks that is no command by its form: an option, or what only programs call so.
 pub(super) fn is_identifier(code: &str) -> bool {
     static FORM: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"^(?:--?[A-Za-z][A-Za-z0-9-]{0,30}|[A-Za-z_][A-Za-z0-9_]{0,40}(?:::[A-Za-z_][A-Za-z0-9_]{0,40}){0,4}(?:\(\))?)$";
-        Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is a constant"))
+        constant(
+            r"^(?:--?[A-Za-z][A-Za-z0-9-]{0,30}|[A-Za-z_][A-Za-z0-9_]{0,40}(?:::[A-Za-z_][A-Za-z0-9_]{0,40}){0,4}(?:\(\))?)$",
+        )
     });
     let is_of_program = code.starts_with('-')
         || code.contains(['_', ':', '('])

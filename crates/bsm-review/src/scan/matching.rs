@@ -137,7 +137,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The file has had its time, or nobody waits any more.
+    /// The file's time budget is used up, or the scan was cancelled.
     fn is_over(&self, budget: &Budget) -> bool {
         budget.is_over() || (self.cancelled)()
     }
