@@ -19,7 +19,7 @@ use bsm::console::state::State;
 use bsm::console::theme::Theme;
 use bsm::console::{update::update, view};
 use bsm::engine::Operator as _;
-use bsm::engine::types::query::{Answer, Query};
+use bsm::engine::protocol::query::{Answer, Query};
 use bsm::journal::{Finish, NewRun, RunStatus};
 use bsm::telemetry::log_read::{LogFilter, read};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -52,7 +52,7 @@ fn logs() {
         let level = if n % 500 == 0 { "WARN" } else { "INFO" };
         writeln!(
             out,
-            r#"{{"timestamp":"2026-11-21T14:02:11.000Z","level":"{level}","target":"bsm::engine::step","message":"step ended","run":"job_{}_k3f9qa","corr":"{n:016x}","agent":"agent-{}","ms":{}}}"#,
+            r#"{{"timestamp":"2026-11-21T14:02:11.000Z","level":"{level}","target":"bsm::engine::runs::step","message":"step ended","run":"job_{}_k3f9qa","corr":"{n:016x}","agent":"agent-{}","ms":{}}}"#,
             n / 40,
             n % 7,
             n % 3_000
@@ -99,7 +99,7 @@ async fn runs() {
         Ok(Answer::Runs { runs }) => runs[0].clone(),
         other => panic!("{other:?}"),
     };
-    let journal = handle.core().journal.clone();
+    let journal = handle.journal().clone();
     let mut written = Vec::new();
     for n in 0..RUNS {
         let id = format!("job_{}_{n:06}", brief.created_ms + n);
@@ -175,7 +175,7 @@ async fn runs() {
 }
 
 /// A key that scrolls and a letter typed into the filter, with the list full: update and draw.
-fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::types::snapshot::RunBrief>) {
+fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::protocol::snapshot::RunBrief>) {
     let mut state = State::new(
         handle.snapshots().borrow().clone(),
         Theme::default(),

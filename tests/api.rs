@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use bsm::api::client::{Address, ConnectError, Remote};
 use bsm::api::{ApiConfig, Face};
-use bsm::engine::types::command::{Command, Envelope, Refused, Reply, Subject};
-use bsm::engine::types::event::Event;
-use bsm::engine::types::query::{Answer, Query};
-use bsm::engine::types::run::Action;
-use bsm::engine::types::snapshot::Health;
+use bsm::engine::protocol::command::{Command, Envelope, Refused, Reply, Subject};
+use bsm::engine::protocol::event::Event;
+use bsm::engine::protocol::query::{Answer, Query};
+use bsm::engine::protocol::run::Action;
+use bsm::engine::protocol::snapshot::Health;
 use bsm::engine::{Handle, Operator};
 use bsm::settings::{ApiSettings, RateLimit};
 use serde_json::{Value, json};

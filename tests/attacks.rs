@@ -12,8 +12,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use bsm::engine::types::command::{Blob, Subject, Trigger};
-use bsm::engine::types::run::{Action, Cause, RunResult};
+use bsm::engine::protocol::command::{Subject, Trigger};
+use bsm::engine::protocol::run::{Action, Cause, RunResult};
 use support::{Start, Wire, finish, state_folder, upstream};
 
 /// What must come of an input.
@@ -254,7 +254,7 @@ async fn reviewed(handle: &bsm::engine::Handle, diff: &[u8]) -> RunResult {
     let trigger = Trigger {
         event: "pull_request.opened".into(),
         subject: Some(Subject::Diff {
-            diff: Blob(diff.to_vec()),
+            diff: diff.to_vec().into(),
         }),
         ..Trigger::default()
     };

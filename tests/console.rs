@@ -22,15 +22,15 @@ use bsm::console::{Options, view};
 use bsm::drill::Drilled;
 use bsm::drill::measure::{Kind, Measure, Want};
 use bsm::engine::Operator;
-use bsm::engine::types::call::CallView;
-use bsm::engine::types::command::{Command, Reply};
-use bsm::engine::types::cost::Costs;
-use bsm::engine::types::event::Event;
-use bsm::engine::types::github::PublicationView;
-use bsm::engine::types::memory::{PatternGroup, Patterns, Similar, SimilarHit};
-use bsm::engine::types::query::{Answer, Query, QueryError};
-use bsm::engine::types::run::{Action, Evidence, RunResult, RunState, StepStatus};
-use bsm::engine::types::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
+use bsm::engine::protocol::call::CallView;
+use bsm::engine::protocol::command::{Command, Reply};
+use bsm::engine::protocol::cost::Costs;
+use bsm::engine::protocol::event::Event;
+use bsm::engine::protocol::github::PublicationView;
+use bsm::engine::protocol::memory::{PatternGroup, Patterns, Similar, SimilarHit};
+use bsm::engine::protocol::query::{Answer, Query, QueryError};
+use bsm::engine::protocol::run::{Action, Evidence, RunResult, RunState, StepStatus};
+use bsm::engine::protocol::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
 use bsm::github::Publication;
 use bsm::journal::MemoryKind;
 use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
@@ -125,7 +125,7 @@ fn busy() -> Arc<Snapshot> {
     s.breakers[2].trials = 1;
     s.providers[2].ready = true;
     s.reasons = vec!["openai recovering".into()];
-    s.health = bsm::engine::types::snapshot::Health::Degraded;
+    s.health = bsm::engine::protocol::snapshot::Health::Degraded;
     s.alerts = vec![Alert {
         at_ms: WALL,
         bad: true,
@@ -207,7 +207,7 @@ fn press(state: &mut State, keys: &str) -> Vec<Effect> {
 
 /// Charts over a quarter of an hour: a slow spell, an outage of one provider, a reload.
 fn with_trends(state: &mut State) {
-    use bsm::engine::types::history::{Point, Trends};
+    use bsm::engine::protocol::history::{Point, Trends};
     press(state, "t");
     let from = WALL - 300_000;
     let points = (0..100)
@@ -257,7 +257,7 @@ fn with_trends(state: &mut State) {
 }
 
 fn with_calls(state: &mut State) {
-    use bsm::engine::types::call::CallView;
+    use bsm::engine::protocol::call::CallView;
     press(state, "3");
     let effects = update(
         state,
@@ -293,7 +293,7 @@ fn with_calls(state: &mut State) {
 }
 
 fn with_why(state: &mut State) {
-    use bsm::engine::types::why::{About, Help, Why};
+    use bsm::engine::protocol::why::{About, Help, Why};
     let effects = press(state, "w");
     let about = About::Provider {
         name: "openai".into(),
@@ -361,7 +361,7 @@ fn from_a_breaker_to_its_calls_their_run_and_its_log_lines() {
 
 #[test]
 fn rewound_it_says_so_and_space_returns() {
-    use bsm::engine::types::history::Moment;
+    use bsm::engine::protocol::history::Moment;
     let mut s = state(UNICODE);
     let effects = press(&mut s, "[");
     let query = Query::Moment {
@@ -579,7 +579,7 @@ fn a_question_says_the_consequence_and_a_minute_later_what_happened() {
         tag: None,
     };
     let began = now();
-    let done = Ok(bsm::engine::types::command::Reply::Done {
+    let done = Ok(bsm::engine::protocol::command::Reply::Done {
         what: "cleared".into(),
     });
     update(&mut s, Message::Replied(command, done), began);
@@ -1301,7 +1301,7 @@ fn running(id: &str) -> RunResult {
         coverage: bsm::review::finding::Coverage::default(),
         size: bsm::review::finding::ChangeSize::default(),
         decision: None,
-        agents: vec![bsm::engine::types::run::Step::queued("security-agent")],
+        agents: vec![bsm::engine::protocol::run::Step::queued("security-agent")],
         suppressed: Vec::new(),
         report: None,
         created_at: WALL,

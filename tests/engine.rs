@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bsm::engine::Operator as _;
-use bsm::engine::types::command::{Command, Refused, Subject};
-use bsm::engine::types::query::{Answer, Query};
-use bsm::engine::types::run::{Action, Evidence, RunState, StepStatus};
-use bsm::engine::types::snapshot::Mode;
+use bsm::engine::protocol::command::{Command, Refused, Subject};
+use bsm::engine::protocol::query::{Answer, Query};
+use bsm::engine::protocol::run::{Action, Evidence, RunState, StepStatus};
+use bsm::engine::protocol::snapshot::Mode;
 use bsm::journal::{Journal, RunStatus};
 use bsm::workspace::built_in;
 use bsm::workspace::trust::TrustStore;
@@ -20,7 +20,7 @@ fn agent_name(id: &str) -> String {
     built_in::agent(id).unwrap().name.raw().to_owned()
 }
 
-fn responses(s: &bsm::engine::types::snapshot::Snapshot) -> u64 {
+fn responses(s: &bsm::engine::protocol::snapshot::Snapshot) -> u64 {
     s.caches
         .iter()
         .find(|c| c.name == "responses")
@@ -429,11 +429,11 @@ async fn a_full_journal_accepts_nothing_and_work_in_hand_goes_on_once_it_can() {
     .await;
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
     let id = accept(&handle, trigger("pull_request.opened", DOCS)).await;
-    let journal = &handle.core().journal;
+    let journal = handle.journal();
     journal.limit_pages(1).await.unwrap();
     let big = adding("big.txt", &"a line of text\n".repeat(40_000));
     let refused = handle
-        .send(bsm::engine::types::command::Envelope {
+        .send(bsm::engine::protocol::command::Envelope {
             command: Command::Trigger(trigger("pull_request.opened", &big)),
             actor: "test".into(),
             correlation: None,
@@ -490,7 +490,7 @@ async fn two_crashes_while_active_set_a_run_aside() {
         (RunState::Failed, Action::ManualReview)
     );
     assert!(decision.reason.raw().contains("stopped 2 times"));
-    let row = handle.core().journal.run(&id).await.unwrap().unwrap();
+    let row = handle.journal().run(&id).await.unwrap().unwrap();
     assert_eq!(row.status, RunStatus::Failed);
 }
 
@@ -504,7 +504,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
     };
     let handle = start.go().await;
     finish(&handle, trigger("pull_request.opened", DOCS)).await;
-    let settled = |want: fn(&bsm::engine::types::snapshot::Snapshot) -> bool| {
+    let settled = |want: fn(&bsm::engine::protocol::snapshot::Snapshot) -> bool| {
         let mut snapshots = handle.snapshots();
         async move {
             tokio::time::timeout(Duration::from_secs(5), async {
@@ -661,7 +661,7 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     let good = std::fs::read_to_string(&file).unwrap();
     let mut snapshots = handle.snapshots();
     let mut until =
-        async |what: &str, want: &dyn Fn(&bsm::engine::types::snapshot::Snapshot) -> bool| {
+        async |what: &str, want: &dyn Fn(&bsm::engine::protocol::snapshot::Snapshot) -> bool| {
             let wait = async { snapshots.wait_for(|s| want(s)).await.map(drop) };
             tokio::time::timeout(Duration::from_secs(10), wait)
                 .await
@@ -670,7 +670,7 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
         };
     // An edit that nobody looked at changes nothing, and is said. The watcher starts in the background:
     // touch the file until it is seen.
-    let told = |s: &bsm::engine::types::snapshot::Snapshot| {
+    let told = |s: &bsm::engine::protocol::snapshot::Snapshot| {
         let mut alerts = s.alerts.iter();
         s.workspace.kept_last_good
             && alerts.any(|a| a.text.contains("changed since it was trusted"))
@@ -723,7 +723,7 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
 /// from what happened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_can_be_followed_from_the_breaker_to_the_calls_and_says_why() {
-    use bsm::engine::types::why::About;
+    use bsm::engine::protocol::why::About;
     let up = upstream(|_, _| Wire::Status(503, "{}")).await;
     let state = state_folder();
     let handle = Start::new(state.path()).upstream(&up.url).go().await;
@@ -830,7 +830,7 @@ async fn an_outage_can_be_followed_from_the_breaker_to_the_calls_and_says_why() 
 /// Every page that an answer names is there, and says what to look at and what to do.
 #[tokio::test]
 async fn every_runbook_that_is_named_exists() {
-    let source = include_str!("../src/engine/why.rs");
+    let source = include_str!("../src/engine/observe/explain.rs");
     let pages: Vec<&str> = source
         .split("runbook(\"")
         .skip(1)
@@ -846,29 +846,13 @@ async fn every_runbook_that_is_named_exists() {
     }
 }
 
-/// A payload's path is the operator's, but a device or a pipe must hold nobody up.
-#[tokio::test]
-async fn a_payload_that_is_no_file_is_refused_at_once() {
-    let state = state_folder();
-    let handle = Start::new(state.path()).go().await;
-    for path in ["/dev/zero", "/", "/nosuch"] {
-        let mut wrong = trigger("pull_request.opened", DOCS);
-        wrong.payload_file = Some(path.into());
-        let refused = command(&handle, Command::Trigger(wrong)).await;
-        assert!(
-            matches!(refused, Err(Refused::InvalidInput { .. })),
-            "{path}: {refused:?}"
-        );
-    }
-}
-
 /// Safe mode that was switched on by hand is not lifted by a reload.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_keeps_what_was_switched_by_hand() {
     let state = state_folder();
     let mut start = Start::new(state.path());
     start.env = bsm::settings::env::Env::of([("OPENAI_API_KEY", "test-key-0123456789")]);
-    start.reread = Some(std::sync::Arc::new(|_, _| {
+    start.settings_loader = Some(std::sync::Arc::new(|_, _| {
         Ok(bsm::settings::Settings::default())
     }));
     let handle = start.go().await;
@@ -934,7 +918,7 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
     };
     let until =
         async |handle: &bsm::engine::Handle,
-               want: &dyn Fn(&bsm::engine::types::history::Moment) -> bool| {
+               want: &dyn Fn(&bsm::engine::protocol::history::Moment) -> bool| {
             let began = std::time::Instant::now();
             loop {
                 if let Some(found) = moment(handle, i64::MAX / 2, false).await.filter(want) {
@@ -948,7 +932,7 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
         breaker: "openai".into(),
     };
     command(&handle, isolate).await.unwrap();
-    let isolated = |s: &bsm::engine::types::snapshot::Snapshot| {
+    let isolated = |s: &bsm::engine::protocol::snapshot::Snapshot| {
         s.reasons.iter().any(|r| r == "openai isolated")
     };
     let then = until(&handle, &|m| isolated(&m.picture)).await;
@@ -1024,7 +1008,7 @@ async fn a_drain_stops_runs_and_refuses_new_ones_and_safe_mode_is_live() {
     let handle = start.go().await;
     let mut snapshots = handle.snapshots();
     let ready =
-        |s: &bsm::engine::types::snapshot::Snapshot| s.ready_providers().contains(&"openai");
+        |s: &bsm::engine::protocol::snapshot::Snapshot| s.ready_providers().contains(&"openai");
     snapshots.wait_for(|s| ready(s)).await.unwrap();
     command(&handle, safe(true)).await.unwrap();
     snapshots
@@ -1085,8 +1069,8 @@ async fn ended_runs_are_listed_and_filtered_from_the_journal() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
-    use bsm::engine::types::command::{Question, Reply};
-    use bsm::engine::types::event::Event;
+    use bsm::engine::protocol::command::{Question, Reply};
+    use bsm::engine::protocol::event::Event;
     let state = state_folder();
     let (key, body) = support::private_key();
     let said = key.clone();
@@ -1220,7 +1204,7 @@ async fn faults_are_switched_under_the_simulator_and_nowhere_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_runs_beside_the_engine_one_at_a_time_and_tells_how_it_ended() {
-    use bsm::engine::types::event::Event;
+    use bsm::engine::protocol::event::Event;
     let state = state_folder();
     let handle = Start::new(state.path()).go().await;
     let mut events = handle.events();
@@ -1278,7 +1262,7 @@ async fn what_models_cost_is_kept_by_day_and_survives_a_restart() {
     let handle = start.go().await;
     assert_eq!(
         costs(&handle).await,
-        bsm::engine::types::cost::Costs {
+        bsm::engine::protocol::cost::Costs {
             day_budget_usd: of_run,
             ..spent
         }
@@ -1308,7 +1292,7 @@ async fn what_models_cost_is_kept_by_day_and_survives_a_restart() {
 async fn whoever_writes_outside_the_engine_has_its_newest_redactor() {
     let state = state_folder();
     let start = Start::new(state.path()).upstream("http://127.0.0.1:9/v1");
-    let redacts = Arc::clone(&start.redacts);
+    let redacts = Arc::clone(&start.shared_redactor);
     assert!(redacts.load().is_none());
     let handle = start.go().await;
     let first = redacts.load_full().unwrap();

@@ -19,10 +19,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use bsm::api::{ApiConfig, Face};
-use bsm::engine::types::command::{Command, Refused};
-use bsm::engine::types::github::{PublicationView, Secret};
-use bsm::engine::types::query::{Answer, Query as Question};
-use bsm::engine::types::run::{Action, Evidence, RunResult};
+use bsm::engine::protocol::command::{Command, Refused};
+use bsm::engine::protocol::github::{GithubStats, PublicationView, Secret};
+use bsm::engine::protocol::query::{Answer, Query as Question};
+use bsm::engine::protocol::run::{Action, Evidence, RunResult};
+use bsm::engine::protocol::snapshot::Snapshot;
 use bsm::engine::{Handle, Operator};
 use bsm::github::sign;
 use bsm::journal::{ApprovalRow, ApprovalState, OutboxState};
@@ -303,8 +304,14 @@ impl Rig {
             .unwrap()
     }
 
-    fn stats(&self) -> bsm::engine::types::github::GithubStats {
-        *self.handle.core().github.lock().unwrap()
+    /// Waits until the snapshot is so.
+    async fn shows(&self, what: impl FnMut(&Arc<Snapshot>) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let shown = snapshots.wait_for(what);
+        tokio::time::timeout(Duration::from_secs(10), shown)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn outbox(&self) -> Vec<PublicationView> {
@@ -340,13 +347,11 @@ impl Rig {
 
     /// The pause of an entry is over.
     async fn at_once(&self, id: i64) {
-        let core = self.handle.core();
         let note = "its pause is over".to_owned();
-        let tried = core
-            .journal
-            .outbox_tried(id, OutboxState::Waiting, note, 1, 0, 0);
+        let journal = self.handle.journal();
+        let tried = journal.outbox_tried(id, OutboxState::Waiting, note, 1, 0, 0);
         tried.await.unwrap();
-        core.outbox.notify_one();
+        self.handle.wake_outbox();
     }
 
     fn writes(&self) -> usize {
@@ -390,7 +395,7 @@ fn opened(sha: &str) -> Value {
 /// Waits until comment and status are there.
 async fn both_done(handle: &Handle) {
     let done = async {
-        while handle.core().github.lock().unwrap().outbox.done != 2 {
+        while handle.snapshots().borrow().github.outbox.done != 2 {
             handle.snapshots().changed().await.unwrap();
         }
     };
@@ -401,10 +406,10 @@ async fn both_done(handle: &Handle) {
 
 /// The same, straight to an engine.
 fn webhook() -> Command {
-    Command::Deliver(bsm::engine::types::github::Webhook {
+    Command::Deliver(bsm::engine::protocol::github::Webhook {
         delivery: "one".into(),
         named: "pull_request".into(),
-        body: bsm::engine::types::command::Blob(opened(&head()).to_string().into_bytes()),
+        body: bsm::engine::protocol::blob::Blob(opened(&head()).to_string().into_bytes()),
     })
 }
 
@@ -522,17 +527,8 @@ async fn what_came_before_is_the_same_run_and_what_is_not_meant_is_none() {
         (403, &json!("FORBIDDEN")),
         "{answer}"
     );
-    let stats = rig.stats();
-    assert_eq!(
-        (
-            stats.runs,
-            stats.repeated,
-            stats.skipped,
-            stats.unmapped,
-            stats.refused
-        ),
-        (1, 3, 1, 1, 1)
-    );
+    let figures = |g: &GithubStats| (g.runs, g.repeated, g.skipped, g.unmapped, g.refused);
+    rig.shows(|s| figures(&s.github) == (1, 3, 1, 1, 1)).await;
     let Ok(Answer::Deliveries { deliveries }) =
         rig.handle.query(Question::Deliveries { limit: 50 }).await
     else {
@@ -608,7 +604,7 @@ async fn nothing_is_believed_without_its_signature() {
             .await;
         assert_eq!(status, 400, "{rubbish:.20}");
     }
-    assert_eq!(rig.stats().runs, 1);
+    rig.shows(|s| s.github.runs == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -663,8 +659,7 @@ async fn a_storm_is_taken_whole_and_each_push_is_one_run() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), most);
-    let stats = rig.stats();
-    assert!(stats.runs <= most as u64);
+    assert!(rig.handle.snapshots().borrow().github.runs <= most as u64);
     for id in &ids {
         let run = tokio::time::timeout(Duration::from_secs(60), rig.handle.finished(id));
         // This GitHub is at another commit than all of them: none is approved.
@@ -792,16 +787,16 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     server.hub.lock().unwrap().refuses = vec![("comments", 429, Some("3600"))];
     let first = engine(folder.path(), None, &server.url, &env, |_| ()).await;
     let reply = command(&first, webhook()).await.unwrap();
-    let bsm::engine::types::command::Reply::Delivered { run: Some(run), .. } = reply else {
+    let bsm::engine::protocol::command::Reply::Delivered { run: Some(run), .. } = reply else {
         panic!("{reply:?}")
     };
     first.finished(&run).await.unwrap();
     let limited = async {
-        while first.core().github.lock().unwrap().outbox.waiting != 2 {
+        while first.snapshots().borrow().github.outbox.waiting != 2 {
             first.snapshots().changed().await.unwrap();
         }
         loop {
-            let mut waiting = first.core().journal.outbox(10).await.unwrap();
+            let mut waiting = first.journal().outbox(10).await.unwrap();
             waiting.reverse();
             if waiting.iter().any(|e| e.note.contains("a pause of 3600 s")) {
                 return waiting;
@@ -816,7 +811,7 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     assert_eq!((waiting[0].attempts, waiting[1].note.as_str()), (0, ""));
     assert!(waiting[0].next_ms > waiting[0].created_ms + 3_000_000);
     // Its pause over: as if it had been written down so.
-    let journal = &first.core().journal;
+    let journal = first.journal();
     journal
         .outbox_tried(waiting[0].id, OutboxState::Waiting, "again".into(), 0, 0, 0)
         .await
@@ -826,17 +821,9 @@ async fn a_limit_is_kept_and_the_outbox_outlives_its_engine() {
     let second = engine(folder.path(), None, &server.url, &env, |_| ()).await;
     both_done(&second).await;
     // A crash after it was sent and before that was written down: sent again, and the same as once.
-    let row = second
-        .core()
-        .journal
-        .outbox(10)
-        .await
-        .unwrap()
-        .pop()
-        .unwrap();
+    let row = second.journal().outbox(10).await.unwrap().pop().unwrap();
     second
-        .core()
-        .journal
+        .journal()
         .outbox_tried(row.id, OutboxState::Waiting, "as if".into(), 0, 0, 0)
         .await
         .unwrap();
@@ -1024,11 +1011,11 @@ async fn what_the_registry_holds_back_waits_for_its_approver() {
         on: false,
     };
     command(&rig.handle, stop).await.unwrap();
-    assert_eq!(rig.handle.core().stopped.lock().unwrap().len(), 1);
+    rig.shows(|s| s.stopped_agents.len() == 1).await;
     command(&rig.handle, decide(&approval, true, ana, "needed again"))
         .await
         .unwrap();
-    assert!(rig.handle.core().stopped.lock().unwrap().is_empty());
+    rig.shows(|s| s.stopped_agents.is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -1044,7 +1031,7 @@ async fn what_nobody_decides_on_is_denied() {
     rig.run(&answer).await;
     let over = async {
         while rig.approvals().await[0].state == ApprovalState::Waiting {
-            rig.handle.core().outbox.notify_one();
+            rig.handle.wake_outbox();
             rig.handle.snapshots().changed().await.unwrap();
         }
     };
@@ -1091,13 +1078,13 @@ async fn what_waits_is_not_sent_by_a_dry_run_nor_beside_a_simulator() {
     server.hub.lock().unwrap().refuses = vec![("comments", 401, None)];
     let first = engine(folder.path(), None, &server.url, &env, |_| ()).await;
     let reply = command(&first, webhook()).await.unwrap();
-    let bsm::engine::types::command::Reply::Delivered { run: Some(run), .. } = reply else {
+    let bsm::engine::protocol::command::Reply::Delivered { run: Some(run), .. } = reply else {
         panic!("{reply:?}")
     };
     first.finished(&run).await.unwrap();
     let refused = async {
         loop {
-            let entries = first.core().journal.outbox(10).await.unwrap();
+            let entries = first.journal().outbox(10).await.unwrap();
             let tried = entries.iter().find(|e| e.attempts == 1);
             if let Some(entry) = tried {
                 return entry.clone();
@@ -1110,11 +1097,9 @@ async fn what_waits_is_not_sent_by_a_dry_run_nor_beside_a_simulator() {
         .unwrap();
     // A token that expired may be renewed: it waits.
     assert_eq!(entry.state, OutboxState::Waiting, "{entry:?}");
-    let at_once =
-        first
-            .core()
-            .journal
-            .outbox_tried(entry.id, OutboxState::Waiting, "x".into(), 1, 0, 0);
+    let at_once = first
+        .journal()
+        .outbox_tried(entry.id, OutboxState::Waiting, "x".into(), 1, 0, 0);
     at_once.await.unwrap();
     first.stop(Duration::from_secs(5)).await;
     drop(first);
@@ -1137,7 +1122,7 @@ async fn what_waits_is_not_sent_by_a_dry_run_nor_beside_a_simulator() {
         let handle = start.go().await;
         let looked = async {
             loop {
-                let entries = handle.core().journal.outbox(10).await.unwrap();
+                let entries = handle.journal().outbox(10).await.unwrap();
                 let note = &entries.iter().find(|e| e.id == entry.id).unwrap().note;
                 if note.contains("dry run") || note.contains("simulated") {
                     return;
@@ -1150,8 +1135,7 @@ async fn what_waits_is_not_sent_by_a_dry_run_nor_beside_a_simulator() {
             .unwrap();
         let at_once =
             handle
-                .core()
-                .journal
+                .journal()
                 .outbox_tried(entry.id, OutboxState::Waiting, "x".into(), 1, 0, 0);
         at_once.await.unwrap();
         handle.stop(Duration::from_secs(5)).await;
@@ -1180,7 +1164,7 @@ async fn an_older_decision_never_comes_after_a_newer_one() {
     let again = Command::RunAgain {
         run: first.run_id.clone(),
     };
-    let bsm::engine::types::command::Reply::Accepted { run, .. } =
+    let bsm::engine::protocol::command::Reply::Accepted { run, .. } =
         command(&rig.handle, again).await.unwrap()
     else {
         panic!("not accepted")
@@ -1236,7 +1220,7 @@ async fn a_redelivery_is_judged_by_what_is_known_now() {
     drop(first);
     let second = engine(folder.path(), None, &server.url, &[], |_| ()).await;
     let reply = command(&second, webhook()).await.unwrap();
-    let bsm::engine::types::command::Reply::Delivered {
+    let bsm::engine::protocol::command::Reply::Delivered {
         run: Some(run),
         repeated: false,
         ..

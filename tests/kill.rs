@@ -13,7 +13,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bsm::engine::types::run::{Action, RunState, Step, StepStatus};
+use bsm::engine::Operator as _;
+use bsm::engine::protocol::run::{Action, RunState, Step, StepStatus};
 use bsm::journal::Journal;
 use rusqlite::Connection;
 use support::*;
@@ -43,9 +44,9 @@ async fn child_engine() {
         return;
     }
     if round == "last" {
-        while !handle.core().live.lock().unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut snapshots = handle.snapshots();
+        let idle = snapshots.wait_for(|s| s.counts.running + s.counts.queued == 0);
+        idle.await.unwrap();
         handle.stop(Duration::from_secs(5)).await;
         println!("done");
         return;
@@ -184,7 +185,7 @@ async fn acknowledged_means_exactly_one_decision_after_any_kill() {
     for id in acknowledged.keys() {
         // Lost if it is not there.
         let row = journal.run(id).await.unwrap().unwrap();
-        let result: bsm::engine::types::run::RunResult =
+        let result: bsm::engine::protocol::run::RunResult =
             serde_json::from_str(row.result.as_deref().unwrap()).unwrap();
         let decision = result.decision.unwrap();
         if result.state == RunState::Failed {

@@ -9,9 +9,9 @@ mod support;
 
 use std::time::Duration;
 
-use bsm::engine::types::command::{Command, Refused};
-use bsm::engine::types::memory::{MemoryItem, MemoryStats, Patterns, Similar};
-use bsm::engine::types::query::{Answer, Query};
+use bsm::engine::protocol::command::{Command, Refused};
+use bsm::engine::protocol::memory::{MemoryItem, MemoryStats, Patterns, Similar};
+use bsm::engine::protocol::query::{Answer, Query};
 use bsm::engine::{Handle, Operator as _};
 use bsm::journal::MemoryKind;
 use support::*;
@@ -28,13 +28,6 @@ async fn similar(handle: &Handle, text: &str, k: u32) -> Similar {
     }
 }
 
-async fn stats(handle: &Handle) -> MemoryStats {
-    match handle.query(Query::MemoryStats).await {
-        Ok(Answer::MemoryStats { stats }) => stats,
-        other => panic!("{other:?}"),
-    }
-}
-
 async fn patterns(handle: &Handle) -> Patterns {
     match handle.query(Query::Patterns { since_ms: 0 }).await {
         Ok(Answer::Patterns { patterns }) => *patterns,
@@ -42,9 +35,16 @@ async fn patterns(handle: &Handle) -> Patterns {
     }
 }
 
+async fn stats(handle: &Handle) -> MemoryStats {
+    match handle.query(Query::MemoryStats).await {
+        Ok(Answer::MemoryStats { stats }) => stats,
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn ready(handle: &Handle) {
     let filled = async {
-        while !handle.core().memory.progress().ready {
+        while !stats(handle).await.ready {
             handle.snapshots().changed().await.unwrap();
         }
     };

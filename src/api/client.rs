@@ -19,10 +19,10 @@ pub use super::address::{Address, ConnectError, whoami};
 use super::link::{Failed, Link, SOON, Shared, answered, follow, get, reason, with_token};
 use super::routes::SEAM;
 use crate::engine::Operator;
-use crate::engine::types::command::{Command, Envelope, Refused, Reply};
-use crate::engine::types::event::{Event, EventStream};
-use crate::engine::types::query::{Answer, Capabilities, Query, QueryError};
-use crate::engine::types::snapshot::Snapshot;
+use crate::engine::protocol::command::{Command, Envelope, Refused, Reply};
+use crate::engine::protocol::event::{Event, EventStream};
+use crate::engine::protocol::query::{Answer, Capabilities, Query, QueryError};
+use crate::engine::protocol::snapshot::Snapshot;
 use crate::text::clean_line;
 
 /// An engine somewhere else.

@@ -4,8 +4,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::engine::types::command::Refused;
-use crate::engine::types::query::QueryError;
+use crate::engine::protocol::command::Refused;
+use crate::engine::protocol::query::QueryError;
 
 /// Why a request is not answered as it was meant.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use super::extract::is_known;
 use super::limit::Left;
 use super::routes::is_webhook;
 use super::{Api, Peer};
-use crate::engine::handle::{is_correlation, new_correlation};
+use crate::engine::protocol::correlation::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
 
 /// Marks an error that has a shape of its own, which its readers know.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::types::event::EventStream;
+use crate::engine::protocol::event::EventStream;
 use crate::resilience::clock::lock;
 
 /// Events kept for those who come back.

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::address::{Address, ConnectError, whoami};
 use super::patch;
 use super::routes::CONSOLE;
-use crate::engine::types::event::Event;
-use crate::engine::types::query::Capabilities;
-use crate::engine::types::snapshot::{Health, Snapshot};
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::query::Capabilities;
+use crate::engine::protocol::snapshot::{Health, Snapshot};
 use crate::model::wire::sse;
 use crate::text::clean_line;
 

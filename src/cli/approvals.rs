@@ -5,9 +5,9 @@ use clap::{Args, Subcommand};
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, refuse_when_read_only, say};
-use crate::engine::types::command::Command;
-use crate::engine::types::github::Secret;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::github::Secret;
+use crate::engine::protocol::query::{Answer, Query};
 use crate::text::{clean_line, json_pretty};
 
 /// List what waits for somebody's word, or give it.

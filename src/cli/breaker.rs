@@ -7,7 +7,7 @@ use super::setup::Setup;
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::client::Address;
 use crate::engine::Operator as _;
-use crate::engine::types::command::Command;
+use crate::engine::protocol::command::Command;
 use crate::text::{clean_line, json_pretty};
 
 /// Say how the breakers of a running engine stand, or reset, close or isolate one.

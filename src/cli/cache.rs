@@ -7,7 +7,7 @@ use super::setup::Setup;
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::client::Address;
 use crate::engine::Operator as _;
-use crate::engine::types::command::Command;
+use crate::engine::protocol::command::Command;
 use crate::text::json_pretty;
 
 /// Say how the caches of a running engine are, or clear them.

@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::ledger::{first_day, line};
-use crate::engine::types::cost::{CostBy, Costs, sums};
+use crate::engine::models::cost_ledger::{first_day, line};
+use crate::engine::protocol::cost::{CostBy, Costs, sums};
 use crate::journal::Journal;
 use crate::model::spend::{Line, day_of};
 use crate::resilience::clock::{Clock as _, SystemClock};

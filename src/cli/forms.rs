@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Failure, say};
-use crate::engine::forms::{self, Export};
-use crate::engine::report;
-use crate::engine::types::run::RunResult;
+use crate::engine::exporters::{self, Export};
+use crate::engine::protocol::run::RunResult;
+use crate::engine::runs::report;
 use crate::text::json_pretty;
 
 /// Forms of the result for other tools.
@@ -73,21 +73,21 @@ impl Forms {
     /// The same of anything that has findings.
     pub(super) fn write_export(&self, export: &Export<'_>) -> Result<bool, Failure> {
         if let Some(path) = &self.sarif {
-            let text = json_pretty(&forms::sarif(export)).map_err(Failure::engine)?;
+            let text = json_pretty(&exporters::sarif(export)).map_err(Failure::engine)?;
             write(path, &format!("{text}\n"))?;
         }
         if let Some(path) = &self.rdjsonl {
-            write(path, &forms::rdjsonl(export).map_err(Failure::engine)?)?;
+            write(path, &exporters::rdjsonl(export).map_err(Failure::engine)?)?;
         }
         if let Some(path) = &self.code_quality {
-            let text = json_pretty(&forms::code_quality(export)).map_err(Failure::engine)?;
+            let text = json_pretty(&exporters::code_quality(export)).map_err(Failure::engine)?;
             write(path, &format!("{text}\n"))?;
         }
         if let Some(path) = &self.junit {
-            write(path, &forms::junit(export))?;
+            write(path, &exporters::junit(export))?;
         }
         if self.annotations {
-            say(forms::annotations(export).trim_end());
+            say(exporters::annotations(export).trim_end());
         }
         let files = [&self.sarif, &self.rdjsonl, &self.code_quality, &self.junit];
         let printed = files.into_iter().flatten().any(|p| is_output(p));

@@ -5,7 +5,7 @@ use clap::Args;
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::query::{Answer, Query};
 use crate::text::{clean_line, json_pretty};
 
 /// List the newest webhooks, and what became of them.

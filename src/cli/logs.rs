@@ -9,7 +9,7 @@ use clap::Args;
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::query::{Answer, Query};
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
 
 /// Print log lines.

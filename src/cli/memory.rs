@@ -11,10 +11,10 @@ use super::setup::{self, Setup};
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::client::{Address, Remote};
 use crate::engine::Operator as _;
-use crate::engine::remembering;
-use crate::engine::types::command::{Command, Envelope, Reply};
-use crate::engine::types::memory::{MemoryItem, MemoryStats, Patterns, Similar};
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::memory::{import, patterns, search};
+use crate::engine::protocol::command::{Command, Envelope, Reply};
+use crate::engine::protocol::memory::{MemoryItem, MemoryStats, Patterns, Similar};
+use crate::engine::protocol::query::{Answer, Query};
 use crate::journal::{Journal, NewMemory, ReadOnly};
 use crate::memory::Memory;
 use crate::resilience::clock::{Clock as _, SystemClock};
@@ -233,7 +233,7 @@ fn here(setup: &Setup, text: &str, k: u32, min_score: f64) -> Result<Similar, Fa
     let seqs: Vec<i64> = hits.iter().map(|h| h.key).collect();
     let rows = journal.memories(&seqs).map_err(Failure::engine)?;
     Ok(Similar {
-        hits: remembering::shown(&hits, rows),
+        hits: search::with_rows(&hits, rows),
         total: memory.progress().items,
         took_us,
         ready: true,
@@ -262,7 +262,7 @@ impl Target {
             }
             Self::Journal(journal, redactor) => {
                 let now = SystemClock.wall_ms();
-                let read = |item| remembering::read(item, now, Some(redactor));
+                let read = |item| import::read_item(item, now, Some(redactor));
                 let new: Result<Vec<NewMemory>, String> = items.into_iter().map(read).collect();
                 let new = new.map_err(Failure::engine)?;
                 journal
@@ -347,7 +347,7 @@ async fn take_in(
             continue;
         } else {
             match serde_json::from_slice::<MemoryItem>(&line).map_err(|e| e.to_string()) {
-                Ok(item) => match remembering::read(item.clone(), 0, None) {
+                Ok(item) => match import::read_item(item.clone(), 0, None) {
                     Ok(_) => {
                         held += line.len();
                         batch.push(item);
@@ -431,7 +431,7 @@ fn export(setup: &Setup, file: &Path) -> Result<u8, Failure> {
     };
     let (mut count, mut failed) = (0_u64, None);
     let each = journal.each_memory(|row| {
-        let written = json(&remembering::exported(row))
+        let written = json(&import::exported(row))
             .map_err(std::io::Error::other)
             .and_then(|line| writeln!(out, "{line}"));
         count += 1;
@@ -456,7 +456,7 @@ fn patterns(setup: &Setup, at: &Where, as_json: bool) -> Result<u8, Failure> {
         },
         None => match journal(setup)? {
             Some(journal) => {
-                remembering::patterns(&journal.memory_decisions(0).map_err(Failure::engine)?)
+                patterns::patterns(&journal.memory_decisions(0).map_err(Failure::engine)?)
             }
             None => Patterns::default(),
         },

@@ -5,8 +5,8 @@ use clap::Args;
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::outbox::view;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::github::outbox::view;
+use crate::engine::protocol::query::{Answer, Query};
 use crate::github::Publication;
 use crate::text::{clean_block, json_pretty};
 

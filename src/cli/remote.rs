@@ -8,8 +8,8 @@ use super::setup::{self, Setup};
 use super::{Failure, say};
 use crate::api::client::{Address, Remote};
 use crate::engine::Operator as _;
-use crate::engine::types::command::{Command, Envelope, Refused, Reply};
-use crate::engine::types::query::{Answer, Query, QueryError};
+use crate::engine::protocol::command::{Command, Envelope, Refused, Reply};
+use crate::engine::protocol::query::{Answer, Query, QueryError};
 use crate::journal::{Journal, JournalError, ReadOnly};
 
 /// Whose token it is sent with.

@@ -13,12 +13,14 @@ use super::remote::{Where, with};
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
 use crate::api::client::{Address, Remote};
-use crate::engine::types::command::{
-    Blob, Command, Envelope, LinterReport, Refused, Reply, Subject, Trigger,
+use crate::engine::protocol::blob::{Blob, DiffContent};
+use crate::engine::protocol::command::{
+    Command, Envelope, LinterReport, Refused, Reply, Subject, Trigger,
 };
-use crate::engine::types::event::Event;
-use crate::engine::types::run::RunResult;
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::run::RunResult;
 use crate::engine::{Handle, Operator, finished};
+use crate::files::open_plain;
 use crate::review::linters::FilterMode;
 use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
@@ -167,7 +169,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     }
     let mut trigger = trigger(&args)?;
     if let Some(bytes) = staged {
-        trigger.subject = Some(Subject::Diff { diff: Blob(bytes) });
+        trigger.subject = Some(Subject::Diff { diff: bytes.into() });
     }
     if let Some(address) = args.at.named(&setup)? {
         let progress = std::io::stderr().is_terminal() && !args.json;
@@ -244,7 +246,7 @@ fn submit(
     trigger: &Trigger,
     progress: bool,
 ) -> Result<Option<(RunResult, bool)>, Failure> {
-    let trigger = here(trigger.clone())?;
+    let trigger = here(trigger.clone());
     let runtime = setup::runtime()?;
     runtime.block_on(async {
         let address = Address::Socket(setup.state.socket());
@@ -260,24 +262,22 @@ fn submit(
     })
 }
 
-/// What an engine somewhere else can be given: a file of this machine goes along as what is in it.
+/// What an engine on another machine can be given: content, no paths.
 fn carried(trigger: Trigger) -> Result<Trigger, Failure> {
-    let mut trigger = with_content(trigger)?;
-    trigger.subject = match trigger.subject {
-        Some(Subject::Range { .. } | Subject::Folder { .. }) => {
-            return Err(Failure::usage(
-                "--repo names a folder of this machine, and the engine is on another",
-                "Send the change: git diff A..B | bsm run EVENT --diff - --url URL",
-            ));
-        }
-        other => other,
-    };
+    if matches!(
+        trigger.subject,
+        Some(Subject::Range { .. } | Subject::Folder { .. })
+    ) {
+        return Err(Failure::usage(
+            "--repo names a folder of this machine, and the engine is on another",
+            "Send the change: git diff A..B | bsm run EVENT --diff - --url URL",
+        ));
+    }
     Ok(trigger)
 }
 
 /// Files named from this folder, as they are named from any other.
-fn here(trigger: Trigger) -> Result<Trigger, Failure> {
-    let mut trigger = with_content(trigger)?;
+fn here(mut trigger: Trigger) -> Trigger {
     let absolute = |path: &mut PathBuf| {
         if let Ok(whole) = std::path::absolute(&*path) {
             *path = whole;
@@ -288,18 +288,7 @@ fn here(trigger: Trigger) -> Result<Trigger, Failure> {
         Some(Subject::Folder { dir }) => absolute(dir),
         _ => {}
     }
-    Ok(trigger)
-}
-
-/// Whoever names a file reads it: another process must not open another one under that name (a pipe, its own
-/// standard input).
-fn with_content(mut trigger: Trigger) -> Result<Trigger, Failure> {
-    if let Some(Subject::DiffFile { path }) = &trigger.subject {
-        trigger.subject = Some(Subject::Diff {
-            diff: Blob(read(path, LARGEST_DIFF)?),
-        });
-    }
-    Ok(trigger)
+    trigger
 }
 
 fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
@@ -337,10 +326,7 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         }
     };
     let subject = match (&args.diff, &args.sample, &args.range, &args.repo) {
-        (Some(path), ..) if !is_dash(path) => Some(Subject::DiffFile { path: path.clone() }),
-        (Some(path), ..) => Some(Subject::Diff {
-            diff: Blob(read(path, LARGEST_DIFF)?),
-        }),
+        (Some(path), ..) => Some(Subject::Diff { diff: diff(path)? }),
         (_, Some(name), ..) => Some(Subject::Sample { name: name.clone() }),
         (_, _, Some(range), repo) => Some(Subject::Range {
             repo: repo.clone().unwrap_or_else(|| ".".into()),
@@ -373,6 +359,17 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         linters,
         ..Trigger::default()
     })
+}
+
+/// Whoever names a file reads it: another process must not open another one under that name (a pipe, its own
+/// standard input). A plain file is read as a stream; anything else is read here, where Ctrl-C ends it.
+fn diff(path: &Path) -> Result<DiffContent, Failure> {
+    if !is_dash(path)
+        && let Ok(file) = open_plain(path)
+    {
+        return Ok(DiffContent::File(Arc::new(file)));
+    }
+    Ok(read(path, LARGEST_DIFF)?.into())
 }
 
 fn is_dash(path: &std::path::Path) -> bool {

@@ -6,11 +6,11 @@ use super::forms::{Forms, Report};
 use super::remote::Where;
 use super::setup::Setup;
 use super::{Failure, Global, say};
-use crate::engine::forms::Export;
-use crate::engine::types::query::{Answer, Query};
-use crate::engine::types::run::{Cause, RunResult, StepStatus};
-use crate::engine::types::snapshot::RunBrief;
-use crate::engine::views::{brief_of_row, from_row};
+use crate::engine::exporters::Export;
+use crate::engine::protocol::query::{Answer, Query};
+use crate::engine::protocol::run::{Cause, RunResult, StepStatus};
+use crate::engine::protocol::snapshot::RunBrief;
+use crate::engine::runs::projection::{brief_of_row, from_row};
 use crate::journal::Journal;
 use crate::review::finding::{Finding, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
@@ -168,7 +168,7 @@ fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
         let simulated = if run.simulated { " (simulated)" } else { "" };
         let action = run
             .action
-            .map_or("…", crate::engine::types::run::Action::word);
+            .map_or("…", crate::engine::protocol::run::Action::word);
         let reason = run.reason.as_ref().map_or_else(String::new, |r| r.line(80));
         let at = jiff::Timestamp::from_millisecond(run.created_ms).unwrap_or_default();
         say(format!(

@@ -12,7 +12,7 @@ use super::findings;
 use super::forms::{Forms, Report};
 use super::setup::{self, Setup};
 use super::{Failure, Global, say};
-use crate::engine::forms::Export;
+use crate::engine::exporters::Export;
 use crate::review::diff::parse;
 use crate::review::finding::Severity;
 use crate::review::policy::Policy;

@@ -11,9 +11,9 @@ use super::notify::Notify;
 use super::setup::{self, Setup};
 use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::{ApiConfig, Face};
-use crate::engine::core::Reread;
-use crate::engine::types::command::{Command, Envelope};
-use crate::engine::types::query::Query;
+use crate::engine::config::store::SettingsLoader;
+use crate::engine::protocol::command::{Command, Envelope};
+use crate::engine::protocol::query::Query;
 use crate::engine::{Handle, Operator};
 use crate::file_set::FileSet;
 use crate::settings::{Environment, NamedToken};
@@ -72,7 +72,7 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         let mut engine = setup.engine(setup::mode(global), true, Some(log));
         if args.dry_run {
             engine.settings.github.dry_run = true;
-            engine.reread = engine.reread.map(dry);
+            engine.settings_loader = engine.settings_loader.map(dry);
         }
         let handle = Arc::new(Handle::start(engine).await.map_err(Failure::engine)?);
         setup::warm_rules();
@@ -104,9 +104,9 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
 }
 
 /// What was asked for at the start holds when settings are read again.
-fn dry(reread: Reread) -> Reread {
+fn dry(load: SettingsLoader) -> SettingsLoader {
     Arc::new(move |files: Option<&FileSet>, trusted: bool| {
-        let mut settings = reread(files, trusted)?;
+        let mut settings = load(files, trusted)?;
         settings.github.dry_run = true;
         Ok(settings)
     })

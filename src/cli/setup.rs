@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{Failure, Global};
 use crate::engine::EngineConfig;
-use crate::engine::core::Reread;
-use crate::engine::handle::Redacts;
-use crate::engine::types::snapshot::Mode;
+use crate::engine::config::store::SettingsLoader;
+use crate::engine::config::store::SharedRedactor;
+use crate::engine::protocol::snapshot::Mode;
 use crate::file_set::FileSet;
 use crate::files::Root;
 use crate::model::provider::known_secrets;
@@ -46,7 +46,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     global: Global,
     /// The engine's redactor, once there is an engine.
-    redacts: Redacts,
+    shared_redactor: SharedRedactor,
 }
 
 /// The commit whose policy decides about a change.
@@ -121,7 +121,7 @@ impl Setup {
             based,
             files,
             global: global.clone(),
-            redacts: Redacts::default(),
+            shared_redactor: SharedRedactor::default(),
         })
     }
 
@@ -221,7 +221,7 @@ impl Setup {
         let secrets = self.secrets();
         let redactor = OnceLock::new();
         let make = move || Redactor::built_in(&secrets, std::array::from_fn(|_| fastrand::u8(..)));
-        let newest = Arc::clone(&self.redacts);
+        let newest = Arc::clone(&self.shared_redactor);
         Arc::new(move |text: &str| match &*newest.load() {
             // It knows the keys of a workspace that was read again.
             Some(engines) => engines.text(text),
@@ -232,7 +232,8 @@ impl Setup {
     /// What an engine is started with.
     pub fn engine(&self, mode: Mode, resident: bool, log: Option<Arc<LogGuard>>) -> EngineConfig {
         let again = self.global.clone();
-        let reread: Reread = Arc::new(move |files, trusted| settings_again(&again, files, trusted));
+        let settings_loader: SettingsLoader =
+            Arc::new(move |files, trusted| settings_again(&again, files, trusted));
         EngineConfig {
             settings: self.loaded.settings.clone(),
             env: self.env.clone(),
@@ -244,9 +245,9 @@ impl Setup {
             mode,
             resident,
             log,
-            reread: Some(reread),
+            settings_loader: Some(settings_loader),
             clock: Arc::new(SystemClock),
-            redacts: Arc::clone(&self.redacts),
+            shared_redactor: Arc::clone(&self.shared_redactor),
             simulator: SimulatorSettings::default(),
         }
     }

@@ -9,7 +9,7 @@ use super::setup::Setup;
 use super::{Failure, Global, say};
 use crate::api::client::Address;
 use crate::engine::Operator as _;
-use crate::engine::types::snapshot::{Health, RunBrief, Snapshot};
+use crate::engine::protocol::snapshot::{Health, RunBrief, Snapshot};
 use crate::journal::{Journal, RunStatus};
 use crate::state::Holder;
 use crate::text::{clean_line, json_pretty};
@@ -68,7 +68,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
             .recent(1)
             .map_err(Failure::engine)?
             .first()
-            .and_then(crate::engine::views::brief_of_row),
+            .and_then(crate::engine::runs::projection::brief_of_row),
         None => None,
     };
     let status = Status {
@@ -92,7 +92,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
                     "last {} {}",
                     r.event.line(40),
                     r.action
-                        .map_or("…", crate::engine::types::run::Action::word)
+                        .map_or("…", crate::engine::protocol::run::Action::word)
                 )
             },
         );

@@ -25,9 +25,9 @@ use super::theme::Theme;
 use super::update::{next_wake, update};
 use super::view;
 use crate::engine::Operator;
-use crate::engine::types::command::Envelope;
-use crate::engine::types::event::Event;
-use crate::engine::types::query::Query;
+use crate::engine::protocol::command::Envelope;
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::query::Query;
 
 /// Takes secrets out of what leaves the console.
 #[derive(Clone)]
@@ -279,7 +279,10 @@ impl<W: Write> App<W> {
             Message::Tick => Dirty::Calm,
             // What it leads to comes as a picture or an answer; a notice is shown by itself.
             Message::Happened(event, _) => match event {
-                Event::Notice { .. } | Event::Drill { .. } | Event::Drilled { .. } => Dirty::Now,
+                Event::Notice { .. }
+                | Event::Drill { .. }
+                | Event::Drilled { .. }
+                | Event::DrillFailed { .. } => Dirty::Now,
                 _ => Dirty::Calm,
             },
             _ => Dirty::Now,

@@ -1,10 +1,14 @@
 //! The form that starts a run: what it may look at, and what it would send.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tui_input::Input;
 
-use crate::engine::types::command::{Subject, Trigger};
+use crate::engine::protocol::blob::DiffContent;
+use crate::engine::protocol::command::{Subject, Trigger};
+use crate::files::open_plain;
 use crate::workspace::events::EventRule;
 
 /// What a run may look at, in the form.
@@ -84,10 +88,11 @@ impl TriggerForm {
         SubjectKind::ALL[self.subject % SubjectKind::ALL.len()]
     }
 
-    /// What the form would start; reading the diff's file is the effect's work.
+    /// What the form would start. Files that it names are opened here: they are on the operator's machine, and
+    /// the engine may be on another.
     ///
     /// # Errors
-    /// A sentence, where the payload is no JSON object.
+    /// A sentence, where the payload is no JSON object, or a file cannot be read.
     pub fn trigger(&self) -> Result<Trigger, String> {
         let (event, _) = self.events.get(self.event).ok_or("no event is chosen")?;
         let text = self.text.value().trim();
@@ -101,9 +106,10 @@ impl TriggerForm {
             SubjectKind::SampleCode => Some(Subject::Sample {
                 name: "code".into(),
             }),
-            // The engine reads it beneath no handle: it is the operator's own path on this machine.
-            SubjectKind::DiffFile => Some(Subject::DiffFile {
-                path: PathBuf::from(text),
+            SubjectKind::DiffFile => Some(Subject::Diff {
+                diff: DiffContent::File(Arc::new(
+                    open_plain(Path::new(text)).map_err(|e| format!("{text}: {e}"))?,
+                )),
             }),
             SubjectKind::GitRange => Some(Subject::Range {
                 repo: PathBuf::from("."),
@@ -115,22 +121,35 @@ impl TriggerForm {
             SubjectKind::Nothing => None,
         };
         let payload = self.payload.value().trim();
-        let inline = payload.starts_with(['{', '[']);
-        let value = if inline {
+        let value = if payload.is_empty() {
+            serde_json::Value::Null
+        } else if payload.starts_with(['{', '[']) {
             serde_json::from_str(payload).map_err(|e| format!("the payload is no JSON: {e}"))?
         } else {
-            serde_json::Value::Null
+            read_payload(Path::new(payload)).map_err(|e| format!("{payload}: {e}"))?
         };
-        let in_file = !inline && !payload.is_empty();
         Ok(Trigger {
             event: event.clone(),
             payload: value,
-            payload_file: in_file.then(|| PathBuf::from(payload)),
             subject,
             offline: self.rules_only,
             ..Trigger::default()
         })
     }
+}
+
+/// A payload in a file, at most 16 MiB.
+fn read_payload(path: &Path) -> Result<serde_json::Value, String> {
+    const LARGEST: u64 = 16 << 20;
+    let file = open_plain(path).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err("a payload is at most 16 MiB".into());
+    }
+    serde_json::from_slice(&bytes).map_err(|e| format!("not JSON: {e}"))
 }
 
 /// The event that most operators start first.

@@ -8,7 +8,7 @@ use super::inbox::Entry;
 use super::message::{Effect, Now};
 use super::notes::toast;
 use super::state::{OpenCalls, OpenRun, Overlay, State};
-use crate::engine::types::query::Query;
+use crate::engine::protocol::query::Query;
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::log_read::LogFilter;
 use tui_input::Input;
@@ -143,7 +143,7 @@ fn slowest_first(state: &mut State) {
 
 /// The calls to the selected provider, or through the selected pool.
 fn open_calls(state: &mut State) -> Vec<Effect> {
-    use crate::engine::types::why::About;
+    use crate::engine::protocol::why::About;
     let (About::Provider { name } | About::Pool { name }) = state.subject() else {
         return Vec::new();
     };

@@ -7,10 +7,11 @@ use super::message::{Effect, Now};
 use super::notes::toast;
 use super::preview::FollowUp;
 use super::state::{DrillView, Overlay, State};
-use crate::engine::types::command::{Command, Refused, Reply};
-use crate::engine::types::event::Event;
-use crate::engine::types::history::Moment;
-use crate::engine::types::query::{Answer, Query};
+use crate::drill::Drilled;
+use crate::engine::protocol::command::{Command, Refused, Reply};
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::history::Moment;
+use crate::engine::protocol::query::{Answer, Query};
 use crate::text::clean_line;
 
 fn is_open(state: &State, run: &str) -> bool {
@@ -57,17 +58,22 @@ pub(super) fn on_event(state: &mut State, event: &Event, now: Now) -> Vec<Effect
                 drill.lines.push(clean_line(line, 200));
             }
         }
-        Event::Drilled { drilled } => {
-            let lines = state.drill.take().filter(|d| d.name == drilled.name);
-            state.drill = Some(DrillView {
-                name: drilled.name.clone(),
-                lines: lines.map(|d| d.lines).unwrap_or_default(),
-                ended: Some(drilled.clone()),
-            });
+        Event::Drilled { drilled } => end_drill(state, &drilled.name, Ok(drilled.clone())),
+        Event::DrillFailed { name, reason } => {
+            end_drill(state, name, Err(clean_line(reason, 300)));
         }
         Event::RunQueued { .. } | Event::Breaker { .. } => {}
     }
     Vec::new()
+}
+
+fn end_drill(state: &mut State, name: &str, ended: Result<Box<Drilled>, String>) {
+    let lines = state.drill.take().filter(|d| d.name == *name);
+    state.drill = Some(DrillView {
+        name: name.to_owned(),
+        lines: lines.map(|d| d.lines).unwrap_or_default(),
+        ended: Some(ended),
+    });
 }
 
 pub(super) fn on_reply(

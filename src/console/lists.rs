@@ -3,8 +3,8 @@
 
 use super::action::Screen;
 use super::state::State;
-use crate::engine::types::snapshot::Health;
-use crate::engine::types::why::About;
+use crate::engine::protocol::snapshot::Health;
+use crate::engine::protocol::why::About;
 use crate::filter::Row as _;
 
 impl State {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::export::Form;
-use crate::engine::types::command::{Command, Refused, Reply};
-use crate::engine::types::event::Event;
-use crate::engine::types::query::{Answer, Query, QueryError};
-use crate::engine::types::snapshot::Snapshot;
+use crate::engine::protocol::command::{Command, Refused, Reply};
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::query::{Answer, Query, QueryError};
+use crate::engine::protocol::snapshot::Snapshot;
 
 /// Something happened.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::message::Effect;
 use super::state::{OpenTrends, State};
-use crate::engine::types::query::Query;
+use crate::engine::protocol::query::Query;
 
 /// A far step through what was recorded.
 pub(super) const FAR_MS: i64 = 600_000;

@@ -13,8 +13,8 @@ use super::questions::{
 };
 use super::state::{Chosen, OpenCosts, Overlay, State};
 use super::theme::Palette;
-use crate::engine::types::command::Command;
-use crate::engine::types::query::Query;
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::query::Query;
 use tui_input::Input;
 
 pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::format::{count, percent, so_many};
 use super::message::Now;
 use crate::cache::CacheStats;
-use crate::engine::types::command::Command;
-use crate::engine::types::snapshot::Snapshot;
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::snapshot::Snapshot;
 use crate::resilience::breaker::{BreakerState, BreakerStats};
 
 /// A command whose consequence is looked at again.

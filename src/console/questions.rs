@@ -9,8 +9,8 @@ use super::preview;
 use super::state::{Choice, Chosen, Overlay, State};
 use crate::cache::Kept;
 use crate::drill::DRILLS;
-use crate::engine::types::command::Command;
-use crate::engine::types::query::Query;
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::query::Query;
 use crate::model::simulator::{PRESETS, Switch};
 use crate::resilience::breaker::BreakerState;
 

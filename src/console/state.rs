@@ -16,15 +16,15 @@ use super::preview::FollowUp;
 use super::talk::Talk;
 use super::theme::Theme;
 use crate::drill::Drilled;
-use crate::engine::types::call::CallView;
-use crate::engine::types::command::Command;
-use crate::engine::types::cost::{CostBy, Costs};
-use crate::engine::types::history::Trends;
-use crate::engine::types::memory::{MemoryStats, Patterns, Similar};
-use crate::engine::types::query::Query;
-use crate::engine::types::run::{RunResult, RunState};
-use crate::engine::types::snapshot::{RunBrief, Snapshot};
-use crate::engine::types::why::{About, Why};
+use crate::engine::protocol::call::CallView;
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::cost::{CostBy, Costs};
+use crate::engine::protocol::history::Trends;
+use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
+use crate::engine::protocol::query::Query;
+use crate::engine::protocol::run::{RunResult, RunState};
+use crate::engine::protocol::snapshot::{RunBrief, Snapshot};
+use crate::engine::protocol::why::{About, Why};
 use crate::filter::Filter;
 use crate::telemetry::log_read::LogLine;
 use crate::text::Untrusted;
@@ -113,8 +113,8 @@ pub struct DrillView {
     pub name: String,
     /// What happened.
     pub lines: Vec<String>,
-    /// How it ended.
-    pub ended: Option<Box<Drilled>>,
+    /// How it ended: what was measured, or why it could not be carried out. `None`: it runs.
+    pub ended: Option<Result<Box<Drilled>, String>>,
 }
 
 /// What models cost, opened.

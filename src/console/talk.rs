@@ -8,7 +8,7 @@ use tui_input::backend::crossterm::EventHandler as _;
 
 use super::message::Effect;
 use super::state::State;
-use crate::engine::types::command::{Command, Question, Refused, Reply};
+use crate::engine::protocol::command::{Command, Question, Refused, Reply};
 use crate::model::{Message, Role};
 use crate::text::{Untrusted, clean_line};
 

@@ -20,7 +20,7 @@ use super::past::ask_trends;
 use super::perform::act;
 use super::state::{OpenCosts, OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};
-use crate::engine::types::query::Answer;
+use crate::engine::protocol::query::Answer;
 use crate::text::clean_line;
 
 /// Takes a message in; returns what must be done.

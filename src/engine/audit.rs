@@ -20,7 +20,7 @@ pub struct Audit {
 /// One line.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Line<'a> {
+pub struct AuditLine<'a> {
     /// RFC 3339, UTC.
     pub at: String,
     /// Who.
@@ -49,7 +49,7 @@ impl Audit {
     }
 
     /// Appends a line. A line that cannot be written is counted, and the count shows.
-    pub fn write(&self, line: &Line<'_>) {
+    pub fn write(&self, line: &AuditLine<'_>) {
         let Some(file) = &self.file else { return };
         let written = crate::text::json(line)
             .map_err(std::io::Error::other)

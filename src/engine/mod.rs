@@ -1,49 +1,35 @@
-//! The engine: an event goes in; a decision, a report and a picture come out.
+//! The engine: an event goes in; a decision, a report and a snapshot come out.
 //!
-//! The way of a run, never turning back: [`intake`] (rules on the raw change, redaction, journal) →
-//! [`run`] (its turn, its agents) → [`step`] (rules' verdict, model's verdict, the stricter) →
-//! [`decision`] → [`report`] → what is published. A webhook's change is fetched before the first step.
-//! [`handle`] carries commands in and pictures out; [`picture`] assembles
-//! them. Faces know the trait [`Operator`] and nothing else.
+//! A run goes one way: [`runs`]`::intake` (rules on the raw change, redaction, journal) → `executor` (its turn,
+//! its agents) → `step` (rules' verdict, model's verdict, the stricter) → `decision` → `completion` (report,
+//! publications). Each file here or below is one service; it is given those that it needs by `builder`, and
+//! only [`handle`], `commands` and `queries` know all of them. Faces know the trait [`Operator`] and
+//! [`protocol`], and nothing else.
 
-mod approvals;
-pub mod asking;
+mod agents;
+mod attachment;
 mod audit;
-pub mod calls;
+mod builder;
 mod commands;
-mod completing;
-pub mod core;
-pub mod decision;
-mod drills;
-mod ending;
+pub mod config;
+mod drill_runner;
+mod durable;
+mod errors;
+pub mod exporters;
 pub mod failpoint;
-mod fetching;
-pub mod forms;
+pub mod github;
 pub mod handle;
-mod history;
-pub mod intake;
-pub mod ledger;
-mod numbered_diff;
-pub mod outbox;
-pub mod picture;
-pub mod presence;
-pub mod prompt;
-mod publish;
+mod lifecycle;
+pub mod memory;
+pub mod models;
+mod notifier;
+pub mod observe;
+mod periodic;
+pub mod protocol;
 mod queries;
-mod reload;
-pub mod remembering;
-pub mod report;
-mod resume;
-pub mod run;
-mod saying;
-mod schedules;
-pub mod step;
-mod ticking;
-pub mod types;
-pub mod views;
-mod watchdog;
-mod webhook;
-pub mod why;
+mod retention;
+pub mod runs;
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,14 +37,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-pub use handle::{EngineConfig, Handle, StartError};
-pub use presence::Presence;
-use types::command::{Envelope, Refused, Reply};
-use types::completion::{Completed, Completion, Pieces};
-use types::event::{Event, EventStream};
-use types::query::{Answer, Capabilities, Query, QueryError};
-use types::run::{RunResult, RunState};
-use types::snapshot::Snapshot;
+pub use attachment::Attachment;
+pub use builder::{EngineConfig, StartError};
+pub use handle::Handle;
+use protocol::command::{Envelope, Refused, Reply};
+use protocol::completion::{Completed, Completion, Pieces};
+use protocol::event::{Event, EventStream};
+use protocol::query::{Answer, Capabilities, Query, QueryError};
+use protocol::run::{RunResult, RunState};
+use protocol::snapshot::Snapshot;
 
 /// The seam between the engine and every face. In the process it is [`Handle`]; over HTTP and from a
 /// recording it will be others.
@@ -82,8 +69,8 @@ pub trait Operator: Send + Sync {
         Box::pin(async move { Err(Refused::input(here)) })
     }
     /// Somebody looks at it from outside until this is dropped; the picture names them.
-    fn attend(&self, _who: String) -> Presence {
-        Presence::default()
+    fn attend(&self, _who: String) -> Attachment {
+        Attachment::default()
     }
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;

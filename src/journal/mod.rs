@@ -58,9 +58,18 @@ pub enum JournalError {
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,
+    /// A row is missing, or its JSON cannot be written or read by this program.
+    #[error("journal: {0}")]
+    Row(String),
     /// Anything else SQLite said.
     #[error("journal: {0}")]
     Sqlite(String),
+}
+
+impl From<serde_json::Error> for JournalError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Row(error.to_string())
+    }
 }
 
 impl From<rusqlite::Error> for JournalError {

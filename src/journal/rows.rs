@@ -41,7 +41,7 @@ impl RunStatus {
 }
 
 /// A run to take in. Everything in it is redacted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewRun {
     /// `job_<epoch ms>_<random>`.
     pub id: String,

@@ -19,6 +19,7 @@ use super::provider::{Live, ProviderStats, Surroundings, build};
 use super::router;
 use super::spend::Spend;
 use crate::cache::{Cache, CacheStats, Kept, LoadError, Loading, Source};
+use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::policy::{Call, Policy, upstream_time};
 use crate::resilience::{Reason, Rejection};
@@ -64,6 +65,7 @@ pub struct ModelService {
     tapes: Tapes,
     loopback_only: Arc<AtomicBool>,
     rebuilding: Mutex<()>,
+    breaker_observer: std::sync::OnceLock<TransitionObserver>,
 }
 
 impl ModelService {
@@ -95,6 +97,7 @@ impl ModelService {
             loopback_only: Arc::new(AtomicBool::new(around.settings.loopback_only())),
             clock,
             rebuilding: Mutex::new(()),
+            breaker_observer: std::sync::OnceLock::new(),
         }
     }
 
@@ -105,6 +108,11 @@ impl ModelService {
         let only = around.settings.loopback_only();
         self.loopback_only.store(only, Ordering::Relaxed);
         let providers = build(&models, &self.table.load().providers, around);
+        if let Some(observer) = self.breaker_observer.get() {
+            for live in providers.values() {
+                live.guards.breaker.observe(Arc::clone(observer));
+            }
+        }
         self.responses.reconfigure(around.settings.cache.responses);
         self.settings.store(Arc::new(around.settings.clone()));
         self.table.store(Arc::new(Table { models, providers }));
@@ -207,6 +215,13 @@ impl ModelService {
     pub fn observe(&self, observer: Observer) {
         // A second observer would have nothing to see: there is one engine.
         let _ = self.meters.observer.set(observer);
+    }
+
+    /// Hands every transition of every breaker to `observer`, of providers that a later table adds too.
+    pub fn observe_breakers(&self, observer: TransitionObserver) {
+        let _one_at_a_time = lock(&self.rebuilding);
+        let observer = self.breaker_observer.get_or_init(|| observer);
+        self.for_each(|_, live| live.guards.breaker.observe(Arc::clone(observer)));
     }
 
     /// Forgets the answers of one provider or model (`provider:NAME`, `model:NAME`); returns how many.

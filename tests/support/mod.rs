@@ -21,9 +21,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use bsm::engine::types::command::{Blob, Command, Envelope, Reply, Subject, Trigger};
-use bsm::engine::types::run::RunResult;
-use bsm::engine::types::snapshot::Mode;
+use bsm::engine::protocol::command::{Command, Envelope, Reply, Subject, Trigger};
+use bsm::engine::protocol::run::RunResult;
+use bsm::engine::protocol::snapshot::Mode;
 use bsm::engine::{EngineConfig, Handle, Operator as _};
 use bsm::model::simulator::{Faults, Latency, SimulatorSettings};
 use bsm::resilience::clock::SystemClock;
@@ -129,8 +129,8 @@ pub struct Start<'a> {
     pub settings: Settings,
     pub mode: Mode,
     pub resident: bool,
-    pub reread: Option<bsm::engine::core::Reread>,
-    pub redacts: bsm::engine::handle::Redacts,
+    pub settings_loader: Option<bsm::engine::config::store::SettingsLoader>,
+    pub shared_redactor: bsm::engine::config::store::SharedRedactor,
     pub trust: TrustStore,
 }
 
@@ -147,8 +147,8 @@ impl<'a> Start<'a> {
             settings,
             mode: Mode::default(),
             resident: false,
-            reread: None,
-            redacts: Arc::default(),
+            settings_loader: None,
+            shared_redactor: Arc::default(),
             trust: TrustStore::default(),
         }
     }
@@ -178,9 +178,9 @@ impl<'a> Start<'a> {
             mode: self.mode,
             resident: self.resident,
             log: None,
-            reread: self.reread,
+            settings_loader: self.settings_loader,
             clock: Arc::new(SystemClock),
-            redacts: self.redacts,
+            shared_redactor: self.shared_redactor,
             simulator: SimulatorSettings {
                 faults: Faults::after(Latency::Between { from: 1, to: 20 }),
                 ..SimulatorSettings::default()
@@ -211,7 +211,7 @@ pub fn trigger(event: &str, diff: &str) -> Trigger {
     Trigger {
         event: event.into(),
         subject: Some(Subject::Diff {
-            diff: Blob(diff.as_bytes().to_vec()),
+            diff: diff.as_bytes().to_vec().into(),
         }),
         ..Trigger::default()
     }
@@ -234,7 +234,7 @@ pub async fn accept(handle: &Handle, trigger: Trigger) -> String {
 pub async fn command(
     handle: &Handle,
     command: Command,
-) -> Result<Reply, bsm::engine::types::command::Refused> {
+) -> Result<Reply, bsm::engine::protocol::command::Refused> {
     handle
         .send(Envelope {
             command,

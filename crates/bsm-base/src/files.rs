@@ -13,6 +13,23 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
+/// Opens a file that a person named, if it is a plain one: reading a pipe or a device may block for ever.
+///
+/// # Errors
+/// As the system reports; [`io::ErrorKind::InvalidInput`] where it is no plain file.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a plain file",
+        ))
+    }
+}
+
 /// Why a contained file could not be used. Paths are relative to the root.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {

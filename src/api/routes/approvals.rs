@@ -14,9 +14,9 @@ use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::Command;
-use crate::engine::types::github::Secret;
-use crate::engine::types::query::Query;
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::github::Secret;
+use crate::engine::protocol::query::Query;
 
 pub(super) fn routes() -> Routes {
     let decided = || {

@@ -15,7 +15,7 @@ use crate::api::catalog::{Routes, boolean, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Command, Question, Refused, Reply};
+use crate::engine::protocol::command::{Command, Question, Refused, Reply};
 use crate::model::Message;
 
 pub(super) fn routes() -> Routes {

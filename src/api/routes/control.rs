@@ -13,8 +13,8 @@ use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::Command;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
     let answer = || json!({"success": boolean(), "message": text(), "timestamp": text(), "correlationId": text()});

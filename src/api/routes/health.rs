@@ -12,8 +12,8 @@ use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::guard::Correlation;
-use crate::engine::types::query::{Answer, Query};
-use crate::engine::types::snapshot::Health;
+use crate::engine::protocol::query::{Answer, Query};
+use crate::engine::protocol::snapshot::Health;
 use crate::resilience::breaker::BreakerState;
 use crate::workspace::Level;
 

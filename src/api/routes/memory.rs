@@ -13,9 +13,9 @@ use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::Command;
-use crate::engine::types::memory::MemoryItem;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::command::Command;
+use crate::engine::protocol::memory::MemoryItem;
+use crate::engine::protocol::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
     let least = json!({"type": "number", "minimum": 0, "maximum": 1});

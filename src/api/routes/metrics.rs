@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::api::Api;
 use crate::api::catalog::{self, Routes, doc, list, number, object};
 use crate::api::extract::Reader;
-use crate::engine::types::snapshot::{Health, Snapshot};
+use crate::engine::protocol::snapshot::{Health, Snapshot};
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::latency::LatencyStats;
 

@@ -33,8 +33,8 @@ use super::Api;
 use super::catalog::openapi;
 use super::error::Failure;
 use super::guard::around;
-use crate::engine::types::command::{Command, Reply};
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::command::{Command, Reply};
+use crate::engine::protocol::query::{Answer, Query};
 
 /// Largest body, bytes; what carries a diff may be larger.
 const BODY: usize = 1 << 20;

@@ -15,8 +15,9 @@ use crate::api::catalog::{self, Routes, boolean, doc, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::{Blob, Command, LinterReport, Reply, Subject, Trigger};
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::blob::{Blob, DiffContent};
+use crate::engine::protocol::command::{Command, LinterReport, Reply, Subject, Trigger};
+use crate::engine::protocol::query::{Answer, Query};
 use crate::review::linters::FilterMode;
 
 pub(super) fn routes() -> Routes {
@@ -108,7 +109,9 @@ async fn start(
     let trigger = Trigger {
         event: wanted.event,
         payload: wanted.payload,
-        subject: wanted.diff.map(|diff| Subject::Diff { diff }),
+        subject: wanted.diff.map(|diff| Subject::Diff {
+            diff: DiffContent::Bytes(diff),
+        }),
         idempotency_key: wanted.idempotency_key,
         filter: wanted.filter_mode,
         linters: wanted.findings,
@@ -137,7 +140,7 @@ async fn list(
     let filter = wanted.get("filter").cloned().unwrap_or_default();
     let live: Vec<_> = {
         let snapshot = api.operator.snapshots().borrow().clone();
-        let active = |r: &&crate::engine::types::snapshot::RunBrief| r.finished_ms.is_none();
+        let active = |r: &&crate::engine::protocol::snapshot::RunBrief| r.finished_ms.is_none();
         snapshot.runs.iter().filter(active).cloned().collect()
     };
     let Answer::Runs { runs } = ask(&api, Query::Runs { limit, filter }).await? else {

@@ -12,9 +12,9 @@ use crate::api::catalog::{Routes, doc};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
 use crate::api::{Api, Peer};
-use crate::engine::types::command::{Command, Envelope, Refused, Reply, Subject};
-use crate::engine::types::query::{Answer, Capabilities, Query, QueryError};
-use crate::engine::types::snapshot::VERSION;
+use crate::engine::protocol::command::{Command, Envelope, Refused, Reply, Subject};
+use crate::engine::protocol::query::{Answer, Capabilities, Query, QueryError};
+use crate::engine::protocol::snapshot::VERSION;
 
 /// The seam's own number: two programs with the same one understand each other.
 pub const SEAM: u32 = 1;
@@ -94,9 +94,8 @@ fn names_local_files(command: &Command) -> bool {
     let Command::Trigger(trigger) = command else {
         return false;
     };
-    trigger.payload_file.is_some()
-        || matches!(
-            trigger.subject,
-            Some(Subject::DiffFile { .. } | Subject::Range { .. } | Subject::Folder { .. })
-        )
+    matches!(
+        trigger.subject,
+        Some(Subject::Range { .. } | Subject::Folder { .. })
+    )
 }

@@ -21,8 +21,8 @@ use crate::api::catalog::{Routes, doc};
 use crate::api::extract::Reader;
 use crate::api::hub::Numbered;
 use crate::api::patch::diff;
-use crate::engine::Presence;
-use crate::engine::types::snapshot::Snapshot;
+use crate::engine::Attachment;
+use crate::engine::protocol::snapshot::Snapshot;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get(
@@ -47,7 +47,7 @@ struct Reading {
     events: broadcast::Receiver<Numbered>,
     waiting: VecDeque<Event>,
     /// A console is named in the picture while it looks.
-    _presence: Option<Presence>,
+    _presence: Option<Attachment>,
 }
 
 async fn open(

@@ -18,9 +18,10 @@ use crate::api::error::Failure;
 use crate::api::extract::Reader;
 use crate::api::guard::Correlation;
 use crate::api::{Api, Peer};
-use crate::engine::types::command::{Blob, Command, Reply};
-use crate::engine::types::github::Webhook;
-use crate::engine::types::query::Query;
+use crate::engine::protocol::blob::Blob;
+use crate::engine::protocol::command::{Command, Reply};
+use crate::engine::protocol::github::Webhook;
+use crate::engine::protocol::query::Query;
 use crate::github::verify;
 use crate::journal::Outcome;
 
@@ -106,10 +107,12 @@ async fn take(
         named: named("x-github-event")?,
         body: Blob(body.to_vec()),
     };
-    let sent = api.operator.send(crate::engine::types::command::Envelope {
-        actor: "github".into(),
-        ..envelope(Command::Deliver(webhook), &id)
-    });
+    let sent = api
+        .operator
+        .send(crate::engine::protocol::command::Envelope {
+            actor: "github".into(),
+            ..envelope(Command::Deliver(webhook), &id)
+        });
     let Reply::Delivered {
         outcome,
         run,

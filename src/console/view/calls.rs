@@ -8,7 +8,7 @@ use super::pieces::{facts, first_visible, fit, panel, put, row};
 use crate::console::format::short_id;
 use crate::console::state::{OpenCalls, State};
 use crate::console::theme::{Mark, Role};
-use crate::engine::types::call::CallView;
+use crate::engine::protocol::call::CallView;
 
 /// Tokens and money of a call, where it used any.
 fn used(c: &CallView) -> String {

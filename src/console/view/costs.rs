@@ -8,7 +8,7 @@ use super::pieces::{first_visible, fit, put, row};
 use crate::console::format::count;
 use crate::console::state::{OpenCosts, State};
 use crate::console::theme::Role;
-use crate::engine::types::cost::sums;
+use crate::engine::protocol::cost::sums;
 
 pub fn draw(state: &State, open: &OpenCosts, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;

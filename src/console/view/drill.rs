@@ -12,10 +12,11 @@ use crate::drill::measure::{Measure, Want};
 
 pub fn draw(state: &State, drill: &DrillView, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
-    let measures = drill.ended.as_ref().map_or(0, |d| d.measures.len());
+    let ended = drill.ended.as_ref();
+    let measures = ended.map_or(0, |e| e.as_ref().map_or(1, |d| d.measures.len()));
     let height = (drill.lines.len() + measures + 6) as u16;
     let title = format!("Drill {}", crate::text::clean_line(&drill.name, 40));
-    let note = if drill.ended.is_some() {
+    let note = if ended.is_some() {
         "Esc closes"
     } else {
         "Esc leaves it running"
@@ -38,9 +39,10 @@ pub fn draw(state: &State, drill: &DrillView, area: Rect, buffer: &mut Buffer) {
             theme.style(Role::Dim),
         );
     }
-    let Some(ended) = &drill.ended else {
-        say("it runs", theme.style(Role::Warn));
-        return;
+    let ended = match ended {
+        None => return say("running", theme.style(Role::Warn)),
+        Some(Err(reason)) => return say(&format!("it failed: {reason}"), theme.style(Role::Bad)),
+        Some(Ok(ended)) => ended,
     };
     say("", theme.style(Role::Text));
     for measure in &ended.measures {

@@ -27,7 +27,7 @@ use ratatui::widgets::Widget as _;
 use super::action::{Action, Screen, row_of};
 use super::state::State;
 use super::theme::{Mark, Role};
-use crate::engine::types::snapshot::Health;
+use crate::engine::protocol::snapshot::Health;
 use pieces::{key_hint, mark, put, spans};
 use unicode_width::UnicodeWidthStr as _;
 

@@ -10,7 +10,7 @@ use super::runs::mark_of;
 use crate::console::format::{count, seconds, short_id};
 use crate::console::state::{OpenRun, State};
 use crate::console::theme::{Mark, Role, Theme};
-use crate::engine::types::run::{RunResult, RunState, Step, StepStatus};
+use crate::engine::protocol::run::{RunResult, RunState, Step, StepStatus};
 use crate::review::finding::{Finding, Severity, Source};
 use crate::review::verdict::Verdict;
 

@@ -8,8 +8,8 @@ use super::pieces::{first_visible, fit, line, panel, put, row, unknown_field};
 use crate::console::format::{seconds, short_id};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
-use crate::engine::types::run::{Action, RunState, StepStatus};
-use crate::engine::types::snapshot::RunBrief;
+use crate::engine::protocol::run::{Action, RunState, StepStatus};
+use crate::engine::protocol::snapshot::RunBrief;
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let filter = state.filters.get(&state.screen);

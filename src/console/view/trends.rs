@@ -11,7 +11,7 @@ use crate::console::action::Action;
 use crate::console::format::{micros, percent};
 use crate::console::state::{OpenTrends, State};
 use crate::console::theme::Role;
-use crate::engine::types::history::{Point, Trends};
+use crate::engine::protocol::history::{Point, Trends};
 use crate::resilience::breaker::BreakerState;
 
 /// Columns for names and figures at the left of each chart.

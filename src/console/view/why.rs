@@ -10,7 +10,7 @@ use super::pieces::fit;
 use crate::console::action::ACTIONS;
 use crate::console::state::State;
 use crate::console::theme::Role;
-use crate::engine::types::why::Why;
+use crate::engine::protocol::why::Why;
 
 pub fn draw(state: &State, why: Option<&Why>, scroll: u16, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;

@@ -390,6 +390,10 @@ impl Core {
         self.settings = settings;
     }
 
+    pub(super) fn has_unreported(&self) -> bool {
+        !self.unreported.is_empty()
+    }
+
     pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
         self.unreported.drain(..).collect()
     }

@@ -12,7 +12,7 @@ mod core;
 mod types;
 mod window;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use self::core::Core;
@@ -25,6 +25,20 @@ use bsm_base::clock::{Clock, lock};
 pub struct Breaker {
     name: Arc<str>,
     core: Mutex<Core>,
+    observer: OnceLock<Observer>,
+    /// Held while transitions are handed over, so that the observer sees them in order.
+    reporting: Mutex<()>,
+}
+
+/// Is called with each transition, in order, on the thread that caused it. It must not block.
+pub type TransitionObserver = Arc<dyn Fn(&str, &Transition) + Send + Sync>;
+
+struct Observer(TransitionObserver);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// Leave to make one call. Tell it the outcome; dropped untold it is neutral and its trial goes back.
@@ -44,6 +58,8 @@ impl Breaker {
         Arc::new(Self {
             name: Arc::from(name),
             core: Mutex::new(Core::new(settings, clock.now(), clock.wall_ms())),
+            observer: OnceLock::new(),
+            reporting: Mutex::new(()),
         })
     }
 
@@ -58,7 +74,7 @@ impl Breaker {
     /// [`super::Reason::BreakerOpen`], [`super::Reason::BreakerTrialsTaken`] (both with the time to the
     /// next trial) or [`super::Reason::BreakerIsolated`].
     pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Refusal> {
-        let (generation, ticket) = lock(&self.core).admit(now)?;
+        let (generation, ticket) = self.change(|core| core.admit(now))?;
         Ok(Permit {
             breaker: self,
             generation,
@@ -73,30 +89,31 @@ impl Breaker {
     /// # Errors
     /// As [`Breaker::admit`].
     pub fn check(&self, now: Instant) -> Result<(), Refusal> {
-        let mut core = lock(&self.core);
-        core.settle(now);
-        core.refusal(now).map_or(Ok(()), Err)
+        self.change(|core| {
+            core.settle(now);
+            core.refusal(now).map_or(Ok(()), Err)
+        })
     }
 
     /// Closes it and forgets all it knew. `cause` is kept with the transition.
     pub fn reset(&self, cause: &str, now: Instant) {
-        lock(&self.core).reset(cause, now);
+        self.change(|core| core.reset(cause, now));
     }
 
     /// Closes it but forgets nothing: failures in a row and the window still count, so that the next failure
     /// may open it again, for longer than before.
     pub fn close(&self, cause: &str, now: Instant) {
-        lock(&self.core).close(cause, now);
+        self.change(|core| core.close(cause, now));
     }
 
     /// Refuses everything until [`Breaker::reset`] or [`Breaker::close`].
     pub fn isolate(&self, cause: &str, now: Instant) {
-        lock(&self.core).isolate(cause, now);
+        self.change(|core| core.isolate(cause, now));
     }
 
     /// Switches the breaker off (every call passes) or on again.
     pub fn set_enabled(&self, enabled: bool, now: Instant) {
-        lock(&self.core).set_enabled(enabled, now);
+        self.change(|core| core.set_enabled(enabled, now));
     }
 
     /// Changes the settings while running. The state stays, and the window too unless its own form changed.
@@ -104,14 +121,41 @@ impl Breaker {
         lock(&self.core).reconfigure(settings, now);
     }
 
-    /// Transitions since the last time this was asked, the newest eight.
-    pub fn take_transitions(&self) -> Vec<Transition> {
-        lock(&self.core).take_transitions()
+    /// Hands every transition to `observer` from now on, and those that came before it, the newest eight. A
+    /// second observer is ignored: there is one owner.
+    pub fn observe(&self, observer: TransitionObserver) {
+        if self.observer.set(Observer(observer)).is_ok() {
+            self.report();
+        }
+    }
+
+    /// Changes the core, then reports the transitions that came of it.
+    fn change<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
+        let (result, changed) = {
+            let mut core = lock(&self.core);
+            let result = act(&mut core);
+            (result, core.has_unreported())
+        };
+        if changed {
+            self.report();
+        }
+        result
+    }
+
+    fn report(&self) {
+        let Some(Observer(observer)) = self.observer.get() else {
+            return;
+        };
+        let _in_order = lock(&self.reporting);
+        let transitions = lock(&self.core).take_transitions();
+        for transition in &transitions {
+            observer(&self.name, transition);
+        }
     }
 
     /// Its section of the snapshot at `now`.
     pub fn stats(&self, now: Instant) -> BreakerStats {
-        lock(&self.core).stats(&self.name, now)
+        self.change(|core| core.stats(&self.name, now))
     }
 }
 
@@ -144,7 +188,7 @@ impl Permit<'_> {
             took: now.saturating_duration_since(self.since),
             retry_after,
         };
-        lock(&self.breaker.core).record(result, now);
+        self.breaker.change(|core| core.record(result, now));
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::catalog::{boolean, list, text};
-use crate::engine::types::completion::Completion;
+use crate::engine::protocol::completion::Completion;
 use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
 
 /// The body.

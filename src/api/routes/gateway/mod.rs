@@ -22,8 +22,8 @@ use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Reader, Tenant};
 use crate::api::guard::Correlation;
-use crate::engine::types::command::Refused;
-use crate::engine::types::query::{Answer, Query};
+use crate::engine::protocol::command::Refused;
+use crate::engine::protocol::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
     Routes::new()

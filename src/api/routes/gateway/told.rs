@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::failed;
 use crate::api::Api;
-use crate::engine::types::command::Refused;
-use crate::engine::types::completion::{Completed, Completion};
+use crate::engine::protocol::command::Refused;
+use crate::engine::protocol::completion::{Completed, Completion};
 
 /// In one piece.
 pub(super) fn whole(done: &Completed, id: &str) -> Response {

@@ -1,0 +1,545 @@
+//! Builds an engine: opens what is on disk, makes each service with those it needs, starts their tasks.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use crate::engine::agents::AgentControl;
+use crate::engine::attachment::Attachments;
+use crate::engine::audit::Audit;
+use crate::engine::config::caches::WorkspaceCaches;
+use crate::engine::config::reload::Reloader;
+use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, review_policy};
+use crate::engine::drill_runner::DrillRunner;
+use crate::engine::durable::Durable;
+use crate::engine::github::approvals::Approvals;
+use crate::engine::github::change::ChangeFetcher;
+use crate::engine::github::client::GithubClient;
+use crate::engine::github::outbox::Outbox;
+use crate::engine::github::publisher::Publisher;
+use crate::engine::github::stats::PublicationStatus;
+use crate::engine::github::webhook::Webhooks;
+use crate::engine::handle::Handle;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::memory::import::MemoryImport;
+use crate::engine::memory::index::MemoryIndex;
+use crate::engine::memory::search::MemorySearch;
+use crate::engine::models::access::Models;
+use crate::engine::models::call_log::CallLog;
+use crate::engine::models::chat::Chat;
+use crate::engine::models::cost_ledger::CostLedger;
+use crate::engine::models::gateway::Gateway;
+use crate::engine::models::stream_events::StreamEvents;
+use crate::engine::notifier::Notifier;
+use crate::engine::observe::recorder::Recorder;
+use crate::engine::observe::snapshot::SnapshotSource;
+use crate::engine::protocol::snapshot::{Mode, Snapshot};
+use crate::engine::retention::Retention;
+use crate::engine::runs::completion::Completion;
+use crate::engine::runs::executor::Executor;
+use crate::engine::runs::intake::Intake;
+use crate::engine::runs::projection::brief_of_row;
+use crate::engine::runs::recovery::Recovery;
+use crate::engine::runs::registry::RunRegistry;
+use crate::engine::runs::report::ReportFolder;
+use crate::engine::runs::scheduler::Scheduler;
+use crate::engine::runs::step::StepRunner;
+use crate::engine::services::Services;
+use crate::files::FileError;
+use crate::journal::{Journal, JournalError, JournalNotes};
+use crate::model::provider::known_secrets;
+use crate::model::simulator::{Simulator, SimulatorSettings};
+use crate::resilience::clock::Clock;
+use crate::review::redact::Redactor;
+use crate::settings::Settings;
+use crate::settings::env::Env;
+use crate::state::{StateDir, StateError};
+use crate::telemetry::log_files::LogGuard;
+use crate::workspace::Workspace;
+use crate::workspace::trust::TrustStore;
+
+/// Why an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The workspace's folder.
+    #[error(transparent)]
+    Workspace(#[from] FileError),
+    /// The simulator.
+    #[error("the simulator cannot start: {0}")]
+    Simulator(std::io::Error),
+}
+
+/// What an engine is started with.
+pub struct EngineConfig {
+    /// Validated settings.
+    pub settings: Settings,
+    /// Environment variables.
+    pub env: Env,
+    /// The workspace's folder; `None`: the built-in workspace.
+    pub root: Option<PathBuf>,
+    /// The workspace as it was read already, perhaps from the commit that a change is based on; `None`: it
+    /// is read from its folder.
+    pub workspace: Option<Workspace>,
+    /// A reload reads the folder again; else the workspace stays as it was handed over.
+    pub follows_folder: bool,
+    /// Trusted workspaces.
+    pub trust: TrustStore,
+    /// The state directory, prepared.
+    pub state: StateDir,
+    /// How it is started.
+    pub mode: Mode,
+    /// Continue unfinished runs, watch the files, keep schedules: a resident engine does.
+    pub resident: bool,
+    /// The running log.
+    pub log: Option<Arc<LogGuard>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the settings again, for a reload; without it they stay as they are.
+    pub settings_loader: Option<SettingsLoader>,
+    /// Where the engine puts its redactor, always the newest, for log lines and exports.
+    pub shared_redactor: SharedRedactor,
+    /// How the simulator behaves, under `mode.simulated`.
+    pub simulator: SimulatorSettings,
+}
+
+/// Opens, builds and starts an engine. Must be called inside tokio.
+///
+/// # Errors
+/// When journal, state directory, workspace or simulator cannot be used.
+pub async fn start(config: EngineConfig) -> Result<Handle, StartError> {
+    // A file-size limit must be an error that is handled, not the end of the process.
+    let limit = rustix::process::Signal::XFSZ.as_raw();
+    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(limit));
+    let resident = config.resident;
+    let (services, fills) = build(config).await?;
+    services.reloader.apply_flags();
+    services
+        .notifier
+        .alert_about_policy(&services.store.policy());
+    if fills {
+        services.memory.fill();
+    }
+    alert_about_journal(&services.notifier, services.durable.journal.notes());
+    for row in services.durable.journal.recent(40).await?.iter().rev() {
+        if row.finished_ms.is_some()
+            && let Some(brief) = brief_of_row(row)
+        {
+            services.registry.push_ended(brief);
+        }
+    }
+    let snapshots = start_tasks(&services, resident).await?;
+    Ok(Handle::new(services, snapshots))
+}
+
+/// Starts the tasks of the services.
+async fn start_tasks(
+    services: &Arc<Services>,
+    resident: bool,
+) -> Result<watch::Receiver<Arc<Snapshot>>, StartError> {
+    let lifecycle = &services.lifecycle;
+    let acts = !lifecycle.mode.read_only;
+    if acts {
+        services.costs.load_today().await?;
+        lifecycle.spawn(Arc::clone(&services.costs).run());
+    }
+    if acts && resident {
+        Arc::clone(&services.recovery).resume().await?;
+        services.outbox.status.recount().await?;
+        lifecycle.spawn(Arc::clone(&services.outbox).run());
+        lifecycle.spawn(Arc::clone(&services.scheduler).run());
+        lifecycle.spawn_detached(Arc::clone(&services.reloader).watch());
+        lifecycle.spawn_detached(Arc::clone(&services.retention).run());
+    }
+    // The first snapshot shows the runs that were resumed.
+    let (sender, snapshots) = watch::channel(Arc::new(services.snapshots.first()));
+    lifecycle.spawn_detached(Arc::clone(&services.snapshots).publish(sender));
+    if acts && resident {
+        lifecycle.spawn(Arc::clone(&services.recorder).run(snapshots.clone()));
+    }
+    Ok(snapshots)
+}
+
+/// Makes each service with those that it needs; and whether memory is to be filled from the journal.
+async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError> {
+    let EngineConfig {
+        settings,
+        env,
+        root,
+        workspace,
+        follows_folder,
+        trust,
+        state,
+        mut mode,
+        resident,
+        log,
+        clock,
+        settings_loader,
+        shared_redactor,
+        simulator,
+    } = config;
+    mode.environment = settings.environment;
+    mode.safe_mode = settings.loopback_only();
+    let workspace = match workspace {
+        Some(workspace) => workspace,
+        None => Workspace::load(root.as_deref(), &trust)?,
+    };
+    let journal = if mode.no_save {
+        Journal::in_memory()?
+    } else {
+        Journal::open(&state.journal())?
+    };
+    let stopped = journal.stopped().await?.into_iter().collect();
+    // A single run needs nothing of the past, unless its prompts show past reviews.
+    let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
+    let audit = Audit::open((!mode.no_save).then(|| state.audit()).as_deref())?;
+    let simulator = if mode.simulated {
+        let started = Simulator::start(simulator).await;
+        Some(started.map_err(StartError::Simulator)?)
+    } else {
+        None
+    };
+    let reports = (!mode.no_save).then(|| report_folder(root.as_deref(), &state));
+    let salt = if mode.no_save {
+        // Fingerprints of a run that is not kept mean nothing outside it.
+        std::array::from_fn(|_| fastrand::u8(..))
+    } else {
+        state.salt()?
+    };
+    let secrets = known_secrets(&workspace.models, &settings, &env);
+    let policy = review_policy(&workspace, &settings).await;
+    let redactor = Redactor::new(policy.rules(), &secrets, salt);
+
+    let lifecycle = Lifecycle::new(Arc::clone(&clock), mode);
+    let notifier = Notifier::new(Arc::clone(&clock));
+    let models = Models::new(
+        &workspace.models,
+        &settings,
+        env.clone(),
+        simulator,
+        clock,
+        Arc::clone(&notifier),
+    );
+    let registry = RunRegistry::new(&lifecycle, settings.engine.max_concurrent_runs);
+    let store = ConfigStore::new(
+        env,
+        root,
+        settings,
+        workspace,
+        policy,
+        redactor,
+        shared_redactor,
+    );
+    let ground = Ground {
+        durable: Durable::new(journal, Arc::clone(&lifecycle), Arc::clone(&notifier)),
+        caches: WorkspaceCaches::new(
+            Arc::clone(&lifecycle),
+            Arc::clone(&store),
+            trust,
+            follows_folder,
+        ),
+        lifecycle,
+        notifier,
+        store,
+        models,
+        registry,
+        audit: Arc::new(audit),
+    };
+    let parts = Parts {
+        state,
+        log,
+        settings_loader,
+        follows_folder,
+        stopped,
+        fills,
+        reports,
+    };
+    Ok((Arc::new(services(ground, parts)), fills))
+}
+
+/// What nearly every service needs.
+struct Ground {
+    lifecycle: Arc<Lifecycle>,
+    notifier: Arc<Notifier>,
+    durable: Arc<Durable>,
+    store: Arc<ConfigStore>,
+    caches: Arc<WorkspaceCaches>,
+    models: Arc<Models>,
+    registry: Arc<RunRegistry>,
+    audit: Arc<Audit>,
+}
+
+/// What single services need.
+struct Parts {
+    state: StateDir,
+    log: Option<Arc<LogGuard>>,
+    settings_loader: Option<SettingsLoader>,
+    follows_folder: bool,
+    stopped: std::collections::BTreeSet<String>,
+    fills: bool,
+    reports: Option<ReportFolder>,
+}
+
+/// Connects the services.
+fn services(ground: Ground, parts: Parts) -> Services {
+    let Ground {
+        lifecycle,
+        notifier,
+        durable,
+        store,
+        caches,
+        models,
+        registry,
+        audit,
+    } = ground;
+    let calls = Arc::new(CallLog::default());
+    let seen = Arc::clone(&calls);
+    models
+        .service
+        .observe(Box::new(move |attempt| seen.add(attempt)));
+    let attachments = Attachments::new(Arc::clone(&notifier));
+    let reloader = Reloader::new(
+        Arc::clone(&lifecycle),
+        Arc::clone(&notifier),
+        Arc::clone(&store),
+        Arc::clone(&caches),
+        Arc::clone(&models),
+        parts.settings_loader,
+        parts.follows_folder,
+    );
+    let agents = AgentControl::new(
+        Arc::clone(&store),
+        Arc::clone(&caches),
+        Arc::clone(&durable),
+        Arc::clone(&notifier),
+        parts.stopped,
+    );
+    let stream = StreamEvents::new(
+        Arc::clone(&lifecycle.clock),
+        Arc::clone(&store),
+        Arc::clone(&notifier),
+    );
+    let memory = MemoryIndex::new(
+        Arc::clone(&lifecycle),
+        Arc::clone(&notifier),
+        Arc::clone(&store),
+        Arc::clone(&durable),
+        parts.fills,
+    );
+    let memory_search = Arc::new(MemorySearch {
+        durable: Arc::clone(&durable),
+        index: Arc::clone(&memory),
+    });
+    let client = GithubClient::new(
+        Arc::clone(&lifecycle),
+        Arc::clone(&store),
+        models.lookup.clone(),
+    );
+    let status = PublicationStatus::new(Arc::clone(&durable), Arc::clone(&notifier));
+    let approvals = Arc::new(Approvals {
+        lifecycle: Arc::clone(&lifecycle),
+        notifier: Arc::clone(&notifier),
+        store: Arc::clone(&store),
+        durable: Arc::clone(&durable),
+        agents: Arc::clone(&agents),
+        status: Arc::clone(&status),
+    });
+    let publisher = Arc::new(Publisher {
+        notifier: Arc::clone(&notifier),
+        store: Arc::clone(&store),
+        durable: Arc::clone(&durable),
+        client: Arc::clone(&client),
+        approvals: Arc::clone(&approvals),
+    });
+    let completion = Arc::new(Completion {
+        lifecycle: Arc::clone(&lifecycle),
+        notifier: Arc::clone(&notifier),
+        store: Arc::clone(&store),
+        durable: Arc::clone(&durable),
+        registry: Arc::clone(&registry),
+        approvals: Arc::clone(&approvals),
+        status: Arc::clone(&status),
+        memory: Arc::clone(&memory),
+        reports: parts.reports,
+    });
+    let executor = Arc::new(Executor {
+        lifecycle: Arc::clone(&lifecycle),
+        notifier: Arc::clone(&notifier),
+        store: Arc::clone(&store),
+        reloader: Arc::clone(&reloader),
+        caches: Arc::clone(&caches),
+        durable: Arc::clone(&durable),
+        registry: Arc::clone(&registry),
+        models: Arc::clone(&models),
+        changes: Arc::new(ChangeFetcher {
+            lifecycle: Arc::clone(&lifecycle),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            client: Arc::clone(&client),
+        }),
+        steps: Arc::new(StepRunner {
+            lifecycle: Arc::clone(&lifecycle),
+            store: Arc::clone(&store),
+            models: Arc::clone(&models),
+            agents: Arc::clone(&agents),
+            memory: Arc::clone(&memory_search),
+            stream: Arc::clone(&stream),
+        }),
+        publisher: Arc::clone(&publisher),
+        memory: Arc::clone(&memory),
+        completion: Arc::clone(&completion),
+    });
+    let intake = Arc::new(Intake {
+        lifecycle: Arc::clone(&lifecycle),
+        notifier: Arc::clone(&notifier),
+        store: Arc::clone(&store),
+        reloader: Arc::clone(&reloader),
+        durable: Arc::clone(&durable),
+        registry: Arc::clone(&registry),
+        models: Arc::clone(&models),
+        executor: Arc::clone(&executor),
+    });
+    Services {
+        snapshots: Arc::new(SnapshotSource {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            caches: Arc::clone(&caches),
+            durable: Arc::clone(&durable),
+            registry: Arc::clone(&registry),
+            models: Arc::clone(&models),
+            publications: Arc::clone(&status),
+            agents: Arc::clone(&agents),
+            attachments: Arc::clone(&attachments),
+            audit: Arc::clone(&audit),
+            log: parts.log.clone(),
+            state_dir: parts.state.path().to_path_buf(),
+            raised: Mutex::default(),
+        }),
+        recorder: Recorder::new(Arc::clone(&lifecycle), Arc::clone(&durable)),
+        costs: CostLedger::new(
+            Arc::clone(&lifecycle),
+            Arc::clone(&store),
+            Arc::clone(&durable),
+            Arc::clone(&models),
+        ),
+        drills: DrillRunner::new(Arc::clone(&lifecycle), Arc::clone(&notifier)),
+        retention: Arc::new(Retention {
+            lifecycle: Arc::clone(&lifecycle),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            memory: Arc::clone(&memory),
+        }),
+        chat: Chat {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            caches: Arc::clone(&caches),
+            models: Arc::clone(&models),
+            agents: Arc::clone(&agents),
+            stream: Arc::clone(&stream),
+        },
+        gateway: Gateway {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            models: Arc::clone(&models),
+        },
+        memory_import: MemoryImport {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            index: Arc::clone(&memory),
+        },
+        recovery: Arc::new(Recovery {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            registry: Arc::clone(&registry),
+            executor: Arc::clone(&executor),
+            publisher: Arc::clone(&publisher),
+            completion: Arc::clone(&completion),
+        }),
+        scheduler: Arc::new(Scheduler {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            intake: Arc::clone(&intake),
+        }),
+        webhooks: Webhooks {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            intake: Arc::clone(&intake),
+            status: Arc::clone(&status),
+        },
+        outbox: Arc::new(Outbox {
+            lifecycle: Arc::clone(&lifecycle),
+            notifier: Arc::clone(&notifier),
+            store: Arc::clone(&store),
+            durable: Arc::clone(&durable),
+            client: Arc::clone(&client),
+            approvals: Arc::clone(&approvals),
+            status: Arc::clone(&status),
+        }),
+        state: parts.state,
+        log: parts.log,
+        lifecycle,
+        notifier,
+        durable,
+        audit,
+        attachments,
+        store,
+        caches,
+        reloader,
+        agents,
+        models,
+        calls,
+        registry,
+        intake,
+        approvals,
+        memory,
+        memory_search,
+    }
+}
+
+/// Where reports go: beside the workspace, or into the state directory where there is none.
+fn report_folder(root: Option<&std::path::Path>, state: &StateDir) -> ReportFolder {
+    let (base, mode) = match root {
+        Some(root) => (root, (0o755, 0o644)),
+        None => (state.path(), (0o700, 0o600)),
+    };
+    ReportFolder {
+        base: base.to_path_buf(),
+        relative: "reports".into(),
+        mode,
+    }
+}
+
+/// Alerts about what opening the journal changed.
+fn alert_about_journal(notifier: &Notifier, notes: &JournalNotes) {
+    if let Some(aside) = &notes.set_aside {
+        let text = format!(
+            "the journal was corrupt; it is kept as {} and a new one was begun",
+            aside.display()
+        );
+        notifier.alert(true, text);
+    }
+    if let Some(backup) = &notes.backup {
+        let text = format!(
+            "the journal was migrated; the old one is kept as {}",
+            backup.display()
+        );
+        notifier.alert(false, text);
+    }
+}

@@ -1,0 +1,97 @@
+//! The GitHub client for a repository: with a token where the repository is listed, without one elsewhere.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::config::store::ConfigStore;
+use crate::engine::lifecycle::Lifecycle;
+use crate::github::{Github, GithubError};
+use crate::outbound::egress::{Lookup, Policy};
+use crate::resilience::clock::lock;
+
+/// What a client was built from: another address, token or policy needs another client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ClientKey(String);
+
+/// One per engine.
+pub struct GithubClient {
+    lifecycle: Arc<Lifecycle>,
+    store: Arc<ConfigStore>,
+    lookup: Lookup,
+    client: Mutex<Option<(ClientKey, Arc<Github>)>>,
+    /// GitHub asked for a pause until then.
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl GithubClient {
+    /// Connects when it is first used.
+    pub fn new(lifecycle: Arc<Lifecycle>, store: Arc<ConfigStore>, lookup: Lookup) -> Arc<Self> {
+        Arc::new(Self {
+            lifecycle,
+            store,
+            lookup,
+            client: Mutex::new(None),
+            paused_until: Mutex::new(None),
+        })
+    }
+
+    /// The client for a repository (`owner/name`).
+    ///
+    /// # Errors
+    /// [`GithubError::NotAsked`] under the simulator and in safe mode.
+    pub fn get(&self, repository: &str) -> Result<Arc<Github>, GithubError> {
+        let settings = self.store.settings();
+        if self.lifecycle.mode.simulated {
+            return Err(GithubError::NotAsked("models are simulated here".into()));
+        }
+        let token = self.token(repository);
+        let hash = token.as_ref().map(|t| Sha256::digest(t.as_bytes()));
+        let key = ClientKey(format!(
+            "{} {:?} {:?} {}",
+            settings.github.api_url,
+            settings.egress,
+            settings.egress_allowed_hosts,
+            hash.map_or_else(String::new, |h| crate::state::hex(&h)),
+        ));
+        // Safe mode may have been switched on since the client was built.
+        Policy::of(&settings)
+            .allows(&settings.github.api_url)
+            .map_err(GithubError::NotAsked)?;
+        let mut kept = lock(&self.client);
+        if let Some((with, client)) = kept.as_ref()
+            && *with == key
+        {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Github::new(
+            &settings,
+            &self.store.env,
+            &self.lookup,
+            token,
+        )?);
+        *kept = Some((key, Arc::clone(&client)));
+        Ok(client)
+    }
+
+    /// The token, for a repository that it may be used for.
+    pub fn token(&self, repository: &str) -> Option<String> {
+        let settings = self.store.settings();
+        let github = &settings.github;
+        let token = self.store.env.get(&github.token_env)?.trim().to_owned();
+        (github.lists(repository) && !token.is_empty()).then_some(token)
+    }
+
+    /// GitHub asked for a pause.
+    pub fn pause(&self, time: Duration) {
+        *lock(&self.paused_until) = Some(self.lifecycle.now() + time);
+    }
+
+    /// The end of the pause that GitHub asked for, wall time in milliseconds; `None`: there is none.
+    pub fn paused_until_ms(&self) -> Option<i64> {
+        let until = (*lock(&self.paused_until))?;
+        let left = until.checked_duration_since(self.lifecycle.now())?;
+        Some(self.lifecycle.wall_ms() + left.as_millis() as i64 + 1)
+    }
+}

@@ -1,0 +1,206 @@
+//! A webhook: what it means, whether it came before, and the run it starts. On disk before it is answered.
+//!
+//! Why the change is not fetched here: GitHub waits ten seconds for an answer and does not ask again.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::config::store::ConfigStore;
+use crate::engine::durable::Durable;
+use crate::engine::github::stats::PublicationStatus;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::notifier::Notifier;
+use crate::engine::protocol::command::{Refused, Reply, Trigger};
+use crate::engine::protocol::github::Webhook;
+use crate::engine::protocol::run::Input;
+use crate::engine::runs::intake::{Intake, PreparedRun};
+use crate::github::{self, Delivery};
+use crate::journal::{DeliveryRow, Outcome, RunStatus, Taken};
+use crate::state::hex;
+use crate::text::clean_line;
+
+/// Accepts webhooks whose signature was good. One per engine.
+pub struct Webhooks {
+    /// Clock.
+    pub lifecycle: Arc<Lifecycle>,
+    /// The snapshot's signal.
+    pub notifier: Arc<Notifier>,
+    /// Settings, workspace, redactor.
+    pub store: Arc<ConfigStore>,
+    /// Where deliveries are kept.
+    pub durable: Arc<Durable>,
+    /// Starts their runs.
+    pub intake: Arc<Intake>,
+    /// Figures.
+    pub status: Arc<PublicationStatus>,
+}
+
+impl Webhooks {
+    /// Accepts a webhook: on disk, with its run, when this returns.
+    ///
+    /// # Errors
+    /// The delivery is malformed, its repository is not listed, or its run is refused.
+    pub async fn deliver(
+        &self,
+        webhook: Webhook,
+        actor: &str,
+        correlation: &str,
+    ) -> Result<Reply, Refused> {
+        if !github::is_delivery_id(&webhook.delivery) {
+            return Err(Refused::input("X-GitHub-Delivery names no delivery"));
+        }
+        let bytes = webhook.body.0;
+        let body: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|e| Refused::input(format!("the body is no JSON: {e}")))?;
+        let delivery = github::read(&webhook.named, &body).map_err(Refused::input)?;
+        let (outcome, note) = self.classify(&webhook.named, &delivery);
+        let mut keys = vec![
+            format!("delivery:{}", webhook.delivery),
+            format!("body:{}", hex(&Sha256::digest(&bytes))),
+        ];
+        if outcome == Outcome::Run
+            && let Some(meaning) = &delivery.meaning
+        {
+            let policy = &self.store.workspace().policy_hash;
+            keys.push(format!("meaning:{meaning}+{policy}"));
+        }
+        drop(bytes);
+        let prepared = match outcome {
+            Outcome::Run => {
+                let trigger = Trigger {
+                    event: delivery.event.clone(),
+                    payload: body,
+                    ..Trigger::default()
+                };
+                let pull = delivery.pull.clone();
+                Some(
+                    self.intake
+                        .prepare(trigger, pull, actor, correlation)
+                        .await?,
+                )
+            }
+            _ => None,
+        };
+        let row = self.row(
+            &webhook.delivery,
+            &delivery,
+            outcome,
+            &note,
+            prepared.as_ref(),
+        );
+        let new = prepared.as_ref().map(|p| p.new.clone());
+        let (run, repeated) = match self.durable.journal.deliver(row, keys, new).await? {
+            Taken::New => {
+                self.status.count(|s| match outcome {
+                    Outcome::Run => s.runs += 1,
+                    Outcome::Skipped => s.skipped += 1,
+                    Outcome::Unmapped => s.unmapped += 1,
+                    Outcome::Refused => s.refused += 1,
+                });
+                (prepared.map(|p| self.intake.launch(&p)), false)
+            }
+            Taken::Again(first) => {
+                self.status.count(|s| s.repeated += 1);
+                let run = match first {
+                    Some(first) => Some(self.redeliver(&first, actor, correlation).await?),
+                    None => None,
+                };
+                (run, true)
+            }
+        };
+        self.notifier.mark_changed();
+        if outcome == Outcome::Refused {
+            return Err(Refused::Forbidden { reason: note });
+        }
+        Ok(Reply::Delivered {
+            outcome,
+            run,
+            repeated,
+            note,
+        })
+    }
+
+    /// What becomes of a delivery, and why it starts no run.
+    fn classify(&self, named: &str, delivery: &Delivery) -> (Outcome, String) {
+        let settings = self.store.settings();
+        let is_listed = |r: &String| settings.github.lists(r);
+        let foreign = !settings.github.repositories.is_empty()
+            && !delivery.repository.as_ref().is_some_and(is_listed);
+        if foreign {
+            let note = "its repository is not listed under github.repositories";
+            (Outcome::Refused, note.to_owned())
+        } else if named == "ping" {
+            (Outcome::Skipped, "a ping".to_owned())
+        } else if delivery.draft {
+            (Outcome::Skipped, "a draft".to_owned())
+        } else if self
+            .store
+            .workspace()
+            .events
+            .events
+            .contains_key(&delivery.event)
+        {
+            (Outcome::Run, String::new())
+        } else {
+            let note = format!("no rule is for {}", clean_line(&delivery.event, 80));
+            (Outcome::Unmapped, note)
+        }
+    }
+
+    fn row(
+        &self,
+        id: &str,
+        delivery: &Delivery,
+        outcome: Outcome,
+        note: &str,
+        prepared: Option<&PreparedRun>,
+    ) -> DeliveryRow {
+        let redactor = self.store.redactor();
+        let place = match (&delivery.pull, &delivery.repository) {
+            (Some(pull), _) => pull.place(),
+            (None, Some(repository)) => repository.clone(),
+            (None, None) => String::new(),
+        };
+        DeliveryRow {
+            id: id.to_owned(),
+            at_ms: self.lifecycle.wall_ms(),
+            event: clean_line(&redactor.text(&delivery.event), 120),
+            place: clean_line(&redactor.text(&place), 220),
+            outcome,
+            note: note.to_owned(),
+            run: prepared.map(|p| p.new.id.clone()),
+            repeats: 0,
+        }
+    }
+
+    /// It came before: the first one's run, or a new one if that failed or never had its change.
+    async fn redeliver(
+        &self,
+        first: &str,
+        actor: &str,
+        correlation: &str,
+    ) -> Result<String, Refused> {
+        let journal = &self.durable.journal;
+        // A crash may have cut it off.
+        self.intake.continue_kept(first).await?;
+        let Some(row) = journal.run(first).await? else {
+            return Ok(first.to_owned());
+        };
+        let without_change = || {
+            serde_json::from_str::<Input>(&row.new.input)
+                .is_ok_and(|input| input.change.is_some_and(|c| c.to_fetch))
+        };
+        let over = row.finished_ms.is_some();
+        if !over || (row.status != RunStatus::Failed && !without_change()) {
+            return Ok(first.to_owned());
+        }
+        match self.intake.rerun(first, actor, correlation).await? {
+            Reply::Accepted { run, .. } => {
+                journal.redeliver(first, &run).await?;
+                Ok(run)
+            }
+            _ => Ok(first.to_owned()),
+        }
+    }
+}

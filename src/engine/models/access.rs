@@ -1,0 +1,152 @@
+//! The model service with what its providers are built from: environment, simulator, name lookup, clock.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cache::Source;
+use crate::engine::notifier::Notifier;
+use crate::engine::protocol::event::Event;
+use crate::model::provider::{Live, Surroundings};
+use crate::model::service::ModelService;
+use crate::model::simulator::Simulator;
+use crate::outbound::egress::{Lookup, system_lookup};
+use crate::resilience::breaker::BreakerState;
+use crate::resilience::bulkhead::PoolSettings;
+use crate::resilience::clock::Clock;
+use crate::settings::env::Env;
+use crate::settings::{Flags, Settings};
+use crate::workspace::models::ModelTable;
+
+/// One per engine.
+pub struct Models {
+    /// Answers questions.
+    pub service: ModelService,
+    /// Under `--simulate`: every provider is this server.
+    pub simulator: Option<Simulator>,
+    /// Host names to addresses.
+    pub lookup: Lookup,
+    clock: Arc<dyn Clock>,
+    env: Env,
+    notifier: Arc<Notifier>,
+}
+
+impl Models {
+    /// Over a table of providers and models.
+    pub fn new(
+        table: &ModelTable,
+        settings: &Settings,
+        env: Env,
+        simulator: Option<Simulator>,
+        clock: Arc<dyn Clock>,
+        notifier: Arc<Notifier>,
+    ) -> Arc<Self> {
+        let lookup = system_lookup();
+        let around = Surroundings {
+            settings,
+            env: &env,
+            simulator: simulator.as_ref().map(Simulator::url),
+            clock: &clock,
+            lookup: &lookup,
+        };
+        let service = ModelService::new(Arc::new(table.clone()), &around);
+        let alerts = Arc::clone(&notifier);
+        service.observe_breakers(Arc::new(move |name, transition| {
+            let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
+            let state = transition.to.word();
+            alerts.alert(bad, format!("{name} {state}: {}", transition.cause));
+            alerts.publish(Event::Breaker {
+                name: name.to_owned(),
+                transition: transition.clone(),
+            });
+        }));
+        Arc::new(Self {
+            service,
+            simulator,
+            lookup,
+            clock,
+            env,
+            notifier,
+        })
+    }
+
+    /// Takes a new table or new settings; breakers, pools and limiters keep their state.
+    pub fn rebuild(&self, table: &ModelTable, settings: &Settings) {
+        let around = Surroundings {
+            settings,
+            env: &self.env,
+            simulator: self.simulator.as_ref().map(Simulator::url),
+            clock: &self.clock,
+            lookup: &self.lookup,
+        };
+        self.service.rebuild(Arc::new(table.clone()), &around);
+    }
+
+    /// Takes new settings of breakers and pools.
+    pub fn reconfigure_layers(&self, old: &Settings, new: &Settings, now: Instant) {
+        self.service.for_each(|_, provider| {
+            provider.guards.breaker.reconfigure(new.breaker, now);
+            // A pool that an operator has resized keeps that size until its own setting changes.
+            let name = provider.guards.pool.name();
+            if new.pool(name) != old.pool(name) {
+                provider.guards.pool.reconfigure(new.pool(name));
+            }
+        });
+    }
+
+    /// Switches layers on or off.
+    pub fn apply_flags(&self, flags: Flags, now: Instant) {
+        self.service.for_each(|_, provider| {
+            provider
+                .guards
+                .breaker
+                .set_enabled(flags.circuit_breaker, now);
+        });
+        self.service.set_flags(flags);
+    }
+
+    /// Does something to one provider's layers, or to those of all; returns the names of the providers.
+    pub fn for_providers(&self, name: Option<&str>, act: impl Fn(&Live)) -> Vec<String> {
+        let mut done = Vec::new();
+        self.service.for_each(|provider, live| {
+            if name.is_none_or(|n| n == provider) {
+                act(live);
+                done.push(provider.to_owned());
+            }
+        });
+        self.notifier.mark_changed();
+        done
+    }
+
+    /// Changes how many calls a pool lets through at once; false when there is no such pool.
+    pub fn resize_pool(&self, pool: &str, limit: u32) -> bool {
+        let mut found = false;
+        self.service.for_each(|_, live| {
+            if **live.guards.pool.name() == *pool {
+                live.guards.pool.resize(PoolSettings {
+                    limit,
+                    ..live.guards.pool.settings()
+                });
+                found = true;
+            }
+        });
+        self.notifier.mark_changed();
+        found
+    }
+
+    /// Alerts about keys that providers refused since the last time.
+    pub fn report_refused_keys(&self) {
+        for text in self.service.key_news() {
+            self.notifier.alert(true, text);
+        }
+    }
+}
+
+/// Where an answer came from, in a word, and whether it was past its time to live.
+pub fn source_name(source: Source) -> (&'static str, bool) {
+    match source {
+        Source::Hit(_) => ("cache", false),
+        Source::Stale(_) | Source::StaleOnError(_) => ("stale", true),
+        Source::Shared => ("shared", false),
+        Source::Loaded => ("loaded", false),
+    }
+}

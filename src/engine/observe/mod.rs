@@ -1,0 +1,8 @@
+//! What the engine shows of itself: the snapshot, its health, alerts from figures, the recording, and why
+//! something is as it is.
+
+pub mod explain;
+pub mod health;
+pub mod recorder;
+pub mod snapshot;
+pub mod watchdog;

@@ -1,0 +1,208 @@
+//! Alerts from figures: a target that is missed for a while is said once, and once more when it is met
+//! again.
+//!
+//! Why with a delay on both sides: a single slow second is nobody's business, and a figure that swings
+//! around its target must not ring every time. State changes (a breaker, the journal) say so at once
+//! and are not here.
+
+use std::collections::BTreeMap;
+
+use crate::engine::protocol::snapshot::Snapshot;
+use crate::settings::AlertSettings;
+use crate::telemetry::latency::ENOUGH;
+use crate::text::clean_line;
+
+/// One thing that is watched, as it is now.
+struct Finding {
+    key: String,
+    /// What is wrong, as a sentence; `None` while it is well.
+    wrong: Option<String>,
+    /// What to say when it is well again.
+    well: String,
+}
+
+#[derive(Default)]
+struct Watched {
+    /// Ticks in a row in the state that is not yet said.
+    ticks: u32,
+    /// What was said when it was raised.
+    raised: Option<String>,
+}
+
+/// What has been said so far.
+#[derive(Default)]
+pub struct Watchdog {
+    watched: BTreeMap<String, Watched>,
+}
+
+impl Watchdog {
+    /// Checks a snapshot, once a second; returns new alerts: whether it is bad, and a sentence.
+    pub fn check(&mut self, snapshot: &Snapshot, settings: &AlertSettings) -> Vec<(bool, String)> {
+        self.judge(findings(snapshot, settings), settings)
+    }
+
+    /// Alerts that are not over, in the words of the moment they were raised: a header that counts would
+    /// never stand still.
+    pub fn raised(&self) -> Vec<String> {
+        self.watched
+            .values()
+            .filter_map(|w| w.raised.clone())
+            .collect()
+    }
+
+    fn judge(&mut self, findings: Vec<Finding>, settings: &AlertSettings) -> Vec<(bool, String)> {
+        let mut said = Vec::new();
+        for finding in findings {
+            let watched = self.watched.entry(finding.key).or_default();
+            if finding.wrong.is_some() == watched.raised.is_some() {
+                watched.ticks = 0;
+                continue;
+            }
+            watched.ticks += 1;
+            let needed = if watched.raised.is_some() {
+                settings.clear_after_s
+            } else {
+                settings.raise_after_s
+            };
+            if watched.ticks >= needed.max(1) {
+                watched.ticks = 0;
+                watched.raised.clone_from(&finding.wrong);
+                said.push(match finding.wrong {
+                    Some(text) => (true, text),
+                    None => (false, finding.well),
+                });
+            }
+        }
+        said
+    }
+}
+
+fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut add = |key: String, wrong: Option<String>, well: String| {
+        all.push(Finding { key, wrong, well });
+    };
+    let over =
+        |us: Option<u64>, target: f64| us.map(|us| us as f64 / 1_000.0).filter(|ms| *ms > target);
+    for (name, us, target) in [
+        ("p50", s.added_latency.p50_us, s.targets.p50_ms),
+        ("p99", s.added_latency.p99_us, s.targets.p99_ms),
+    ] {
+        add(
+            format!("latency {name}"),
+            over(us, target)
+                .map(|ms| format!("added latency {name} {ms:.0} ms, target {target} ms")),
+            match us {
+                Some(_) => format!("added latency {name} is within {target} ms again"),
+                None => format!("added latency {name}: too few calls to say"),
+            },
+        );
+    }
+    let target = s.targets.error_rate;
+    add(
+        "errors".into(),
+        s.error_rate().filter(|r| *r > target).map(|r| {
+            format!(
+                "{:.2} % of runs fail, target {:.2} %",
+                r * 100.0,
+                target * 100.0
+            )
+        }),
+        format!("failed runs are within {:.2} % again", target * 100.0),
+    );
+    for pool in &s.pools {
+        let name = clean_line(&pool.name, 40);
+        add(
+            format!("pool {name}"),
+            (pool.queued > 0 && pool.in_use >= pool.allowed).then(|| {
+                format!(
+                    "pool {name} is full: {} wait for {} places",
+                    pool.queued, pool.allowed
+                )
+            }),
+            format!("nobody waits for pool {name} any more"),
+        );
+    }
+    for limiter in &s.limiters {
+        let name = clean_line(&limiter.name, 40);
+        add(
+            format!("quota {name}"),
+            limiter
+                .paused_s
+                .map(|s| format!("{name} says that it is too much; calls wait {s} s more")),
+            format!("{name} takes calls again"),
+        );
+    }
+    for cache in &s.caches {
+        let slow = cache
+            .last_load_ms
+            .filter(|ms| settings.slow_load_ms > 0 && *ms > settings.slow_load_ms);
+        // Answers of models take as long as the model takes; that is not the cache's.
+        let slow = slow.filter(|_| cache.name != "responses");
+        let wrong = match (&cache.last_error, slow) {
+            (Some(error), _) if cache.name != "responses" => Some(format!(
+                "cache {} cannot load: {}",
+                cache.name,
+                clean_line(error, 120)
+            )),
+            (_, Some(ms)) => Some(format!("cache {} took {ms} ms to load", cache.name)),
+            _ => None,
+        };
+        add(
+            format!("cache {}", cache.name),
+            wrong,
+            format!("cache {} loads well again", cache.name),
+        );
+    }
+    let gets: u64 = s.caches.iter().map(|c| c.served() + c.misses).sum();
+    let target = s.targets.cache_hit_rate;
+    add(
+        "hit rate".into(),
+        s.hit_rate()
+            .filter(|r| settings.hit_rate && gets >= ENOUGH && *r < target)
+            .map(|r| {
+                format!(
+                    "caches answer {:.1} % of gets, target {:.1} %",
+                    r * 100.0,
+                    target * 100.0
+                )
+            }),
+        format!("caches answer {:.1} % of gets again", target * 100.0),
+    );
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(wrong: bool) -> Vec<Finding> {
+        vec![Finding {
+            key: "x".into(),
+            wrong: wrong.then(|| "it is wrong".into()),
+            well: "it is well again".into(),
+        }]
+    }
+
+    #[test]
+    fn said_once_after_a_while_and_once_more_when_it_is_over() {
+        let settings = AlertSettings {
+            raise_after_s: 3,
+            clear_after_s: 5,
+            ..AlertSettings::default()
+        };
+        let mut dog = Watchdog::default();
+        let mut ticks = |wrong: bool, times: usize| {
+            (0..times)
+                .flat_map(|_| dog.judge(finding(wrong), &settings))
+                .collect::<Vec<_>>()
+        };
+        assert!(ticks(true, 2).is_empty());
+        assert!(ticks(false, 1).is_empty(), "too short");
+        assert!(ticks(true, 2).is_empty());
+        assert_eq!(ticks(true, 10), [(true, "it is wrong".to_owned())]);
+        assert!(ticks(false, 4).is_empty());
+        assert!(ticks(true, 1).is_empty(), "it swings");
+        assert_eq!(ticks(false, 10), [(false, "it is well again".to_owned())]);
+    }
+}

@@ -1,0 +1,60 @@
+//! What was recorded: single pictures to rewind to, and series over a span to see where it goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::protocol::snapshot::Snapshot;
+use crate::resilience::breaker::BreakerState;
+
+/// A recorded picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Moment {
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// The picture.
+    pub picture: Box<Snapshot>,
+    /// The oldest time recorded.
+    pub oldest_ms: i64,
+}
+
+/// One point of the series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Point {
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// Added latency, microseconds.
+    pub p50_us: Option<u64>,
+    /// Added latency, microseconds.
+    pub p95_us: Option<u64>,
+    /// Added latency, microseconds.
+    pub p99_us: Option<u64>,
+    /// Calls a second.
+    pub calls: f64,
+    /// Share of gets answered by the caches, 0 to 1.
+    pub hit_rate: Option<f64>,
+    /// When the engine of this picture had started: between two engines nothing is known.
+    pub engine_ms: i64,
+    /// Each breaker's state, in the order of [`Trends::breakers`]; `None`: it was not there.
+    pub breakers: Vec<Option<BreakerState>>,
+    /// Each pool's places in use as a share of what is allowed, in the order of [`Trends::pools`].
+    pub pools: Vec<f64>,
+}
+
+/// Series over a span.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trends {
+    /// From, wall time in milliseconds.
+    pub from_ms: i64,
+    /// To.
+    pub to_ms: i64,
+    /// Oldest first.
+    pub points: Vec<Point>,
+    /// Names of breakers.
+    pub breakers: Vec<String>,
+    /// Names of pools.
+    pub pools: Vec<String>,
+    /// Times at which the workspace or its settings changed.
+    pub marks: Vec<i64>,
+}

@@ -1,0 +1,17 @@
+//! What crosses the seam: commands in, snapshots and events out, answers to queries. All serde, all
+//! versioned, so that a face may stand in another process.
+
+pub mod blob;
+pub mod call;
+pub mod command;
+pub mod completion;
+pub mod correlation;
+pub mod cost;
+pub mod event;
+pub mod github;
+pub mod history;
+pub mod memory;
+pub mod query;
+pub mod run;
+pub mod snapshot;
+pub mod why;

@@ -1,0 +1,342 @@
+//! The one public picture: the console draws it, `--json` prints it. At most 64 KiB of JSON; lists
+//! that can grow go through queries.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::CacheStats;
+use crate::engine::protocol::github::GithubStats;
+use crate::engine::protocol::run::{Action, Cause, Evidence, RunState, StepStatus};
+use crate::filter::{Row, lowered};
+use crate::model::provider::ProviderStats;
+use crate::resilience::breaker::BreakerStats;
+use crate::resilience::bulkhead::PoolStats;
+use crate::resilience::limiter::RateStats as LimiterStats;
+use crate::resilience::retry::BudgetStats;
+use crate::review::verdict::Verdict;
+use crate::settings::{Environment, Flags, Targets};
+use crate::telemetry::latency::LatencyStats;
+use crate::telemetry::rate::RateStats;
+use crate::telemetry::resources::ResourceStats;
+use crate::text::Untrusted;
+use crate::workspace::trust::Trust;
+
+/// The schema's number.
+pub const VERSION: u32 = 1;
+
+/// How the engine is, in one word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// All is well.
+    #[default]
+    Healthy,
+    /// It works, but something is missing.
+    Degraded,
+    /// It cannot do its work.
+    Unhealthy,
+}
+
+/// One agent of a run, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepBrief {
+    /// The agent.
+    pub agent: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// What it concludes.
+    pub verdict: Option<Verdict>,
+}
+
+/// A run, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunBrief {
+    /// Its id.
+    pub id: String,
+    /// Its event.
+    pub event: Untrusted,
+    /// `#482`, or the title.
+    pub title: Option<Untrusted>,
+    /// Where it stands.
+    pub state: RunState,
+    /// Its agents.
+    pub steps: Vec<StepBrief>,
+    /// Its decision's action.
+    pub action: Option<Action>,
+    /// The rule that fired.
+    pub rule: Option<u8>,
+    /// Why.
+    pub reason: Option<Untrusted>,
+    /// What it rests on.
+    pub evidence: Option<Evidence>,
+    /// What its decision rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Under the simulator.
+    pub simulated: bool,
+    /// Taken in, wall time in milliseconds.
+    pub created_ms: i64,
+    /// First begun.
+    pub started_ms: Option<i64>,
+    /// Ended.
+    pub finished_ms: Option<i64>,
+    /// Milliseconds of work, once it has ended; time between a crash and the resume is not work.
+    pub duration_ms: Option<u64>,
+}
+
+/// Something that needs a look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// It is bad.
+    pub bad: bool,
+    /// A sentence, harmless.
+    pub text: String,
+}
+
+/// How the engine was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mode {
+    /// development, staging, production.
+    pub environment: Environment,
+    /// Models are not asked, by choice.
+    pub offline: bool,
+    /// Models are the simulator.
+    pub simulated: bool,
+    /// It takes no commands.
+    pub read_only: bool,
+    /// Nothing leaves the machine.
+    pub safe_mode: bool,
+    /// Nothing is kept.
+    pub no_save: bool,
+}
+
+/// Runs by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunCounts {
+    /// At work.
+    pub running: u32,
+    /// Waiting.
+    pub queued: u32,
+    /// Ended since start.
+    pub finished: u64,
+    /// Of those, failed.
+    pub failed: u64,
+}
+
+/// Decisions of one kind, since start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionCount {
+    /// What was decided.
+    pub action: Action,
+    /// On which evidence.
+    pub evidence: Evidence,
+    /// How often.
+    pub count: u64,
+}
+
+/// The workspace, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkspaceStats {
+    /// Its name.
+    pub name: Untrusted,
+    /// Its folder.
+    pub root: Option<Untrusted>,
+    /// Whether the operator trusts it.
+    pub trust: Trust,
+    /// Agents loaded.
+    pub agents: u32,
+    /// Errors in its files.
+    pub errors: u32,
+    /// Warnings.
+    pub warnings: u32,
+    /// The broken edit that is not in effect, if any.
+    pub kept_last_good: bool,
+}
+
+/// Money of the day (UTC).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Money {
+    /// Spent, millionths of a dollar.
+    pub today_micro_usd: u64,
+    /// Set aside for calls under way, millionths of a dollar.
+    pub reserved_micro_usd: u64,
+    /// What a day may cost, US dollars; 0: no bound.
+    pub day_budget_usd: f64,
+}
+
+/// Bounds that were hit since start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// Log lines.
+    pub log_lines: u64,
+    /// Runs refused because the queue was full.
+    pub runs_refused: u64,
+    /// Journal writes that failed and were tried again.
+    pub journal_retries: u64,
+    /// Lines of the audit trail that could not be written.
+    pub audit_lines: u64,
+}
+
+/// The picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Grows by one with every published picture.
+    pub sequence: u64,
+    /// When the engine started, wall time in milliseconds.
+    pub started_ms: i64,
+    /// In one word.
+    pub health: Health,
+    /// Why not healthy, worst first.
+    pub reasons: Vec<String>,
+    /// The workspace.
+    pub workspace: WorkspaceStats,
+    /// How it was started.
+    pub mode: Mode,
+    /// Feature flags.
+    pub flags: Flags,
+    /// It takes no runs until somebody opens it again.
+    #[serde(default)]
+    pub drained: bool,
+    /// Targets.
+    pub targets: Targets,
+    /// Total minus the provider's time, a question each.
+    pub added_latency: LatencyStats,
+    /// Time inside providers, an attempt each.
+    pub call_latency: LatencyStats,
+    /// A run from its start to its decision.
+    pub run_latency: LatencyStats,
+    /// Calls sent to models.
+    pub calls: RateStats,
+    /// Runs taken in.
+    pub runs_rate: RateStats,
+    /// Calls that failed, since start.
+    pub calls_failed: u64,
+    /// Tokens read and written, since start.
+    pub tokens: u64,
+    /// US dollars since start, by the table's prices.
+    pub cost_usd: f64,
+    /// Until the first piece of an answer, an answered attempt each.
+    #[serde(default)]
+    pub first_token: LatencyStats,
+    /// Today's money.
+    #[serde(default)]
+    pub money: Money,
+    /// The caches.
+    pub caches: Vec<CacheStats>,
+    /// The breakers.
+    pub breakers: Vec<BreakerStats>,
+    /// The pools.
+    pub pools: Vec<PoolStats>,
+    /// The limiters.
+    pub limiters: Vec<LimiterStats>,
+    /// The retry budget.
+    pub retry_budget: BudgetStats,
+    /// The providers.
+    pub providers: Vec<ProviderStats>,
+    /// The process.
+    pub resources: ResourceStats,
+    /// Available share of the time since start, percent, two decimals.
+    pub availability: f64,
+    /// Runs by state.
+    pub counts: RunCounts,
+    /// Running, waiting and recent runs, newest first (at most 40).
+    pub runs: Vec<RunBrief>,
+    /// The newest alerts, newest first (at most 20).
+    pub alerts: Vec<Alert>,
+    /// Bounds that were hit.
+    pub losses: Losses,
+    /// Decisions by what they were and what they rest on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionCount>,
+    /// Webhooks, outbox, approvals.
+    #[serde(default)]
+    pub github: GithubStats,
+    /// Agents that an operator stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_agents: Vec<String>,
+    /// Who else looks at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<String>,
+}
+
+impl Snapshot {
+    /// Share of finished runs that failed, 0 to 1; `None` below 20 runs.
+    pub fn error_rate(&self) -> Option<f64> {
+        (self.counts.finished >= crate::telemetry::latency::ENOUGH)
+            .then(|| self.counts.failed as f64 / self.counts.finished as f64)
+    }
+
+    /// Share of gets answered by all caches together; `None` below 20 gets.
+    pub fn hit_rate(&self) -> Option<f64> {
+        let served: u64 = self.caches.iter().map(CacheStats::served).sum();
+        let gets = served + self.caches.iter().map(|c| c.misses).sum::<u64>();
+        (gets >= crate::telemetry::latency::ENOUGH).then(|| served as f64 / gets as f64)
+    }
+
+    /// Names of providers that can be asked.
+    pub fn ready_providers(&self) -> Vec<&str> {
+        self.providers
+            .iter()
+            .filter(|p| p.ready)
+            .map(|p| p.name.as_str())
+            .collect()
+    }
+}
+
+impl Row for RunBrief {
+    fn field(&self, key: &str) -> Vec<String> {
+        let state = || lowered(&format!("{:?}", self.state));
+        match key {
+            "id" | "run" => vec![lowered(&self.id)],
+            "state" => vec![state()],
+            "event" => vec![lowered(self.event.raw())],
+            "action" | "decision" => self
+                .action
+                .map(|a| a.word().to_owned())
+                .into_iter()
+                .collect(),
+            "agent" => self.steps.iter().map(|s| lowered(&s.agent)).collect(),
+            "status" => self
+                .steps
+                .iter()
+                .map(|s| s.status.word().to_owned())
+                .collect(),
+            "evidence" => self
+                .evidence
+                .map(|e| e.word().to_owned())
+                .into_iter()
+                .collect(),
+            "title" => self.title.iter().map(|t| lowered(t.raw())).collect(),
+            "reason" => self.reason.iter().map(|r| lowered(r.raw())).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        match key {
+            "took" => self.duration_ms,
+            "rule" => self.rule.map(u64::from),
+            "agents" => Some(self.steps.len() as u64),
+            _ => None,
+        }
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        ["id", "event", "action", "agent", "title", "reason", "state"]
+            .iter()
+            .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+    }
+}

@@ -1,0 +1,169 @@
+//! A run as it is shown: live, in a list, and as the journal kept it.
+
+use crate::engine::protocol::command::payload_title;
+use crate::engine::protocol::run::{
+    Evidence, Input, Plan, RunResult, RunState, SCHEMA_VERSION, Step,
+};
+use crate::engine::protocol::snapshot::{RunBrief, StepBrief};
+use crate::engine::runs::decision::at;
+use crate::engine::runs::step::by_rules;
+use crate::journal::{NewRun, RunRow, RunStatus, StepRow};
+use crate::review::finding::{Coverage, Severity};
+use crate::text::Untrusted;
+use crate::workspace::Workspace;
+use std::collections::BTreeSet;
+
+/// A run that has not begun.
+pub fn first_view(new: &NewRun, plan: &Plan, input: &Input) -> RunResult {
+    let mut seen = BTreeSet::new();
+    RunResult {
+        schema_version: SCHEMA_VERSION,
+        run_id: new.id.clone(),
+        correlation_id: new.correlation.clone(),
+        event: new.event.clone(),
+        requested_event: (new.requested_event != new.event)
+            .then(|| Untrusted::new(new.requested_event.clone())),
+        state: RunState::Queued,
+        strategy: plan.strategy,
+        simulated: plan.simulated,
+        evidence: if plan.offline {
+            Evidence::Offline
+        } else {
+            Evidence::Partial
+        },
+        stale: false,
+        coverage: input.coverage.clone(),
+        size: input.size,
+        decision: None,
+        agents: plan
+            .agents
+            .iter()
+            .filter(|a| seen.insert(a.as_str()))
+            .map(|a| Step::queued(a))
+            .collect(),
+        suppressed: input.suppressed.clone(),
+        report: None,
+        created_at: new.created_ms,
+        duration_ms: None,
+        notes: input.notes.clone(),
+        documentation: input.documentation.clone(),
+    }
+}
+
+/// Puts a finished step of the journal into the run.
+pub fn put_step(view: &mut RunResult, row: &StepRow) {
+    if let Ok(step) = serde_json::from_str::<Step>(&row.result)
+        && let Some(place) = view.agents.iter_mut().find(|s| s.agent_id == step.agent_id)
+    {
+        *place = step;
+    }
+}
+
+/// A run's entry in lists.
+pub fn brief(
+    view: &RunResult,
+    title: Option<Untrusted>,
+    started_ms: Option<i64>,
+    finished_ms: Option<i64>,
+) -> RunBrief {
+    RunBrief {
+        id: view.run_id.clone(),
+        event: view
+            .requested_event
+            .clone()
+            .unwrap_or_else(|| Untrusted::new(view.event.clone())),
+        title,
+        state: view.state,
+        steps: view
+            .agents
+            .iter()
+            .map(|s| StepBrief {
+                agent: s.agent_id.clone(),
+                status: s.status,
+                verdict: s.verdict,
+            })
+            .collect(),
+        action: view.decision.as_ref().map(|d| d.action),
+        rule: view.decision.as_ref().map(|d| d.rule),
+        reason: view
+            .decision
+            .as_ref()
+            .map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
+        evidence: view.decision.as_ref().map(|_| view.evidence),
+        cause: view.decision.as_ref().and_then(|d| d.cause),
+        simulated: view.simulated,
+        created_ms: view.created_at,
+        started_ms,
+        finished_ms,
+        duration_ms: view.duration_ms,
+    }
+}
+
+/// A run of the journal as a whole result, finished or not.
+pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
+    if let Some(result) = &row.result {
+        let mut result: RunResult = serde_json::from_str(result).ok()?;
+        if !row.report_written && result.report.take().is_some() {
+            result.notes.push("the report could not be written yet; its text is kept, see `bsm runs show ID --report`".into());
+        }
+        return Some(result);
+    }
+    let plan: Plan = serde_json::from_str(&row.new.plan).ok()?;
+    let input: Input = serde_json::from_str(&row.new.input).ok()?;
+    let mut view = first_view(&row.new, &plan, &input);
+    if row.status == RunStatus::Running {
+        view.state = RunState::Running;
+    }
+    for step in steps {
+        put_step(&mut view, step);
+    }
+    Some(view)
+}
+
+/// A run of the journal's list.
+pub fn brief_of_row(row: &RunRow) -> Option<RunBrief> {
+    let view = from_row(row, &[])?;
+    let payload = serde_json::from_str::<Input>(&row.new.input)
+        .ok()
+        .and_then(|i| payload_title(&i.payload));
+    Some(brief(&view, payload, row.started_ms, row.finished_ms))
+}
+
+/// Fills in what the rules say for every step that has not ended: a run that is cancelled, or set aside,
+/// must not look as if nothing had been found.
+pub fn fill_rule_verdicts(view: &mut RunResult, workspace: &Workspace, input: &Input) {
+    for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
+        if let Some(agent) = workspace.agent(&step.agent_id) {
+            let (findings, verdict) = by_rules(agent, input);
+            (step.findings, step.verdict) = (findings, Some(verdict));
+        }
+    }
+}
+
+/// A reason with the worst thing that was found, so that it is not lost on the way to a person.
+pub fn with_worst(reason: &str, view: &RunResult) -> String {
+    let all = view.agents.iter().flat_map(|s| &s.findings);
+    let worst = all
+        .filter(|f| f.severity >= Severity::High)
+        .max_by_key(|f| f.severity);
+    worst.map_or_else(
+        || reason.to_owned(),
+        |f| format!("{reason}; the rules found {}{}", f.rule, at(f)),
+    )
+}
+
+/// What rules and models together looked at.
+pub fn coverage_with(input: &Input, steps: &[Step]) -> Coverage {
+    let mut coverage = input.coverage.clone();
+    if steps.iter().any(|s| s.model.is_some()) {
+        let left_out = steps.iter().flat_map(|s| &s.left_out);
+        let unique: BTreeSet<&Untrusted> = left_out.chain(&input.not_kept).collect();
+        for path in unique {
+            coverage.skip(
+                path,
+                "not shown to the model: the change is larger than its room",
+            );
+        }
+    }
+    coverage
+}

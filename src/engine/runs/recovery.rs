@@ -1,0 +1,146 @@
+//! What an earlier process left: unfinished runs are continued, reports that were decided but not written are
+//! written, and a run that may have brought the engine down is set aside.
+
+use std::sync::Arc;
+
+use crate::engine::config::store::ConfigStore;
+use crate::engine::durable::Durable;
+use crate::engine::github::publisher::Publisher;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::notifier::Notifier;
+use crate::engine::protocol::command::payload_title;
+use crate::engine::protocol::run::{Cause, Decision, Evidence, Input, Plan, RunState, StepStatus};
+use crate::engine::runs::completion::{Completion, Ended};
+use crate::engine::runs::executor::Executor;
+use crate::engine::runs::projection::{fill_rule_verdicts, first_view, put_step, with_worst};
+use crate::engine::runs::registry::RunRegistry;
+use crate::journal::{JournalError, RunRow, RunStatus};
+
+/// A run found active after this many starts is set aside: it may be what brought the engine down.
+const MOST_STARTS: u32 = 2;
+
+/// One per engine.
+pub struct Recovery {
+    /// Mode and tasks.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Alerts.
+    pub notifier: Arc<Notifier>,
+    /// The workspace.
+    pub store: Arc<ConfigStore>,
+    /// Where the runs are.
+    pub durable: Arc<Durable>,
+    /// Runs in memory.
+    pub registry: Arc<RunRegistry>,
+    /// Continues runs.
+    pub executor: Arc<Executor>,
+    /// What a run that is set aside publishes.
+    pub publisher: Arc<Publisher>,
+    /// Ends runs and writes reports.
+    pub completion: Arc<Completion>,
+}
+
+impl Recovery {
+    /// Continues what was left. Runs are in the live list when this returns; what must write first goes on in
+    /// the background, so that a full disk cannot keep the console from opening.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn resume(self: Arc<Self>) -> Result<(), JournalError> {
+        for row in self.durable.journal.unfinished().await? {
+            let plan: Result<Plan, _> = serde_json::from_str(&row.new.plan);
+            let input: Result<Input, _> = serde_json::from_str(&row.new.input);
+            let (Ok(plan), Ok(input)) = (plan, input) else {
+                let id = &row.new.id;
+                let text = format!("run {id} in the journal cannot be read and is left alone");
+                self.notifier.alert(true, text);
+                continue;
+            };
+            if row.finished_ms.is_some() {
+                let this = Arc::clone(&self);
+                self.lifecycle.spawn(async move {
+                    let text = row.report_text.as_deref().unwrap_or_default();
+                    let written = this.completion.write_report(&row.new, text).await;
+                    log_failure(&row, written);
+                });
+            } else if plan.simulated != self.lifecycle.mode.simulated {
+                self.alert_other_mode(&row, &plan);
+            } else if row.starts < MOST_STARTS {
+                self.executor
+                    .launch(&row.new, &plan, &input, row.starts > 0);
+                if row.cancel
+                    && let Some(live) = self.registry.get(&row.new.id)
+                {
+                    live.cancel.cancel();
+                }
+            } else {
+                let this = Arc::clone(&self);
+                self.lifecycle.spawn(async move {
+                    let ended = this.quarantine(&row, &plan, &input).await;
+                    log_failure(&row, ended);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn alert_other_mode(&self, row: &RunRow, plan: &Plan) {
+        let mode = if plan.simulated {
+            "under --simulate"
+        } else {
+            "with real models"
+        };
+        let id = &row.new.id;
+        self.notifier.alert(
+            false,
+            format!("run {id} was accepted {mode} and waits for such an engine"),
+        );
+    }
+
+    /// Ends a run that was active at several crashes, with what it has.
+    async fn quarantine(
+        &self,
+        row: &RunRow,
+        plan: &Plan,
+        input: &Input,
+    ) -> Result<(), JournalError> {
+        let workspace = self.store.workspace();
+        let mut view = first_view(&row.new, plan, input);
+        for step in self.durable.journal.steps(&row.new.id).await? {
+            put_step(&mut view, &step);
+        }
+        fill_rule_verdicts(&mut view, &workspace, input);
+        for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
+            step.status = StepStatus::Cancelled;
+        }
+        let reason = format!(
+            "the engine stopped {} times while it was active; it is set aside",
+            row.starts
+        );
+        self.notifier
+            .alert(true, format!("run {}: {reason}", row.new.id));
+        view.decision = Some(Decision::unfinished(
+            Cause::Quarantined,
+            with_worst(&reason, &view),
+        ));
+        view.state = RunState::Failed;
+        view.evidence = Evidence::Partial;
+        let publishing = self.publisher.plan(&workspace, plan, input, &view).await?;
+        self.completion
+            .conclude(Ended {
+                new: &row.new,
+                view,
+                status: RunStatus::Failed,
+                title: payload_title(&input.payload),
+                started_ms: row.started_ms,
+                publishing,
+                memory: None,
+            })
+            .await
+    }
+}
+
+fn log_failure(row: &RunRow, done: Result<(), JournalError>) {
+    if let Err(error) = done {
+        tracing::warn!(run = row.new.id, "not continued: {error}");
+    }
+}

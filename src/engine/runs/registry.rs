@@ -1,0 +1,202 @@
+//! Runs in memory: those that are queued or running, the newest that ended, and what is counted of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::protocol::run::{Action, Evidence, RunResult, RunState};
+use crate::engine::protocol::snapshot::{DecisionCount, RunBrief, RunCounts};
+use crate::engine::runs::projection::brief;
+use crate::resilience::clock::lock;
+use crate::telemetry::latency::Latency;
+use crate::telemetry::rate::Rate;
+use crate::text::Untrusted;
+
+/// Runs in the snapshot, and ended runs kept for it.
+const LISTED: usize = 40;
+
+/// A run that has not ended.
+pub struct LiveRun {
+    /// As it is now.
+    pub view: Mutex<RunResult>,
+    /// Its title in lists.
+    pub title: Option<Untrusted>,
+    /// First started, wall time in milliseconds.
+    pub started_ms: Mutex<Option<i64>>,
+    /// Stops it.
+    pub cancel: CancellationToken,
+}
+
+impl LiveRun {
+    fn brief(&self) -> RunBrief {
+        let started_ms = *lock(&self.started_ms);
+        brief(&lock(&self.view), self.title.clone(), started_ms, None)
+    }
+
+    fn is_running(&self) -> bool {
+        lock(&self.view).state == RunState::Running
+    }
+}
+
+/// One per engine.
+pub struct RunRegistry {
+    /// Places for running runs.
+    pub slots: Arc<Semaphore>,
+    /// Time from start to decision.
+    pub latency: Latency,
+    /// Runs accepted.
+    pub rate: Rate,
+    live: Mutex<BTreeMap<String, Arc<LiveRun>>>,
+    /// Newest first.
+    ended: Mutex<VecDeque<RunBrief>>,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    /// Runs refused because the queue was full or the engine drained.
+    refused: AtomicU64,
+    decisions: Mutex<Vec<DecisionCount>>,
+}
+
+impl RunRegistry {
+    /// Empty, with places for `concurrent` running runs.
+    pub fn new(lifecycle: &Lifecycle, concurrent: u32) -> Arc<Self> {
+        let now = lifecycle.now();
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(concurrent as usize)),
+            latency: Latency::new(now),
+            rate: Rate::new(now),
+            live: Mutex::default(),
+            ended: Mutex::default(),
+            finished: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            decisions: Mutex::default(),
+        })
+    }
+
+    /// Enters a run; false when it is there already.
+    pub fn insert(&self, id: &str, run: &Arc<LiveRun>) -> bool {
+        let mut live = lock(&self.live);
+        if live.contains_key(id) {
+            return false;
+        }
+        live.insert(id.to_owned(), Arc::clone(run));
+        true
+    }
+
+    /// The run, if it has not ended.
+    pub fn get(&self, id: &str) -> Option<Arc<LiveRun>> {
+        lock(&self.live).get(id).cloned()
+    }
+
+    /// Removes a run that does not end here.
+    pub fn remove(&self, id: &str) {
+        lock(&self.live).remove(id);
+    }
+
+    /// Moves a run from the live ones to those that ended.
+    pub fn retire(&self, id: &str, brief: RunBrief) {
+        self.remove(id);
+        self.push_ended(brief);
+    }
+
+    /// Adds an ended run as the newest.
+    pub fn push_ended(&self, brief: RunBrief) {
+        let mut ended = lock(&self.ended);
+        ended.push_front(brief);
+        ended.truncate(LISTED);
+    }
+
+    /// Runs that have not ended.
+    pub fn live_count(&self) -> u32 {
+        lock(&self.live).len() as u32
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> Vec<String> {
+        lock(&self.live).keys().cloned().collect()
+    }
+
+    /// Cancels every run that has not ended; returns their ids.
+    pub fn cancel_all(&self) -> Vec<String> {
+        let live = lock(&self.live);
+        live.values().for_each(|run| run.cancel.cancel());
+        live.keys().cloned().collect()
+    }
+
+    /// Runs by state.
+    pub fn counts(&self) -> RunCounts {
+        let (total, running) = {
+            let live = lock(&self.live);
+            let running = live.values().filter(|run| run.is_running()).count() as u32;
+            (live.len() as u32, running)
+        };
+        RunCounts {
+            running,
+            queued: total.saturating_sub(running),
+            finished: self.finished.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+        }
+    }
+
+    /// Running, queued and ended runs, at most 40, newest first. Where there are more, running runs go before
+    /// queued ones and these before ended ones.
+    pub fn briefs(&self) -> Vec<RunBrief> {
+        let mut briefs: Vec<RunBrief> = {
+            let live = lock(&self.live);
+            // Ids begin with their time: the last entries are the newest.
+            let (running, queued): (Vec<_>, Vec<_>) =
+                live.values().rev().partition(|run| run.is_running());
+            let all = running.into_iter().chain(queued).take(LISTED);
+            all.map(|run| run.brief()).collect()
+        };
+        let room = LISTED - briefs.len();
+        briefs.extend(lock(&self.ended).iter().take(room).cloned());
+        briefs.sort_by(|a, b| {
+            b.created_ms
+                .cmp(&a.created_ms)
+                .then_with(|| b.id.cmp(&a.id))
+        });
+        briefs
+    }
+
+    /// A run was refused.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Runs that were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    /// A run ended.
+    pub fn count_ended(&self, action: Action, evidence: Evidence, failed: bool) {
+        self.finished.fetch_add(1, Relaxed);
+        if failed {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        let mut all = lock(&self.decisions);
+        let same = |d: &&mut DecisionCount| d.action == action && d.evidence == evidence;
+        match all.iter_mut().find(same) {
+            Some(one) => one.count += 1,
+            None => all.push(DecisionCount {
+                action,
+                evidence,
+                count: 1,
+            }),
+        }
+    }
+
+    /// Decisions by action and evidence.
+    pub fn decisions(&self) -> Vec<DecisionCount> {
+        lock(&self.decisions).clone()
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;
