@@ -21,7 +21,7 @@ use crate::engine::protocol::event::Event;
 use crate::engine::protocol::run::RunResult;
 use crate::engine::{Handle, Operator, finished};
 use crate::files::open_plain;
-use crate::review::linters::FilterMode;
+use crate::review::finding::FilterMode;
 use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
 

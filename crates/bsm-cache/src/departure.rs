@@ -6,22 +6,13 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::entry::{Entry, Found, Held, Tags, tags};
-use super::flight::{self, Landing, Tower};
+use super::flight::{self, Tower};
 use super::{Cache, LoadError, Loading, count};
+use crate::join::Way;
 use bsm_base::clock::lock;
-
-/// How a get goes on after it has looked.
-pub(super) enum Way<V, E> {
-    /// Another's flight has landed since it looked.
-    Landed(Found<V, E>),
-    /// Wait for this landing; true: it is this caller's own flight.
-    Wait(Landing<V, E>, bool),
-    /// A failed load was too short a while ago: the old value, and its age.
-    Rests(Arc<V>, Duration),
-}
 
 /// A load's task. Whatever ends it, its waiters hear of it and the board is left clean.
 struct Aboard<V, E>

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::{Lifecycle, Weighter};
 
-use super::CacheSettings;
+use crate::types::CacheSettings;
 
 /// Names by which values are forgotten together.
 pub(super) type Tags = Option<Arc<[Box<str>]>>;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
-use super::LoadError;
 use super::entry::{Tags, has};
+use crate::types::LoadError;
 
 /// What every waiter of a flight holds.
 pub(super) type Landing<V, E> = watch::Receiver<Option<Result<Arc<V>, LoadError<E>>>>;

@@ -10,6 +10,7 @@
 mod departure;
 mod entry;
 mod flight;
+mod join;
 mod types;
 
 use std::future::Future;
@@ -18,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use self::types::{CacheSettings, CacheStats, Kept, LoadError, Loading, Source};
+use crate::join::Way;
 use bsm_base::clock::{Clock, lock};
-use departure::Way;
 use entry::{ByWeight, Entry, Found, Lives, MakingRoom, has};
 use flight::Sky;
 

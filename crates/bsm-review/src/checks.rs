@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use memchr::memmem::{self, Finder};
 
 use super::diff::{Change, FileHead, Hunk, Side};
+use crate::remark::Noted;
 use bsm_base::text::Untrusted;
 
 /// One file's part in the change.
@@ -34,39 +35,6 @@ pub const POLICY_FILE: &str = "governance/policy-file";
 
 /// The rule whose paths are manifests and lock files in forms that are not read.
 pub(super) const UNREAD_MANIFEST: &str = "supply-chain/unread-manifest";
-
-/// A check that says yes. Its words and its weight stand with the rules, in `crates/bsm-review/rules/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// `pack/id`.
-    pub id: &'static str,
-    /// What is particular about it.
-    pub detail: Option<String>,
-    /// The file, where it is about one.
-    pub file: Option<Untrusted>,
-    /// Its line in the new file, from 1.
-    pub line: Option<u32>,
-}
-
-impl Noted {
-    /// About the change as a whole.
-    pub(super) fn whole(id: &'static str, detail: impl Into<Option<String>>) -> Self {
-        Self {
-            id,
-            detail: detail.into(),
-            file: None,
-            line: None,
-        }
-    }
-
-    /// About one file.
-    pub(super) fn file(id: &'static str, file: &Untrusted) -> Self {
-        Self {
-            file: Some(file.clone()),
-            ..Self::whole(id, None)
-        }
-    }
-}
 
 /// Checks on one file's head. `decides`: says of a path that the workspace's policy is made of it.
 pub fn file(head: &FileHead, shown: &Untrusted, decides: impl Fn(&str) -> bool) -> Vec<Noted> {

@@ -6,10 +6,10 @@
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::commits::Commit;
 use super::diff::{DiffError, Sink as _, parse};
 use super::git::{self, Ends, GitError};
 use super::scan::{Scanned, Scanner};
+use crate::commit_message::Commit;
 
 /// Why a range cannot be scanned.
 #[derive(Debug, thiserror::Error)]

@@ -273,3 +273,16 @@ pub struct ChangeSize {
     /// Lines removed.
     pub removed: u32,
 }
+
+/// Which findings count, by where they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilterMode {
+    /// On lines that the change adds.
+    #[default]
+    Added,
+    /// In files that the change touches.
+    File,
+    /// Anywhere.
+    All,
+}

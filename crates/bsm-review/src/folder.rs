@@ -6,10 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::checks::Noted;
 use super::diff::{Change, FileHead, Hunk, LINE_OVERLAP, LINE_WINDOW, Line, Side, Sink as _};
 use super::git;
 use super::scan::{Scanned, Scanner};
+use crate::remark::Noted;
 use bsm_base::files::{FileError, Root};
 use bsm_base::text::Untrusted;
 

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::commits::Commit;
+use crate::commit_message::Commit;
 
 /// Why git gave no answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,26 +3,13 @@
 //! Why: any tool that can look at code becomes part of a review. Its findings are outside text and can only
 //! add: pack `lint:TOOL`, which agents may decide by as by any other (`packs: [lint]` takes all tools).
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::finding::{Finding, Severity};
 use super::redact::Redactor;
 use super::touched::Touched;
+use crate::finding::FilterMode;
 use bsm_base::text::Untrusted;
-
-/// Which findings count, by where they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FilterMode {
-    /// On lines that the change adds.
-    #[default]
-    Added,
-    /// In files that the change touches.
-    File,
-    /// Anywhere.
-    All,
-}
 
 /// The first part of every pack that comes from a linter.
 pub const PACK: &str = "lint";

@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 use super::baseline::{self, Baseline};
 use super::checks::POLICY_FILE;
 use super::finding::Weight;
-use super::linters::FilterMode;
 use super::packs;
 use super::rule_file::{RawRule, RuleFile};
 use super::rules::{Pack, RuleSet, RuleWarning};
+use crate::finding::FilterMode;
 use bsm_base::file_set::{FileSet, normal};
 
 /// gitleaks' configuration in a workspace.

@@ -18,7 +18,7 @@ use crate::api::guard::Correlation;
 use crate::engine::protocol::blob::{Blob, DiffContent};
 use crate::engine::protocol::command::{Command, LinterReport, Reply, Subject, Trigger};
 use crate::engine::protocol::query::{Answer, Query};
-use crate::review::linters::FilterMode;
+use crate::review::finding::FilterMode;
 
 pub(super) fn routes() -> Routes {
     let base64 =

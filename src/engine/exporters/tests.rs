@@ -133,7 +133,7 @@ fn rdjsonl_is_read_back_by_our_own_reader() {
     let redactor = crate::review::redact::Redactor::built_in(&[], [1; 32]);
     let read = crate::review::linters::read(
         text.as_bytes(),
-        crate::review::linters::FilterMode::All,
+        crate::review::finding::FilterMode::All,
         &crate::review::touched::Touched::default(),
         &redactor,
     )

@@ -10,7 +10,7 @@ use crate::engine::protocol::memory::MemoryItem;
 use crate::journal::Outcome;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
-use crate::review::linters::FilterMode;
+use crate::review::finding::FilterMode;
 use crate::text::Untrusted;
 
 /// What a run looks at.

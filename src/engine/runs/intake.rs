@@ -25,7 +25,7 @@ use crate::engine::runs::report;
 use crate::engine::runs::scan::{ScanOutcome, ScanRequest, scan};
 use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
-use crate::review::linters::FilterMode;
+use crate::review::finding::FilterMode;
 use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
 use crate::review::scan::ScanLimits;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::{Reason, Refusal};
-use super::{Lane, PoolSettings, PoolStats, Queued};
+use crate::bulkhead::types::{Lane, PoolSettings, PoolStats, Queued};
 
 const LANES: usize = 3;
 /// A lane that has been passed over this often goes first; where two have, the more urgent of them, so

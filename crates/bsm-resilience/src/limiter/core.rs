@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::{Reason, Refusal};
-use super::{RateSettings, RateStats};
+use crate::limiter::types::{RateSettings, RateStats};
 
 const MINUTE: i64 = 60_000_000;
 /// What a quota of nothing answers.

@@ -3,7 +3,7 @@
 //! Why by lines: a hunk is a piece of a file, so no parser of the whole format could read it. A line begins
 //! an entry, adds to it, or is not about dependencies.
 
-use super::Entry;
+use crate::dependencies::entry::Entry;
 
 /// Where packages of a format come from, as far as their names are known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! each side's entries; an entry that stands whole on neither side says nothing. What is found are ids of
 //! the pack `supply-chain`, whose words are in `crates/bsm-review/rules/`.
 
+mod entry;
 mod formats;
 mod manifests;
 mod names;
@@ -12,30 +13,11 @@ mod versions;
 
 use std::collections::{HashMap, HashSet};
 
-use super::checks::Noted;
 use super::diff::{Hunk, Side};
+use crate::dependencies::entry::Entry;
+use crate::remark::Noted;
 use bsm_base::text::Untrusted;
 use formats::{Format, Registry};
-
-/// One dependency as one side of a hunk shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Entry {
-    name: String,
-    version: Option<String>,
-    /// Where it comes from, as it is written.
-    source: Option<String>,
-    checksum: Option<String>,
-    /// It runs code when it is installed.
-    installs: bool,
-    /// Its line in the file, from 1.
-    line: u32,
-    /// Some of it stands only on this side.
-    touched: bool,
-    /// It goes by another name than its package's.
-    alias: bool,
-    /// A file of a package: only its checksum and its place say something.
-    part: bool,
-}
 
 /// Most entries of one side of one file that are compared.
 const MOST_ENTRIES: usize = 200_000;

@@ -1,7 +1,7 @@
 //! What stands above a file's hunks, gathered line by line, and the file it makes.
 
 use super::names::{Prefixes, file_name, git_line_name, lossy, same_but_for_first_folder};
-use super::{Change, FileHead};
+use crate::diff::types::{Change, FileHead};
 
 /// Header lines of one file, as far as they were read.
 #[derive(Default)]

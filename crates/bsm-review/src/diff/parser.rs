@@ -2,11 +2,11 @@
 
 use std::io::BufRead;
 
-use super::super::commits::{Mail, envelope, log_entry};
 use super::head::Head;
 use super::names::{Range, hunk_range, octal};
 use super::windows::Windows;
-use super::{BATCH, Change, DiffError, Hunk, LINE_WINDOW, Line, Side, Sink};
+use crate::commit_message::{Mail, envelope, log_entry};
+use crate::diff::types::{BATCH, Change, DiffError, Hunk, LINE_WINDOW, Line, Side, Sink};
 
 pub(super) struct Parser<'a, R> {
     lines: Windows<R>,

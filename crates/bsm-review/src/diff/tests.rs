@@ -1,6 +1,7 @@
 //! The parser against the shapes diffs really have, and against rubbish.
 
 use super::*;
+use crate::commit_message::Commit;
 use proptest::prelude::*;
 
 #[derive(Default)]

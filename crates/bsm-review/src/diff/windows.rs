@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::{LINE_OVERLAP, LINE_WINDOW};
+use crate::diff::types::{LINE_OVERLAP, LINE_WINDOW};
 
 /// Cuts the input into lines, and long lines into windows.
 pub(super) struct Windows<R> {

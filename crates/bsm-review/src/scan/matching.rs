@@ -3,15 +3,15 @@
 //! Why apart: this is the loop that hostile text goes through, so each step of it is bounded by the file's time.
 
 use super::super::budget::Budget;
-use super::super::checks::Noted;
 use super::super::diff::{Change, FileHead, Hunk, Side};
 use super::super::finding::Finding;
-use super::super::ignores::Ignores;
-use super::super::linters::FilterMode;
 use super::super::masking::{Joined, key_body};
 use super::super::rules::Hit;
 use super::identity;
 use super::{MOST_OF_A_RULE, Scanner};
+use crate::finding::FilterMode;
+use crate::remark::Noted;
+use crate::scan::types::Looked;
 use bsm_base::text::{Untrusted, cut};
 
 /// Adds where on its lines a hit begins and ends, unless a line is a piece of a longer one.
@@ -47,17 +47,6 @@ fn with_columns(finding: Finding, hunk: &Hunk, joined: &Joined, hit: Hit, index:
             .flatten(),
         ..finding
     }
-}
-
-/// What is known of the file whose hunk is looked at.
-pub(super) struct Looked {
-    /// Its path, for the rules that ask for one.
-    pub(super) raw: String,
-    /// Its path, redacted.
-    pub(super) shown: Untrusted,
-    pub(super) generated: bool,
-    pub(super) new: bool,
-    pub(super) ignores: Ignores,
 }
 
 const KEY_BODY: &str = "secrets/key-body";

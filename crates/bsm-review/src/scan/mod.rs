@@ -7,14 +7,16 @@
 mod identity;
 mod matching;
 mod reporting;
+mod types;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
-use super::checks::{self, FileSummary, Losses, Noted};
-use super::commits::{self, Commit};
+use super::checks;
+use super::checks::{FileSummary, Losses};
+use super::commits;
 use super::dependencies::Dependencies;
 use super::diff::{Change, FileHead, Hunk, Side, Sink};
 use super::documentation::{Documentation, DocumentationCheck};
@@ -22,13 +24,15 @@ use super::encoding::{self, Reading, Wide};
 use super::finding::{ChangeSize, Coverage, Finding, Severity, Suppressed};
 use super::ignores::Ignores;
 use super::images;
-use super::linters::FilterMode;
 use super::masking::{Joined, redact_lines};
 use super::policy::{Assets, Policy};
 use super::redact::Redactor;
 use super::touched::Touched;
+use crate::commit_message::Commit;
+use crate::finding::FilterMode;
+use crate::remark::Noted;
+use crate::scan::types::Looked;
 use bsm_base::text::{Untrusted, clean_line};
-use matching::Looked;
 
 /// Bounds of one scan.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,10 @@
 //! The one gate through which findings go: baseline and ignores, once each, the worst when there are too many.
 
-use super::super::checks::{self, Noted};
+use super::super::checks;
 use super::super::finding::{Finding, Severity, Suppressed, SuppressedBy, Weight};
 use super::super::linters;
 use super::{MOST_OF_A_RULE, MOST_SUPPRESSED, Scanned, Scanner};
+use crate::remark::Noted;
 use bsm_base::text::{Untrusted, clean_line, cut};
 
 impl Scanner<'_> {

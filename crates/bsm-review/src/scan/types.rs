@@ -1,0 +1,15 @@
+//! What a scan is given, keeps and returns.
+
+use crate::ignores::Ignores;
+use bsm_base::text::Untrusted;
+
+/// What is known of the file whose hunk is looked at.
+pub(crate) struct Looked {
+    /// Its path, for the rules that ask for one.
+    pub(crate) raw: String,
+    /// Its path, redacted.
+    pub(crate) shown: Untrusted,
+    pub(crate) generated: bool,
+    pub(crate) new: bool,
+    pub(crate) ignores: Ignores,
+}
