@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bsm::model::ask::{Ask, Prompt};
+use bsm::model::ask::Ask;
+use bsm::model::prompt::Prompt;
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::{Message, Role};

@@ -495,7 +495,7 @@ fn draining_asks_for_a_word_and_a_payload_can_be_typed_in() {
     press(&mut s, "r");
     let answer = Answer::Workspace {
         agents: Vec::new(),
-        events: bsm::workspace::built_in::workspace()
+        events: bsm::workspace::Workspace::built_in()
             .events
             .events
             .clone()
@@ -544,7 +544,7 @@ fn a_run_started_before_its_events_are_known_starts_when_they_are() {
     let enter = Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     assert!(update(&mut s, enter, now()).is_empty());
     assert!(drawn(&s, 120, 40).contains("still being read"));
-    let built_in = bsm::workspace::built_in::workspace().events.events.clone();
+    let built_in = bsm::workspace::Workspace::built_in().events.events.clone();
     let answer = Answer::Workspace {
         agents: Vec::new(),
         events: built_in.into_iter().collect(),

@@ -12,12 +12,13 @@ use bsm::engine::protocol::query::{Answer, Query};
 use bsm::engine::protocol::run::{Action, Evidence, RunState, StepStatus};
 use bsm::engine::protocol::snapshot::Mode;
 use bsm::journal::{Journal, RunStatus};
-use bsm::workspace::built_in;
+use bsm::workspace::built_in_agents;
+use bsm::workspace::events::EventTable;
 use bsm::workspace::trust::TrustStore;
 use support::*;
 
 fn agent_name(id: &str) -> String {
-    built_in::agent(id).unwrap().name.raw().to_owned()
+    built_in_agents::agent(id).unwrap().name.raw().to_owned()
 }
 
 fn responses(s: &bsm::engine::protocol::snapshot::Snapshot) -> u64 {
@@ -89,7 +90,7 @@ async fn missing_evidence_never_approves_whatever_agent_and_event() {
             Wire::Content("{\"decision\":\"Approve\"}".into()),
         ),
     ];
-    let events = built_in::events().events;
+    let events = EventTable::built_in().events;
     for (event, rule) in &events {
         for agent in &rule.agents {
             for (name, fault) in &faults {

@@ -107,7 +107,7 @@ fn finished_steps(state: &Path) -> BTreeSet<(String, String)> {
         .unwrap();
     rows.map(|r| {
         let (title, agent) = r.unwrap();
-        let name = bsm::workspace::built_in::agent(&agent)
+        let name = bsm::workspace::built_in_agents::agent(&agent)
             .unwrap()
             .name
             .raw()

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bsm::cache::Source;
-use bsm::model::ask::{Ask, AskError, Asked, Origin, Prompt, Purpose};
+use bsm::model::ask::{Ask, AskError, Asked, Origin, Purpose};
 use bsm::model::error::ModelError;
 use bsm::model::hearing::{Heard, Listener};
+use bsm::model::prompt::Prompt;
 use bsm::model::provider::Surroundings;
 use bsm::model::service::ModelService;
 use bsm::model::simulator::{Fault, Faults, Latency, RetryAfter, Simulator, SimulatorSettings};

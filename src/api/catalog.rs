@@ -11,7 +11,7 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::{Map, Value, json};
 
-use super::Api;
+use crate::api::state::Api;
 
 /// Who is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

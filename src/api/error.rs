@@ -12,7 +12,7 @@ use crate::engine::protocol::query::QueryError;
 pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::error::Failure;
-use super::{Api, Peer};
+use crate::api::request::Peer;
+use crate::api::state::Api;
 
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);

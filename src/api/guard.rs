@@ -17,17 +17,11 @@ use super::error::Failure;
 use super::extract::is_known;
 use super::limit::Left;
 use super::routes::is_webhook;
-use super::{Api, Peer};
+use crate::api::request::Peer;
+use crate::api::request::{Correlation, OwnShape};
+use crate::api::state::Api;
 use crate::engine::protocol::correlation::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
-
-/// Marks an error that has a shape of its own, which its readers know.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnShape;
-
-/// A request's correlation id.
-#[derive(Debug, Clone)]
-pub(super) struct Correlation(pub(super) String);
 
 /// So many that a table of headers seldom grows.
 const MOST_HEADERS: usize = 16;

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer as _, Service};
 
-use super::Peer;
+use crate::api::request::Peer;
 
 /// A failed accept (no file left) is tried again after this.
 const AGAIN: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-use super::Peer;
+use crate::api::request::Peer;
 
 /// Proxies whose word on the client's address counts.
 #[derive(Debug, Clone, Default)]

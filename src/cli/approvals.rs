@@ -4,7 +4,9 @@ use clap::{Args, Subcommand};
 
 use super::remote::Where;
 use super::setup::Setup;
-use super::{Failure, Global, refuse_when_read_only, say};
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::github::Secret;
 use crate::engine::protocol::query::{Answer, Query};

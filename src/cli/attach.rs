@@ -1,13 +1,15 @@
 //! `bsm attach`: the console over an engine that runs somewhere else.
 
+use crate::cli::console_host;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::remote::{Token, address};
 use super::setup::{self, Setup};
-use super::{Failure, Global, console};
 use crate::api::client::{Address, Remote};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::engine::Operator;
 
 /// Open the console over a running engine; leaving it leaves the engine alone.
@@ -25,8 +27,8 @@ pub struct AttachArgs {
     token: Token,
 }
 
-pub(super) fn run(global: &Global, args: &AttachArgs) -> Result<u8, Failure> {
-    console::needs_terminal()?;
+pub(crate) fn run(global: &Global, args: &AttachArgs) -> Result<u8, Failure> {
+    console_host::needs_terminal()?;
     let setup = Setup::read(global)?;
     let address = match &args.address {
         Some(text) => address(text, args.token.read(&setup)?)?,
@@ -41,7 +43,7 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
         Address::Socket(_) => "this machine".to_owned(),
         http @ Address::Http { .. } => http.to_string(),
     };
-    let options = console::options_for(global, setup, Some(shown))?;
+    let options = console_host::options_for(global, setup, Some(shown))?;
     let runtime = setup::runtime()?;
     let remote = runtime.block_on(Remote::connect(address)).map_err(|e| {
         Failure::engine(e)
@@ -53,7 +55,7 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
         remote
     };
     let operator: Arc<dyn Operator> = Arc::new(remote);
-    let ended = console::show(operator, options, || ());
+    let ended = console_host::show(operator, options, || ());
     runtime.shutdown_background();
-    console::ended(setup, ended)
+    console_host::ended(setup, ended)
 }

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::setup::Base;
+use crate::cli::failure::Failure;
 use crate::review::git::{self, GitError};
 
 /// A range of commits of a repository.

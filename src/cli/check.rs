@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::setup::Setup;
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::review::redact::Redactor;
 use crate::review::rules::RuleWarning;
 use crate::text::{clean_line, json_pretty};
@@ -21,7 +23,7 @@ pub struct CheckArgs {
 
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
-    super::console::check(global, &setup)?;
+    crate::cli::console_host::check(global, &setup)?;
     let mut workspace = setup.workspace();
     let policy = setup.policy();
     let redactor = Redactor::new(policy.rules(), &[], [0; 32]);

@@ -1,9 +1,9 @@
 //! `bsm completions` and `bsm man`: made from the arguments themselves, so that they cannot go stale.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::{Cli, Failure};
+use crate::cli::failure::Failure;
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
@@ -12,18 +12,18 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "bsm", &mut script);
-    super::say(String::from_utf8_lossy(&script));
+    clap_complete::generate(args.shell, &mut command, "bsm", &mut script);
+    crate::cli::output::say(String::from_utf8_lossy(&script));
     Ok(0)
 }
 
-pub(super) fn man() -> Result<u8, Failure> {
+pub(super) fn man(command: clap::Command) -> Result<u8, Failure> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command())
+    clap_mangen::Man::new(command)
         .render(&mut page)
         .map_err(Failure::engine)?;
-    super::say(String::from_utf8_lossy(&page));
+    crate::cli::output::say(String::from_utf8_lossy(&page));
     Ok(0)
 }

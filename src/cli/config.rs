@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::setup::Setup;
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::settings::layers::variable_of;
 use crate::text::{clean_line, json_pretty};
 

@@ -3,7 +3,9 @@
 use clap::{Args, ValueEnum};
 
 use super::setup::Setup;
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::models::cost_ledger::{first_day, line};
 use crate::engine::protocol::cost::{CostBy, Costs, sums};
 use crate::journal::Journal;

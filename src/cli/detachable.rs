@@ -3,9 +3,12 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use super::attach;
 use super::setup::{self, Setup};
-use super::{Failure, Global, attach, refuse_when_read_only, say};
 use crate::api::client::Address;
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::state::Holder;
 
 /// A new engine must be there within this.
@@ -15,10 +18,10 @@ const GONE: Duration = Duration::from_secs(30);
 
 /// Opens the console over this workspace's engine, beginning one in the background where none runs.
 pub(super) fn run(global: &Global) -> Result<u8, Failure> {
-    super::console::needs_terminal()?;
+    crate::cli::console_host::needs_terminal()?;
     let setup = Setup::read(global)?;
     // What the console would refuse is said before anything is begun.
-    super::console::check(global, &setup)?;
+    crate::cli::console_host::check(global, &setup)?;
     if setup.state.holder() != Some(Holder::Resident) {
         refuse_when_read_only(global)?;
         begin(global, &setup)?;

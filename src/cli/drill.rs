@@ -10,9 +10,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Failure, Global, say, setup};
+use super::setup;
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
+use crate::drill::harness::{Length, Say};
 use crate::drill::measure::Want;
-use crate::drill::{DRILLS, Drill, Drilled, Length, Say, of, run as carry_out};
+use crate::drill::{DRILLS, Drill, Drilled, of, run as carry_out};
 use crate::text::{clean_line, json_pretty};
 
 /// Try out what the resilience core promises, against a simulator of its own.

@@ -1,7 +1,7 @@
 //! What a scan found, as lines for people: the same from `bsm scan` and `bsm rules test`.
 
 use super::runs::place;
-use super::say;
+use crate::cli::output::say;
 use crate::review::finding::Finding;
 use crate::review::scan::Scanned;
 use crate::text::{clean_line, cut};

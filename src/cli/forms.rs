@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, say};
+use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use crate::engine::exporters::{self, Export};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::runs::report;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setup::shown;
-use super::{Failure, Global, refuse_when_read_only, say};
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::files::Root;
 use crate::workspace::init;
 use crate::workspace::trust::{self, TrustStore};

@@ -8,7 +8,9 @@ use clap::Args;
 
 use super::remote::Where;
 use super::setup::Setup;
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
 

@@ -8,8 +8,10 @@ use clap::{Args, Subcommand};
 
 use super::remote::{Where, with};
 use super::setup::{self, Setup};
-use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::client::{Address, Remote};
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::memory::{import, patterns, search};
 use crate::engine::protocol::command::{Command, Envelope, Reply};

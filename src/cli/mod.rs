@@ -14,17 +14,21 @@ mod check;
 mod completions;
 mod config;
 mod console;
+mod console_host;
 mod cost;
 mod detachable;
 mod drill;
+mod failure;
 mod findings;
 mod forms;
+mod global;
 mod inbox;
 mod init;
 mod logs;
 mod memory;
 mod notify;
 mod outbox;
+mod output;
 mod remote;
 mod review;
 mod rules;
@@ -37,10 +41,11 @@ mod simulate;
 mod status;
 mod trust;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+pub use self::failure::Failure;
+pub use self::global::{Color, Global};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use miette::Diagnostic;
 
 /// An operations console for language-model agents, in the terminal.
@@ -69,54 +74,6 @@ const EXAMPLES: &str = "Examples:
   bsm run repository.health_check --repo .
   bsm --simulate                                   try it with simulated models
   bsm check && bsm config                          what is wrong, and what is in effect";
-
-/// Colour of the output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// Where it is a terminal and NO_COLOR is not set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// What every command understands.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// The workspace's folder (default: the nearest one at or above this folder, else the built-in one)
-    #[arg(short = 'C', long = "workspace", value_name = "DIR", global = true)]
-    pub workspace: Option<PathBuf>,
-    /// Your own settings file instead of $XDG_CONFIG_HOME/bsm/config.yaml
-    #[arg(long, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Variables from a file (NAME=value); those already set win
-    #[arg(long, value_name = "FILE", global = true)]
-    pub env_file: Option<PathBuf>,
-    /// Ask no model: rules decide
-    #[arg(long, global = true)]
-    pub offline: bool,
-    /// Ask the built-in simulator instead of real models; nothing leaves this machine
-    #[arg(long, global = true, conflicts_with = "offline")]
-    pub simulate: bool,
-    /// Show only; refuse every command
-    #[arg(long, global = true)]
-    pub read_only: bool,
-    /// Colour of the output
-    #[arg(long, value_enum, default_value_t, global = true)]
-    pub color: Color,
-    /// Only ASCII characters on the screen
-    #[arg(long, global = true)]
-    pub ascii: bool,
-    /// error, warn, info, debug, trace, or a filter such as info,bsm::model=debug
-    #[arg(long, value_name = "LEVEL", global = true)]
-    pub log_level: Option<String>,
-    /// Frames a second of the console, at most
-    #[arg(long, value_name = "N", global = true)]
-    pub fps: Option<u32>,
-}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -175,56 +132,6 @@ pub enum CliCommand {
     Man,
 }
 
-/// A failure of a command.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{message}")]
-pub struct Failure {
-    message: String,
-    #[help]
-    help: Option<String>,
-    exit: u8,
-}
-
-impl Failure {
-    /// The input or the usage is wrong: exit 2.
-    pub fn usage(message: impl std::fmt::Display, help: &str) -> Self {
-        Self {
-            message: message.to_string(),
-            help: Some(help.to_owned()),
-            exit: 2,
-        }
-    }
-
-    /// The engine failed: exit 1.
-    pub fn engine(message: impl std::fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            help: None,
-            exit: 1,
-        }
-    }
-
-    /// With a hint.
-    #[must_use]
-    pub fn with_help(self, help: &str) -> Self {
-        Self {
-            help: Some(help.to_owned()),
-            ..self
-        }
-    }
-}
-
-/// What a command that writes says under `--read-only`.
-pub(crate) fn refuse_when_read_only(global: &Global) -> Result<(), Failure> {
-    if global.read_only {
-        return Err(Failure::usage(
-            "--read-only: this command writes",
-            "Leave --read-only out.",
-        ));
-    }
-    Ok(())
-}
-
 /// Runs a command; the exit code says how it went.
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
@@ -258,8 +165,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
         Some(CliCommand::Memory(args)) => memory::run(&global, args),
         Some(CliCommand::Approvals(args)) => approvals::run(&global, args),
-        Some(CliCommand::Completions(args)) => completions::run(&args),
-        Some(CliCommand::Man) => completions::man(),
+        Some(CliCommand::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(CliCommand::Man) => completions::man(Cli::command()),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -300,17 +207,4 @@ pub fn prepare_process() {
     }
     // A second provider installed by a test is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Prints a line to stdout. A reader that went away (`| head`) is no failure, the command goes on to its
-/// own exit code; anything else (a full disk) is said and ends with 1.
-pub(crate) fn say(text: impl std::fmt::Display) {
-    use std::io::Write as _;
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("bsm: cannot write the output: {error}");
-            std::process::exit(1);
-        }
-        _ => {}
-    }
 }

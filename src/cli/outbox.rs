@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::remote::Where;
 use super::setup::Setup;
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::github::outbox::view;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::github::Publication;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setup::{self, Setup};
-use super::{Failure, say};
 use crate::api::client::{Address, Remote};
+use crate::cli::failure::Failure;
+use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::protocol::command::{Command, Envelope, Refused, Reply};
 use crate::engine::protocol::query::{Answer, Query, QueryError};

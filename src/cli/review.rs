@@ -7,7 +7,8 @@ use clap::Args;
 use super::forms::{Forms, Report};
 use super::remote::Where;
 use super::run::{self, RunArgs};
-use super::{Failure, Global};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 
 /// Review a change and print the decision and the findings.
 ///

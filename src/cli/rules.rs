@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 
 use super::findings;
 use super::setup::{self, Setup};
-use super::{Failure, Global, say};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::review::baseline::{self, Baseline};
 use crate::review::diff::parse;
 use crate::review::finding::{Finding, Severity};
@@ -97,7 +99,7 @@ pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
         RulesCommand::Test { diff, json } => test(&policy, &redactor, &diff, json),
         RulesCommand::Baseline { dir, output } => {
             if output.is_some() {
-                super::refuse_when_read_only(global)?;
+                crate::cli::failure::refuse_when_read_only(global)?;
             }
             make_baseline(policy, &redactor, &dir, output.as_deref())
         }

@@ -11,8 +11,10 @@ use super::change::{self, Range};
 use super::forms::{Forms, Report};
 use super::remote::{Where, with};
 use super::setup::{self, Setup};
-use super::{Failure, Global, say};
 use crate::api::client::{Address, Remote};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::protocol::blob::{Blob, DiffContent};
 use crate::engine::protocol::command::{
     Command, Envelope, LinterReport, Refused, Reply, Subject, Trigger,

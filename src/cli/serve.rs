@@ -9,8 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::notify::Notify;
 use super::setup::{self, Setup};
-use super::{Failure, Global, refuse_when_read_only, say};
 use crate::api::{ApiConfig, Face};
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::protocol::command::{Command, Envelope};
 use crate::engine::protocol::query::Query;

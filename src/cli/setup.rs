@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use super::{Failure, Global};
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::engine::EngineConfig;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::config::store::SharedRedactor;
@@ -24,7 +25,7 @@ use crate::settings::layers::{self, File, Loaded};
 use crate::state::{self, StateDir};
 use crate::telemetry::log_files::{self, LogGuard, LogSettings};
 use crate::workspace::trust::{Trust, TrustStore};
-use crate::workspace::{Workspace, built_in, policy_files};
+use crate::workspace::{Workspace, policy_files};
 
 /// Everything a command knows before it acts.
 pub struct Setup {
@@ -147,7 +148,7 @@ impl Setup {
                 let trust = self.trust.of(root, &files.hash());
                 Workspace::of_files(root, Arc::clone(files), trust)
             }
-            _ => built_in::workspace(),
+            _ => Workspace::built_in(),
         }
     }
 
@@ -167,7 +168,7 @@ impl Setup {
             (Some(root), Some(files)) => {
                 Workspace::of_files(root, Arc::clone(files), Trust::Trusted)
             }
-            _ => built_in::workspace(),
+            _ => Workspace::built_in(),
         }
     }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Global, say, setup};
+use super::setup;
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::model::simulator::faults::preset;
 use crate::model::simulator::{Behaviour, Faults, PRESETS, Simulator, SimulatorSettings, Switch};
 use crate::text::clean_line;

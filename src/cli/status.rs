@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::remote::{Where, with};
 use super::setup::Setup;
-use super::{Failure, Global, say};
 use crate::api::client::Address;
+use crate::cli::failure::Failure;
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::protocol::snapshot::{Health, RunBrief, Snapshot};
 use crate::journal::{Journal, RunStatus};

@@ -1,15 +1,19 @@
 //! `bsm trust`: the operator says that a workspace, as it is now, may decide.
 
+use crate::workspace::built_in_agents;
+use crate::workspace::events::EventTable;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::setup::{Setup, shown};
-use super::{Failure, Global, refuse_when_read_only, say};
+use crate::cli::failure::{Failure, refuse_when_read_only};
+use crate::cli::global::Global;
+use crate::cli::output::say;
 use crate::review::policy::Policy;
 use crate::text::clean_line;
+use crate::workspace::Workspace;
 use crate::workspace::agent::Agent;
-use crate::workspace::{Workspace, built_in};
 
 /// Trust a workspace as it is now: its addresses, keys, schedules, rules and settings take effect.
 ///
@@ -92,7 +96,7 @@ fn pins(workspace: &Workspace, policy: &Policy, setup: &Setup) -> Vec<String> {
         if rule.schedule.is_some() {
             lines.push(format!("event {} runs by itself", clean_line(name, 80)));
         }
-        let built_in = built_in::events().events.remove(name);
+        let built_in = EventTable::built_in().events.remove(name);
         let missing: Vec<String> = built_in
             .into_iter()
             .flat_map(|b| b.agents)
@@ -108,7 +112,7 @@ fn pins(workspace: &Workspace, policy: &Policy, setup: &Setup) -> Vec<String> {
     }
     for agent in &workspace.agents {
         let packs = |a: &Agent| a.packs.clone().unwrap_or_default();
-        let lost: Vec<String> = built_in::agent(&agent.id)
+        let lost: Vec<String> = built_in_agents::agent(&agent.id)
             .map(|b| packs(b))
             .unwrap_or_default()
             .into_iter()

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::Length;
-use super::ground::{Ended, Ground, SICK, WELL};
+use super::harness::{Ended, Harness, SICK, WELL};
 use super::measure::{Measure, at_least, exactly, fact, percentile, ratio_at_most};
+use crate::drill::harness::Length;
 use crate::model::simulator::faults::preset;
 use crate::model::simulator::{Faults, Latency};
 
@@ -14,27 +14,27 @@ const TIME: Duration = Duration::from_secs(20);
 /// stands still for a third of a second makes none of them queue.
 const RATE: u32 = 20;
 
-pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
+pub async fn run(harness: &Harness, length: Length) -> Vec<Measure> {
     let lasting = match length {
         Length::Short => Duration::from_secs(3),
         Length::Full => Duration::from_secs(20),
     };
-    ground
+    harness
         .simulator
         .behave(Some(WELL), Faults::after(Latency::Fixed(100)));
-    ground.simulator.behave(Some(SICK), Faults::none());
-    ground.say(format!("{WELL} alone, {RATE} questions a second"));
-    let before = ground.at_rate(RATE, lasting, "other", TIME).await;
-    ground
+    harness.simulator.behave(Some(SICK), Faults::none());
+    harness.say(format!("{WELL} alone, {RATE} questions a second"));
+    let before = harness.at_rate(RATE, lasting, "other", TIME).await;
+    harness
         .simulator
         .behave(Some(SICK), preset("brownout").unwrap_or_default());
-    ground.say(format!(
+    harness.say(format!(
         "now {SICK} answers after 5 to 10 s, with {RATE} questions a second of its own"
     ));
     // Its callers give up after two seconds: none of them may go over to the healthy one in this drill.
-    let drowning = ground.at_rate(RATE, lasting, "alone", Duration::from_secs(2));
-    let (during, drowned) = tokio::join!(ground.at_rate(RATE, lasting, "other", TIME), drowning);
-    let pool = ground.guards(WELL).map(|g| g.pool.stats());
+    let drowning = harness.at_rate(RATE, lasting, "alone", Duration::from_secs(2));
+    let (during, drowned) = tokio::join!(harness.at_rate(RATE, lasting, "other", TIME), drowning);
+    let pool = harness.guards(WELL).map(|g| g.pool.stats());
     let rejected = pool.as_ref().map_or(1, |p| p.rejected + p.timed_out);
     let waited = pool.as_ref().map_or(1, |p| p.waited);
     let failed = before.iter().chain(&during).filter(|e| !e.ok()).count();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ground::{Ground, SICK, WELL};
+use super::harness::{Harness, SICK, WELL};
 use super::measure::{Measure, at_least, exactly, fact, percentile};
 use crate::model::simulator::faults::preset;
 use crate::model::simulator::{Faults, Latency};
@@ -12,17 +12,17 @@ const RUNS: usize = 100;
 const AGENTS: usize = 4;
 const TIME: Duration = Duration::from_secs(30);
 
-pub async fn run(ground: &Ground) -> Vec<Measure> {
+pub async fn run(harness: &Harness) -> Vec<Measure> {
     let flaky = preset("flaky").unwrap_or_default();
-    ground.simulator.behave(Some(SICK), flaky);
+    harness.simulator.behave(Some(SICK), flaky);
     let well = Faults::after(Latency::Between { from: 20, to: 80 });
-    ground.simulator.behave(Some(WELL), well);
-    ground.say(format!(
+    harness.simulator.behave(Some(WELL), well);
+    harness.say(format!(
         "{SICK} answers about half of the questions with 503, {WELL} is well; {RUNS} runs of {AGENTS} agents"
     ));
     let (mut failed_runs, mut answered, mut took, mut retried) = (0, 0, Vec::new(), 0);
     for group in 0..RUNS / 10 {
-        let ended = ground.many(10 * AGENTS, 10, "first", TIME).await;
+        let ended = harness.many(10 * AGENTS, 10, "first", TIME).await;
         failed_runs += ended
             .chunks(AGENTS)
             .filter(|run| run.iter().any(|e| !e.ok()))
@@ -31,10 +31,10 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
         retried += ended.iter().filter(|e| e.trace.len() > 1).count();
         took.extend(ended.iter().map(|e| e.took));
         if group % 5 == 4 {
-            ground.say(format!("{} runs, {failed_runs} failed", (group + 1) * 10));
+            harness.say(format!("{} runs, {failed_runs} failed", (group + 1) * 10));
         }
     }
-    let told = ground.simulator.asked(SICK);
+    let told = harness.simulator.asked(SICK);
     let failures: u64 = told.faults.values().sum();
     vec![
         exactly("failed runs", 0, failed_runs as u64),

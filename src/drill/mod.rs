@@ -10,7 +10,7 @@
 
 mod brownout;
 mod flaky;
-mod ground;
+pub(crate) mod harness;
 pub mod measure;
 mod outage;
 mod poison;
@@ -19,27 +19,15 @@ mod recovery;
 mod slow;
 mod stampede;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use ground::Ground;
+pub use self::harness::{Length, Say};
+use harness::Harness;
 use measure::Measure;
-
-/// Says a line about what happens.
-pub type Say = Arc<dyn Fn(String) + Send + Sync>;
-
-/// How thorough a drill is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// Seconds.
-    Short,
-    /// Minutes, with the waits of real life.
-    Full,
-}
 
 /// One drill.
 pub struct Drill {
@@ -47,7 +35,7 @@ pub struct Drill {
     pub name: &'static str,
     /// What it promises, in a sentence.
     pub promise: &'static str,
-    run: for<'a> fn(&'a Ground, Length) -> BoxFuture<'a, Vec<Measure>>,
+    run: for<'a> fn(&'a Harness, Length) -> BoxFuture<'a, Vec<Measure>>,
 }
 
 /// All of them.
@@ -55,42 +43,42 @@ pub static DRILLS: &[Drill] = &[
     Drill {
         name: "outage",
         promise: "A provider that is down is asked a handful of times and then refused in microseconds.",
-        run: |ground, _| outage::run(ground).boxed(),
+        run: |harness, _| outage::run(harness).boxed(),
     },
     Drill {
         name: "slow",
         promise: "A provider that takes half a minute holds up nobody for long: the healthy one answers.",
-        run: |ground, length| slow::run(ground, length).boxed(),
+        run: |harness, length| slow::run(harness, length).boxed(),
     },
     Drill {
         name: "flaky",
         promise: "A provider that fails half of the time, with a healthy one behind it, costs no run its verdict.",
-        run: |ground, _| flaky::run(ground).boxed(),
+        run: |harness, _| flaky::run(harness).boxed(),
     },
     Drill {
         name: "rate-limited",
         promise: "A provider that asks for quiet gets it, and is not taken for sick.",
-        run: |ground, _| rate_limited::run(ground).boxed(),
+        run: |harness, _| rate_limited::run(harness).boxed(),
     },
     Drill {
         name: "stampede",
         promise: "Thousands of callers of one answer are one call.",
-        run: |ground, length| stampede::run(ground, length).boxed(),
+        run: |harness, length| stampede::run(harness, length).boxed(),
     },
     Drill {
         name: "poison",
         promise: "Nothing that is no verdict is taken for one, kept, or served later.",
-        run: |ground, _| poison::run(ground).boxed(),
+        run: |harness, _| poison::run(harness).boxed(),
     },
     Drill {
         name: "brownout",
         promise: "While one provider is drowning, the callers of the other notice nothing.",
-        run: |ground, length| brownout::run(ground, length).boxed(),
+        run: |harness, length| brownout::run(harness, length).boxed(),
     },
     Drill {
         name: "recovery",
         promise: "When a provider comes back, it is noticed within seconds.",
-        run: |ground, length| recovery::run(ground, length).boxed(),
+        run: |harness, length| recovery::run(harness, length).boxed(),
     },
 ];
 
@@ -128,9 +116,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// # Errors
 /// A sentence, when its simulator cannot be started, or it does not end.
 pub async fn run(drill: &Drill, length: Length, say: Say) -> Result<Drilled, String> {
-    let ground = Ground::new(say).await?;
+    let harness = Harness::new(say).await?;
     let began = std::time::Instant::now();
-    let measures = tokio::time::timeout(LONGEST, (drill.run)(&ground, length))
+    let measures = tokio::time::timeout(LONGEST, (drill.run)(&harness, length))
         .await
         .map_err(|_| {
             format!(

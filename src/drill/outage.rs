@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ground::{Ground, SICK};
+use super::harness::{Harness, SICK};
 use super::measure::{Measure, at_most, exactly, percentile, within, within_us};
 use crate::model::error::ModelError;
 use crate::model::simulator::{Fault, Faults};
@@ -13,37 +13,37 @@ use crate::resilience::policy::{Call, Target};
 const TIME: Duration = Duration::from_secs(10);
 const REFUSED: usize = 2_000;
 
-pub async fn run(ground: &Ground) -> Vec<Measure> {
+pub async fn run(harness: &Harness) -> Vec<Measure> {
     let down = Fault::Status {
         status: 503,
         code: None,
         retry_after: None,
     };
-    ground
+    harness
         .simulator
         .behave(Some(SICK), Faults::none().with(100.0, down));
-    let limit = ground.settings.breaker.failures;
-    ground.say(format!(
+    let limit = harness.settings.breaker.failures;
+    harness.say(format!(
         "{SICK} answers 503; the breaker opens after {limit} failures in a row"
     ));
-    let opening = ground.ask("alone", TIME).await;
-    let again = ground.ask("alone", TIME).await;
+    let opening = harness.ask("alone", TIME).await;
+    let again = harness.ask("alone", TIME).await;
     let failed = [&opening, &again].iter().filter(|e| !e.ok()).count();
-    let until_open = ground.reached(SICK);
-    ground.say(format!(
+    let until_open = harness.reached(SICK);
+    harness.say(format!(
         "open after {until_open} questions; {REFUSED} more are asked"
     ));
     let mut took = Vec::with_capacity(REFUSED);
     let mut by_breaker = 0;
     for _ in 0..REFUSED {
-        let ended = ground.ask("alone", TIME).await;
+        let ended = harness.ask("alone", TIME).await;
         // A trial when the open time is over is no refusal.
         if ended.trace.iter().all(|a| !a.sent) {
             by_breaker += u64::from(ended.error.is_some());
             took.push(ended.took);
         }
     }
-    let sent = ground.reached(SICK);
+    let sent = harness.reached(SICK);
     let trials = sent - until_open;
     let asked_and_refused = took.len() as u64;
     let mut measures = vec![
@@ -61,7 +61,7 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
         at_most("trials let through meanwhile", 5, trials),
         within("a refusal, end to end, p99", 1.0, percentile(&took, 99.0)),
     ];
-    if let Some(stack) = in_the_stack(ground).await {
+    if let Some(stack) = in_the_stack(harness).await {
         measures.push(within_us(
             "a refusal, in the stack, p99",
             5.0,
@@ -72,9 +72,9 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
 }
 
 /// The stack alone, without question, cache and task.
-async fn in_the_stack(ground: &Ground) -> Option<Vec<Duration>> {
-    let guards = ground.guards(SICK)?;
-    guards.breaker.isolate("drill", ground.now());
+async fn in_the_stack(harness: &Harness) -> Option<Vec<Duration>> {
+    let guards = harness.guards(SICK)?;
+    guards.breaker.isolate("drill", harness.now());
     let targets = [Target {
         guards,
         attempt_timeout: TIME,
@@ -83,17 +83,17 @@ async fn in_the_stack(ground: &Ground) -> Option<Vec<Duration>> {
     }];
     let mut took = Vec::new();
     for _ in 0..REFUSED {
-        let began = ground.now();
+        let began = harness.now();
         let call = Call {
             deadline: Deadline::after(began, TIME),
             lane: Lane::Run,
-            retry: ground.settings.retry,
-            layers: ground.settings.flags.layers(),
+            retry: harness.settings.retry,
+            layers: harness.settings.flags.layers(),
             stale_at_hand: false,
         };
         let send = |(): &()| async { Ok::<((), u32), ModelError>(((), 0)) };
-        let outcome = ground.service.policy().run(call, &targets, send).await;
-        took.push(ground.now() - began);
+        let outcome = harness.service.policy().run(call, &targets, send).await;
+        took.push(harness.now() - began);
         if outcome.result.is_ok() {
             return None;
         }

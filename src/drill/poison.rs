@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::ground::{Ground, SICK};
+use super::harness::{Harness, SICK};
 use super::measure::{Measure, exactly, fact};
 use crate::model::simulator::{Fault, Faults};
 
 const EACH: usize = 6;
 const TIME: Duration = Duration::from_secs(10);
 
-pub async fn run(ground: &Ground) -> Vec<Measure> {
+pub async fn run(harness: &Harness) -> Vec<Measure> {
     let poisons = [
         ("rubbish", Fault::Garbage),
         ("a broken half", Fault::Truncate),
@@ -22,40 +22,40 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
     ];
     let (mut taken, mut questions) = (0, Vec::new());
     for (words, fault) in poisons {
-        ground.say(format!("{SICK} sends {words}"));
-        ground
+        harness.say(format!("{SICK} sends {words}"));
+        harness
             .simulator
             .behave(Some(SICK), Faults::none().with(100.0, fault));
         for n in 0..EACH {
             let text = format!("{words} {n}");
-            close(ground);
-            taken += u64::from(ground.ask_this("alone", &text, TIME).await.ok());
+            close(harness);
+            taken += u64::from(harness.ask_this("alone", &text, TIME).await.ok());
             questions.push(text);
         }
     }
-    ground.say(format!(
+    harness.say(format!(
         "{SICK} is gone; the same {} questions",
         questions.len()
     ));
-    ground
+    harness
         .simulator
         .behave(Some(SICK), Faults::none().with(100.0, Fault::Reset));
     let mut later = 0;
     for text in &questions {
-        close(ground);
-        later += u64::from(ground.ask_this("alone", text, TIME).await.ok());
+        close(harness);
+        later += u64::from(harness.ask_this("alone", text, TIME).await.ok());
     }
-    ground.say(format!(
+    harness.say(format!(
         "{SICK} is well again; the same {} questions",
         questions.len()
     ));
-    ground.simulator.behave(Some(SICK), Faults::none());
+    harness.simulator.behave(Some(SICK), Faults::none());
     // A refusal is remembered for a moment; that moment is over when it is cleared.
-    ground.service.clear_cache();
-    close(ground);
+    harness.service.clear_cache();
+    close(harness);
     let mut answered = 0;
     for text in &questions {
-        answered += u64::from(ground.ask_this("alone", text, TIME).await.ok());
+        answered += u64::from(harness.ask_this("alone", text, TIME).await.ok());
     }
     vec![
         exactly("taken for a verdict", 0, taken),
@@ -63,15 +63,15 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
         exactly("answered once it is well", questions.len() as u64, answered),
         fact(
             "questions asked of the poisoned provider",
-            ground.reached(SICK) as f64,
+            harness.reached(SICK) as f64,
             "",
         ),
     ]
 }
 
 /// Each poison meets an open door: what is tried here is not the breaker.
-fn close(ground: &Ground) {
-    if let Some(guards) = ground.guards(SICK) {
-        guards.breaker.close("drill", ground.now());
+fn close(harness: &Harness) {
+    if let Some(guards) = harness.guards(SICK) {
+        guards.breaker.close("drill", harness.now());
     }
 }

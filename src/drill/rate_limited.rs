@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::ground::{Ground, SICK, WELL};
+use super::harness::{Harness, SICK, WELL};
 use super::measure::{Measure, at_least, exactly, fact};
 use crate::model::ask::Observed;
 use crate::model::simulator::{Fault, Faults, Latency, RetryAfter};
@@ -18,20 +18,20 @@ struct Sent {
     refused_at: Option<i64>,
 }
 
-pub async fn run(ground: &Ground) -> Vec<Measure> {
+pub async fn run(harness: &Harness) -> Vec<Measure> {
     let refused = Fault::Status {
         status: 429,
         code: None,
         retry_after: Some(RetryAfter::Millis { ms: QUIET_MS }),
     };
     let faults = Faults::after(Latency::Fixed(10)).with(40.0, refused);
-    ground.simulator.behave(Some(SICK), faults);
-    ground
+    harness.simulator.behave(Some(SICK), faults);
+    harness
         .simulator
         .behave(Some(WELL), Faults::after(Latency::Fixed(10)));
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);
-    ground.service.observe(Box::new(move |o: &Observed<'_>| {
+    harness.service.observe(Box::new(move |o: &Observed<'_>| {
         if o.attempt.sent && &*o.attempt.upstream == SICK {
             let took = i64::try_from(o.attempt.upstream_us / 1_000).unwrap_or(0);
             let refused_at = (o.attempt.outcome == "http_429").then_some(o.at_ms + took);
@@ -41,10 +41,10 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
             });
         }
     }));
-    ground.say(format!(
+    harness.say(format!(
         "{SICK} answers 429 with retry-after-ms {QUIET_MS} to four of ten; 4 at a time"
     ));
-    let ended = ground.many(60, 4, "first", TIME).await;
+    let ended = harness.many(60, 4, "first", TIME).await;
     let failed = ended.iter().filter(|e| !e.ok()).count();
     let sent = lock(&sent);
     let refusals: Vec<i64> = sent.iter().filter_map(|s| s.refused_at).collect();
@@ -58,7 +58,7 @@ pub async fn run(ground: &Ground) -> Vec<Measure> {
                 .any(|r| s.from > r + hesitates && s.from < r + quiet)
         })
         .count();
-    let breaker = ground.guards(SICK).map(|g| g.breaker.stats(ground.now()));
+    let breaker = harness.guards(SICK).map(|g| g.breaker.stats(harness.now()));
     vec![
         exactly("questions without an answer", 0, failed as u64),
         at_least("times it asked for quiet", 3, refusals.len() as u64),

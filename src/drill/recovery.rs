@@ -2,49 +2,49 @@
 
 use std::time::Duration;
 
-use super::Length;
-use super::ground::{Ended, Ground, SICK};
+use super::harness::{Ended, Harness, SICK};
 use super::measure::{Measure, at_least, at_most, exactly, within};
+use crate::drill::harness::Length;
 use crate::model::simulator::{Fault, Faults};
 use crate::resilience::breaker::BreakerState;
 
 const TIME: Duration = Duration::from_secs(5);
 const RATE: u32 = 20;
 
-pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
-    let mut measures = outage(ground, Duration::from_secs(3), 2_000.0).await;
+pub async fn run(harness: &Harness, length: Length) -> Vec<Measure> {
+    let mut measures = outage(harness, Duration::from_secs(3), 2_000.0).await;
     if length == Length::Full {
-        measures.extend(outage(ground, Duration::from_secs(60), 31_000.0).await);
+        measures.extend(outage(harness, Duration::from_secs(60), 31_000.0).await);
     }
     measures
 }
 
 /// One outage. How soon it is noticed depends on the breaker's settings alone, which are the defaults.
-async fn outage(ground: &Ground, lasting: Duration, promised_ms: f64) -> Vec<Measure> {
+async fn outage(harness: &Harness, lasting: Duration, promised_ms: f64) -> Vec<Measure> {
     let seconds = lasting.as_secs();
-    ground.say(format!("{SICK} is well, {RATE} questions a second"));
-    ground.simulator.behave(Some(SICK), Faults::none());
-    let calm = ground
+    harness.say(format!("{SICK} is well, {RATE} questions a second"));
+    harness.simulator.behave(Some(SICK), Faults::none());
+    let calm = harness
         .at_rate(RATE, Duration::from_secs(1), "alone", TIME)
         .await;
-    ground
+    harness
         .simulator
         .behave(Some(SICK), Faults::none().with(100.0, Fault::Reset));
-    ground.say(format!("{SICK} breaks every connection for {seconds} s"));
-    let reached = ground.reached(SICK);
-    let down = ground.at_rate(RATE, lasting, "alone", TIME).await;
-    let sent = ground.reached(SICK) - reached;
-    let back = ground.now();
-    ground.simulator.behave(Some(SICK), Faults::none());
-    ground.say(format!(
+    harness.say(format!("{SICK} breaks every connection for {seconds} s"));
+    let reached = harness.reached(SICK);
+    let down = harness.at_rate(RATE, lasting, "alone", TIME).await;
+    let sent = harness.reached(SICK) - reached;
+    let back = harness.now();
+    harness.simulator.behave(Some(SICK), Faults::none());
+    harness.say(format!(
         "{SICK} is back; {sent} questions reached it while it was down"
     ));
     // Longer than the longest open time: on a slow machine it is late, and still noticed.
     let wait = Duration::from_secs(45);
     let mut after: Vec<Ended> = Vec::new();
-    while ground.now() - back < wait && !after.iter().rev().take(20).any(Ended::ok) {
+    while harness.now() - back < wait && !after.iter().rev().take(20).any(Ended::ok) {
         after.extend(
-            ground
+            harness
                 .at_rate(RATE, Duration::from_millis(250), "alone", TIME)
                 .await,
         );
@@ -54,12 +54,12 @@ async fn outage(ground: &Ground, lasting: Duration, promised_ms: f64) -> Vec<Mea
         .filter(|e| e.ok())
         .map(|e| (e.at + e.took).saturating_duration_since(back))
         .min();
-    let settled = ground
+    let settled = harness
         .at_rate(RATE, Duration::from_secs(1), "alone", TIME)
         .await;
-    let state = ground
+    let state = harness
         .guards(SICK)
-        .map(|g| g.breaker.stats(ground.now()).state);
+        .map(|g| g.breaker.stats(harness.now()).state);
     let name = |what: &str| format!("after {seconds} s: {what}");
     vec![
         exactly(

@@ -2,36 +2,36 @@
 
 use std::time::Duration;
 
-use super::Length;
-use super::ground::{Ground, SICK, WELL};
+use super::harness::{Harness, SICK, WELL};
 use super::measure::{Measure, at_least, at_most, exactly, percentile, within};
+use crate::drill::harness::Length;
 use crate::model::simulator::{Faults, Latency};
 
 const SLOW: Duration = Duration::from_secs(29);
 
-pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
+pub async fn run(harness: &Harness, length: Length) -> Vec<Measure> {
     let patience = match length {
         // The first token is waited for as long as the answer takes in real life.
         Length::Full => Duration::from_secs(20),
         Length::Short => Duration::from_millis(500),
     };
-    ground.clocks(patience, patience * 2);
+    harness.clocks(patience, patience * 2);
     let time = patience * 8;
     let faults = Faults::after(Latency::Fixed(29_000));
-    ground.simulator.behave(Some(SICK), faults);
-    ground.simulator.behave(Some(WELL), Faults::none());
-    ground.say(format!(
+    harness.simulator.behave(Some(SICK), faults);
+    harness.simulator.behave(Some(WELL), Faults::none());
+    harness.say(format!(
         "{SICK} answers after {} s; it is waited for {:.1} s",
         SLOW.as_secs(),
         patience.as_secs_f64()
     ));
-    let first = ground.many(40, 10, "first", time).await;
-    let sent = ground.reached(SICK);
-    ground.say(format!(
+    let first = harness.many(40, 10, "first", time).await;
+    let sent = harness.reached(SICK);
+    harness.say(format!(
         "the breaker has opened after {sent} questions; 200 more are asked"
     ));
-    let later = ground.many(200, 10, "first", time).await;
-    let trials = ground.reached(SICK) - sent;
+    let later = harness.many(200, 10, "first", time).await;
+    let trials = harness.reached(SICK) - sent;
     // Those that were a trial waited for it.
     let passed_by: Vec<Duration> = later
         .iter()
@@ -40,8 +40,8 @@ pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
         .collect();
     let failed = first.iter().chain(&later).filter(|e| !e.ok()).count();
     let by_well = first.iter().chain(&later).filter(|e| e.by(WELL)).count();
-    let limit = u64::from(ground.settings.breaker.failures);
-    let held = ground.guards(SICK).map_or(0, |g| g.pool.stats().in_use);
+    let limit = u64::from(harness.settings.breaker.failures);
+    let held = harness.guards(SICK).map_or(0, |g| g.pool.stats().in_use);
     vec![
         exactly("questions without an answer", 0, failed as u64),
         exactly("answered by the healthy provider", 240, by_well as u64),

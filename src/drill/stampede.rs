@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Length;
-use super::ground::{Ended, Ground, WELL};
+use super::harness::{Ended, Harness, WELL};
 use super::measure::{Measure, exactly, fact, share_at_least};
+use crate::drill::harness::Length;
 use crate::model::simulator::{Faults, Latency};
 use crate::settings::Flags;
 
@@ -15,30 +15,30 @@ const TIME: Duration = Duration::from_secs(60);
 /// Callers without protection: fewer, for each is a call.
 const UNPROTECTED: usize = 500;
 
-pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
+pub async fn run(harness: &Harness, length: Length) -> Vec<Measure> {
     let callers = match length {
         Length::Short => 2_000,
         Length::Full => 10_000,
     };
-    ground
+    harness
         .simulator
         .behave(Some(WELL), Faults::after(Latency::Fixed(200)));
-    ground.say(format!(
+    harness.say(format!(
         "{callers} callers want one answer that takes 200 ms"
     ));
-    let (ended, cpu) = crowd(ground, callers, "the one question").await;
-    let loads = ground.reached(WELL);
-    ground.say(format!(
+    let (ended, cpu) = crowd(harness, callers, "the one question").await;
+    let loads = harness.reached(WELL);
+    harness.say(format!(
         "{loads} call; then {UNPROTECTED} callers without single flight"
     ));
-    ground.service.set_flags(Flags {
+    harness.service.set_flags(Flags {
         cache_stampede_protection: false,
         bulkhead: false,
-        ..ground.settings.flags
+        ..harness.settings.flags
     });
-    let (bare, bare_cpu) = crowd(ground, UNPROTECTED, "the other question").await;
-    let bare_loads = ground.reached(WELL) - loads;
-    ground.service.set_flags(ground.settings.flags);
+    let (bare, bare_cpu) = crowd(harness, UNPROTECTED, "the other question").await;
+    let bare_loads = harness.reached(WELL) - loads;
+    harness.service.set_flags(harness.settings.flags);
     let without = ended.iter().filter(|e| !e.ok()).count();
     let each = |cpu: Duration, callers: usize| cpu.as_secs_f64() * 1e6 / callers as f64;
     vec![
@@ -69,9 +69,9 @@ pub async fn run(ground: &Ground, length: Length) -> Vec<Measure> {
 }
 
 /// All at once; their ends, and the processor's time.
-async fn crowd(ground: &Ground, callers: usize, text: &str) -> (Vec<Ended>, Duration) {
+async fn crowd(harness: &Harness, callers: usize, text: &str) -> (Vec<Ended>, Duration) {
     let before = processor();
-    let ended = join_all((0..callers).map(|_| ground.ask_this("other", text, TIME))).await;
+    let ended = join_all((0..callers).map(|_| harness.ask_this("other", text, TIME))).await;
     (ended, processor().saturating_sub(before))
 }
 

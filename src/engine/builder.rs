@@ -20,7 +20,6 @@ use crate::engine::github::outbox::Outbox;
 use crate::engine::github::publisher::Publisher;
 use crate::engine::github::stats::PublicationStatus;
 use crate::engine::github::webhook::Webhooks;
-use crate::engine::handle::Handle;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::memory::import::MemoryImport;
 use crate::engine::memory::index::MemoryIndex;
@@ -113,7 +112,9 @@ pub struct EngineConfig {
 ///
 /// # Errors
 /// When journal, state directory, workspace or simulator cannot be used.
-pub async fn start(config: EngineConfig) -> Result<Handle, StartError> {
+pub async fn start(
+    config: EngineConfig,
+) -> Result<(Arc<Services>, watch::Receiver<Arc<Snapshot>>), StartError> {
     // A file-size limit must be an error that is handled, not the end of the process.
     let limit = rustix::process::Signal::XFSZ.as_raw();
     let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(limit));
@@ -135,7 +136,7 @@ pub async fn start(config: EngineConfig) -> Result<Handle, StartError> {
         }
     }
     let snapshots = start_tasks(&services, resident).await?;
-    Ok(Handle::new(services, snapshots))
+    Ok((services, snapshots))
 }
 
 /// Starts the tasks of the services.

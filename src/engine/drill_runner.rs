@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::drill::{self, Length, Say};
+use crate::drill;
+use crate::drill::harness::{Length, Say};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::command::Refused;

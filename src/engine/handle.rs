@@ -30,19 +30,16 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(services: Arc<Services>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self {
-            services,
-            snapshots,
-        }
-    }
-
     /// Starts an engine. Must be called inside tokio.
     ///
     /// # Errors
     /// When journal, state directory, workspace or simulator cannot be used.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
-        builder::start(config).await
+        let (services, snapshots) = builder::start(config).await?;
+        Ok(Self {
+            services,
+            snapshots,
+        })
     }
 
     /// Stops: no new runs; running ones are parked in the journal and resume at the next start. Returns within

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Journal, JournalError};
+use crate::journal::connection::Journal;
+use crate::journal::error::JournalError;
 
 /// A recorded picture: wall time in milliseconds, and its bytes. What they mean is the engine's.
 pub type Recorded = (i64, Vec<u8>);

@@ -1,6 +1,7 @@
 //! The journal when all is well, when the disk is full, and when its file is not what it should be.
 
 use super::*;
+use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
 
 fn run(id: &str, diff: &str) -> NewRun {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::JournalError;
+use crate::journal::error::JournalError;
 
 /// Migrations in order; the file's number is `user_version` after it ran.
 const MIGRATIONS: &[(&str, &str)] = &[

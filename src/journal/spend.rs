@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Journal, JournalError, ReadOnly};
+use crate::journal::connection::{Journal, ReadOnly};
+use crate::journal::error::JournalError;
 
 /// One line of the sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,49 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Extras;
 use super::error::ModelError;
 use super::hearing::Listener;
-use super::{Answer, Extras, Format, Message, Tokens, estimate_tokens};
 use crate::cache::Source;
+use crate::model::answer::Answer;
+use crate::model::prompt::Question;
+use crate::model::request::Format;
+use crate::model::tokens::Tokens;
 use crate::resilience::Rejection;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::{Attempt, Classify as _};
 use crate::review::verdict;
-use crate::text::Untrusted;
-
-/// A prompt of some size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prompt {
-    /// Who the model is and what it must do.
-    pub system: String,
-    /// What is said to it, oldest first.
-    pub messages: Vec<Message>,
-    /// What did not fit.
-    pub left_out: Vec<Untrusted>,
-}
-
-impl Prompt {
-    /// Its tokens, estimated.
-    pub fn tokens(&self) -> u32 {
-        self.messages
-            .iter()
-            .map(Message::tokens)
-            .fold(estimate_tokens(&self.system), u32::saturating_add)
-    }
-}
-
-/// What can be asked of models of different sizes.
-pub trait Question: Send + Sync {
-    /// The prompt for a model that can read so many tokens, or the smallest there is.
-    fn fit(&self, tokens: u32) -> Prompt;
-}
-
-impl Question for Prompt {
-    fn fit(&self, _tokens: u32) -> Prompt {
-        self.clone()
-    }
-}
 
 /// What an answer is for. Answers for one purpose are never given for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

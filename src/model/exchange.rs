@@ -9,11 +9,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::ModelError;
+use super::http;
 use super::identity::is_same_model;
 use super::provider::Endpoint;
 use super::wire::{Draft, Fault, Finish, Habits, sse};
 use super::wish::{Wish, reset, wish};
-use super::{Answer, Request, Tokens, estimate_tokens, http};
+use crate::model::answer::Answer;
+use crate::model::request::Request;
+use crate::model::tokens::{Tokens, estimate_tokens};
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::patience::{Cut, Paced, Patience};

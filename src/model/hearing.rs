@@ -76,7 +76,7 @@ impl Tape {
 
     /// Tokens of what has been said, estimated.
     pub(super) fn tokens(&self) -> u32 {
-        super::estimate_tokens(&lock(&self.0).text)
+        crate::model::tokens::estimate_tokens(&lock(&self.0).text)
     }
 
     /// An attempt begins.

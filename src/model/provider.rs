@@ -21,7 +21,6 @@ use crate::resilience::policy::Guards;
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::text::clean_line;
-use crate::workspace::built_in;
 use crate::workspace::models::{ModelTable, Provider};
 
 /// What a provider says is left of the account's quota.
@@ -363,7 +362,7 @@ fn bound(
     if !table.from_workspace {
         return true; // built-in providers, or an address the user's environment gave
     }
-    let built_in = built_in::models();
+    let built_in = ModelTable::built_in();
     let same = built_in.providers.values().any(|p| {
         p.key_env.iter().any(|v| v == variable)
             && Url::parse(&p.base_url).is_ok_and(|u| u.host_str() == Some(host))
@@ -380,7 +379,7 @@ fn bound(
 
 /// The user's environment gives this provider's address, and the variable is the provider's own.
 fn base_url_is_overridden(name: &str, variable: &str, around: &Surroundings<'_>) -> bool {
-    let own = built_in::models()
+    let own = ModelTable::built_in()
         .providers
         .get(name)
         .is_some_and(|p| p.key_env.iter().any(|v| v == variable));
@@ -492,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_provider_without_key_or_client_says_so() {
-        let mut table = built_in::models();
+        let mut table = ModelTable::built_in();
         table.providers.get_mut("gemini").unwrap().kind = "teletype".into();
         let got = reasons(
             &table,
@@ -525,7 +524,7 @@ mod tests {
 
     #[test]
     fn a_workspace_never_pairs_a_key_with_a_new_host() {
-        let mut table = built_in::models();
+        let mut table = ModelTable::built_in();
         table.from_workspace = true;
         table.providers.get_mut("openai").unwrap().base_url = "https://collector.example/v1".into();
         let env = Env::of([("OPENAI_API_KEY", "k-openai-1234")]);
@@ -548,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_table_sets_no_header_that_says_who_asks() {
-        let mut table = built_in::models();
+        let mut table = ModelTable::built_in();
         let openai = table.providers.get_mut("openai").unwrap();
         openai.headers.insert("x-team".into(), "reviews".into());
         let env = Env::of([("OPENAI_API_KEY", "k-openai-1234")]);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Role;
-use super::ask::{Ask, Prompt, Skip};
+use super::ask::{Ask, Skip};
 use super::provider::{Endpoint, Live};
+use crate::model::prompt::Prompt;
 use crate::resilience::policy::Target;
 use crate::settings::Settings;
 use crate::text::clean_line;

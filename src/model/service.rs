@@ -19,6 +19,7 @@ use super::provider::{Live, ProviderStats, Surroundings, build};
 use super::router;
 use super::spend::Spend;
 use crate::cache::{Cache, CacheStats, Kept, LoadError, Loading, Source};
+use crate::model::meters::CallMeters;
 use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::policy::{Call, Policy, upstream_time};
@@ -32,25 +33,6 @@ use crate::workspace::models::ModelTable;
 struct Table {
     models: Arc<ModelTable>,
     providers: BTreeMap<String, Live>,
-}
-
-/// What calls took and did.
-pub struct CallMeters {
-    /// Time inside providers, an attempt each.
-    pub call: Latency,
-    /// Total minus the provider's, a question each.
-    pub added: Latency,
-    /// Until the first piece of an answer, an answered attempt each.
-    pub first_token: Latency,
-    /// Attempts sent.
-    pub sent: Rate,
-    /// Attempts that failed.
-    pub failed: AtomicU64,
-    /// Tokens read and written.
-    pub tokens: AtomicU64,
-    /// Money spent, millionths of a dollar.
-    pub cost_micro_usd: AtomicU64,
-    pub(super) observer: std::sync::OnceLock<Observer>,
 }
 
 /// The service.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use super::Tokens;
+use crate::model::tokens::Tokens;
 use crate::resilience::clock::lock;
 use crate::settings::Budgets;
 use crate::workspace::models::Prices;

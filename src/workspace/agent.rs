@@ -1,14 +1,18 @@
 //! Agents: `data/agents/index.json` and one YAML file each.
 
+use crate::workspace::built_in;
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::filter::{Row, lowered};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Problem, locate};
+use super::locate;
 use crate::file_set::FileSet;
 use crate::review::{linters, packs};
 use crate::text::Untrusted;
+use crate::workspace::problem::Problem;
 
 /// Actions an agent may name; another one is a warning.
 pub const KNOWN_ACTIONS: &[&str] = &[
@@ -228,7 +232,8 @@ struct Index {
 pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
     const INDEX: &str = "data/agents/index.json";
     let help = "Make it {\"agents\": [\"file.yaml\", …]}.";
-    let Some((index, _)) = super::read::<Index>(root, INDEX, help, problems) else {
+    let Some((index, _)) = crate::workspace::yaml_file::read::<Index>(root, INDEX, help, problems)
+    else {
         if !root.exists(Path::new(INDEX)) {
             problems.push(Problem::warning(
                 INDEX,
@@ -244,7 +249,9 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
         let file = format!("data/agents/{name}");
         let help = "Mend the YAML at this place; the other agents are loaded.";
         let before = problems.len();
-        let Some((mut agent, text)) = super::read::<Agent>(root, &file, help, problems) else {
+        let Some((mut agent, text)) =
+            crate::workspace::yaml_file::read::<Agent>(root, &file, help, problems)
+        else {
             if problems.len() == before {
                 let message = format!(
                     "{} is listed but is not there",
@@ -306,31 +313,9 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
         }
         // A file written for the first implementation names no packs: an agent we know keeps its own.
         if agent.packs.is_none() {
-            agent.packs = super::built_in::agent(&agent.id).and_then(|a| a.packs.clone());
+            agent.packs = built_in_packs(&agent.id);
         }
         agents.push(agent);
-    }
-    agents
-}
-
-/// The built-in agents, then those of a workspace that is not trusted whose ids are new. An agent of its own
-/// under a built-in id could look away; it is left out, and named.
-pub(super) fn built_in_first(own: Vec<Agent>, problems: &mut Vec<Problem>) -> Vec<Agent> {
-    let mut agents: Vec<Agent> = super::built_in::agents()
-        .iter()
-        .map(|a| Agent::clone(a))
-        .collect();
-    for agent in own {
-        match agents.iter().find(|a| a.id == agent.id) {
-            None => agents.push(agent),
-            Some(built_in) if *built_in == agent => {}
-            Some(_) => problems.push(Problem::warning(
-                "data/agents/index.json",
-                None,
-                format!("agent {} is ignored: the workspace is not trusted, so the built-in one decides", agent.id),
-                "Look at it, then run `bsm trust`.",
-            )),
-        }
     }
     agents
 }
@@ -354,4 +339,18 @@ impl Row for Agent {
             .iter()
             .any(|key| self.field(key).iter().any(|f| f.contains(word)))
     }
+}
+
+/// The rule packs of the built-in agent of that id.
+fn built_in_packs(id: &str) -> Option<Vec<String>> {
+    static PACKS: LazyLock<HashMap<String, Option<Vec<String>>>> = LazyLock::new(|| {
+        let files = built_in::FILES
+            .iter()
+            .filter(|(path, _)| path.starts_with("data/agents/") && path.ends_with(".yaml"));
+        files
+            .map(|(path, _)| built_in::parse::<Agent>(path))
+            .map(|agent| (agent.id, agent.packs))
+            .collect()
+    });
+    PACKS.get(id).cloned().flatten()
 }

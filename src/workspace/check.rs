@@ -4,8 +4,11 @@ use super::events::FILE as EVENTS;
 use super::registry::FILE as REGISTRY;
 use std::path::Path;
 
-use super::{LARGEST_FILE, Problem, Workspace, knowledge, locate};
+use super::{knowledge, locate};
 use crate::text::clean_line;
+use crate::workspace::contents::Workspace;
+use crate::workspace::problem::Problem;
+use crate::workspace::yaml_file::LARGEST_FILE;
 
 /// Adds the problems between files.
 pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
 use super::trust::Trust;
-use super::{Problem, built_in, locate};
+use super::{built_in, locate};
 use crate::file_set::FileSet;
+use crate::workspace::problem::Problem;
 
 /// Where it is.
 pub const FILE: &str = "agents/events.yaml";
@@ -75,6 +76,11 @@ pub struct EventTable {
 }
 
 impl EventTable {
+    /// The built-in events.
+    pub fn built_in() -> Self {
+        built_in::parse(FILE)
+    }
+
     /// The rule for an event and whether it is its own (else the default's).
     pub fn rule(&self, event: &str) -> Option<(&EventRule, bool)> {
         match self.events.get(event) {
@@ -87,12 +93,14 @@ impl EventTable {
 /// Loads the table; where it is absent or broken, the built-in one (with a problem in the second case).
 pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventTable {
     let help = "Mend the YAML at this place; until then the built-in events are used.";
-    let Some((mut table, text)) = super::read::<EventTable>(root, FILE, help, problems) else {
-        return built_in::events();
+    let Some((mut table, text)) =
+        crate::workspace::yaml_file::read::<EventTable>(root, FILE, help, problems)
+    else {
+        return EventTable::built_in();
     };
-    super::expect_version_1(table.version, FILE, &text, problems);
+    crate::workspace::yaml_file::expect_version_1(table.version, FILE, &text, problems);
     if !trust.is_trusted() {
-        let built_in = built_in::events().events;
+        let built_in = EventTable::built_in().events;
         for (name, rule) in built_in {
             let own = table.events.insert(name.clone(), rule);
             if own.is_some_and(|own| table.events.get(&name) != Some(&own)) {
@@ -133,7 +141,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
         }
     }
     if !table.events.contains_key("default")
-        && let Some(rule) = built_in::events().events.remove("default")
+        && let Some(rule) = EventTable::built_in().events.remove("default")
     {
         table.events.insert("default".into(), rule);
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::file_set::FileSet;
 use crate::files::FileError;
 use crate::text::Untrusted;
+use crate::workspace::built_in;
 
 /// One document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,19 @@ pub struct Knowledge {
     pub failures: Vec<String>,
 }
 
+impl Knowledge {
+    /// The built-in documents.
+    pub fn built_in() -> Self {
+        Self {
+            documents: vec![Document {
+                name: "review-policy.md".into(),
+                text: built_in::text("data/knowledge/review-policy.md").into(),
+            }],
+            failures: Vec::new(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Index {
     documents: Vec<String>,
@@ -41,13 +55,16 @@ const MOST: usize = 200;
 /// When its index cannot be read.
 pub fn load(files: Option<&FileSet>) -> Result<Knowledge, String> {
     let Some(root) = files else {
-        return Ok(super::built_in::knowledge());
+        return Ok(Knowledge::built_in());
     };
-    let index = match root.read_text(Path::new("data/knowledge/index.json"), super::LARGEST_FILE) {
+    let index = match root.read_text(
+        Path::new("data/knowledge/index.json"),
+        crate::workspace::yaml_file::LARGEST_FILE,
+    ) {
         Ok(text) => serde_json::from_str::<Index>(&text).map_err(|e| {
             format!(
                 "data/knowledge/index.json: {}",
-                super::without_values(&e.to_string())
+                crate::workspace::yaml_file::without_values(&e.to_string())
             )
         })?,
         Err(FileError::NotFound(_)) => return Ok(Knowledge::default()),
@@ -57,7 +74,7 @@ pub fn load(files: Option<&FileSet>) -> Result<Knowledge, String> {
     for name in index.documents.into_iter().take(MOST) {
         match root.read_text(
             &Path::new("data/knowledge").join(&name),
-            super::LARGEST_FILE,
+            crate::workspace::yaml_file::LARGEST_FILE,
         ) {
             Ok(text) => knowledge.documents.push(Document {
                 name: name.into(),

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::trust::Trust;
-use super::{Problem, built_in, locate};
+use super::{built_in, locate};
 use crate::file_set::FileSet;
 use crate::resilience::limiter::RateSettings;
+use crate::workspace::problem::Problem;
 
 /// Where it is.
 pub const FILE: &str = "agents/models.yaml";
@@ -228,6 +229,11 @@ pub struct Wanted<'a> {
 }
 
 impl ModelTable {
+    /// The built-in providers and models.
+    pub fn built_in() -> Self {
+        built_in::parse(FILE)
+    }
+
     /// The candidates in order, without doubles: the web's where it is needed, what is wanted, the route,
     /// the default, models on trial that were not drawn, and everybody's fallbacks.
     pub fn candidates(&self, wanted: Wanted<'_>) -> Vec<String> {
@@ -306,11 +312,13 @@ const SEARCH: &str = "search";
 /// Loads the table; where it is absent or broken, the built-in one.
 pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelTable {
     let help = "Mend the YAML at this place; until then the built-in models are used.";
-    let Some((mut table, text)) = super::read::<ModelTable>(root, FILE, help, problems) else {
-        return built_in::models();
+    let Some((mut table, text)) =
+        crate::workspace::yaml_file::read::<ModelTable>(root, FILE, help, problems)
+    else {
+        return ModelTable::built_in();
     };
-    super::expect_version_1(table.version, FILE, &text, problems);
-    let built_in = built_in::models();
+    crate::workspace::yaml_file::expect_version_1(table.version, FILE, &text, problems);
+    let built_in = ModelTable::built_in();
     if trust.is_trusted() {
         table.from_workspace = true;
     } else {

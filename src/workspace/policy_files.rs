@@ -108,7 +108,7 @@ fn named() -> Vec<String> {
 fn listed(files: &FileSet) -> Vec<String> {
     let list = |index: &str, key: &str, folder: &str| -> Vec<String> {
         let bytes = files
-            .read(Path::new(index), super::LARGEST_FILE)
+            .read(Path::new(index), crate::workspace::yaml_file::LARGEST_FILE)
             .unwrap_or_default();
         let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let names = value[key].as_array().into_iter().flatten();

@@ -5,9 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::agent::{Agent, Approval, Contexts, Expose, Risk, Safety, is_id};
+use super::locate;
 use super::locate::in_item;
-use super::{Problem, locate};
 use crate::file_set::FileSet;
+use crate::workspace::built_in;
+use crate::workspace::problem::Problem;
 
 /// Where it is.
 pub const FILE: &str = "agents/registry.yaml";
@@ -83,6 +85,11 @@ pub struct Healthcheck {
 }
 
 impl Registry {
+    /// The built-in registry.
+    pub fn built_in() -> Self {
+        built_in::parse(FILE)
+    }
+
     /// The entry of an agent.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.agents.iter().find(|e| e.id.as_deref() == Some(id))
@@ -118,8 +125,12 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Option<Registry> {
         problems.push(Problem::warning(FILE, None, "no governance registry", help));
         return None;
     }
-    let (registry, text) =
-        super::read::<Registry>(root, FILE, "Mend the YAML at this place.", problems)?;
+    let (registry, text) = crate::workspace::yaml_file::read::<Registry>(
+        root,
+        FILE,
+        "Mend the YAML at this place.",
+        problems,
+    )?;
     check(&registry, &text, problems);
     Some(registry)
 }

@@ -1,6 +1,9 @@
 //! Loading: what the first implementation wrote loads; what is broken takes out itself alone.
 
 use super::*;
+use crate::files::Root;
+use crate::workspace::trust::Trust;
+use std::sync::Arc;
 use trust::TrustStore;
 
 fn dir_with(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -43,7 +46,7 @@ fn the_built_in_workspace_has_no_problem_and_every_event_its_agents() {
     for rule in workspace.events.events.values() {
         assert!(rule.agents.iter().all(|id| workspace.agent(id).is_some()));
     }
-    assert_eq!(built_in::workspace().problems, []);
+    assert_eq!(Workspace::built_in().problems, []);
     assert!(
         init::init(dir.path()).unwrap().0.is_empty(),
         "a second init writes nothing"
@@ -191,7 +194,7 @@ fn untrusted_workspace_changes_no_built_in_agent_event_or_route() {
     ];
     let dir = dir_with(&files);
     let untrusted = load(&dir);
-    let built_in = built_in::workspace();
+    let built_in = Workspace::built_in();
     for agent in &built_in.agents {
         assert_eq!(untrusted.agent(&agent.id), Some(agent), "{}", agent.id);
     }

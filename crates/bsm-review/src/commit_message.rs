@@ -276,7 +276,7 @@ pub(crate) fn decoded_words(text: &str) -> String {
                 let bytes = if kind.eq_ignore_ascii_case("b") {
                     base64::engine::general_purpose::STANDARD.decode(word).ok()
                 } else {
-                    Some(super::linters::unescaped(&word.replace('_', " "), b'='))
+                    Some(crate::percent::unescaped(&word.replace('_', " "), b'='))
                 };
                 bytes.map(|b| String::from_utf8_lossy(&b).into_owned())
             }

@@ -30,6 +30,7 @@ pub mod linters;
 mod masking;
 pub mod packs;
 mod pattern;
+mod percent;
 pub mod policy;
 pub mod quality;
 mod re2;

@@ -9,6 +9,7 @@ use super::finding::{Finding, Severity};
 use super::redact::Redactor;
 use super::touched::Touched;
 use crate::finding::FilterMode;
+use crate::percent::unescaped;
 use bsm_base::text::Untrusted;
 
 /// The first part of every pack that comes from a linter.
@@ -413,30 +414,6 @@ fn plain_path(path: &str) -> String {
         }
     }
     parts.join("/")
-}
-
-/// Undoes `%41` or `=41`, whichever the mark.
-pub(super) fn unescaped(text: &str, mark: u8) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes
-            .get(at + 1..at + 3)
-            .filter(|h| h.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) if bytes[at] == mark => {
-                out.push(byte);
-                at += 3;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 fn name(source: Option<&Value>) -> Option<String> {

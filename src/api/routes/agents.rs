@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ask, done, now, odd};
-use crate::api::Api;
 use crate::api::catalog::{self, Routes, boolean, doc, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
-use crate::api::guard::Correlation;
-use crate::engine::protocol::command::{Command, Envelope, Question, Reply};
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{ask, done, now, odd};
+use crate::api::state::Api;
+use crate::engine::protocol::command::{Command, Question, Reply};
 use crate::engine::protocol::query::{Answer, Query};
 use crate::workspace::agent::Agent;
 use crate::workspace::events::Strategy;
@@ -124,7 +124,7 @@ fn card(agent: &Agent) -> Value {
 
 async fn list(
     State(api): State<Arc<Api>>,
-    super::UrlQuery(wanted): super::Wanted,
+    axum::extract::Query(wanted): crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     let mode = wanted.get("mode");
     if let Some(mode) = mode
@@ -146,7 +146,7 @@ async fn list(
 async fn list_for_admin(
     _: Admin,
     state: State<Arc<Api>>,
-    query: super::Wanted,
+    query: crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     list(state, query).await
 }
@@ -295,13 +295,4 @@ async fn config(
         "totalEvents": events.len(),
         "correlationId": id,
     })))
-}
-
-/// A command with this request's correlation id.
-pub(super) fn envelope(command: Command, correlation: &str) -> Envelope {
-    Envelope {
-        command,
-        actor: "api".into(),
-        correlation: Some(correlation.to_owned()),
-    }
 }

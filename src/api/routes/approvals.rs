@@ -8,12 +8,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{done, listing};
-use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{done, listing};
+use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::github::Secret;
 use crate::engine::protocol::query::Query;
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Routes {
                 .reader()
                 .query(
                     "limit",
-                    json!({"type": "integer", "minimum": 1, "maximum": super::MOST}),
+                    json!({"type": "integer", "minimum": 1, "maximum": crate::api::routes::shared::MOST}),
                 )
                 .answers(200, json!({"approvals": list(), "timestamp": text()})),
         )
@@ -50,7 +50,7 @@ pub(super) fn routes() -> Routes {
 async fn inbox(
     _: Reader,
     State(api): State<Arc<Api>>,
-    super::UrlQuery(wanted): super::Wanted,
+    axum::extract::Query(wanted): crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     listing(&api, &wanted, |limit| Query::Approvals { limit }).await
 }

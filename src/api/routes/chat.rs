@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::odd;
-use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::envelope;
+use crate::api::routes::shared::odd;
+use crate::api::state::Api;
 use crate::engine::protocol::command::{Command, Question, Refused, Reply};
 use crate::model::Message;
 

@@ -7,12 +7,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ask, done, now, odd};
-use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{ask, done, now, odd};
+use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::{Answer, Query};
 

@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use super::{ask, now, odd, time};
-use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, object, text};
 use crate::api::error::Failure;
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{ask, now, odd, time};
+use crate::api::state::Api;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::snapshot::Health;
 use crate::resilience::breaker::BreakerState;

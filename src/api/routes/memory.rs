@@ -7,12 +7,12 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{DIFF, ask, done, odd};
-use crate::api::Api;
 use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{DIFF, ask, done, odd};
+use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::memory::MemoryItem;
 use crate::engine::protocol::query::{Answer, Query};

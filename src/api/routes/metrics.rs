@@ -11,9 +11,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::json;
 
-use crate::api::Api;
 use crate::api::catalog::{self, Routes, doc, list, number, object};
 use crate::api::extract::Reader;
+use crate::api::state::Api;
 use crate::engine::protocol::snapshot::{Health, Snapshot};
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::latency::LatencyStats;

@@ -10,36 +10,30 @@ mod memory;
 mod metrics;
 mod runs;
 mod seam;
+mod shared;
 mod stream;
 mod webhooks;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Query as UrlQuery};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
+pub(super) use crate::api::paths::is_webhook;
 pub(super) use seam::SEAM;
 pub(super) use stream::CONSOLE;
-pub(super) use webhooks::is_webhook;
 
-use super::Api;
 use super::catalog::openapi;
 use super::error::Failure;
 use super::guard::around;
-use crate::engine::protocol::command::{Command, Reply};
-use crate::engine::protocol::query::{Answer, Query};
+use crate::api::routes::shared::BODY;
+use crate::api::state::Api;
 
-/// Largest body, bytes; what carries a diff may be larger.
-const BODY: usize = 1 << 20;
-/// Largest body with a diff in it, bytes.
-const DIFF: usize = 16 << 20;
 /// A request that takes longer is given up; streams and models have their own clocks.
 const TIME: Duration = Duration::from_secs(30);
 
@@ -82,71 +76,4 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         )))
         .layer(from_fn_with_state(Arc::clone(api), around))
         .with_state(Arc::clone(api))
-}
-
-/// What stands behind the question mark.
-type Wanted = UrlQuery<BTreeMap<String, String>>;
-
-/// Entries in one list.
-const MOST: u32 = 1_000;
-
-/// How many entries are wanted: 50 where nothing is said.
-fn limit(wanted: &BTreeMap<String, String>) -> Result<u32, Failure> {
-    match wanted.get("limit").map(|l| l.parse::<u32>()) {
-        None => Ok(50),
-        Some(Ok(limit)) if (1..=MOST).contains(&limit) => Ok(limit),
-        Some(_) => Err(Failure::input(format!(
-            "limit is a number from 1 to {MOST}"
-        ))),
-    }
-}
-
-/// Has the engine do something; the sentence that says what it did.
-async fn done(api: &Api, command: Command, correlation: &str) -> Result<String, Failure> {
-    match api
-        .operator
-        .send(agents::envelope(command, correlation))
-        .await?
-    {
-        Reply::Done { what } => Ok(what),
-        _ => Err(odd()),
-    }
-}
-
-/// A list of the engine's, as an answer.
-async fn listing(
-    api: &Api,
-    wanted: &BTreeMap<String, String>,
-    query: impl FnOnce(u32) -> Query,
-) -> Result<Json<Value>, Failure> {
-    let (name, list) = match ask(api, query(limit(wanted)?)).await? {
-        Answer::Deliveries { deliveries } => ("deliveries", serde_json::to_value(deliveries)),
-        Answer::Outbox { entries } => ("entries", serde_json::to_value(entries)),
-        Answer::Approvals { approvals } => ("approvals", serde_json::to_value(approvals)),
-        _ => return Err(odd()),
-    };
-    let list = list.map_err(|_| odd())?;
-    Ok(Json(json!({name: list, "timestamp": now()})))
-}
-
-/// Asks the engine.
-async fn ask(api: &Api, query: Query) -> Result<Answer, Failure> {
-    Ok(api.operator.query(query).await?)
-}
-
-/// An answer of a kind that was not asked for: a defect.
-fn odd() -> Failure {
-    Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// Wall time as RFC 3339.
-fn time(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms)
-        .unwrap_or_default()
-        .to_string()
-}
-
-/// Now, as RFC 3339.
-fn now() -> String {
-    jiff::Timestamp::now().to_string()
 }

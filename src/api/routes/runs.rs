@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::{DIFF, MOST, ask, limit, now, odd};
-use crate::api::Api;
 use crate::api::catalog::{self, Routes, boolean, doc, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
-use crate::api::guard::Correlation;
+use crate::api::request::Correlation;
+use crate::api::routes::shared::envelope;
+use crate::api::routes::shared::{DIFF, MOST, ask, limit, now, odd};
+use crate::api::state::Api;
 use crate::engine::protocol::blob::{Blob, DiffContent};
 use crate::engine::protocol::command::{Command, LinterReport, Reply, Subject, Trigger};
 use crate::engine::protocol::query::{Answer, Query};
@@ -134,7 +134,7 @@ async fn start(
 async fn list(
     _: Reader,
     State(api): State<Arc<Api>>,
-    super::UrlQuery(wanted): super::Wanted,
+    axum::extract::Query(wanted): crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     let limit = limit(&wanted)?;
     let filter = wanted.get("filter").cloned().unwrap_or_default();

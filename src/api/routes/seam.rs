@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::DIFF;
 use crate::api::catalog::{Routes, doc};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
-use crate::api::{Api, Peer};
+use crate::api::request::Peer;
+use crate::api::routes::shared::DIFF;
+use crate::api::state::Api;
 use crate::engine::protocol::command::{Command, Envelope, Refused, Reply, Subject};
 use crate::engine::protocol::query::{Answer, Capabilities, Query, QueryError};
 use crate::engine::protocol::snapshot::VERSION;

@@ -16,11 +16,11 @@ use futures_util::stream::{self, Stream};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::Api;
 use crate::api::catalog::{Routes, doc};
 use crate::api::extract::Reader;
 use crate::api::hub::Numbered;
 use crate::api::patch::diff;
+use crate::api::state::Api;
 use crate::engine::Attachment;
 use crate::engine::protocol::snapshot::Snapshot;
 

@@ -11,13 +11,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use super::agents::envelope;
-use super::{listing, odd};
 use crate::api::catalog::{Routes, boolean, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::Reader;
-use crate::api::guard::Correlation;
-use crate::api::{Api, Peer};
+use crate::api::request::Correlation;
+use crate::api::request::Peer;
+use crate::api::routes::shared::envelope;
+use crate::api::routes::shared::{listing, odd};
+use crate::api::state::Api;
 use crate::engine::protocol::blob::Blob;
 use crate::engine::protocol::command::{Command, Reply};
 use crate::engine::protocol::github::Webhook;
@@ -34,7 +35,8 @@ pub(super) fn routes() -> Routes {
             .answers(202, taken.clone())
             .answers(200, taken)
     };
-    let most = json!({"type": "integer", "minimum": 1, "maximum": super::MOST});
+    let most =
+        json!({"type": "integer", "minimum": 1, "maximum": crate::api::routes::shared::MOST});
     Routes::new()
         .post("/api/webhooks/github", take, hook())
         .post("/webhook/github", take, hook())
@@ -54,11 +56,6 @@ pub(super) fn routes() -> Routes {
                 .query("limit", most)
                 .answers(200, json!({"entries": list(), "timestamp": text()})),
         )
-}
-
-/// Whether a path is one that webhooks come to: signatures guard it, and a count of requests does not.
-pub(in crate::api) fn is_webhook(path: &str) -> bool {
-    matches!(path, "/api/webhooks/github" | "/webhook/github")
 }
 
 async fn take(
@@ -139,7 +136,7 @@ async fn take(
 async fn inbox(
     _: Reader,
     State(api): State<Arc<Api>>,
-    super::UrlQuery(wanted): super::Wanted,
+    axum::extract::Query(wanted): crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     listing(&api, &wanted, |limit| Query::Deliveries { limit }).await
 }
@@ -147,7 +144,7 @@ async fn inbox(
 async fn outbox(
     _: Reader,
     State(api): State<Arc<Api>>,
-    super::UrlQuery(wanted): super::Wanted,
+    axum::extract::Query(wanted): crate::api::routes::shared::Wanted,
 ) -> Result<Json<Value>, Failure> {
     listing(&api, &wanted, |limit| Query::Outbox { limit }).await
 }

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::protocol::run::Input;
-use crate::model::ask::{Prompt, Question};
+use crate::model::prompt::Prompt;
+use crate::model::prompt::Question;
 use crate::model::{Message, Role, estimate_tokens};
 use crate::review::finding::Severity;
 use crate::review::redact::Redactor;

@@ -13,5 +13,6 @@ pub mod recovery;
 pub mod registry;
 pub mod report;
 pub mod scan;
+pub mod scan_request;
 pub mod scheduler;
 pub mod step;

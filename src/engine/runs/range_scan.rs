@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::engine::protocol::command::Refused;
-use crate::engine::runs::scan::{ScanOutcome, ScanRequest, finish, refusal};
+use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest, finish, refusal};
 use crate::review::commit_scan::{self, CommitScanError};
 use crate::review::diff::{DiffError, Sink as _, parse};
 use crate::review::documentation::{Documentation, DocumentationCheck};

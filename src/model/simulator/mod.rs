@@ -10,91 +10,21 @@
 mod answers;
 pub mod faults;
 mod serve;
+mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use url::Url;
 
 pub use faults::{Behaviour, Fault, Faults, Latency, PRESETS, RetryAfter, Switch};
 
+pub use self::state::{Asked, SimulatorSettings, Told};
+use self::state::{Inner, Shared};
 use crate::resilience::clock::lock;
-
-/// How the simulator begins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SimulatorSettings {
-    /// The same seed and questions give the same answers, waits and faults.
-    pub seed: u64,
-    /// How everybody behaves.
-    pub faults: Faults,
-    /// What changes later.
-    pub script: Vec<Switch>,
-}
-
-impl Default for SimulatorSettings {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            faults: Faults::default(),
-            script: Vec::new(),
-        }
-    }
-}
-
-/// What became of the questions to one provider.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Asked {
-    /// Questions.
-    pub asked: u64,
-    /// Answered well.
-    pub answered: u64,
-    /// At this moment.
-    pub under_way: u64,
-    /// Most at once.
-    pub most_under_way: u64,
-    /// Faults, by name.
-    pub faults: BTreeMap<String, u64>,
-}
-
-/// How it behaves and what it did.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Told {
-    /// How it behaves.
-    pub behaviour: Behaviour,
-    /// What it did, by provider.
-    pub asked: BTreeMap<String, Asked>,
-}
-
-/// Questions whose repetitions are counted; beyond it they begin anew.
-const REMEMBERED: usize = 100_000;
-
-#[derive(Default)]
-struct Inner {
-    told: Told,
-    /// How often each question was asked.
-    seen: HashMap<u64, u64>,
-}
-
-struct Shared {
-    seed: u64,
-    inner: Mutex<Inner>,
-}
-
-impl Shared {
-    fn switch(&self, switch: &Switch) -> Result<(), String> {
-        lock(&self.inner).told.behaviour.switch(switch)
-    }
-
-    fn told(&self) -> Told {
-        lock(&self.inner).told.clone()
-    }
-}
 
 /// A running simulator; it stops when dropped, whatever it was answering.
 pub struct Simulator {

@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::answers::{Content, Shape, error};
-use super::{Fault, Faults, Inner, REMEMBERED, RetryAfter, Shared, Switch};
+use super::{Fault, Faults, RetryAfter, Switch};
+use crate::model::simulator::state::{Inner, REMEMBERED, Shared};
 use crate::resilience::clock::lock;
 
 /// Providers that are counted.

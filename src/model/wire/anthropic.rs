@@ -6,8 +6,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, Fault, Finish, Habits, Wire, malformed, sse};
-use crate::model::{Format, Message, Request, Role, Tokens, ToolChoice};
+use super::sse;
+use crate::model::request::{Format, Request};
+use crate::model::tokens::Tokens;
+use crate::model::wire::form::{Draft, Fault, Finish, Wire, malformed};
+use crate::model::wire::quirks::Habits;
+use crate::model::{Message, Role, ToolChoice};
 use crate::workspace::models::Structured;
 
 /// The kind `anthropic`.

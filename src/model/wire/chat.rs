@@ -7,8 +7,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Draft, Fault, Finish, Habits, Wire, malformed, sse};
-use crate::model::{Format, Message, Request, Tokens, Tool, ToolChoice};
+use super::sse;
+use crate::model::request::{Format, Request};
+use crate::model::tokens::Tokens;
+use crate::model::wire::form::{Draft, Fault, Finish, Wire, malformed};
+use crate::model::wire::quirks::Habits;
+use crate::model::{Message, Tool, ToolChoice};
 use crate::text::clean_line;
 use crate::workspace::models::{Structured, TokenParameter};
 

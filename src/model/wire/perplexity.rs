@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, Fault, Habits, Wire, chat, malformed, sse};
-use crate::model::{Citation, Format, Request};
+use super::{chat, sse};
+use crate::model::answer::Citation;
+use crate::model::request::{Format, Request};
+use crate::model::wire::form::{Draft, Fault, Wire, malformed};
+use crate::model::wire::quirks::Habits;
 use crate::text::Untrusted;
 use crate::workspace::models::Structured;
 

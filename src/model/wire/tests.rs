@@ -1,6 +1,8 @@
 //! What real servers send, and what nobody should: a corpus of streams whose first line says what each
 //! amounts to, and streams made at random, cut at random.
 
+use crate::model::Request;
+use crate::workspace::models::Structured;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,8 +10,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::ask::Prompt;
-use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
+use crate::model::prompt::Prompt;
+use crate::model::request::Format;
+use crate::model::{Extras, Message, Role, Tool, ToolCall, ToolChoice};
 use crate::workspace::models::TokenParameter;
 
 /// Reads a stream in pieces of `cut` bytes.

@@ -4,25 +4,25 @@
 //! Errors here have the shape that those programs read: `{"error": {message, type, code}}`.
 
 mod asked;
+mod errors;
 mod told;
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use self::asked::Asked;
-use super::{DIFF, ask, odd};
-use crate::api::Api;
 use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Reader, Tenant};
-use crate::api::guard::Correlation;
-use crate::engine::protocol::command::Refused;
+use crate::api::request::Correlation;
+use crate::api::routes::gateway::errors::{failed, invalid, refused};
+use crate::api::routes::shared::{DIFF, ask, odd};
+use crate::api::state::Api;
 use crate::engine::protocol::query::{Answer, Query};
 
 pub(super) fn routes() -> Routes {
@@ -57,50 +57,6 @@ async fn models(_: Reader, State(api): State<Arc<Api>>) -> Result<Json<Value>, F
         })
         .collect();
     Ok(Json(json!({"object": "list", "data": data})))
-}
-
-/// A refusal in these programs' own shape; the id is added by the outermost layer's header.
-fn refused(status: StatusCode, kind: &str, code: &str, message: &str) -> Response {
-    let message = crate::text::clean_line(message, 400);
-    let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-    let mut response = (status, Json(body)).into_response();
-    response
-        .extensions_mut()
-        .insert(crate::api::guard::OwnShape);
-    response
-}
-
-fn invalid(message: &str) -> Response {
-    refused(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        "invalid_request",
-        message,
-    )
-}
-
-fn failed(error: &Refused) -> Response {
-    match error {
-        Refused::NotFound { .. } => refused(
-            StatusCode::NOT_FOUND,
-            "invalid_request_error",
-            "model_not_found",
-            &format!("{error}; GET /v1/models lists them, auto lets the routes choose"),
-        ),
-        Refused::Unanswered { reason } => refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "api_error",
-            "ALL_MODELS_FAILED",
-            reason,
-        ),
-        Refused::InvalidInput { reason } => invalid(reason),
-        other => refused(
-            StatusCode::FORBIDDEN,
-            "api_error",
-            "ORCHESTRATION_FAILED",
-            &other.to_string(),
-        ),
-    }
 }
 
 async fn complete(

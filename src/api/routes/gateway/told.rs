@@ -11,8 +11,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::failed;
-use crate::api::Api;
+use crate::api::routes::gateway::errors::failed;
+use crate::api::state::Api;
 use crate::engine::protocol::command::Refused;
 use crate::engine::protocol::completion::{Completed, Completion};
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::MissedTickBehavior;
 
-use super::Say;
 use crate::cache::Source;
-use crate::model::ask::{Ask, Asked, Origin, Prompt};
+use crate::model::ask::{Ask, Asked, Origin};
+use crate::model::prompt::Prompt;
 use crate::model::provider::Surroundings;
 use crate::model::service::ModelService;
 use crate::model::simulator::{Faults, Simulator, SimulatorSettings};
@@ -42,7 +42,7 @@ fallbacks: {first: [other]}
 default: nobody
 ";
 
-pub struct Ground {
+pub struct Harness {
     pub simulator: Simulator,
     pub service: Arc<ModelService>,
     pub settings: Settings,
@@ -76,7 +76,7 @@ impl Ended {
     }
 }
 
-impl Ground {
+impl Harness {
     pub async fn new(say: Say) -> Result<Self, String> {
         let simulator = Simulator::start(SimulatorSettings {
             faults: Faults::none(),
@@ -241,4 +241,16 @@ fn with_surroundings<T>(
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says a line about what happens.
+pub type Say = Arc<dyn Fn(String) + Send + Sync>;
+
+/// How thorough a drill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// Seconds.
+    Short,
+    /// Minutes, with the waits of real life.
+    Full,
 }

@@ -1,0 +1,160 @@
+//! Opens the API: listens over TCP and at the owner's socket, and closes both.
+
+use crate::api::hub::Hub;
+use crate::api::limit::Limits;
+use crate::api::listen::Listener;
+use crate::api::listen::serve;
+use crate::api::proxy::Trusted;
+use crate::api::routes;
+use crate::api::state::Api;
+use crate::api::state::ApiConfig;
+use crate::engine::Operator;
+use axum::Router;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+
+/// Why the face cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// An address or a path.
+    #[error("cannot listen at {at}: {source}")]
+    Listen {
+        /// Where.
+        at: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A setting that cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// Nobody could be kept out.
+    #[error("{0} can be reached from other machines, and there is no admin token")]
+    Open(SocketAddr),
+}
+
+/// A face that is open; it closes when dropped.
+pub struct Face {
+    address: Option<SocketAddr>,
+    socket: Option<PathBuf>,
+    stopping: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Face {
+    /// Opens the face over an engine. Must run inside tokio.
+    ///
+    /// # Errors
+    /// When an address or the socket cannot be had, or an address would be open to everybody.
+    pub async fn open(operator: Arc<dyn Operator>, config: ApiConfig) -> Result<Self, ApiError> {
+        let listener = match config.listen {
+            Some(at) => {
+                if !at.ip().is_loopback() && config.admin_token.is_none() {
+                    return Err(ApiError::Open(at));
+                }
+                let bound = TcpListener::bind(at).await;
+                Some(bound.map_err(|source| ApiError::Listen {
+                    at: at.to_string(),
+                    source,
+                })?)
+            }
+            None => None,
+        };
+        let address = listener.as_ref().and_then(|l| l.local_addr().ok());
+        let unix = match &config.socket {
+            Some(path) => Some(bind_private(path).map_err(|source| ApiError::Listen {
+                at: path.display().to_string(),
+                source,
+            })?),
+            None => None,
+        };
+        let stopping = CancellationToken::new();
+        let hub = Hub::new(operator.events(), stopping.clone());
+        let api = Arc::new(Api {
+            operator,
+            admin_token: config.admin_token,
+            gateway_tokens: config.gateway_tokens,
+            webhook_secrets: config.webhook_secrets,
+            unsigned: AtomicU64::new(0),
+            limits: Limits::new(config.settings.rate_limit),
+            trusted: Trusted::read(&config.settings.trusted_proxies).map_err(ApiError::Setting)?,
+            settings: config.settings,
+            keys: config.keys,
+            hub,
+            port: address.map(|a| a.port()),
+            stopping: stopping.clone(),
+        });
+        let routes: Router = routes::all(&api);
+        let mut tasks = Vec::new();
+        let idle = Duration::from_millis(api.settings.idle_ms.max(1));
+        let bounds = (api.settings.max_connections, idle);
+        let listeners = [listener.map(Listener::Tcp), unix.map(Listener::Unix)];
+        for listener in listeners.into_iter().flatten() {
+            // Each has places of its own: a full network does not keep the owner out.
+            let until = stopping.clone();
+            tasks.push(tokio::spawn(serve(listener, routes.clone(), bounds, until)));
+        }
+        Ok(Self {
+            address,
+            socket: config.socket,
+            stopping,
+            tasks,
+        })
+    }
+
+    /// Its address over TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Takes no more requests and lets those under way end, for at most `limit`.
+    pub async fn close(mut self, limit: Duration) {
+        self.stopping.cancel();
+        let tasks = std::mem::take(&mut self.tasks);
+        let aborts: Vec<_> = tasks
+            .iter()
+            .map(tokio::task::JoinHandle::abort_handle)
+            .collect();
+        let all = futures_util::future::join_all(tasks);
+        if tokio::time::timeout(limit, all).await.is_err() {
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+    }
+}
+
+impl Drop for Face {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        if let Some(path) = &self.socket {
+            // The lock of the state directory is still held: it is ours.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds the owner's socket: 0600 from its first moment (the process's umask), in a 0700 folder. Whoever
+/// holds the state directory's lock may remove what a dead engine left; nothing but a socket is removed.
+pub(crate) fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(std::io::Error::other(
+                "something else than a socket is in its place",
+            ));
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

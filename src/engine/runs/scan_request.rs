@@ -1,0 +1,79 @@
+//! What a scan is given and returns.
+
+use crate::engine::protocol::command::LinterReport;
+use crate::engine::protocol::command::Refused;
+use crate::review::diff::DiffError;
+use crate::review::finding::FilterMode;
+use crate::review::policy::Policy;
+use crate::review::redact::Redactor;
+use crate::review::scan::ScanLimits;
+use crate::review::scan::Scanned;
+use crate::review::scan::Scanner;
+use crate::text::clean_line;
+use std::path::Path;
+
+/// How a subject is scanned.
+pub struct ScanRequest<'a> {
+    /// Removes secrets from what is kept.
+    pub redactor: &'a Redactor,
+    /// The rules.
+    pub policy: &'a Policy,
+    /// Which findings count.
+    pub filter: FilterMode,
+    /// Bounds.
+    pub limits: ScanLimits,
+    /// What other linters found.
+    pub linters: &'a [LinterReport],
+    /// The workspace's folder.
+    pub workspace: Option<&'a Path>,
+}
+
+impl ScanRequest<'_> {
+    /// A scanner that does as requested.
+    pub fn scanner<'s>(&'s self, cancelled: &'s dyn Fn() -> bool) -> Scanner<'s> {
+        Scanner::new(self.redactor, self.limits, cancelled)
+            .under(self.policy)
+            .filtering(self.filter)
+    }
+}
+
+/// What the rules found in the subject.
+#[derive(Default)]
+pub struct ScanOutcome {
+    /// Findings, coverage, redacted diff.
+    pub scanned: Scanned,
+    /// There was a diff with at least one file.
+    pub has_diff: bool,
+    /// Hash of the policy files in the commit that a range begins with, where the workspace lies in that
+    /// repository.
+    pub base_policy: Option<String>,
+}
+
+/// The diff is read; what other linters found comes last, since it is compared with what the diff adds.
+///
+/// # Errors
+/// A linter's report cannot be read.
+pub fn finish(
+    mut scanner: Scanner<'_>,
+    files: u32,
+    linters: &[LinterReport],
+) -> Result<ScanOutcome, Refused> {
+    for report in linters {
+        scanner
+            .linter(&report.name, &report.content.0)
+            .map_err(|e| Refused::input(format!("{}: {e}", clean_line(&report.name, 80))))?;
+    }
+    Ok(ScanOutcome {
+        scanned: scanner.finish(),
+        has_diff: files > 0,
+        base_policy: None,
+    })
+}
+
+/// An error of reading a diff, as a refusal.
+pub fn refusal(error: DiffError) -> Refused {
+    match error {
+        DiffError::Cancelled => Refused::Stopping,
+        other => Refused::input(other),
+    }
+}
