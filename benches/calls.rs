@@ -232,8 +232,8 @@ async fn sequential(upstream: &Upstream) {
             cpu[n].as_secs_f64() * 1e6 / CALLS as f64
         );
     }
-    println!("added latency, whole: {}", quantiles(&added));
-    println!("added latency, streamed: {}", quantiles(&added_streamed));
+    println!("gateway overhead, whole: {}", quantiles(&added));
+    println!("gateway overhead, streamed: {}", quantiles(&added_streamed));
 }
 
 /// Sixty-four at a time, as fast as it goes.
@@ -274,7 +274,7 @@ async fn throughput(upstream: &Upstream) {
                 "round {round}, 64 at a time, {name}: {rate:.0} calls/s, {each:.0} us of processor a call"
             );
             if ours {
-                println!("  added latency: {}", quantiles(&added));
+                println!("  gateway overhead: {}", quantiles(&added));
             }
         }
     }

@@ -50,7 +50,7 @@ fn main() {
             println!("{name}: event to report on disk, n {runs}: {}", line(&took));
             if online {
                 println!(
-                    "  added latency of a call (total - provider): p50 {:?} us, p99 {:?} us",
+                    "  gateway overhead of a call (total - provider): p50 {:?} us, p99 {:?} us",
                     added.p50_us, added.p99_us
                 );
             }

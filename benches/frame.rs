@@ -1,4 +1,4 @@
-//! What a frame of the console costs: a key press taken in and the busiest screens drawn.
+//! What a frame of the console costs: a key press accepted and the busiest screens drawn.
 //! `cargo bench --bench frame`
 #![expect(
     clippy::unwrap_used,

@@ -175,7 +175,7 @@ async fn runs() {
 }
 
 /// A key that scrolls and a letter typed into the filter, with the list full: update and draw.
-fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::protocol::snapshot::RunBrief>) {
+fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::protocol::snapshot::RunSummary>) {
     let mut state = State::new(
         handle.snapshots().borrow().clone(),
         Theme::default(),

@@ -110,7 +110,7 @@ fn main() {
     import.args(["memory", "import"]).arg(&file);
     assert!(import.output().unwrap().status.success());
     println!(
-        "{items} items taken in by `bsm memory import` in {:.1} s",
+        "{items} items accepted by `bsm memory import` in {:.1} s",
         began.elapsed().as_secs_f64()
     );
     std::fs::remove_file(&file).unwrap();

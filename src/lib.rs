@@ -1,4 +1,4 @@
-//! BSM: an operations console for language-model agents. This page is the map of the house.
+//! BSM: an operations console for language-model agents. This page is the map of its modules.
 //!
 //! ```text
 //!  cli          one file a command; the only room that prints

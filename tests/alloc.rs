@@ -12,7 +12,7 @@ use bsm::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
 use bsm::resilience::limiter::{Limiter, RateSettings};
-use bsm::resilience::policy::{Call, Classify, Guards, Layers, Meaning, Policy, Target};
+use bsm::resilience::policy::{Call, Classify, ErrorClass, LayerSet, Layers, Policy, Target};
 use bsm::resilience::retry::RetrySettings;
 use futures_util::FutureExt as _;
 
@@ -30,7 +30,7 @@ fn allocations(mut operation: impl FnMut()) -> u64 {
 struct Never;
 
 impl Classify for Never {
-    fn meaning(&self) -> Meaning {
+    fn meaning(&self) -> ErrorClass {
         unreachable!("no call fails here")
     }
     fn class(&self) -> Cow<'static, str> {
@@ -54,7 +54,7 @@ fn layers_allocate_nothing_and_a_whole_call_once() {
         requests_per_minute: Some(1_000_000),
         tokens_per_minute: Some(1_000_000),
     };
-    let guards = Guards {
+    let guards = LayerSet {
         breaker: Breaker::new("x", BreakerSettings::default(), clock.as_ref()),
         pool: Bulkhead::new("x", PoolSettings::default(), Arc::clone(&clock)),
         limiter: Limiter::new("x", rate, Arc::clone(&clock)),

@@ -824,7 +824,7 @@ async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
         .unwrap()
         .unwrap();
     assert!(
-        lost.reasons[0].starts_with("no link to unix:"),
+        lost.reasons[0].starts_with("disconnected from unix:"),
         "{:?}",
         lost.reasons
     );

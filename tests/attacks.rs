@@ -293,9 +293,9 @@ async fn nothing_that_deceives_is_approved_and_what_was_not_read_is_not_reviewed
         if decision.action == Action::ApproveAndMerge || !as_wanted {
             wrong.push(format!(
                 "{name}: {} {:?}, found {found:?}, {}",
-                decision.action.word(),
+                decision.action.as_str(),
                 decision.cause,
-                run.coverage.words()
+                run.coverage.summary()
             ));
         }
     }

@@ -30,7 +30,7 @@ use bsm::engine::protocol::github::PublicationView;
 use bsm::engine::protocol::memory::{PatternGroup, Patterns, Similar, SimilarHit};
 use bsm::engine::protocol::query::{Answer, Query, QueryError};
 use bsm::engine::protocol::run::{Action, Evidence, RunResult, RunState, StepStatus};
-use bsm::engine::protocol::snapshot::{Alert, RunBrief, Snapshot, StepBrief};
+use bsm::engine::protocol::snapshot::{Alert, RunSummary, Snapshot, StepSummary};
 use bsm::github::Publication;
 use bsm::journal::MemoryKind;
 use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
@@ -55,9 +55,9 @@ const ASCII: Theme = Theme {
 /// 2026-11-21 14:02 UTC.
 const WALL: i64 = 1_795_269_720_000;
 
-fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunBrief {
+fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunSummary {
     let over = action.is_some();
-    let step = |agent: &str, verdict| StepBrief {
+    let step = |agent: &str, verdict| StepSummary {
         agent: agent.into(),
         status: if over {
             StepStatus::Succeeded
@@ -66,7 +66,7 @@ fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunBr
         },
         verdict: over.then_some(verdict),
     };
-    RunBrief {
+    RunSummary {
         id: format!("job_{n}_k3f{n:03}"),
         event: "pull_request.opened".into(),
         title: Some(format!("#{}", 480 + n).into()),
@@ -361,7 +361,7 @@ fn from_a_breaker_to_its_calls_their_run_and_its_log_lines() {
 
 #[test]
 fn rewound_it_says_so_and_space_returns() {
-    use bsm::engine::protocol::history::Moment;
+    use bsm::engine::protocol::history::SnapshotAt;
     let mut s = state(UNICODE);
     let effects = press(&mut s, "[");
     let query = Query::Moment {
@@ -372,7 +372,7 @@ fn rewound_it_says_so_and_space_returns() {
     let mut past = (*s.live).clone();
     past.calls.peak = 7_777.0;
     let answer = |moment| Message::Answered(query.clone(), Ok(Answer::Moment { moment }));
-    let moment = Moment {
+    let moment = SnapshotAt {
         at_ms: WALL - 720_000,
         picture: Box::new(past),
         oldest_ms: 0,
@@ -393,7 +393,7 @@ fn rewound_it_says_so_and_space_returns() {
     let [Effect::Query(first)] = &effects[..] else {
         panic!("the first picture is not asked for");
     };
-    let moment = Moment {
+    let moment = SnapshotAt {
         at_ms: WALL - 720_000,
         picture: Box::new((*busy()).clone()),
         oldest_ms: WALL - 720_000,
@@ -872,7 +872,7 @@ fn memory_answers_as_one_types() {
     assert!(drawn(&s, 120, 40).contains("approve"));
 }
 
-/// Webhooks, what is left at GitHub, and an action that waits.
+/// Webhooks, publications and a pending approval.
 fn with_inbox(state: &mut State) {
     press(state, "8");
     let limit = 200;

@@ -831,7 +831,11 @@ async fn an_outage_can_be_followed_from_the_breaker_to_the_calls_and_says_why() 
 /// Every page that an answer names is there, and says what to look at and what to do.
 #[tokio::test]
 async fn every_runbook_that_is_named_exists() {
-    let source = include_str!("../src/engine/observe/explain.rs");
+    let folder = format!("{}/src/engine/observe/explain", env!("CARGO_MANIFEST_DIR"));
+    let source: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
     let pages: Vec<&str> = source
         .split("runbook(\"")
         .skip(1)
@@ -919,7 +923,7 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
     };
     let until =
         async |handle: &bsm::engine::Handle,
-               want: &dyn Fn(&bsm::engine::protocol::history::Moment) -> bool| {
+               want: &dyn Fn(&bsm::engine::protocol::history::SnapshotAt) -> bool| {
             let began = std::time::Instant::now();
             loop {
                 if let Some(found) = moment(handle, i64::MAX / 2, false).await.filter(want) {

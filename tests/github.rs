@@ -477,7 +477,7 @@ async fn a_pull_request_is_reviewed_and_told_so_and_the_comment_stays_one() {
     let hub = rig.hub.lock().unwrap();
     assert_eq!(hub.comments.len(), 1, "edited in place");
     assert!(
-        hub.comments[0].1.contains(action.word()),
+        hub.comments[0].1.contains(action.as_str()),
         "{}",
         hub.comments[0].1
     );

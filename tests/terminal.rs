@@ -268,7 +268,7 @@ fn keys_are_drawn_at_once_while_the_engine_is_idle() {
         ("2", "┌ Runs"),
         ("3", "Recent transitions"),
         ("4", "Since start. shared"),
-        ("1", "Added latency"),
+        ("1", "Gateway overhead"),
     ]
     .repeat(3)
     {
@@ -792,7 +792,7 @@ fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
     // With its reason: the form, too, names the decisions there are.
     tmux.until("request_changes  finding");
     end(engine);
-    tmux.until("no link to unix:");
+    tmux.until("disconnected from unix:");
     engine = serve(tmux.home.path());
     tmux.until("healthy");
     tmux.command(&["send-keys", "-t", "t", "d"]);

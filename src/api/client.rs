@@ -16,8 +16,10 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::address::{Address, ConnectError, whoami};
-use super::link::{Failed, Link, SOON, Shared, answered, follow, get, reason, with_token};
 use super::routes::SEAM;
+use crate::api::snapshot_stream::{
+    Failed, Link, SOON, Shared, answered, follow, get, reason, with_token,
+};
 use crate::engine::Operator;
 use crate::engine::protocol::command::{Command, Envelope, Refused, Reply};
 use crate::engine::protocol::event::{Event, EventStream};

@@ -5,22 +5,22 @@
 //! owner's socket (0600, its peer's user checked) needs none.
 
 mod address;
-mod catalog;
 pub mod client;
 mod error;
+mod event_buffer;
 mod extract;
-mod guard;
-mod hub;
-mod limit;
-mod link;
 mod listen;
-mod patch;
+mod merge_patch;
+mod middleware;
+mod openapi;
 mod paths;
-mod proxy;
+mod rate_limit;
 mod request;
 mod routes;
 mod server;
+mod snapshot_stream;
 mod state;
+mod trusted_proxies;
 
 pub use self::server::{ApiError, Face};
 pub use self::state::ApiConfig;

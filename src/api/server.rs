@@ -1,13 +1,13 @@
 //! Opens the API: listens over TCP and at the owner's socket, and closes both.
 
-use crate::api::hub::Hub;
-use crate::api::limit::Limits;
+use crate::api::event_buffer::Hub;
 use crate::api::listen::Listener;
 use crate::api::listen::serve;
-use crate::api::proxy::Trusted;
+use crate::api::rate_limit::Limits;
 use crate::api::routes;
 use crate::api::state::Api;
 use crate::api::state::ApiConfig;
+use crate::api::trusted_proxies::Trusted;
 use crate::engine::Operator;
 use axum::Router;
 use std::net::SocketAddr;

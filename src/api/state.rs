@@ -1,8 +1,8 @@
 //! What every route of the API knows, and who asks.
 
-use crate::api::hub::Hub;
-use crate::api::limit::Limits;
-use crate::api::proxy::Trusted;
+use crate::api::event_buffer::Hub;
+use crate::api::rate_limit::Limits;
+use crate::api::trusted_proxies::Trusted;
 use crate::engine::Operator;
 use crate::settings::ApiSettings;
 use std::net::SocketAddr;

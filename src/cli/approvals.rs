@@ -1,9 +1,9 @@
-//! `bsm approvals`: what waits for somebody's word, and giving it.
+//! `bsm approvals`: pending approvals, and deciding on them.
 
 use clap::{Args, Subcommand};
 
 use super::remote::Where;
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -12,7 +12,7 @@ use crate::engine::protocol::github::Secret;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::text::{clean_line, json_pretty};
 
-/// List what waits for somebody's word, or give it.
+/// List pending approvals, or decide on one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   bsm approvals
@@ -40,7 +40,7 @@ enum Word {
 struct Why {
     /// Its id
     id: String,
-    /// Kept with the decision
+    /// CacheEntryInfo with the decision
     #[arg(long)]
     reason: String,
     /// The variable that holds the approver's token
@@ -107,7 +107,7 @@ fn list(setup: &Setup, at: &Where, json: bool) -> Result<u8, Failure> {
         say(format!(
             "{}  {:<9} {}  ({who})",
             row.id,
-            row.state.word(),
+            row.state.as_str(),
             clean_line(&row.what, 200)
         ));
     }

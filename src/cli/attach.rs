@@ -6,8 +6,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::remote::{Token, address};
-use super::setup::{self, Setup};
 use crate::api::client::{Address, Remote};
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::engine::Operator;
@@ -44,7 +45,7 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
         http @ Address::Http { .. } => http.to_string(),
     };
     let options = console_host::options_for(global, setup, Some(shown))?;
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let remote = runtime.block_on(Remote::connect(address)).map_err(|e| {
         Failure::engine(e)
             .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")

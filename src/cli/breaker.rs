@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::remote::{Where, with};
-use super::setup::Setup;
 use crate::api::client::Address;
+use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -78,7 +78,7 @@ pub(super) fn run(global: &Global, args: BreakerArgs) -> Result<u8, Failure> {
         say(format!(
             "{:<16} {:<10} {} failures in a row, {} rejected, {} trips{error}",
             clean_line(&b.name, 40),
-            b.state.word(),
+            b.state.as_str(),
             b.failures_in_row,
             b.rejections,
             b.trips

@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::remote::{Where, with};
-use super::setup::Setup;
 use crate::api::client::Address;
+use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;

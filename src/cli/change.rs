@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::setup::Base;
+use crate::cli::context::Base;
 use crate::cli::failure::Failure;
 use crate::review::git::{self, GitError};
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -24,7 +24,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<u8, Failure> {
             .loaded
             .effective
             .iter()
-            .map(|e| serde_json::json!({"key": e.key, "value": e.value, "from": e.origin.words(), "env": variable_of(&e.key)}))
+            .map(|e| serde_json::json!({"key": e.key, "value": e.value, "from": e.origin.summary(), "env": variable_of(&e.key)}))
             .collect();
         say(json_pretty(&lines).map_err(Failure::engine)?);
         return Ok(0);
@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<u8, Failure> {
             "{:<36} {:<24} {}",
             line.key,
             clean_line(&value, 200),
-            clean_line(&line.origin.words(), 200)
+            clean_line(&line.origin.summary(), 200)
         ));
     }
     for warning in &setup.loaded.warnings {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::setup::{self, Setup};
 use crate::api::client::Address;
 use crate::api::{ApiConfig, Face};
 use crate::cli::console_host::{needs_terminal, options, show};
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::engine::{Handle, Operator};
@@ -38,11 +39,11 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
         }
         Err(other) => return Err(Failure::engine(other)),
     };
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let handle = Arc::new(
         runtime
             .block_on(Handle::start(setup.engine(
-                setup::mode(global),
+                context::mode(global),
                 true,
                 Some(log),
             )))

@@ -1,10 +1,10 @@
 //! The console on a thread of its own: its options, its start and its end.
 
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Color;
 use crate::cli::global::Global;
-use crate::cli::setup;
-use crate::cli::setup::Setup;
 use crate::console;
 use crate::console::Options;
 use crate::console::Redact;
@@ -45,7 +45,7 @@ pub(crate) fn show(
     match thread {
         Ok(thread) => {
             // The first frame is on its way; the first run need not wait for the rules.
-            setup::warm_rules();
+            context::warm_rules();
             thread.join()
         }
         Err(error) => Ok(Err(error)),
@@ -126,7 +126,7 @@ pub(crate) fn options_for(
         setup.loaded.effective.iter().any(|e| of(&e))
     };
     let palette = Palette::of(&settings.theme).ok_or_else(|| {
-        let names: Vec<&str> = Palette::ALL.iter().map(|p| p.word()).collect();
+        let names: Vec<&str> = Palette::ALL.iter().map(|p| p.as_str()).collect();
         let shown = crate::text::clean_line(&settings.theme, 40);
         let place = setup.place("theme");
         let what = format!("{place}'{shown}' is no theme");

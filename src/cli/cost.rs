@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -39,7 +39,7 @@ enum By {
 }
 
 impl By {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Day => "day",
             Self::Provider => "provider",
@@ -89,7 +89,7 @@ pub(super) fn run(global: &Global, args: &CostArgs) -> Result<u8, Failure> {
     } else {
         say(format!(
             "{:<28} {:>8} {:>12} {:>12} {:>12}",
-            args.by.word(),
+            args.by.as_str(),
             "calls",
             "read",
             "written",

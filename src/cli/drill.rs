@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::setup;
+use crate::cli::context;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -79,7 +79,7 @@ pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
     } else {
         Length::Short
     };
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let mut all = Vec::new();
     for drill in drills {
         if !args.json {

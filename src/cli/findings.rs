@@ -26,7 +26,7 @@ fn print_finding(finding: &Finding) {
     });
     say(format!(
         "{:<9} {:<36} {}{commit}",
-        finding.severity.word(),
+        finding.severity.as_str(),
         clean_line(&finding.rule, 60),
         place(finding)
     ));

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::remote::Where;
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -54,7 +54,7 @@ pub(super) fn run(global: &Global, args: &InboxArgs) -> Result<u8, Failure> {
         say(format!(
             "{}  {:<9} {:<28} {:<24} {}{again}{}",
             at.strftime("%m-%d %H:%M"),
-            row.outcome.word(),
+            row.outcome.as_str(),
             clean_line(&row.event, 60),
             clean_line(&row.place, 60),
             row.run.as_deref().unwrap_or("-"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::setup::shown;
+use crate::cli::context::shown;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;

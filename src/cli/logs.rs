@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::remote::Where;
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;

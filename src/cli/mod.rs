@@ -15,18 +15,21 @@ mod completions;
 mod config;
 mod console;
 mod console_host;
+mod context;
 mod cost;
-mod detachable;
+mod daemon;
 mod drill;
+mod export_args;
 mod failure;
 mod findings;
-mod forms;
+mod follow;
 mod global;
 mod inbox;
 mod init;
 mod logs;
 mod memory;
-mod notify;
+mod memory_files;
+mod memory_source;
 mod outbox;
 mod output;
 mod remote;
@@ -35,8 +38,8 @@ mod rules;
 mod run;
 mod runs;
 mod scan;
+mod sd_notify;
 mod serve;
-mod setup;
 mod simulate;
 mod status;
 mod trust;
@@ -110,7 +113,7 @@ pub enum CliCommand {
     Cost(cost::CostArgs),
     /// Try out what the resilience core promises, promise beside measurement
     Drill(drill::DrillArgs),
-    /// Be a model server with faults that can be switched
+    /// Run a mock model server with fault injection
     Simulate(simulate::SimulateArgs),
     /// Print log lines
     Logs(logs::LogsArgs),
@@ -120,11 +123,11 @@ pub enum CliCommand {
     Breaker(breaker::BreakerArgs),
     /// List the newest webhooks
     Inbox(inbox::InboxArgs),
-    /// List what is left at GitHub, or will be
+    /// List publications at GitHub: sent and waiting
     Outbox(outbox::OutboxArgs),
     /// Past reviews and decisions: the most alike, and why changes are rejected
     Memory(memory::MemoryArgs),
-    /// List what waits for somebody's word, or give it
+    /// List pending approvals, or decide on one
     Approvals(approvals::ApprovalsArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -136,13 +139,13 @@ pub enum CliCommand {
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
     let result = match cli.command {
-        None | Some(CliCommand::Console) if cli.detachable => detachable::run(&global),
+        None | Some(CliCommand::Console) if cli.detachable => daemon::run(&global),
         None | Some(CliCommand::Console) => console::run(&global),
         Some(_) if cli.detachable => Err(Failure::usage(
             "--detachable is for the console",
             "Leave the command out, or use `bsm serve`.",
         )),
-        Some(CliCommand::Stop) => detachable::stop(&global),
+        Some(CliCommand::Stop) => daemon::stop(&global),
         Some(CliCommand::Serve(args)) => serve::run(&global, &args),
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Review(args)) => review::run(&global, args),

@@ -1,9 +1,9 @@
-//! `bsm outbox`: what is left at GitHub, will be, or would be, from the journal or a running engine.
+//! `bsm outbox`: publications at GitHub, from the journal or a running engine.
 
 use clap::Args;
 
 use super::remote::Where;
-use super::setup::Setup;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -12,7 +12,7 @@ use crate::engine::protocol::query::{Answer, Query};
 use crate::github::Publication;
 use crate::text::{clean_block, json_pretty};
 
-/// List what is left at GitHub, will be, or under a dry run would be.
+/// List publications: sent, waiting, or held back by a dry run.
 #[derive(Debug, Args)]
 pub struct OutboxArgs {
     /// How many, newest first
@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, args: &OutboxArgs) -> Result<u8, Failure> {
         say(format!(
             "{}  {:<8} {:<8} {:<24} {}{note}",
             at.strftime("%m-%d %H:%M"),
-            entry.state.word(),
+            entry.state.as_str(),
             entry.kind,
             entry.place.line(60),
             entry.says.line(160)

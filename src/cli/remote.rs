@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::setup::{self, Setup};
 use crate::api::client::{Address, Remote};
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::output::say;
 use crate::engine::Operator as _;
@@ -31,7 +32,7 @@ impl Token {
             return Ok(setup.env.get(&self.token_env).map(str::to_owned));
         };
         let text = std::fs::read_to_string(path).map_err(|e| {
-            let what = format!("{}: {e}", setup::shown(path));
+            let what = format!("{}: {e}", context::shown(path));
             Failure::usage(what, "Name a file that can be read.")
         })?;
         Ok(Some(text.trim().to_owned()))
@@ -125,7 +126,7 @@ pub fn with<T>(
     address: Address,
     work: impl AsyncFnOnce(&Remote) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let done = runtime.block_on(async {
         let remote = Remote::connect(address).await.map_err(|e| {
             Failure::engine(e)

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::forms::{Forms, Report};
 use super::remote::Where;
 use super::run::{self, RunArgs};
+use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::findings;
-use super::setup::{self, Setup};
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -157,7 +158,7 @@ fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, F
     }
     for rule in &rules {
         let weight = if rule.reports {
-            rule.severity.word()
+            rule.severity.as_str()
         } else {
             "off"
         };
@@ -174,7 +175,7 @@ fn described(rule: &Rule) -> serde_json::Value {
     let docs = &rule.docs;
     serde_json::json!({
         "id": rule.id,
-        "severity": rule.severity.word(),
+        "severity": rule.severity.as_str(),
         "reported": rule.reports,
         "what": docs.title(),
         "why": docs.why,
@@ -207,7 +208,7 @@ fn show(redactor: &Redactor, id: &str, json: bool) -> Result<u8, Failure> {
     say(format!(
         "{} ({}{off})",
         clean_line(&rule.id, 80),
-        rule.severity.word()
+        rule.severity.as_str()
     ));
     let docs = &rule.docs;
     for (name, text) in [
@@ -247,7 +248,7 @@ fn test(policy: &Policy, redactor: &Redactor, path: &Path, json: bool) -> Result
     say_warnings(policy, redactor);
     let wrong = |e: &dyn std::fmt::Display| {
         Failure::usage(
-            format!("{}: {e}", setup::shown(path)),
+            format!("{}: {e}", context::shown(path)),
             "Give it a diff: git diff main | bsm rules test -",
         )
     };
@@ -271,7 +272,7 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
     let verdict = of_findings(&scanned.findings);
     if json {
         let value = serde_json::json!({
-            "verdict": verdict.word(),
+            "verdict": verdict.as_str(),
             "findings": scanned.findings,
             "suppressed": scanned.suppressed,
             "coverage": scanned.coverage,
@@ -288,9 +289,9 @@ fn print_scanned(scanned: &Scanned, json: bool) -> Result<u8, Failure> {
         };
         say(format!(
             "{}{whole}: {} findings{accepted}; {}",
-            verdict.word(),
+            verdict.as_str(),
             scanned.findings.len(),
-            scanned.coverage.words()
+            scanned.coverage.summary()
         ));
     }
     Ok(match verdict {
@@ -309,7 +310,7 @@ fn make_baseline(
     dir: &Path,
     output: Option<&Path>,
 ) -> Result<u8, Failure> {
-    // What is known already is taken in again: a baseline is made anew.
+    // What is known already is accepted again: a baseline is made anew.
     let policy = policy.without_baseline();
     let mut made = Baseline::new();
     let mut take = |finding: &Finding, matched: &[u8]| {
@@ -328,14 +329,14 @@ fn make_baseline(
         Some(path) => {
             std::fs::write(path, format!("{text}\n")).map_err(|e| {
                 Failure::usage(
-                    format!("{}: {e}", setup::shown(path)),
+                    format!("{}: {e}", context::shown(path)),
                     "Name a file that can be written.",
                 )
             })?;
             eprintln!(
                 "bsm: {} findings written to {}; it counts as {} of a workspace",
                 made.findings().len(),
-                setup::shown(path),
+                context::shown(path),
                 baseline::FILE
             );
         }

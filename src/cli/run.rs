@@ -8,20 +8,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::change::{self, Range};
-use super::forms::{Forms, Report};
+use super::follow::follow;
 use super::remote::{Where, with};
-use super::setup::{self, Setup};
 use crate::api::client::{Address, Remote};
+use crate::cli::context;
+use crate::cli::context::Setup;
+use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::protocol::blob::{Blob, DiffContent};
-use crate::engine::protocol::command::{
-    Command, Envelope, LinterReport, Refused, Reply, Subject, Trigger,
-};
-use crate::engine::protocol::event::Event;
+use crate::engine::protocol::command::{LinterReport, Subject, Trigger};
 use crate::engine::protocol::run::RunResult;
-use crate::engine::{Handle, Operator, finished};
+use crate::engine::{Handle, Operator as _};
 use crate::files::open_plain;
 use crate::review::finding::FilterMode;
 use crate::state::{Holder, Lock, StateError};
@@ -150,7 +149,7 @@ pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
 
 pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     args.forms.check(args.json, &args.report)?;
-    setup::warm_rules();
+    context::warm_rules();
     let (staged, base) = match (&args.range, args.staged) {
         (Some(range), _) => {
             let range = Range {
@@ -176,11 +175,11 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     if let Some(address) = args.at.named(&setup)? {
         let progress = std::io::stderr().is_terminal() && !args.json;
         let ended = with(address, async |remote| {
-            once(remote, carried(trigger)?, progress).await
+            follow(remote, carried(trigger)?, progress).await
         })?;
         return report(ended, &args);
     }
-    let mut mode = setup::mode(global);
+    let mut mode = context::mode(global);
     mode.no_save = args.no_save;
     let lock = if mode.no_save {
         None
@@ -212,7 +211,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     } else {
         Some(Arc::new(setup.start_log()?))
     };
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let result = runtime.block_on(async {
         let handle = Handle::start(setup.engine(mode, false, log))
             .await
@@ -221,7 +220,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         for alert in handle.snapshots().borrow().alerts.iter().filter(|a| a.bad) {
             eprintln!("bsm: {}", clean_line(&alert.text, 400));
         }
-        let outcome = once(&handle, trigger, progress).await;
+        let outcome = follow(&handle, trigger, progress).await;
         handle.stop(Duration::from_secs(5)).await;
         outcome
     })?;
@@ -249,7 +248,7 @@ fn submit(
     progress: bool,
 ) -> Result<Option<(RunResult, bool)>, Failure> {
     let trigger = here(trigger.clone());
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     runtime.block_on(async {
         let address = Address::Socket(setup.state.socket());
         let Ok(remote) = Remote::connect(address).await else {
@@ -260,7 +259,7 @@ fn submit(
         if other || theirs.read_only {
             return Ok(None);
         }
-        once(&remote, trigger, progress).await.map(Some)
+        follow(&remote, trigger, progress).await.map(Some)
     })
 }
 
@@ -314,13 +313,13 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
             let bytes = read(path, LARGEST_PAYLOAD)?;
             let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| {
                 Failure::usage(
-                    format!("{}: not JSON: {e}", setup::shown(path)),
+                    format!("{}: not JSON: {e}", context::shown(path)),
                     "Give --payload a JSON object, such as a GitHub event.",
                 )
             })?;
             if !value.is_object() {
                 return Err(Failure::usage(
-                    format!("{}: not a JSON object", setup::shown(path)),
+                    format!("{}: not a JSON object", context::shown(path)),
                     "Give --payload a JSON object.",
                 ));
             }
@@ -347,7 +346,7 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         .iter()
         .map(|path| {
             Ok(LinterReport {
-                name: setup::shown(path),
+                name: context::shown(path),
                 content: Blob(read(path, LARGEST_FINDINGS)?),
             })
         })
@@ -381,7 +380,7 @@ fn is_dash(path: &std::path::Path) -> bool {
 fn read(path: &std::path::Path, most: u64) -> Result<Vec<u8>, Failure> {
     let fail = |e: std::io::Error| {
         Failure::usage(
-            format!("{}: {e}", setup::shown(path)),
+            format!("{}: {e}", context::shown(path)),
             "Name a file that can be read, or - for standard input.",
         )
     };
@@ -400,7 +399,7 @@ fn read(path: &std::path::Path, most: u64) -> Result<Vec<u8>, Failure> {
     }
     if bytes.len() as u64 > most {
         return Err(Failure::usage(
-            format!("{}: more than {} MiB", setup::shown(path), most >> 20),
+            format!("{}: more than {} MiB", context::shown(path), most >> 20),
             "Use --repo and --range for a very large change.",
         ));
     }
@@ -429,82 +428,6 @@ fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
                     .with_help("Wait longer with --wait SECONDS, or use --no-save."));
             }
         }
-    }
-}
-
-/// Sends the trigger and waits for the end; Ctrl-C cancels the run.
-async fn once(
-    handle: &dyn Operator,
-    trigger: Trigger,
-    progress: bool,
-) -> Result<(RunResult, bool), Failure> {
-    let mut events = handle.events();
-    let event = trigger.event.clone();
-    let envelope = Envelope {
-        command: Command::Trigger(trigger),
-        actor: "cli".into(),
-        correlation: None,
-    };
-    let (run, defaulted) = match handle.send(envelope).await {
-        Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
-        Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
-        Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => {
-            return Err(Failure::engine("an answer came where a run was asked for"));
-        }
-        Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
-            return Err(Failure::usage(
-                refused,
-                "See `bsm run --help` for what it can look at.",
-            ));
-        }
-        Err(refused) => return Err(Failure::engine(refused)),
-    };
-    if defaulted {
-        eprintln!(
-            "bsm: event {} has no rule; the default's agents answer it, and they never approve",
-            clean_line(&event, 80)
-        );
-    }
-    let shown = async {
-        while let Some(event) = events.next().await {
-            if progress {
-                show(&event, &run);
-            }
-        }
-    };
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(Failure::engine)?;
-    let mut interrupted = false;
-    let ended = finished(handle, &run);
-    tokio::pin!(shown, ended);
-    let result = loop {
-        tokio::select! {
-            result = &mut ended => break result,
-            () = &mut shown => {}
-            () = async {
-                tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
-            }, if !interrupted => {
-                interrupted = true;
-                let command = Command::CancelRun { run: run.clone() };
-                let _ = handle.send(Envelope { command, actor: "cli".into(), correlation: None }).await;
-            }
-        }
-    };
-    result
-        .map(|r| (r, interrupted))
-        .ok_or_else(|| Failure::engine("the engine stopped before the run ended"))
-}
-
-fn show(event: &Event, of: &str) {
-    match event {
-        Event::StepStarted { run, agent } if run == of => {
-            eprintln!("  … {}", clean_line(agent, 64));
-        }
-        Event::StepFinished { run, agent, status } if run == of => {
-            eprintln!("  ✓ {} {}", clean_line(agent, 64), status.word());
-        }
-        Event::Notice { bad: true, text } => eprintln!("  ⚠ {}", clean_line(text, 300)),
-        _ => {}
     }
 }
 

@@ -2,19 +2,19 @@
 
 use clap::{Args, Subcommand};
 
-use super::forms::{Forms, Report};
 use super::remote::Where;
-use super::setup::Setup;
+use crate::cli::context::Setup;
+use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::exporters::Export;
 use crate::engine::protocol::query::{Answer, Query};
-use crate::engine::protocol::run::{Cause, RunResult, StepStatus};
-use crate::engine::protocol::snapshot::RunBrief;
-use crate::engine::runs::projection::{brief_of_row, from_row};
+use crate::engine::protocol::run::{Cause, RunResult, Step, StepStatus};
+use crate::engine::protocol::snapshot::RunSummary;
+use crate::engine::runs::projection::{from_row, summary_of_row};
 use crate::journal::Journal;
-use crate::review::finding::{Finding, SuppressedBy};
+use crate::review::finding::{Finding, Suppressed, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
 
 /// List runs, or show one.
@@ -107,7 +107,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let rows = journal.recent(args.limit).map_err(Failure::engine)?;
-    let briefs: Vec<_> = rows.iter().filter_map(brief_of_row).collect();
+    let briefs: Vec<_> = rows.iter().filter_map(summary_of_row).collect();
     print_list(&briefs, args.json)
 }
 
@@ -161,7 +161,7 @@ fn print_report(text: &str) {
     say(crate::text::clean_block(text, usize::MAX));
 }
 
-fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
+fn print_list(briefs: &[RunSummary], json: bool) -> Result<u8, Failure> {
     if json {
         say(json_pretty(briefs).map_err(Failure::engine)?);
         return Ok(0);
@@ -170,7 +170,7 @@ fn print_list(briefs: &[RunBrief], json: bool) -> Result<u8, Failure> {
         let simulated = if run.simulated { " (simulated)" } else { "" };
         let action = run
             .action
-            .map_or("…", crate::engine::protocol::run::Action::word);
+            .map_or("…", crate::engine::protocol::run::Action::as_str);
         let reason = run.reason.as_ref().map_or_else(String::new, |r| r.line(80));
         let at = jiff::Timestamp::from_millisecond(run.created_ms).unwrap_or_default();
         say(format!(
@@ -194,20 +194,39 @@ pub(super) fn place(finding: &Finding) -> String {
 
 /// A run for people: the decision first, then each finding once, then who said what.
 pub(super) fn print_run(result: &RunResult) {
+    print_decision(result);
+    print_coverage(result);
+    print_findings(result);
+    say("");
+    for step in &result.agents {
+        print_step(step);
+    }
+    print_suppressed(&result.suppressed);
+    print_notes(result);
+    if let Some(report) = &result.report {
+        say(format!("\nreport {}", clean_line(report, 400)));
+    }
+}
+
+fn print_decision(result: &RunResult) {
     let simulated = if result.simulated { " (simulated)" } else { "" };
     if let Some(decision) = &result.decision {
         say(format!(
             "{}{simulated}  {}: {}",
-            decision.action.word(),
+            decision.action.as_str(),
             decision.cause_word(),
             decision.reason.line(400)
         ));
     }
+}
+
+/// What the decision rests on, and what was not reviewed.
+fn print_coverage(result: &RunResult) {
     let c = &result.coverage;
     say(format!(
         "evidence {} · {} · {} ms",
-        result.evidence.word(),
-        c.words(),
+        result.evidence.as_str(),
+        c.summary(),
         result.duration_ms.unwrap_or(0)
     ));
     for skipped in c.skipped.iter().take(10) {
@@ -217,6 +236,9 @@ pub(super) fn print_run(result: &RunResult) {
             clean_line(&skipped.reason, 120)
         ));
     }
+}
+
+fn print_findings(result: &RunResult) {
     let findings = Export::of_run(result).findings;
     if !findings.is_empty() {
         say("");
@@ -225,49 +247,54 @@ pub(super) fn print_run(result: &RunResult) {
         let f = reported.finding;
         say(format!(
             "  {:<9} {:<32} {}",
-            f.severity.word(),
+            f.severity.as_str(),
             clean_line(&f.rule, 60),
             place(f)
         ));
         say(format!("            {}", f.message.line(300)));
     }
-    say("");
-    for step in &result.agents {
-        let verdict = step
-            .verdict
-            .map_or("–", crate::review::verdict::Verdict::word);
-        // What the rules say is no model's approval.
-        let verdict = if step.status == StepStatus::Degraded {
-            format!("rules: {verdict}")
-        } else {
-            verdict.to_owned()
-        };
-        let model = match (&step.model, &step.substitute_for) {
-            (Some(model), Some(wanted)) => {
-                format!(
-                    "{} instead of {}",
-                    clean_line(model, 60),
-                    clean_line(wanted, 60)
-                )
-            }
-            (Some(model), None) => clean_line(model, 60),
-            (None, _) => "rules alone".to_owned(),
-        };
-        let error = step
-            .error
-            .as_ref()
-            .map_or_else(String::new, |e| format!("  {}", e.line(200)));
-        say(format!(
-            "{:<26} {:<22} {:<10} {model}{error}",
-            clean_line(&step.agent_id, 64),
-            verdict,
-            step.status.word()
-        ));
+}
+
+/// One agent: its verdict, its status and the model that was asked.
+fn print_step(step: &Step) {
+    let verdict = step
+        .verdict
+        .map_or("–", crate::review::verdict::Verdict::as_str);
+    // What the rules say is no model's approval.
+    let verdict = if step.status == StepStatus::Degraded {
+        format!("rules: {verdict}")
+    } else {
+        verdict.to_owned()
+    };
+    let model = match (&step.model, &step.substitute_for) {
+        (Some(model), Some(wanted)) => {
+            format!(
+                "{} instead of {}",
+                clean_line(model, 60),
+                clean_line(wanted, 60)
+            )
+        }
+        (Some(model), None) => clean_line(model, 60),
+        (None, _) => "rules alone".to_owned(),
+    };
+    let error = step
+        .error
+        .as_ref()
+        .map_or_else(String::new, |e| format!("  {}", e.line(200)));
+    say(format!(
+        "{:<26} {:<22} {:<10} {model}{error}",
+        clean_line(&step.agent_id, 64),
+        verdict,
+        step.status.as_str()
+    ));
+}
+
+/// Findings that do not count, and why.
+fn print_suppressed(suppressed: &[Suppressed]) {
+    if !suppressed.is_empty() {
+        say(format!("\naccepted findings ({})", suppressed.len()));
     }
-    if !result.suppressed.is_empty() {
-        say(format!("\naccepted findings ({})", result.suppressed.len()));
-    }
-    for s in &result.suppressed {
+    for s in suppressed {
         let by = match s.by {
             SuppressedBy::Inline => "inline",
             SuppressedBy::Standing => "standing ignore",
@@ -281,22 +308,22 @@ pub(super) fn print_run(result: &RunResult) {
             place(&s.finding)
         ));
     }
+}
+
+fn print_notes(result: &RunResult) {
     for note in &result.notes {
         say(format!("note: {}", clean_line(note, 300)));
     }
     let cause = result.decision.as_ref().and_then(|d| d.cause);
-    if cause == Some(Cause::RulesOnly) && result.documentation.obstacle.is_some() {
-        if let Some(obstacle) = &result.documentation.obstacle {
-            say(format!(
-                "note: not documentation alone: {}",
-                obstacle.line(300)
-            ));
-        }
+    if cause == Some(Cause::RulesOnly)
+        && let Some(obstacle) = &result.documentation.obstacle
+    {
+        say(format!(
+            "note: not documentation alone: {}",
+            obstacle.line(300)
+        ));
         say(
             "note: to have models review it too, set a provider's key, for example OPENAI_API_KEY (bsm config, docs/models.md)",
         );
-    }
-    if let Some(report) = &result.report {
-        say(format!("\nreport {}", clean_line(report, 400)));
     }
 }

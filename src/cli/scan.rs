@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use super::change::{self, Range};
 use super::findings;
-use super::forms::{Forms, Report};
-use super::setup::{self, Setup};
+use crate::cli::context;
+use crate::cli::context::Setup;
+use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -102,7 +103,7 @@ enum Subject {
 
 pub(super) fn run(global: &Global, args: ScanArgs) -> Result<u8, Failure> {
     args.forms.check(args.json, &Report::default())?;
-    setup::warm_rules();
+    context::warm_rules();
     let (subject, base) = subject(&args)?;
     let setup = Setup::read_based(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {
@@ -146,7 +147,7 @@ fn exit_code(args: &ScanArgs, scanned: &Scanned) -> u8 {
     }
 }
 
-fn subject(args: &ScanArgs) -> Result<(Subject, Option<setup::Base>), Failure> {
+fn subject(args: &ScanArgs) -> Result<(Subject, Option<context::Base>), Failure> {
     let here = Path::new(".");
     if let Some(dir) = &args.repo {
         return Ok((Subject::Folder(dir.clone()), None));
@@ -208,7 +209,7 @@ fn scan(subject: &Subject, policy: &Policy, redactor: &Redactor) -> Result<Scann
             of_diff(&mut BufReader::new(std::io::stdin()), "standard input")
         }
         Subject::DiffFile(path) => {
-            let name = setup::shown(path);
+            let name = context::shown(path);
             let file = std::fs::File::open(path).map_err(|e| {
                 Failure::usage(format!("{name}: {e}"), "Name a file that can be read.")
             })?;
@@ -234,6 +235,6 @@ fn print(scanned: &Scanned, subject: &Subject) {
     say(format!(
         "{} findings{accepted}; {}{of}",
         scanned.findings.len(),
-        scanned.coverage.words()
+        scanned.coverage.summary()
     ));
 }

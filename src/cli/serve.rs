@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::notify::Notify;
-use super::setup::{self, Setup};
 use crate::api::{ApiConfig, Face};
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::cli::sd_notify::Notify;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::protocol::command::{Command, Envelope};
 use crate::engine::protocol::query::Query;
@@ -69,15 +70,15 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
                 .with_help("Another engine serves this workspace; `bsm attach` shows it."),
             other => Failure::engine(other),
         })?;
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     runtime.block_on(async {
-        let mut engine = setup.engine(setup::mode(global), true, Some(log));
+        let mut engine = setup.engine(context::mode(global), true, Some(log));
         if args.dry_run {
             engine.settings.github.dry_run = true;
             engine.settings_loader = engine.settings_loader.map(dry);
         }
         let handle = Arc::new(Handle::start(engine).await.map_err(Failure::engine)?);
-        setup::warm_rules();
+        context::warm_rules();
         let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
         let socket = config.socket.clone();
         let opened = Face::open(Arc::clone(&operator), config).await;
@@ -195,7 +196,7 @@ fn address(setup: &Setup, listen: &str) -> Result<SocketAddr, Failure> {
     let wrong = |what: &str, text: &str| {
         let shown = crate::text::clean_line(text, 60);
         Failure::usage(
-            format!("{what}: '{shown}' is no address to listen at"),
+            format!("{what}: '{shown}' is not a valid listen address"),
             "Write 127.0.0.1:3000.",
         )
     };

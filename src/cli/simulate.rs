@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::setup;
+use crate::cli::context;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -13,7 +13,7 @@ use crate::model::simulator::faults::preset;
 use crate::model::simulator::{Behaviour, Faults, PRESETS, Simulator, SimulatorSettings, Switch};
 use crate::text::clean_line;
 
-/// A model server with faults that can be switched: chat completions and Anthropic's Messages.
+/// A mock model server with fault injection: chat completions and Anthropic's Messages.
 ///
 /// GET /faults says how it behaves and what it did; PUT /faults changes it, for all or for one provider
 /// (its questions come to /NAME/v1/…).
@@ -63,7 +63,7 @@ pub(super) fn run(_global: &Global, args: &SimulateArgs) -> Result<u8, Failure> 
         faults: named(&args.fault)?,
         script: args.script.as_ref().map_or(Ok(Vec::new()), script)?,
     };
-    setup::runtime()?.block_on(async {
+    context::runtime()?.block_on(async {
         let simulator = Simulator::listen(args.listen, settings)
             .await
             .map_err(|e| Failure::engine(format!("cannot listen at {}: {e}", args.listen)))?;

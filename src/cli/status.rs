@@ -5,13 +5,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::remote::{Where, with};
-use super::setup::Setup;
 use crate::api::client::Address;
+use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::Operator as _;
-use crate::engine::protocol::snapshot::{Health, RunBrief, Snapshot};
+use crate::engine::protocol::snapshot::{Health, RunSummary, Snapshot};
 use crate::journal::{Journal, RunStatus};
 use crate::state::Holder;
 use crate::text::{clean_line, json_pretty};
@@ -43,7 +43,7 @@ struct Status {
     running: u64,
     finished: u64,
     errors: usize,
-    last: Option<RunBrief>,
+    last: Option<RunSummary>,
     state: String,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
             .recent(1)
             .map_err(Failure::engine)?
             .first()
-            .and_then(crate::engine::runs::projection::brief_of_row),
+            .and_then(crate::engine::runs::projection::summary_of_row),
         None => None,
     };
     let status = Status {
@@ -94,7 +94,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
                     "last {} {}",
                     r.event.line(40),
                     r.action
-                        .map_or("…", crate::engine::protocol::run::Action::word)
+                        .map_or("…", crate::engine::protocol::run::Action::as_str)
                 )
             },
         );

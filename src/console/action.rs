@@ -252,7 +252,7 @@ pub const ACTIONS: &[Row] = &[
     row(Action::LogLevel, "log-level", "change what is logged", "L", Danger::Changes, Scope::Everywhere),
     row(Action::Why, "why", "why is it so?", "w", Danger::None, Scope::Everywhere),
     row(Action::Copy, "copy", "copy it", "y", Danger::None, Scope::Everywhere),
-    row(Action::Export, "export", "take it out into a file", "e", Danger::None, Scope::Everywhere),
+    row(Action::Export, "export", "export to a file", "e", Danger::None, Scope::Everywhere),
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
     row(Action::Ask, "ask", "talk with an agent", "A", Danger::Changes, Scope::Everywhere),
     row(Action::Costs, "costs", "what models cost", "$", Danger::None, Scope::Everywhere),

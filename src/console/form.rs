@@ -43,7 +43,7 @@ impl SubjectKind {
     ];
 
     /// In words, and what its text field asks for.
-    pub fn words(self) -> (&'static str, Option<&'static str>) {
+    pub fn summary(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::SampleRisky => ("built-in sample: a risky change", None),
             Self::SampleDocs => ("built-in sample: documentation", None),

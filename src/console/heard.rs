@@ -10,7 +10,7 @@ use super::state::{DrillView, Overlay, State};
 use crate::drill::Drilled;
 use crate::engine::protocol::command::{Command, Refused, Reply};
 use crate::engine::protocol::event::Event;
-use crate::engine::protocol::history::Moment;
+use crate::engine::protocol::history::SnapshotAt;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::text::clean_line;
 
@@ -96,7 +96,7 @@ pub(super) fn on_reply(
             };
             toast(
                 state,
-                format!("run {} taken in{note}", super::format::short_id(&run)),
+                format!("run {} accepted{note}", super::format::short_id(&run)),
                 false,
                 now,
             );
@@ -261,7 +261,7 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
 pub(super) fn on_moment(
     state: &mut State,
     query: &Query,
-    moment: Option<Moment>,
+    moment: Option<SnapshotAt>,
     now: Now,
 ) -> Vec<Effect> {
     const FIRST: Query = Query::Moment {

@@ -1,4 +1,4 @@
-//! The inbox: what GitHub sent, what is left there, and what waits for somebody's word, in one list with
+//! The inbox: what GitHub sent, what is left there, and pending approvals, in one list with
 //! what needs a person first.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
@@ -97,9 +97,9 @@ impl Entry<'_> {
     /// Where it stands.
     pub fn state(&self) -> &'static str {
         match self {
-            Self::Approval(a) => a.state.word(),
-            Self::Delivery(d) => d.outcome.word(),
-            Self::Publication(p) => p.state.word(),
+            Self::Approval(a) => a.state.as_str(),
+            Self::Delivery(d) => d.outcome.as_str(),
+            Self::Publication(p) => p.state.as_str(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Entry<'_> {
     }
 
     /// Where, and what.
-    pub fn words(&self) -> (String, String) {
+    pub fn summary(&self) -> (String, String) {
         match self {
             Self::Approval(a) => {
                 let by = match (&a.by, &a.reason) {
@@ -167,7 +167,7 @@ impl Entry<'_> {
 
 impl Row for Entry<'_> {
     fn field(&self, key: &str) -> Vec<String> {
-        let (place, what) = self.words();
+        let (place, what) = self.summary();
         match key {
             "kind" => vec![self.kind().to_owned()],
             "state" => vec![self.state().to_owned()],

@@ -60,7 +60,7 @@ impl State {
                             .as_ref()
                             .map_or_else(String::new, |t| t.raw().to_owned()),
                         r.field("state").concat(),
-                        r.action.map_or("", |a| a.word()).to_owned(),
+                        r.action.map_or("", |a| a.as_str()).to_owned(),
                         r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
                         r.reason
                             .as_ref()
@@ -83,7 +83,7 @@ impl State {
                 table.extend(s.breakers.iter().map(|b| {
                     vec![
                         b.name.clone(),
-                        b.state.word().to_owned(),
+                        b.state.as_str().to_owned(),
                         b.since_ms.to_string(),
                         b.successes.to_string(),
                         b.failures.to_string(),
@@ -171,7 +171,7 @@ impl State {
             Screen::Inbox => {
                 let mut table = vec![words(&["atMs", "kind", "state", "place", "what", "run"])];
                 table.extend(self.inbox_shown().iter().map(|e| {
-                    let (place, what) = e.words();
+                    let (place, what) = e.summary();
                     vec![
                         e.at_ms().to_string(),
                         e.kind().to_owned(),

@@ -179,7 +179,7 @@ pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<E
     const FIELDS: usize = 5;
     form.error = None;
     form.waits = false;
-    let has_text = form.kind().words().1.is_some();
+    let has_text = form.kind().summary().1.is_some();
     let step = |from: usize, by: usize| {
         let next = (from + by) % FIELDS;
         if next == 2 && !has_text {
@@ -203,7 +203,11 @@ pub(super) fn on_form_key(form: &mut TriggerForm, key: KeyEvent) -> (bool, Vec<E
             if matches!(form.kind(), SubjectKind::DiffFile | SubjectKind::GitRange)
                 && form.text.value().trim().is_empty()
             {
-                form.error = form.kind().words().1.map(|what| format!("give the {what}"));
+                form.error = form
+                    .kind()
+                    .summary()
+                    .1
+                    .map(|what| format!("give the {what}"));
                 form.field = 2;
                 return (true, Vec::new());
             }

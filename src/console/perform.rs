@@ -202,7 +202,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
             state.theme.palette = all[(at.unwrap_or(0) + 1) % all.len()];
             toast(
                 state,
-                format!("theme: {}", state.theme.palette.word()),
+                format!("theme: {}", state.theme.palette.as_str()),
                 false,
                 now,
             );

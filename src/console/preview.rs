@@ -128,7 +128,7 @@ impl FollowUp {
         snapshot: &Snapshot,
     ) -> String {
         let state = match name.and_then(|n| breakers(snapshot, Some(n)).next()) {
-            Some(b) => b.state.word().to_owned(),
+            Some(b) => b.state.as_str().to_owned(),
             None => {
                 let closed = snapshot
                     .breakers
@@ -190,7 +190,7 @@ pub fn resetting(b: &BreakerStats) -> String {
             .count()
     };
     let (failed, well) = (tried(BreakerState::Open), tried(BreakerState::Closed));
-    let mut text = format!("{}, {}", b.name, b.state.word());
+    let mut text = format!("{}, {}", b.name, b.state.as_str());
     if failed + well > 0 {
         text.push_str(&format!(
             ": {failed} of the last {} trials failed",
@@ -198,7 +198,7 @@ pub fn resetting(b: &BreakerStats) -> String {
         ));
     }
     match b.retry_in_s {
-        Some(0) => text.push_str(", trial at the next call anyway"),
+        Some(0) => text.push_str(", half-open on the next call anyway"),
         Some(s) => text.push_str(&format!(", next trial in {s} s anyway")),
         None => {}
     }

@@ -7,7 +7,7 @@ use super::message::{Effect, Now};
 use super::notes::toast;
 use super::preview;
 use super::state::{Choice, Chosen, Overlay, State};
-use crate::cache::Kept;
+use crate::cache::CacheEntryInfo;
 use crate::drill::DRILLS;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::Query;
@@ -215,7 +215,7 @@ pub(super) fn switch_flag(state: &mut State) {
 }
 
 /// Everything that one cache holds, to forget one of it.
-pub(super) fn one_entry(state: &mut State, cache: &str, entries: Vec<Kept>) {
+pub(super) fn one_entry(state: &mut State, cache: &str, entries: Vec<CacheEntryInfo>) {
     let items = entries
         .into_iter()
         .map(|kept| {
@@ -301,7 +301,7 @@ pub(super) fn drain(state: &mut State) {
     state.overlays.push(Overlay::Typed {
         title: "Drain the engine".into(),
         body: format!(
-            "{} running and {} waiting runs are cancelled (their finished steps are kept, their decision is manual_review), and no run is taken in until somebody opens the engine again.",
+            "{} running and {} waiting runs are cancelled (their finished steps are kept, their decision is manual_review), and no run is accepted until somebody opens the engine again.",
             counts.running, counts.queued
         ),
         word: "drain",

@@ -23,7 +23,7 @@ use crate::engine::protocol::history::Trends;
 use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::protocol::query::Query;
 use crate::engine::protocol::run::{RunResult, RunState};
-use crate::engine::protocol::snapshot::{RunBrief, Snapshot};
+use crate::engine::protocol::snapshot::{RunSummary, Snapshot};
 use crate::engine::protocol::why::{About, Why};
 use crate::filter::Filter;
 use crate::telemetry::log_read::LogLine;
@@ -144,7 +144,7 @@ impl OpenCosts {
     }
 
     /// The same, in a word.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         Self::WAYS[self.way % Self::WAYS.len()].1
     }
 }
@@ -260,7 +260,7 @@ pub struct State {
     /// Newest last.
     pub toasts: Vec<Toast>,
     /// Ended runs as last read from the journal, newest first: more than the picture holds.
-    pub older: Vec<RunBrief>,
+    pub older: Vec<RunSummary>,
     /// When they were last asked for because one ended, wall time in milliseconds.
     pub listed_ms: i64,
     /// Agents, events, problems as last read.
@@ -411,10 +411,10 @@ impl State {
     }
 
     /// Runs that pass the filter, newest first.
-    pub fn runs(&self) -> Vec<&RunBrief> {
+    pub fn runs(&self) -> Vec<&RunSummary> {
         let filter = self.filter();
         let picture = &self.snapshot().runs;
-        let mut runs: Vec<&RunBrief> = picture.iter().filter(|r| filter.passes(*r)).collect();
+        let mut runs: Vec<&RunSummary> = picture.iter().filter(|r| filter.passes(*r)).collect();
         // The picture's list ends where the journal's goes on; the engine has filtered that one.
         if self.screen == Screen::Runs && self.frozen.is_none() {
             let end = picture.last().map_or(i64::MAX, |r| r.created_ms);

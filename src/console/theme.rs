@@ -56,7 +56,7 @@ impl Palette {
     ];
 
     /// Its name, as in the settings.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Terminal => "terminal",
             Self::Light => "light",
@@ -68,7 +68,7 @@ impl Palette {
 
     /// The palette of a name.
     pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.word() == word)
+        Self::ALL.into_iter().find(|p| p.as_str() == word)
     }
 
     /// Good, warn, bad, key.

@@ -17,7 +17,7 @@ use crate::model::{Message, Role};
 use crate::outbound::egress::system_lookup;
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, Guards};
+use crate::resilience::policy::{Attempt, LayerSet};
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::workspace::models::ModelTable;
@@ -124,7 +124,7 @@ impl Harness {
     }
 
     /// The layers of a provider.
-    pub fn guards(&self, provider: &str) -> Option<Guards> {
+    pub fn guards(&self, provider: &str) -> Option<LayerSet> {
         let mut found = None;
         self.service.for_each(|name, live| {
             if name == provider {

@@ -65,7 +65,7 @@ impl AgentControl {
         let profiles = entry
             .and_then(|e| e.startup.as_ref())
             .map(|s| &s.allowed_profiles);
-        let here = settings.environment.word();
+        let here = settings.environment.as_str();
         match profiles {
             Some(allowed) if !allowed.iter().any(|p| p == here) => {
                 forbidden(format!("{} may not start in {here}", agent.id))

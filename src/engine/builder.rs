@@ -1,50 +1,23 @@
 //! Builds an engine: opens what is on disk, makes each service with those it needs, starts their tasks.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::engine::agents::AgentControl;
-use crate::engine::attachment::Attachments;
 use crate::engine::audit::Audit;
 use crate::engine::config::caches::WorkspaceCaches;
-use crate::engine::config::reload::Reloader;
 use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, review_policy};
-use crate::engine::drill_runner::DrillRunner;
 use crate::engine::durable::Durable;
-use crate::engine::github::approvals::Approvals;
-use crate::engine::github::change::ChangeFetcher;
-use crate::engine::github::client::GithubClient;
-use crate::engine::github::outbox::Outbox;
-use crate::engine::github::publisher::Publisher;
-use crate::engine::github::stats::PublicationStatus;
-use crate::engine::github::webhook::Webhooks;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::memory::import::MemoryImport;
-use crate::engine::memory::index::MemoryIndex;
-use crate::engine::memory::search::MemorySearch;
 use crate::engine::models::access::Models;
-use crate::engine::models::call_log::CallLog;
-use crate::engine::models::chat::Chat;
-use crate::engine::models::cost_ledger::CostLedger;
-use crate::engine::models::gateway::Gateway;
-use crate::engine::models::stream_events::StreamEvents;
 use crate::engine::notifier::Notifier;
-use crate::engine::observe::recorder::Recorder;
-use crate::engine::observe::snapshot::SnapshotSource;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
-use crate::engine::retention::Retention;
-use crate::engine::runs::completion::Completion;
-use crate::engine::runs::executor::Executor;
-use crate::engine::runs::intake::Intake;
-use crate::engine::runs::projection::brief_of_row;
-use crate::engine::runs::recovery::Recovery;
+use crate::engine::runs::projection::summary_of_row;
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report::ReportFolder;
-use crate::engine::runs::scheduler::Scheduler;
-use crate::engine::runs::step::StepRunner;
 use crate::engine::services::Services;
+use crate::engine::wiring::{Ground, Parts, connect};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError, JournalNotes};
 use crate::model::provider::known_secrets;
@@ -130,7 +103,7 @@ pub async fn start(
     alert_about_journal(&services.notifier, services.durable.journal.notes());
     for row in services.durable.journal.recent(40).await?.iter().rev() {
         if row.finished_ms.is_some()
-            && let Some(brief) = brief_of_row(row)
+            && let Some(brief) = summary_of_row(row)
         {
             services.registry.push_ended(brief);
         }
@@ -261,257 +234,7 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
         fills,
         reports,
     };
-    Ok((Arc::new(services(ground, parts)), fills))
-}
-
-/// What nearly every service needs.
-struct Ground {
-    lifecycle: Arc<Lifecycle>,
-    notifier: Arc<Notifier>,
-    durable: Arc<Durable>,
-    store: Arc<ConfigStore>,
-    caches: Arc<WorkspaceCaches>,
-    models: Arc<Models>,
-    registry: Arc<RunRegistry>,
-    audit: Arc<Audit>,
-}
-
-/// What single services need.
-struct Parts {
-    state: StateDir,
-    log: Option<Arc<LogGuard>>,
-    settings_loader: Option<SettingsLoader>,
-    follows_folder: bool,
-    stopped: std::collections::BTreeSet<String>,
-    fills: bool,
-    reports: Option<ReportFolder>,
-}
-
-/// Connects the services.
-fn services(ground: Ground, parts: Parts) -> Services {
-    let Ground {
-        lifecycle,
-        notifier,
-        durable,
-        store,
-        caches,
-        models,
-        registry,
-        audit,
-    } = ground;
-    let calls = Arc::new(CallLog::default());
-    let seen = Arc::clone(&calls);
-    models
-        .service
-        .observe(Box::new(move |attempt| seen.add(attempt)));
-    let attachments = Attachments::new(Arc::clone(&notifier));
-    let reloader = Reloader::new(
-        Arc::clone(&lifecycle),
-        Arc::clone(&notifier),
-        Arc::clone(&store),
-        Arc::clone(&caches),
-        Arc::clone(&models),
-        parts.settings_loader,
-        parts.follows_folder,
-    );
-    let agents = AgentControl::new(
-        Arc::clone(&store),
-        Arc::clone(&caches),
-        Arc::clone(&durable),
-        Arc::clone(&notifier),
-        parts.stopped,
-    );
-    let stream = StreamEvents::new(
-        Arc::clone(&lifecycle.clock),
-        Arc::clone(&store),
-        Arc::clone(&notifier),
-    );
-    let memory = MemoryIndex::new(
-        Arc::clone(&lifecycle),
-        Arc::clone(&notifier),
-        Arc::clone(&store),
-        Arc::clone(&durable),
-        parts.fills,
-    );
-    let memory_search = Arc::new(MemorySearch {
-        durable: Arc::clone(&durable),
-        index: Arc::clone(&memory),
-    });
-    let client = GithubClient::new(
-        Arc::clone(&lifecycle),
-        Arc::clone(&store),
-        models.lookup.clone(),
-    );
-    let status = PublicationStatus::new(Arc::clone(&durable), Arc::clone(&notifier));
-    let approvals = Arc::new(Approvals {
-        lifecycle: Arc::clone(&lifecycle),
-        notifier: Arc::clone(&notifier),
-        store: Arc::clone(&store),
-        durable: Arc::clone(&durable),
-        agents: Arc::clone(&agents),
-        status: Arc::clone(&status),
-    });
-    let publisher = Arc::new(Publisher {
-        notifier: Arc::clone(&notifier),
-        store: Arc::clone(&store),
-        durable: Arc::clone(&durable),
-        client: Arc::clone(&client),
-        approvals: Arc::clone(&approvals),
-    });
-    let completion = Arc::new(Completion {
-        lifecycle: Arc::clone(&lifecycle),
-        notifier: Arc::clone(&notifier),
-        store: Arc::clone(&store),
-        durable: Arc::clone(&durable),
-        registry: Arc::clone(&registry),
-        approvals: Arc::clone(&approvals),
-        status: Arc::clone(&status),
-        memory: Arc::clone(&memory),
-        reports: parts.reports,
-    });
-    let executor = Arc::new(Executor {
-        lifecycle: Arc::clone(&lifecycle),
-        notifier: Arc::clone(&notifier),
-        store: Arc::clone(&store),
-        reloader: Arc::clone(&reloader),
-        caches: Arc::clone(&caches),
-        durable: Arc::clone(&durable),
-        registry: Arc::clone(&registry),
-        models: Arc::clone(&models),
-        changes: Arc::new(ChangeFetcher {
-            lifecycle: Arc::clone(&lifecycle),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            client: Arc::clone(&client),
-        }),
-        steps: Arc::new(StepRunner {
-            lifecycle: Arc::clone(&lifecycle),
-            store: Arc::clone(&store),
-            models: Arc::clone(&models),
-            agents: Arc::clone(&agents),
-            memory: Arc::clone(&memory_search),
-            stream: Arc::clone(&stream),
-        }),
-        publisher: Arc::clone(&publisher),
-        memory: Arc::clone(&memory),
-        completion: Arc::clone(&completion),
-    });
-    let intake = Arc::new(Intake {
-        lifecycle: Arc::clone(&lifecycle),
-        notifier: Arc::clone(&notifier),
-        store: Arc::clone(&store),
-        reloader: Arc::clone(&reloader),
-        durable: Arc::clone(&durable),
-        registry: Arc::clone(&registry),
-        models: Arc::clone(&models),
-        executor: Arc::clone(&executor),
-    });
-    Services {
-        snapshots: Arc::new(SnapshotSource {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            caches: Arc::clone(&caches),
-            durable: Arc::clone(&durable),
-            registry: Arc::clone(&registry),
-            models: Arc::clone(&models),
-            publications: Arc::clone(&status),
-            agents: Arc::clone(&agents),
-            attachments: Arc::clone(&attachments),
-            audit: Arc::clone(&audit),
-            log: parts.log.clone(),
-            state_dir: parts.state.path().to_path_buf(),
-            raised: Mutex::default(),
-        }),
-        recorder: Recorder::new(Arc::clone(&lifecycle), Arc::clone(&durable)),
-        costs: CostLedger::new(
-            Arc::clone(&lifecycle),
-            Arc::clone(&store),
-            Arc::clone(&durable),
-            Arc::clone(&models),
-        ),
-        drills: DrillRunner::new(Arc::clone(&lifecycle), Arc::clone(&notifier)),
-        retention: Arc::new(Retention {
-            lifecycle: Arc::clone(&lifecycle),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            memory: Arc::clone(&memory),
-        }),
-        chat: Chat {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            caches: Arc::clone(&caches),
-            models: Arc::clone(&models),
-            agents: Arc::clone(&agents),
-            stream: Arc::clone(&stream),
-        },
-        gateway: Gateway {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            models: Arc::clone(&models),
-        },
-        memory_import: MemoryImport {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            index: Arc::clone(&memory),
-        },
-        recovery: Arc::new(Recovery {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            registry: Arc::clone(&registry),
-            executor: Arc::clone(&executor),
-            publisher: Arc::clone(&publisher),
-            completion: Arc::clone(&completion),
-        }),
-        scheduler: Arc::new(Scheduler {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            intake: Arc::clone(&intake),
-        }),
-        webhooks: Webhooks {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            intake: Arc::clone(&intake),
-            status: Arc::clone(&status),
-        },
-        outbox: Arc::new(Outbox {
-            lifecycle: Arc::clone(&lifecycle),
-            notifier: Arc::clone(&notifier),
-            store: Arc::clone(&store),
-            durable: Arc::clone(&durable),
-            client: Arc::clone(&client),
-            approvals: Arc::clone(&approvals),
-            status: Arc::clone(&status),
-        }),
-        state: parts.state,
-        log: parts.log,
-        lifecycle,
-        notifier,
-        durable,
-        audit,
-        attachments,
-        store,
-        caches,
-        reloader,
-        agents,
-        models,
-        calls,
-        registry,
-        intake,
-        approvals,
-        memory,
-        memory_search,
-    }
+    Ok((Arc::new(connect(ground, parts)), fills))
 }
 
 /// Where reports go: beside the workspace, or into the state directory where there is none.

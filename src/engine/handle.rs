@@ -108,7 +108,7 @@ impl Handle {
         let outcome = match &result {
             Ok(Reply::Accepted { run, .. }) => run.clone(),
             Ok(Reply::Done { what }) => what.clone(),
-            Ok(Reply::Delivered { outcome, note, .. }) => format!("{}: {note}", outcome.word()),
+            Ok(Reply::Delivered { outcome, note, .. }) => format!("{}: {note}", outcome.as_str()),
             Ok(Reply::Answered { model, source, .. }) => format!("answered by {model} ({source})"),
             Err(refused) => {
                 let redactor = self.services.store.redactor();
@@ -182,7 +182,7 @@ impl Operator for Handle {
         self.services.gateway.complete(wanted, pieces).boxed()
     }
 
-    fn attend(&self, who: String) -> Attachment {
+    fn attach(&self, who: String) -> Attachment {
         self.services.attachments.attach(clean_line(&who, 40))
     }
 

@@ -30,6 +30,7 @@ mod queries;
 mod retention;
 pub mod runs;
 mod services;
+mod wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ pub trait Operator: Send + Sync {
         Box::pin(async move { Err(Refused::input(here)) })
     }
     /// Somebody looks at it from outside until this is dropped; the picture names them.
-    fn attend(&self, _who: String) -> Attachment {
+    fn attach(&self, _who: String) -> Attachment {
         Attachment::default()
     }
     /// What this engine can do.

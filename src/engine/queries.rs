@@ -1,6 +1,6 @@
 //! Answering queries: what is too large for the snapshot.
 
-use crate::cache::Kept;
+use crate::cache::CacheEntryInfo;
 use crate::engine::github::outbox;
 use crate::engine::handle::Handle;
 use crate::engine::memory::patterns::patterns;
@@ -8,7 +8,7 @@ use crate::engine::observe::explain::explain;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::query::{Answer, KnowledgeView, Query, QueryError};
 use crate::engine::protocol::run::RunResult;
-use crate::engine::protocol::snapshot::RunBrief;
+use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::protocol::why::About;
 use crate::engine::runs::projection::from_row;
 use crate::filter::Filter;
@@ -127,8 +127,8 @@ impl Handle {
 
     async fn runs(&self, limit: u32, filter: &str) -> Answered {
         let (filter, limit) = (Filter::read(filter), limit.min(10_000) as usize);
-        let take = move |found: &mut Vec<RunBrief>, line: &str| {
-            if let Ok(brief) = serde_json::from_str::<RunBrief>(line)
+        let take = move |found: &mut Vec<RunSummary>, line: &str| {
+            if let Ok(brief) = serde_json::from_str::<RunSummary>(line)
                 && filter.passes(&brief)
             {
                 found.push(brief);
@@ -182,7 +182,7 @@ impl Handle {
         let entries = entries
             .ok_or_else(|| not_found("cache", cache))?
             .into_iter()
-            .map(|kept| Kept {
+            .map(|kept| CacheEntryInfo {
                 label: clean_line(&redactor.text(&kept.label), 120),
                 ..kept
             })

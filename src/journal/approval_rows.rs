@@ -22,7 +22,7 @@ pub enum ApprovalState {
 
 impl ApprovalState {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Approved => "approved",
@@ -84,7 +84,7 @@ pub(crate) fn insert(tx: &Connection, new: &ApprovalRow) -> rusqlite::Result<()>
             approvers,
             new.created_ms,
             new.expires_ms,
-            new.state.word()
+            new.state.as_str()
         ])
         .map(drop)
 }

@@ -72,12 +72,12 @@ impl Journal {
             let sql = "UPDATE approvals SET state = ?2, decided_by = ?3, reason = ?4, decided_ms = ?5 WHERE id = ?1 AND state = 'waiting'";
             let first = tx
                 .prepare_cached(sql)?
-                .execute(params![id, state.word(), by, reason, at_ms])?
+                .execute(params![id, state.as_str(), by, reason, at_ms])?
                 > 0;
             if first {
                 let (next, note) = match state {
                     ApprovalState::Approved => ("waiting", format!("approved by {by}")),
-                    _ => ("dropped", format!("{} by {by}: {reason}", state.word())),
+                    _ => ("dropped", format!("{} by {by}: {reason}", state.as_str())),
                 };
                 tx.prepare_cached("UPDATE outbox SET state = ?2, note = ?3 WHERE approval = ?1 AND state = 'held'")?
                     .execute(params![id, next, note])?;

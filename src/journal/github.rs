@@ -1,4 +1,4 @@
-//! Webhooks that came, and what is to be left at GitHub: both survive a crash.
+//! Webhooks that came, and publications: both survive a crash.
 //!
 //! Why here: a webhook is answered only when it and its run are on disk in one transaction, and what a
 //! decision publishes is written down together with the decision.
@@ -46,7 +46,7 @@ impl Journal {
             }
             let row = &delivery;
             tx.prepare_cached("INSERT OR REPLACE INTO deliveries (id, at_ms, event, place, outcome, note, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute(params![row.id, row.at_ms, row.event, row.place, row.outcome.word(), row.note, row.run])?;
+                .execute(params![row.id, row.at_ms, row.event, row.place, row.outcome.as_str(), row.note, row.run])?;
             for key in &keys {
                 tx.prepare_cached("INSERT INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![key, row.id, row.run, row.at_ms])?;
@@ -154,7 +154,7 @@ impl Journal {
             let sql = "UPDATE outbox SET state = ?2, note = ?3, attempts = ?6, next_ms = ?5,
                        done_ms = CASE WHEN ?2 = 'waiting' THEN NULL ELSE ?4 END WHERE id = ?1";
             tx.prepare_cached(sql)?
-                .execute(params![id, state.word(), note, at_ms, next_ms, attempts])
+                .execute(params![id, state.as_str(), note, at_ms, next_ms, attempts])
                 .map(drop)
         })
         .await

@@ -34,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Run => "run",
             Self::Skipped => "skipped",
@@ -102,7 +102,7 @@ pub enum OutboxState {
 
 impl OutboxState {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Held => "held",
@@ -188,7 +188,7 @@ pub(crate) fn insert(
             run,
             new.pull,
             new.publication,
-            new.state.word(),
+            new.state.as_str(),
             approval,
             at_ms
         ])?;

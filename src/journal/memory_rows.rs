@@ -20,7 +20,7 @@ pub enum MemoryKind {
 
 impl MemoryKind {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::CodeReview => "code_review",
             Self::OrchestrationDecision => "orchestration_decision",
@@ -99,7 +99,7 @@ pub(crate) fn insert(tx: &Connection, new: &NewMemory) -> rusqlite::Result<Remem
     let sql = "INSERT INTO memory (id, kind, code, review, metadata, created_ms, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     tx.prepare_cached(sql)?.execute(params![
         new.id,
-        new.kind.word(),
+        new.kind.as_str(),
         new.code,
         new.review,
         new.metadata.to_string(),

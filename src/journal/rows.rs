@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunStatus {
-    /// Taken in, waiting.
+    /// Accepted, waiting.
     Queued,
     /// Its agents work.
     Running,
@@ -19,7 +19,7 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// The word in the file.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
@@ -70,7 +70,7 @@ pub struct NewRun {
 /// A run as kept.
 #[derive(Debug, Clone)]
 pub struct RunRow {
-    /// What was taken in.
+    /// What was accepted.
     pub new: NewRun,
     /// Where it stands.
     pub status: RunStatus,

@@ -154,7 +154,7 @@ impl Journal {
         self.write_with(move |tx| {
             let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
             let first = tx.prepare_cached(sql)?
-                .execute(params![finish.id, finish.status.word(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
+                .execute(params![finish.id, finish.status.as_str(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
                 > 0;
             if !first {
                 return Ok(None);
@@ -278,7 +278,7 @@ impl ReadOnly {
         let sql = "SELECT count(*) FROM runs WHERE status = ?1";
         let count: Option<i64> = self
             .connection
-            .query_row(sql, [status.word()], |r| r.get(0))
+            .query_row(sql, [status.as_str()], |r| r.get(0))
             .optional()?;
         Ok(count.unwrap_or(0).unsigned_abs())
     }

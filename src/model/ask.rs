@@ -147,7 +147,7 @@ impl AskError {
         match self {
             Self::NoCandidate(_) => "no_candidate".into(),
             Self::OverBudget(_) => "over_budget".into(),
-            Self::Rejected(rejection) => rejection.reason.words().into(),
+            Self::Rejected(rejection) => rejection.reason.summary().into(),
             Self::Model(error) => error.class().into_owned(),
             Self::Broken(_) => "broken".into(),
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::wish::Wish;
-use crate::resilience::patience::Cut;
+use crate::resilience::stream_timeouts::TimeoutKind;
 use crate::text::clean_line;
 
 /// The class of "longer than the model can read".
@@ -56,7 +56,7 @@ pub enum ModelError {
         /// Who.
         provider: String,
         /// Which clock ran out.
-        cut: Cut,
+        cut: TimeoutKind,
     },
     /// The stream ended before the answer did.
     #[error("{provider} broke its answer off after {bytes} bytes")]

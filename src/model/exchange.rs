@@ -11,15 +11,16 @@ use tokio::time::Instant;
 use super::error::ModelError;
 use super::http;
 use super::identity::is_same_model;
+use super::outcome::{judge, used};
 use super::provider::Endpoint;
 use super::wire::{Draft, Fault, Finish, Habits, sse};
 use super::wish::{Wish, reset, wish};
 use crate::model::answer::Answer;
 use crate::model::request::Request;
-use crate::model::tokens::{Tokens, estimate_tokens};
+use crate::model::tokens::Tokens;
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
-use crate::resilience::patience::{Cut, Paced, Patience};
+use crate::resilience::stream_timeouts::{StreamTimeouts, TimedStream, TimeoutKind};
 use crate::text::{Untrusted, clean_line};
 
 /// Fields that a model may refuse, one after another.
@@ -104,14 +105,14 @@ pub(super) async fn ask(
     exchanged
 }
 
-async fn once(
+/// The question as it is sent, with the key in its header.
+fn question(
     endpoint: &Endpoint,
     request: &Request,
     habits: Habits,
     key: Option<&super::keys::Key>,
-    hear: &(dyn Fn(&str) + Send + Sync),
-) -> Exchanged {
-    let (name, wire) = (&endpoint.name, endpoint.wire);
+) -> Result<reqwest::RequestBuilder, ModelError> {
+    let wire = endpoint.wire;
     let mut call = endpoint
         .client
         .post(endpoint.route.clone())
@@ -120,20 +121,32 @@ async fn once(
     for (header, value) in wire.headers() {
         call = call.header(*header, *value);
     }
-    if let Some(key) = key {
-        let (header, before) = wire.key_header();
-        match key.header(before) {
-            Some(value) => call = call.header(header, value),
-            None => {
-                let body =
-                    r#"{"error":{"message":"the key has characters that no header may have"}}"#;
-                let wish = Wish::default();
-                return Exchanged::failed(ModelError::from_answer(name, 401, body, wish));
-            }
+    let Some(key) = key else { return Ok(call) };
+    let (header, before) = wire.key_header();
+    match key.header(before) {
+        Some(value) => Ok(call.header(header, value)),
+        None => {
+            let body = r#"{"error":{"message":"the key has characters that no header may have"}}"#;
+            let wish = Wish::default();
+            Err(ModelError::from_answer(&endpoint.name, 401, body, wish))
         }
     }
+}
+
+async fn once(
+    endpoint: &Endpoint,
+    request: &Request,
+    habits: Habits,
+    key: Option<&super::keys::Key>,
+    hear: &(dyn Fn(&str) + Send + Sync),
+) -> Exchanged {
+    let name = &endpoint.name;
+    let call = match question(endpoint, request, habits, key) {
+        Ok(call) => call,
+        Err(error) => return Exchanged::failed(error),
+    };
     let began = Instant::now();
-    let stalled = |cut: Cut| ModelError::Stalled {
+    let stalled = |cut: TimeoutKind| ModelError::Stalled {
         provider: name.clone(),
         cut,
     };
@@ -144,7 +157,7 @@ async fn once(
         Duration::MAX
     };
     let response = match tokio::time::timeout(until_headers, call.send()).await {
-        Err(_) => return Exchanged::failed(stalled(Cut::First(endpoint.first))),
+        Err(_) => return Exchanged::failed(stalled(TimeoutKind::First(endpoint.first))),
         Ok(Err(error)) => return Exchanged::failed(http::broken(name, &error)),
         Ok(Ok(response)) => response,
     };
@@ -171,7 +184,7 @@ async fn once(
             && !habits.no_stream
             && !kind.contains("json")
             && !kind.contains("html"));
-    let mut draft = Draft::of(wire.form(request, habits));
+    let mut draft = Draft::of(endpoint.wire.form(request, habits));
     let mut first_token = None;
     let read = if in_pieces {
         let left = endpoint.first.saturating_sub(began.elapsed());
@@ -187,30 +200,35 @@ async fn once(
     };
     draft.scrub(|text| endpoint.keys.scrub(text));
     let tokens = used(request, &draft, read.is_ok());
-    let result = read
-        .and_then(|()| judge(name, request, &draft))
-        .map(|text| Answer {
-            text: Untrusted::new(text),
-            calls: draft.calls().cloned().collect(),
-            cut_off: draft.finish == Some(Finish::Length),
-            model: request.model.clone(),
-            other_model: draft
-                .model
-                .take()
-                .filter(|answered| !is_same_model(&request.model, answered))
-                .map(|answered| Untrusted::new(clean_line(&answered, 120))),
-            provider: name.clone(),
-            tokens,
-            cost_usd: 0.0,
-            request_id,
-            citations: std::mem::take(&mut draft.citations),
-            left_out: Vec::new(),
-            first_token_ms: u64::try_from(
-                first_token.unwrap_or_else(|| began.elapsed()).as_millis(),
-            )
+    let text = read.and_then(|()| judge(name, request, &draft));
+    let result = text.map(|text| Answer {
+        request_id,
+        first_token_ms: u64::try_from(first_token.unwrap_or_else(|| began.elapsed()).as_millis())
             .unwrap_or(u64::MAX),
-        });
+        ..answer(name, request, draft, text, tokens)
+    });
     Exchanged { result, tokens }
+}
+
+/// The answer that a draft amounts to, without what only its exchange knows.
+fn answer(provider: &str, request: &Request, draft: Draft, text: String, tokens: Tokens) -> Answer {
+    Answer {
+        text: Untrusted::new(text),
+        calls: draft.calls().cloned().collect(),
+        cut_off: draft.finish == Some(Finish::Length),
+        model: request.model.clone(),
+        other_model: draft
+            .model
+            .filter(|answered| !is_same_model(&request.model, answered))
+            .map(|answered| Untrusted::new(clean_line(&answered, 120))),
+        provider: provider.to_owned(),
+        tokens,
+        cost_usd: 0.0,
+        request_id: None,
+        citations: draft.citations,
+        left_out: Vec::new(),
+        first_token_ms: 0,
+    }
 }
 
 async fn whole(
@@ -274,14 +292,14 @@ async fn stream(
     mut reading: Reading<'_>,
 ) -> Result<(), ModelError> {
     let name = &endpoint.name;
-    let patience = Patience {
+    let patience = StreamTimeouts {
         first,
         idle: endpoint.idle,
         // The attempt's own clock, around all of this, is the one for the whole.
         deadline: Deadline::after(reading.began.into_std(), Duration::MAX),
     };
     let mut parser = sse::Parser::default();
-    let mut paced = Paced::new(Box::pin(response.bytes_stream()), (), patience);
+    let mut paced = TimedStream::new(Box::pin(response.bytes_stream()), (), patience);
     let mut bytes = 0;
     while !reading.draft.done {
         let mut taken = Ok(false);
@@ -315,7 +333,7 @@ async fn stream(
                     return Ok(());
                 }
                 let cut = match cut {
-                    Cut::First(_) => Cut::First(endpoint.first),
+                    TimeoutKind::First(_) => TimeoutKind::First(endpoint.first),
                     other => other,
                 };
                 return Err(ModelError::Stalled {
@@ -344,99 +362,6 @@ fn truncated(provider: &str, bytes: usize) -> ModelError {
     ModelError::Truncated {
         provider: provider.to_owned(),
         bytes,
-    }
-}
-
-/// What a complete answer amounts to.
-fn judge(provider: &str, request: &Request, draft: &Draft) -> Result<String, ModelError> {
-    match &draft.finish {
-        Some(Finish::Length) if !request.extras.passed_on => {
-            return Err(ModelError::CutOff("length".into()));
-        }
-        Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
-        _ => {}
-    }
-    if !request.extras.passed_on
-        && let Some(message) = not_whole(draft)
-    {
-        return Err(ModelError::Malformed {
-            provider: provider.to_owned(),
-            message,
-        });
-    }
-    // Who was offered no tool and wants one has said nothing.
-    let wants = !request.extras.tools.is_empty() && draft.calls().next().is_some();
-    let said_nothing = draft.text.is_empty() && !wants;
-    // What thinks may be cut off before its first word.
-    if said_nothing && draft.finish != Some(Finish::Length) {
-        return Err(ModelError::Empty(provider.to_owned()));
-    }
-    let read = draft.tokens.map_or(0, |t| t.prompt);
-    if read > 0 && read < fewest_tokens(request) {
-        return Err(ModelError::CutPrompt {
-            provider: provider.to_owned(),
-            read,
-            sent: estimate(request),
-        });
-    }
-    Ok(draft.text.clone())
-}
-
-/// Why a draft is not known to be one whole answer. What another program asked for is that program's to judge.
-fn not_whole(draft: &Draft) -> Option<String> {
-    if draft.is_one_of_several {
-        return Some("there are several answers in it".into());
-    }
-    match &draft.finish {
-        Some(Finish::Stop | Finish::Length) if draft.calls().next().is_none() => None,
-        Some(Finish::Tools) if draft.is_form() && draft.calls().next().is_none() => None,
-        Some(Finish::Stop | Finish::Length | Finish::Tools | Finish::Refused(_)) => {
-            Some("it wants a tool used, and was offered none".into())
-        }
-        Some(Finish::Other(word)) => Some(format!(
-            "it does not say that it is complete (it ended with “{}”)",
-            clean_line(word, 40)
-        )),
-        None => Some("it does not say that it is complete (finish_reason is missing)".into()),
-    }
-}
-
-fn texts(request: &Request) -> impl Iterator<Item = &str> {
-    std::iter::once(request.prompt.system.as_str())
-        .chain(request.prompt.messages.iter().map(|m| m.text.as_str()))
-}
-
-fn estimate(request: &Request) -> u64 {
-    let said = request
-        .prompt
-        .messages
-        .iter()
-        .map(|m| u64::from(m.tokens()));
-    let rest = estimate_tokens(&request.prompt.system).saturating_add(request.extras.tokens());
-    said.sum::<u64>() + u64::from(rest)
-}
-
-/// Fewer tokens than this no model makes of the prompt: less was read than was sent. Short prompts say
-/// nothing.
-fn fewest_tokens(request: &Request) -> u64 {
-    let chars: u64 = texts(request).map(|t| t.chars().count() as u64).sum();
-    if chars < 8_000 { 0 } else { chars / 7 }
-}
-
-/// Tokens by the provider's count; else estimated, as soon as there was any answer.
-fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
-    match draft.tokens {
-        // What a stream says at its beginning of its end is not what came.
-        Some(tokens) if !complete => Tokens {
-            completion: tokens.completion.max(draft.estimate()),
-            ..tokens
-        },
-        Some(tokens) => tokens,
-        None if complete || draft.pieces > 0 => Tokens {
-            prompt: estimate(request),
-            completion: draft.estimate(),
-        },
-        None => Tokens::default(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::model::tokens::Tokens;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, Call, Failure, Policy, Target, Watch};
+use crate::resilience::policy::{Attempt, AttemptHook, Call, Failure, Policy, Target};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Budgets, SearchSettings};
 use crate::state::hex;
@@ -104,7 +104,7 @@ pub(super) struct Tools {
 }
 
 /// What every attempt is asked before, and what it tells afterwards.
-struct Watcher<'a> {
+struct ModelHook<'a> {
     tools: &'a Tools,
     ask: &'a Ask,
     targets: &'a [Target<Choice>],
@@ -119,7 +119,7 @@ struct Watcher<'a> {
     used: &'a Mutex<(Used, Used)>,
 }
 
-impl Watch<Choice> for Watcher<'_> {
+impl AttemptHook<Choice> for ModelHook<'_> {
     fn before(&mut self, choice: &Choice) -> Result<(), Rejection> {
         let refused = |reason| Err(Rejection::new(&choice.endpoint.name, reason, None));
         if let Err(reason) = self.tools.may_leave(&choice.endpoint.base_url) {
@@ -208,7 +208,7 @@ pub(super) async fn load(
 ) -> Loaded {
     let used = Mutex::new((Used::default(), Used::default()));
     let over = Mutex::new(None);
-    let mut watcher = Watcher {
+    let mut watcher = ModelHook {
         over: &over,
         tools,
         ask,
@@ -408,7 +408,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
     }
     part(choice.prompt.system.as_bytes());
     for message in &choice.prompt.messages {
-        part(message.role.word().as_bytes());
+        part(message.role.as_str().as_bytes());
         part(message.text.as_bytes());
         part(message.answers.as_bytes());
         part(message.name.as_bytes());

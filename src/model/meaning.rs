@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::error::{CONTEXT_LENGTH, ModelError};
-use crate::resilience::patience::Cut;
-use crate::resilience::policy::{Classify, Meaning};
+use crate::resilience::policy::{Classify, ErrorClass};
+use crate::resilience::stream_timeouts::TimeoutKind;
 
 /// One row of the table: retry here, fall back, counts in the breaker.
-fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
-    Meaning {
+fn row(retry: bool, fall_back: bool, counts: bool) -> ErrorClass {
+    ErrorClass {
         retry,
         again_now: false,
         fall_back,
@@ -21,7 +21,7 @@ fn row(retry: bool, fall_back: bool, counts: bool) -> Meaning {
 }
 
 impl Classify for ModelError {
-    fn meaning(&self) -> Meaning {
+    fn meaning(&self) -> ErrorClass {
         let Self::Status {
             status,
             wish,
@@ -37,26 +37,26 @@ impl Classify for ModelError {
                 | Self::Truncated { .. } => row(true, true, true),
                 Self::Forbidden(_) => row(false, true, false),
                 // The same prompt would get the same nothing; another model may say something.
-                Self::Empty(_) => Meaning {
+                Self::Empty(_) => ErrorClass {
                     answered: true,
                     ..row(false, true, false)
                 },
                 // It would read the same part again; another model may take it whole.
-                Self::CutPrompt { .. } => Meaning {
+                Self::CutPrompt { .. } => ErrorClass {
                     answered: true,
                     ..row(false, true, false)
                 },
-                Self::HandedOn(error) => Meaning {
+                Self::HandedOn(error) => ErrorClass {
                     fall_back: true,
                     ..error.meaning()
                 },
-                Self::Interrupted(error) => Meaning {
+                Self::Interrupted(error) => ErrorClass {
                     retry: false,
                     fall_back: false,
                     again_now: false,
                     ..error.meaning()
                 },
-                _ => Meaning {
+                _ => ErrorClass {
                     answered: true,
                     ..row(false, false, false)
                 },
@@ -64,12 +64,12 @@ impl Classify for ModelError {
         };
         let meaning = match *status {
             _ if self.about_key().is_some() => {
-                return Meaning {
+                return ErrorClass {
                     again_now: *other_key,
                     ..row(false, true, false)
                 };
             }
-            429 => Meaning {
+            429 => ErrorClass {
                 pause: true,
                 ..row(true, true, false)
             },
@@ -82,7 +82,7 @@ impl Classify for ModelError {
             _ => row(false, false, false),
         };
         // Where asking again is of no use by our own table, no header makes it so.
-        Meaning {
+        ErrorClass {
             retry: meaning.retry && wish.should_retry.unwrap_or(true),
             retry_after: wish.retry_after.filter(|_| meaning.retry),
             ..meaning
@@ -98,7 +98,8 @@ impl Classify for ModelError {
             Self::Timeout(_) => "timeout",
             Self::Malformed { .. } => "malformed",
             Self::Stalled {
-                cut: Cut::First(_), ..
+                cut: TimeoutKind::First(_),
+                ..
             } => "first_token_timeout",
             Self::Stalled { .. } => "idle_timeout",
             Self::Truncated { .. } => "truncated",

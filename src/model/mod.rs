@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod ask;
+mod credentials;
 pub mod error;
 mod exchange;
 pub mod hearing;
@@ -16,6 +17,7 @@ mod load;
 mod meaning;
 mod message;
 pub mod meters;
+mod outcome;
 pub mod prompt;
 pub mod provider;
 mod request;
@@ -34,3 +36,5 @@ pub use message::{Extras, Message, Role, Tool, ToolCall, ToolChoice};
 
 #[cfg(test)]
 mod order_tests;
+#[cfg(test)]
+mod provider_tests;

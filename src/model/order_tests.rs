@@ -13,9 +13,9 @@ use crate::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::limiter::{Limiter, RateSettings};
-use crate::resilience::patience::Cut;
-use crate::resilience::policy::{Call, Failure, Guards, Layers, Policy, Target};
+use crate::resilience::policy::{Call, Failure, LayerSet, Layers, Policy, Target};
 use crate::resilience::retry::RetrySettings;
+use crate::resilience::stream_timeouts::TimeoutKind;
 
 const TOKENS: u32 = 100;
 const MINUTE: u32 = 600;
@@ -106,11 +106,11 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("malformed", Case::Answer(malformed)),
         (
             "first token too late",
-            stalled(Cut::First(Duration::from_secs(1))),
+            stalled(TimeoutKind::First(Duration::from_secs(1))),
         ),
         (
             "stalled in mid-stream",
-            stalled(Cut::Idle(Duration::from_secs(1))),
+            stalled(TimeoutKind::Idle(Duration::from_secs(1))),
         ),
         ("truncated stream", Case::Answer(truncated)),
         ("broken off, and somebody reads", Case::Answer(interrupted)),
@@ -147,7 +147,7 @@ fn target(name: &'static str) -> Target<&'static str> {
         wait_ms: 1,
     };
     Target {
-        guards: Guards {
+        guards: LayerSet {
             breaker: Breaker::new(name, BreakerSettings::default(), clock.as_ref()),
             pool: Bulkhead::new(name, pool, Arc::clone(&clock)),
             limiter: Limiter::new(name, rate, clock),
@@ -178,7 +178,7 @@ fn call(case: &Case, stale_at_hand: bool) -> Call {
 }
 
 /// Brings the first target into the state that the case begins in.
-fn prepare(case: &Case, guards: &Guards) -> Vec<crate::resilience::bulkhead::Permit> {
+fn prepare(case: &Case, guards: &LayerSet) -> Vec<crate::resilience::bulkhead::Permit> {
     let now = SystemClock.now();
     match case {
         Case::BreakerOpen => {

@@ -11,14 +11,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::ask::{Ask, AskError, Asked, Observer, Used};
-use super::hearing::Tapes;
+use super::hearing::{Tape, Tapes};
 use super::load::{
     ASKED_AGAIN, GRACE, Held, NotHeld, Tools, cache_key, load, on_behalf, responses,
 };
 use super::provider::{Live, ProviderStats, Surroundings, build};
 use super::router;
 use super::spend::Spend;
-use crate::cache::{Cache, CacheStats, Kept, LoadError, Loading, Source};
+use crate::cache::{Cache, CacheEntryInfo, CacheStats, LoadError, Loading, Source};
 use crate::model::meters::CallMeters;
 use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
@@ -212,7 +212,7 @@ impl ModelService {
     }
 
     /// The answers that are held, the newest first.
-    pub fn cached(&self, most: usize) -> Vec<Kept> {
+    pub fn cached(&self, most: usize) -> Vec<CacheEntryInfo> {
         self.responses.list(most, |held| {
             let answer = &held.answer;
             let text = clean_line(answer.text.raw(), 60);
@@ -269,16 +269,7 @@ impl ModelService {
         let mut asked = 0;
         let result = loop {
             asked += 1;
-            let tools = Tools {
-                policy: Arc::clone(&self.policy),
-                meters: Arc::clone(&self.meters),
-                spend: Arc::clone(&self.spend),
-                clock: Arc::clone(&self.clock),
-                tape: Arc::clone(&tape),
-                budgets: settings.budgets,
-                search: settings.search.clone(),
-                loopback_only: Arc::clone(&self.loopback_only),
-            };
+            let tools = self.tools(&settings, &tape);
             let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
             let load = move |loading: Loading| async move {
                 let call = on_behalf(call, loading, tools.clock.now());
@@ -296,11 +287,7 @@ impl ModelService {
                 // Another's flight is still on its way and this caller's time is over.
                 break match self.responses.held(&key) {
                     Some((held, age)) => Ok((held, Source::StaleOnError(age))),
-                    None => Err(AskError::Rejected(Rejection::new(
-                        "deadline",
-                        Reason::DeadlineExceeded,
-                        None,
-                    ))),
+                    None => Err(too_late()),
                 };
             };
             match loaded {
@@ -338,4 +325,23 @@ impl ModelService {
             added,
         }
     }
+
+    /// What one load works with.
+    fn tools(&self, settings: &Settings, tape: &Arc<Tape>) -> Tools {
+        Tools {
+            policy: Arc::clone(&self.policy),
+            meters: Arc::clone(&self.meters),
+            spend: Arc::clone(&self.spend),
+            clock: Arc::clone(&self.clock),
+            tape: Arc::clone(tape),
+            budgets: settings.budgets,
+            search: settings.search.clone(),
+            loopback_only: Arc::clone(&self.loopback_only),
+        }
+    }
+}
+
+/// The caller's time is over and no answer is held.
+fn too_late() -> AskError {
+    AskError::Rejected(Rejection::new("deadline", Reason::DeadlineExceeded, None))
 }

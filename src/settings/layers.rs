@@ -26,7 +26,7 @@ pub enum Origin {
 
 impl Origin {
     /// In words.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         match self {
             Self::Default => "default".into(),
             Self::User(file) | Self::Workspace(file) => file.clone(),
@@ -357,7 +357,7 @@ fn blame(merged: &Value, origins: &BTreeMap<String, Origin>, error: &str) -> Str
         if let Err(error) = serde_json::from_value::<Settings>(alone) {
             return format!(
                 "{} ({key}): {}",
-                origin.words(),
+                origin.summary(),
                 clean_line(&error.to_string(), 200)
             );
         }
@@ -402,7 +402,7 @@ mod tests {
             .find(|e| e.key == key)
             .unwrap()
             .origin
-            .words()
+            .summary()
     }
 
     #[test]

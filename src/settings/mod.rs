@@ -9,7 +9,8 @@ mod api;
 pub mod env;
 mod github;
 pub mod layers;
-mod watching;
+mod observability;
+mod ranges;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use api::{ApiSettings, RateLimit};
 pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
-pub use watching::{AlertSettings, ConsoleSettings, Targets};
+pub use observability::{AlertSettings, ConsoleSettings, Targets};
 
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
@@ -42,7 +43,7 @@ pub enum Environment {
 
 impl Environment {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Development => "development",
             Self::Staging => "staging",
@@ -324,153 +325,5 @@ impl Settings {
     /// True when nothing may leave the machine.
     pub fn loopback_only(&self) -> bool {
         self.safe_mode || self.egress == Egress::DenyAll
-    }
-
-    /// The first value that is out of its range, as a sentence.
-    pub fn check(&self) -> Result<(), String> {
-        let least = |name: &str, value: u64, least: u64| {
-            if value < least {
-                Err(format!("{name} is {value}; it must be at least {least}"))
-            } else {
-                Ok(())
-            }
-        };
-        for part in self.logs.level.split(',') {
-            let level = part
-                .rsplit('=')
-                .next()
-                .unwrap_or(part)
-                .trim()
-                .to_ascii_lowercase();
-            if !["off", "error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
-                let shown = crate::text::clean_line(part, 40);
-                return Err(format!(
-                    "logs.level: '{shown}' is no level; use error, warn, info, debug or trace"
-                ));
-            }
-        }
-        let share = |name: &str, value: f64| {
-            if (0.0..=1.0).contains(&value) {
-                Ok(())
-            } else {
-                Err(format!("{name} is {value}; it must be from 0 to 1"))
-            }
-        };
-        least(
-            "engine.maxConcurrentRuns",
-            u64::from(self.engine.max_concurrent_runs),
-            1,
-        )?;
-        least("engine.stepTimeoutMs", self.engine.step_timeout_ms, 1)?;
-        least("engine.runsKept", u64::from(self.engine.runs_kept), 1)?;
-        least("engine.queue", u64::from(self.engine.queue), 1)?;
-        least("breaker.failures", u64::from(self.breaker.failures), 1)?;
-        least("breaker.windowMs", self.breaker.window_ms, 1_000)?;
-        least(
-            "breaker.halfOpenTrials",
-            u64::from(self.breaker.half_open_trials),
-            1,
-        )?;
-        least("retry.attempts", u64::from(self.retry.attempts), 1)?;
-        least("logs.days", u64::from(self.logs.days), 1)?;
-        for (name, pool) in &self.pools {
-            least(
-                &format!("pools.{}.limit", crate::text::clean_line(name, 40)),
-                u64::from(pool.limit),
-                1,
-            )?;
-        }
-        let most = |name: &str, value: u64, most: u64| {
-            if value > most {
-                Err(format!("{name} is {value}; it must be at most {most}"))
-            } else {
-                Ok(())
-            }
-        };
-        most("engine.queue", u64::from(self.engine.queue), 1_000_000)?;
-        most(
-            "engine.maxConcurrentRuns",
-            u64::from(self.engine.max_concurrent_runs),
-            10_000,
-        )?;
-        most(
-            "engine.diffKeptBytes",
-            self.engine.diff_kept_bytes as u64,
-            64 << 20,
-        )?;
-        most(
-            "engine.promptBytes",
-            self.engine.prompt_bytes as u64,
-            64 << 20,
-        )?;
-        most("retry.attempts", u64::from(self.retry.attempts), 20)?;
-        most(
-            "review.coverageFloor",
-            u64::from(self.review.coverage_floor),
-            100,
-        )?;
-        most(
-            "retry.budgetFloor",
-            u64::from(self.retry.budget_floor),
-            1_000,
-        )?;
-        share("breaker.failureRate", self.breaker.failure_rate)?;
-        share("breaker.slowRate", self.breaker.slow_rate)?;
-        share("breaker.openJitter", self.breaker.open_jitter)?;
-        least("breaker.trialDeadlineMs", self.breaker.trial_deadline_ms, 1)?;
-        least("breaker.openMs", self.breaker.open_ms, 1)?;
-        least(
-            "breaker.minimumCalls",
-            u64::from(self.breaker.minimum_calls),
-            1,
-        )?;
-        least("retry.budgetWindowMs", self.retry.budget_window_ms, 1_000)?;
-        least(
-            "breaker.trialSuccesses",
-            u64::from(self.breaker.trial_successes),
-            1,
-        )?;
-        least(
-            "breaker.windowCalls",
-            u64::from(self.breaker.window_calls),
-            1,
-        )?;
-        most(
-            "breaker.windowCalls",
-            u64::from(self.breaker.window_calls),
-            10_000,
-        )?;
-        for (name, cache) in [
-            ("agents", &self.cache.agents),
-            ("knowledge", &self.cache.knowledge),
-            ("registry", &self.cache.registry),
-            ("responses", &self.cache.responses),
-        ] {
-            most(
-                &format!("cache.{name}.jitterPercent"),
-                u64::from(cache.jitter_percent),
-                100,
-            )?;
-        }
-        share("retry.budgetRatio", self.retry.budget_ratio)?;
-        for (name, value) in [
-            ("budgets.runUsd", self.budgets.run_usd),
-            ("budgets.dayUsd", self.budgets.day_usd),
-        ] {
-            if !(0.0..=1e9).contains(&value) {
-                return Err(format!(
-                    "{name} is {value}; it must be from 0 (none) to 1e9"
-                ));
-            }
-        }
-        share("targets.errorRate", self.targets.error_rate)?;
-        share("targets.cacheHitRate", self.targets.cache_hit_rate)?;
-        if self.console.fps > 120 {
-            return Err(format!(
-                "console.fps is {}; it must be at most 120",
-                self.console.fps
-            ));
-        }
-        Ok(())
     }
 }

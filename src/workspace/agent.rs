@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use crate::filter::{Row, lowered};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::locate;
 use crate::file_set::FileSet;
 use crate::review::{linters, packs};
 use crate::text::Untrusted;
 use crate::workspace::problem::Problem;
+use crate::workspace::yaml_position;
 
 /// Actions an agent may name; another one is a warning.
 pub const KNOWN_ACTIONS: &[&str] = &[
@@ -269,7 +269,7 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
             );
             problems.push(Problem::error(
                 &file,
-                locate::key(&text, "id"),
+                yaml_position::key(&text, "id"),
                 message,
                 "Use lower-case letters, digits and dashes.",
             ));
@@ -278,7 +278,7 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
         if agents.iter().any(|a| a.id == agent.id) {
             problems.push(Problem::error(
                 &file,
-                locate::key(&text, "id"),
+                yaml_position::key(&text, "id"),
                 format!("id {} is used twice", agent.id),
                 "Give each agent its own id.",
             ));
@@ -292,7 +292,7 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
             let message = format!("unknown action '{}'", crate::text::clean_line(action, 60));
             problems.push(Problem::warning(
                 &file,
-                locate::key(&text, "actions"),
+                yaml_position::key(&text, "actions"),
                 message,
                 "Known actions are listed in the documentation of agents.",
             ));
@@ -306,7 +306,7 @@ pub fn load(root: &FileSet, problems: &mut Vec<Problem>) -> Vec<Agent> {
             let message = format!("unknown rule pack '{}'", crate::text::clean_line(pack, 60));
             problems.push(Problem::error(
                 &file,
-                locate::key(&text, "packs"),
+                yaml_position::key(&text, "packs"),
                 message,
                 "Packs: secrets, security, supply-chain, governance, quality, hidden-text, lint.",
             ));

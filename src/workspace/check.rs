@@ -4,11 +4,12 @@ use super::events::FILE as EVENTS;
 use super::registry::FILE as REGISTRY;
 use std::path::Path;
 
-use super::{knowledge, locate};
+use super::knowledge;
 use crate::text::clean_line;
 use crate::workspace::contents::Workspace;
 use crate::workspace::problem::Problem;
 use crate::workspace::yaml_file::LARGEST_FILE;
+use crate::workspace::yaml_position;
 
 /// Adds the problems between files.
 pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
@@ -28,9 +29,9 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
                 clean_line(event, 80),
                 clean_line(id, 64)
             );
-            let help = "Add the agent's file, or take it out of the event. The run will end in manual_review.";
+            let help = "Add the agent's file, or remove it from the event. The run will end in manual_review.";
             let (file, place) = match &events {
-                Some(text) => (EVENTS, locate::key(text, event)),
+                Some(text) => (EVENTS, yaml_position::key(text, event)),
                 None => ("(built-in events)", None),
             };
             problems.push(Problem::error(file, place, message, help));
@@ -61,7 +62,7 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
                 "{} is in the registry but has no agent file",
                 clean_line(id, 64)
             );
-            let place = locate::in_item(&registry_text, "agents", index, "id");
+            let place = yaml_position::in_item(&registry_text, "agents", index, "id");
             let help = "Add data/agents/<id>.yaml to the index, or take the entry out.";
             problems.push(Problem::warning(REGISTRY, place, message, help));
         }
@@ -69,7 +70,7 @@ pub fn across(workspace: &Workspace, problems: &mut Vec<Problem>) {
     for agent in &workspace.agents {
         if registry.entry(&agent.id).is_none() {
             let message = format!("{} has a file but is not in the registry", agent.id);
-            let place = locate::key(&registry_text, "agents");
+            let place = yaml_position::key(&registry_text, "agents");
             problems.push(Problem::warning(
                 REGISTRY,
                 place,

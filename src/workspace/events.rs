@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::built_in;
 use super::schedule::Schedule;
 use super::trust::Trust;
-use super::{built_in, locate};
 use crate::file_set::FileSet;
 use crate::workspace::problem::Problem;
+use crate::workspace::yaml_position;
 
 /// Where it is.
 pub const FILE: &str = "agents/events.yaml";
@@ -107,7 +108,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
                 let message = format!(
                     "event {name} is ignored: the workspace is not trusted, so the built-in agents review it"
                 );
-                let place = locate::key(&text, &name);
+                let place = yaml_position::key(&text, &name);
                 let help = "Look at it, then run `bsm trust`.";
                 problems.push(Problem::warning(FILE, place, message, help));
             }
@@ -121,7 +122,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
             );
             problems.push(Problem::error(
                 FILE,
-                locate::key(&text, name),
+                yaml_position::key(&text, name),
                 message,
                 "Name at least one agent.",
             ));
@@ -134,7 +135,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
             );
             problems.push(Problem::warning(
                 FILE,
-                locate::key(&text, name),
+                yaml_position::key(&text, name),
                 message,
                 "Look at it, then run `bsm trust`.",
             ));

@@ -14,7 +14,6 @@ pub mod events;
 pub mod init;
 pub mod knowledge;
 mod load;
-pub mod locate;
 pub mod models;
 pub mod policy_files;
 mod problem;
@@ -23,6 +22,7 @@ pub mod schedule;
 pub mod trust;
 pub mod watch;
 mod yaml_file;
+pub mod yaml_position;
 
 pub use self::contents::Workspace;
 pub use self::problem::{Level, Problem};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::built_in;
 use super::trust::Trust;
-use super::{built_in, locate};
 use crate::file_set::FileSet;
 use crate::resilience::limiter::RateSettings;
 use crate::workspace::problem::Problem;
+use crate::workspace::yaml_position;
 
 /// Where it is.
 pub const FILE: &str = "agents/models.yaml";
@@ -331,7 +332,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelT
                 let help = "Its address and key names take effect after you looked at them and ran `bsm trust`.";
                 problems.push(Problem::warning(
                     FILE,
-                    locate::key(&text, name),
+                    yaml_position::key(&text, name),
                     message,
                     help,
                 ));
@@ -361,7 +362,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelT
             );
             problems.push(Problem::warning(
                 FILE,
-                locate::key(&text, name),
+                yaml_position::key(&text, name),
                 message,
                 "Add the provider, or name another.",
             ));
@@ -384,7 +385,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelT
         );
         problems.push(Problem::warning(
             FILE,
-            locate::key(&text, "models"),
+            yaml_position::key(&text, "models"),
             message,
             "Describe it, or take its name out of routes and fallbacks.",
         ));

@@ -1,6 +1,6 @@
 //! Something wrong in a workspace's file: what, where, what to do.
 
-use crate::workspace::locate::Place;
+use crate::workspace::yaml_position::Place;
 use serde::Deserialize;
 use serde::Serialize;
 

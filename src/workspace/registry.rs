@@ -5,11 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::agent::{Agent, Approval, Contexts, Expose, Risk, Safety, is_id};
-use super::locate;
-use super::locate::in_item;
 use crate::file_set::FileSet;
 use crate::workspace::built_in;
 use crate::workspace::problem::Problem;
+use crate::workspace::yaml_position;
+use crate::workspace::yaml_position::in_item;
 
 /// Where it is.
 pub const FILE: &str = "agents/registry.yaml";
@@ -140,7 +140,7 @@ fn check(registry: &Registry, text: &str, problems: &mut Vec<Problem>) {
     if registry.agents.is_empty() {
         problems.push(Problem::warning(
             FILE,
-            locate::key(text, "agents"),
+            yaml_position::key(text, "agents"),
             "the registry has no agents",
             "List the agents under `agents:`.",
         ));
@@ -190,10 +190,27 @@ fn check(registry: &Registry, text: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_entry(entry: &Entry, wrong: &mut dyn FnMut(&str, &str, &str)) {
-    let one_of = |value: &str, allowed: &[&str]| allowed.contains(&value);
+/// What is told of a fault: the key it is at, what is wrong, and what helps.
+type Wrong<'a> = dyn FnMut(&str, &str, &str) + 'a;
+
+fn check_entry(entry: &Entry, wrong: &mut Wrong<'_>) {
+    check_category(entry, wrong);
+    check_contexts(entry, wrong);
+    check_safety(entry, wrong);
+    check_risk(entry, wrong);
+    check_approval(entry, wrong);
+    check_expose(entry, wrong);
+    check_startup(entry, wrong);
+    check_healthcheck(entry, wrong);
+}
+
+fn is_one_of(value: &str, allowed: &[&str]) -> bool {
+    allowed.contains(&value)
+}
+
+fn check_category(entry: &Entry, wrong: &mut Wrong<'_>) {
     if entry.category.as_deref().is_some_and(|c| {
-        !one_of(
+        !is_one_of(
             c,
             &["conversational", "infra", "system", "security", "audit"],
         )
@@ -204,24 +221,31 @@ fn check_entry(entry: &Entry, wrong: &mut dyn FnMut(&str, &str, &str)) {
             "Use conversational, infra, system, security or audit.",
         );
     }
-    if let Some(contexts) = &entry.contexts {
-        if contexts.allowed.is_empty() {
-            wrong(
-                "contexts.allowed",
-                "no context is allowed",
-                "Allow at least one.",
-            );
-        }
-        if contexts.allowed.iter().any(|c| !one_of(c, CONTEXTS)) {
-            wrong(
-                "contexts.allowed",
-                "unknown context",
-                "Use chat, api, github, ci, system, security, mobile.",
-            );
-        }
+}
+
+fn check_contexts(entry: &Entry, wrong: &mut Wrong<'_>) {
+    let Some(contexts) = &entry.contexts else {
+        return;
+    };
+    if contexts.allowed.is_empty() {
+        wrong(
+            "contexts.allowed",
+            "no context is allowed",
+            "Allow at least one.",
+        );
     }
+    if contexts.allowed.iter().any(|c| !is_one_of(c, CONTEXTS)) {
+        wrong(
+            "contexts.allowed",
+            "unknown context",
+            "Use chat, api, github, ci, system, security, mobile.",
+        );
+    }
+}
+
+fn check_safety(entry: &Entry, wrong: &mut Wrong<'_>) {
     let safety = entry.safety.as_ref().map_or("safe", |s| s.mode.as_str());
-    if !one_of(safety, &["safe", "restricted", "destructive"]) {
+    if !is_one_of(safety, &["safe", "restricted", "destructive"]) {
         wrong(
             "safety.mode",
             "unknown safety mode",
@@ -240,46 +264,57 @@ fn check_entry(entry: &Entry, wrong: &mut dyn FnMut(&str, &str, &str)) {
             "Take mobile out, or make it safe.",
         );
     }
-    let approval = entry.approval.clone().unwrap_or_default();
-    if let Some(risk) = &entry.risk {
-        if !one_of(&risk.level, &["low", "medium", "high", "critical"]) {
-            wrong(
-                "risk.level",
-                "unknown risk level",
-                "Use low, medium, high or critical.",
-            );
-        }
-        if risk.rationale.raw().chars().count() < 10 {
-            wrong(
-                "risk.rationale",
-                "the rationale has fewer than 10 characters",
-                "Say in a sentence why the risk is what it is.",
-            );
-        }
-        if one_of(&risk.level, &["high", "critical"]) && !approval.required {
-            wrong(
-                "approval.required",
-                "high risk without approval",
-                "Set approval.required and name approvers.",
-            );
-        }
+}
+
+fn check_risk(entry: &Entry, wrong: &mut Wrong<'_>) {
+    let Some(risk) = &entry.risk else {
+        return;
+    };
+    if !is_one_of(&risk.level, &["low", "medium", "high", "critical"]) {
+        wrong(
+            "risk.level",
+            "unknown risk level",
+            "Use low, medium, high or critical.",
+        );
     }
-    if entry.approval.is_some() {
-        if !one_of(&approval.kind, &["none", "manual", "automated"]) {
-            wrong(
-                "approval.type",
-                "unknown approval type",
-                "Use none, manual or automated.",
-            );
-        }
-        if approval.required && approval.kind != "none" && approval.approvers.is_empty() {
-            wrong(
-                "approval.approvers",
-                "approval is required but nobody may give it",
-                "Name at least one approver.",
-            );
-        }
+    if risk.rationale.raw().chars().count() < 10 {
+        wrong(
+            "risk.rationale",
+            "the rationale has fewer than 10 characters",
+            "Say in a sentence why the risk is what it is.",
+        );
     }
+    let approved = entry.approval.as_ref().is_some_and(|a| a.required);
+    if is_one_of(&risk.level, &["high", "critical"]) && !approved {
+        wrong(
+            "approval.required",
+            "high risk without approval",
+            "Set approval.required and name approvers.",
+        );
+    }
+}
+
+fn check_approval(entry: &Entry, wrong: &mut Wrong<'_>) {
+    let Some(approval) = &entry.approval else {
+        return;
+    };
+    if !is_one_of(&approval.kind, &["none", "manual", "automated"]) {
+        wrong(
+            "approval.type",
+            "unknown approval type",
+            "Use none, manual or automated.",
+        );
+    }
+    if approval.required && approval.kind != "none" && approval.approvers.is_empty() {
+        wrong(
+            "approval.approvers",
+            "approval is required but nobody may give it",
+            "Name at least one approver.",
+        );
+    }
+}
+
+fn check_expose(entry: &Entry, wrong: &mut Wrong<'_>) {
     if entry
         .expose
         .as_ref()
@@ -291,37 +326,45 @@ fn check_entry(entry: &Entry, wrong: &mut dyn FnMut(&str, &str, &str)) {
             "Set selectable to false.",
         );
     }
-    if let Some(startup) = &entry.startup {
-        if startup.auto_start {
-            wrong(
-                "startup.auto_start",
-                "auto_start must be false",
-                "Agents start on events only.",
-            );
-        }
-        let known = |p: &String| one_of(p, &["development", "staging", "production"]);
-        if startup.allowed_profiles.is_empty() || !startup.allowed_profiles.iter().all(known) {
-            wrong(
-                "startup.allowed_profiles",
-                "no profile, or an unknown one",
-                "Use development, staging, production.",
-            );
-        }
+}
+
+fn check_startup(entry: &Entry, wrong: &mut Wrong<'_>) {
+    let Some(startup) = &entry.startup else {
+        return;
+    };
+    if startup.auto_start {
+        wrong(
+            "startup.auto_start",
+            "auto_start must be false",
+            "Agents start on events only.",
+        );
     }
-    if let (Some(check), Some(id)) = (&entry.healthcheck, &entry.id) {
-        if check.endpoint != format!("/api/agents/{id}/health") {
-            wrong(
-                "healthcheck.endpoint",
-                "the endpoint is not /api/agents/<id>/health",
-                "Use the agent's own id in it.",
-            );
-        }
-        if !(30..=300).contains(&check.interval_seconds) {
-            wrong(
-                "healthcheck.interval_seconds",
-                "the interval is not 30 to 300 s",
-                "Choose one in that range.",
-            );
-        }
+    let known = |p: &String| is_one_of(p, &["development", "staging", "production"]);
+    if startup.allowed_profiles.is_empty() || !startup.allowed_profiles.iter().all(known) {
+        wrong(
+            "startup.allowed_profiles",
+            "no profile, or an unknown one",
+            "Use development, staging, production.",
+        );
+    }
+}
+
+fn check_healthcheck(entry: &Entry, wrong: &mut Wrong<'_>) {
+    let (Some(check), Some(id)) = (&entry.healthcheck, &entry.id) else {
+        return;
+    };
+    if check.endpoint != format!("/api/agents/{id}/health") {
+        wrong(
+            "healthcheck.endpoint",
+            "the endpoint is not /api/agents/<id>/health",
+            "Use the agent's own id in it.",
+        );
+    }
+    if !(30..=300).contains(&check.interval_seconds) {
+        wrong(
+            "healthcheck.interval_seconds",
+            "the interval is not 30 to 300 s",
+            "Choose one in that range.",
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Reading one YAML or JSON file of a workspace. Why with bounds: the file may be hostile.
 
 use crate::file_set::FileSet;
-use crate::workspace::locate;
 use crate::workspace::problem::Problem;
+use crate::workspace::yaml_position;
 use std::path::Path;
 
 /// Largest file of a workspace that is read, bytes.
@@ -82,7 +82,7 @@ pub fn without_values(error: &str) -> String {
 pub(crate) fn expect_version_1(version: u32, file: &str, text: &str, problems: &mut Vec<Problem>) {
     if version != 1 {
         let message = format!("version {version} is not known");
-        let place = locate::key(text, "version");
+        let place = yaml_position::key(text, "version");
         problems.push(Problem::error(file, place, message, "Write `version: 1`."));
     }
 }

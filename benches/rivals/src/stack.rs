@@ -11,7 +11,7 @@ use bsm_resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use bsm_resilience::clock::{Clock, SystemClock};
 use bsm_resilience::deadline::Deadline;
 use bsm_resilience::limiter::{Limiter, RateSettings};
-use bsm_resilience::policy::{Call, Classify, Guards, Layers, Meaning, Policy, Target};
+use bsm_resilience::policy::{Call, Classify, LayerSet, Layers, ErrorClass, Policy, Target};
 use bsm_resilience::retry::RetrySettings;
 use hdrhistogram::Histogram;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
@@ -27,8 +27,8 @@ use crate::measure::{block_on, contender, table};
 struct Fault;
 
 impl Classify for Fault {
-    fn meaning(&self) -> Meaning {
-        Meaning { retry: true, fall_back: true, counts: true, again_now: false, answered: false, retry_after: None, pause: false }
+    fn meaning(&self) -> ErrorClass {
+        ErrorClass { retry: true, fall_back: true, counts: true, again_now: false, answered: false, retry_after: None, pause: false }
     }
     fn class(&self) -> Cow<'static, str> {
         Cow::Borrowed("fault")
@@ -45,7 +45,7 @@ fn target(limit: u32) -> Target<()> {
         tokens_per_minute: Some(u32::MAX),
     };
     Target {
-        guards: Guards {
+        guards: LayerSet {
             breaker: Breaker::new("x", BreakerSettings::default(), clock.as_ref()),
             pool: Bulkhead::new("x", PoolSettings { limit, ..PoolSettings::default() }, Arc::clone(&clock)),
             limiter: Limiter::new("x", settings, clock),

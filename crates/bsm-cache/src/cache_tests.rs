@@ -611,7 +611,7 @@ async fn a_value_not_to_be_kept_is_not() {
     assert!(cache.peek("k").is_some());
 }
 
-/// Landing, invalidating and reading, under thousands of schedules. Seen failing with the store outside
+/// LoadReceiver, invalidating and reading, under thousands of schedules. Seen failing with the store outside
 /// the lock of `land`, and with `invalidate` removing the value before the flight.
 #[test]
 fn interleaved_landings_and_invalidations_never_bring_an_old_value_back() {
@@ -621,12 +621,12 @@ fn interleaved_landings_and_invalidations_never_bring_an_old_value_back() {
         let loader = |by_tag: bool| {
             let (cache, truth) = (Arc::clone(&cache), Arc::clone(&truth));
             shuttle::thread::spawn(move || {
-                let (id, _tower, _landing) = lock(&cache.sky).start("k", tags(&["t"]), false);
+                let (id, _tower, _landing) = lock(&cache.in_flight).start("k", tags(&["t"]), false);
                 let _ = by_tag;
                 let seen = truth.load(Relaxed);
                 shuttle::thread::yield_now();
                 count(&cache.running);
-                cache.land("k", id, SystemClock.now(), &Ok(Arc::new(seen)));
+                cache.complete("k", id, SystemClock.now(), &Ok(Arc::new(seen)));
             })
         };
         let loaders = [loader(false), loader(true)];

@@ -23,14 +23,14 @@ pub(super) fn has(tags: &Tags, name: &str) -> bool {
 /// A value, or the loader's word that there is none.
 pub(super) enum Held<V, E> {
     Good(Arc<V>),
-    Nothing(Arc<E>),
+    Negative(Arc<E>),
 }
 
 impl<V, E> Clone for Held<V, E> {
     fn clone(&self) -> Self {
         match self {
             Self::Good(value) => Self::Good(Arc::clone(value)),
-            Self::Nothing(error) => Self::Nothing(Arc::clone(error)),
+            Self::Negative(error) => Self::Negative(Arc::clone(error)),
         }
     }
 }
@@ -62,15 +62,15 @@ pub(super) enum Found<V, E> {
     /// Served at once while it is loaded again.
     Stale(Arc<V>, Duration),
     /// Served only where a load fails.
-    InNeed(Arc<V>, Duration),
+    StaleIfError(Arc<V>, Duration),
     /// The loader said that there is none.
-    Nothing(Arc<E>),
+    Negative(Arc<E>),
     Gone,
 }
 
 /// The settings that a read needs, without a lock.
 #[derive(Default)]
-pub(super) struct Lives {
+pub(super) struct TtlPolicy {
     ttl_ms: AtomicU64,
     jitter_percent: AtomicU32,
     stale_ms: AtomicU64,
@@ -78,7 +78,7 @@ pub(super) struct Lives {
     negative_ms: AtomicU64,
 }
 
-impl Lives {
+impl TtlPolicy {
     pub(super) fn set(&self, settings: &CacheSettings) {
         self.ttl_ms.store(settings.ttl_ms, Relaxed);
         self.jitter_percent
@@ -107,10 +107,10 @@ impl Lives {
         let nanos = |ms: &AtomicU64| ms.load(Relaxed).saturating_mul(1_000_000);
         let aged = age.as_nanos() as u64;
         let value = match entry.held {
-            Held::Nothing(error) if aged < nanos(&self.negative_ms) => {
-                return Found::Nothing(error);
+            Held::Negative(error) if aged < nanos(&self.negative_ms) => {
+                return Found::Negative(error);
             }
-            Held::Nothing(_) => return Found::Gone,
+            Held::Negative(_) => return Found::Gone,
             Held::Good(value) => value,
         };
         let ttl = nanos(&self.ttl_ms);
@@ -126,7 +126,7 @@ impl Lives {
         } else if aged < ttl.saturating_add(nanos(&self.stale_ms)) {
             Found::Stale(value, age)
         } else if aged < ttl.saturating_add(nanos(&self.error_ms)) {
-            Found::InNeed(value, age)
+            Found::StaleIfError(value, age)
         } else {
             Found::Gone
         }

@@ -7,10 +7,10 @@
 //! TTL is served, marked, while one load runs; past its stale time only where that load fails; and
 //! then it is gone. Storage and eviction are quick_cache's.
 
-mod departure;
 mod entry;
-mod flight;
 mod join;
+mod load;
+mod single_flight;
 mod types;
 
 use std::future::Future;
@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub use self::types::{CacheSettings, CacheStats, Kept, LoadError, Loading, Source};
-use crate::join::Way;
+pub use self::types::{CacheEntryInfo, CacheSettings, CacheStats, LoadError, Loading, Source};
+use crate::join::JoinOutcome;
 use bsm_base::clock::{Clock, lock};
-use entry::{ByWeight, Entry, Found, Lives, MakingRoom, has};
-use flight::Sky;
+use entry::{ByWeight, Entry, Found, MakingRoom, TtlPolicy, has};
+use single_flight::InFlightLoads;
 
 /// What a cache is made from.
 pub struct Spec<V, E> {
@@ -84,9 +84,9 @@ type Store<V, E> = quick_cache::sync::Cache<
 pub struct Cache<V, E> {
     spec: Spec<V, E>,
     clock: Arc<dyn Clock>,
-    lives: Lives,
+    lives: TtlPolicy,
     store: Store<V, E>,
-    sky: Mutex<Sky<V, E>>,
+    in_flight: Mutex<InFlightLoads<V, E>>,
     protected: AtomicBool,
     /// Loads running, those that lost their key too.
     running: AtomicU64,
@@ -112,7 +112,7 @@ where
 {
     /// An empty cache.
     pub fn new(spec: Spec<V, E>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let lives = Lives::default();
+        let lives = TtlPolicy::default();
         lives.set(&spec.settings);
         Arc::new(Self {
             store: Store::with_options(
@@ -124,7 +124,7 @@ where
             lives,
             spec,
             clock,
-            sky: Mutex::new(Sky::new()),
+            in_flight: Mutex::new(InFlightLoads::new()),
             protected: AtomicBool::new(true),
             running: AtomicU64::new(0),
             counters: Counters::default(),
@@ -162,34 +162,34 @@ where
         F: FnOnce(Loading) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let in_need = match self.at_once(self.look(key)) {
+        let in_need = match self.at_once(self.find(key)) {
             Ok(Some((value, source))) => {
                 if matches!(source, Source::Stale(_)) {
-                    drop(self.depart(key, names, true, true, load));
+                    drop(self.join_or_start(key, names, true, true, load));
                 }
                 return Ok((value, source));
             }
-            Ok(None) => matches!(self.look(key), Found::InNeed(..)),
+            Ok(None) => matches!(self.find(key), Found::StaleIfError(..)),
             Err(error) => return Err(error),
         };
-        match self.depart(key, names, false, in_need, load) {
-            Way::Wait(landing, own) => {
+        match self.join_or_start(key, names, false, in_need, load) {
+            JoinOutcome::Wait(receiver, own) => {
                 let (counter, source) = if own {
                     (&self.counters.misses, Source::Loaded)
                 } else {
                     (&self.counters.shared, Source::Shared)
                 };
                 count(counter);
-                match flight::wait(landing).await {
+                match single_flight::wait(receiver).await {
                     Ok(value) => Ok((value, source)),
                     Err(error) => self.in_need(key, error),
                 }
             }
-            Way::Landed(found) => match self.at_once(found)? {
+            JoinOutcome::Landed(found) => match self.at_once(found)? {
                 Some(answer) => Ok(answer),
                 None => Err(LoadError::Panicked), // only what can be served lands here
             },
-            Way::Rests(value, age) => {
+            JoinOutcome::Rests(value, age) => {
                 count(&self.counters.stale);
                 Ok((value, Source::Stale(age)))
             }
@@ -207,11 +207,11 @@ where
                 count(&self.counters.stale);
                 Ok(Some((value, Source::Stale(age))))
             }
-            Found::Nothing(error) => {
+            Found::Negative(error) => {
                 count(&self.counters.negative);
                 Err(LoadError::Failed(error))
             }
-            Found::InNeed(..) | Found::Gone => Ok(None),
+            Found::StaleIfError(..) | Found::Gone => Ok(None),
         }
     }
 
@@ -220,37 +220,37 @@ where
         if matches!(&error, LoadError::Failed(e) if (self.spec.is_negative)(e)) {
             return Err(error);
         }
-        match self.look(key) {
+        match self.find(key) {
             // Its own flight had lost the key; a later one has landed well.
             Found::Fresh(value, _) => Ok((value, Source::Shared)),
-            Found::Stale(value, age) | Found::InNeed(value, age) => {
+            Found::Stale(value, age) | Found::StaleIfError(value, age) => {
                 count(&self.counters.on_error);
                 Ok((value, Source::StaleOnError(age)))
             }
-            Found::Nothing(_) | Found::Gone => Err(error),
+            Found::Negative(_) | Found::Gone => Err(error),
         }
     }
 
     /// The value of `key` and its age, however old, while it may be served at all. Counts nothing.
     pub fn held(&self, key: &str) -> Option<(Arc<V>, Duration)> {
-        match self.look(key) {
-            Found::Fresh(value, age) | Found::Stale(value, age) | Found::InNeed(value, age) => {
-                Some((value, age))
-            }
-            Found::Nothing(_) | Found::Gone => None,
+        match self.find(key) {
+            Found::Fresh(value, age)
+            | Found::Stale(value, age)
+            | Found::StaleIfError(value, age) => Some((value, age)),
+            Found::Negative(_) | Found::Gone => None,
         }
     }
 
     /// The value of `key` if it is held and may be served at once, without counting or loading.
     pub fn peek(&self, key: &str) -> Option<(Arc<V>, Source)> {
-        match self.look(key) {
+        match self.find(key) {
             Found::Fresh(value, age) => Some((value, Source::Hit(age))),
             Found::Stale(value, age) => Some((value, Source::Stale(age))),
-            Found::InNeed(..) | Found::Nothing(_) | Found::Gone => None,
+            Found::StaleIfError(..) | Found::Negative(_) | Found::Gone => None,
         }
     }
 
-    fn look(&self, key: &str) -> Found<V, E> {
+    fn find(&self, key: &str) -> Found<V, E> {
         match self.store.get(key) {
             Some(entry) => self.lives.judge(entry, self.clock.now()),
             None => Found::Gone,
@@ -259,15 +259,15 @@ where
 
     /// Forgets one key; true when it was held. A load in flight will not bring the old value back.
     pub fn invalidate(&self, key: &str) -> bool {
-        let mut sky = lock(&self.sky);
-        sky.forget(key);
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.forget(key);
         self.store.remove(key).is_some()
     }
 
     /// What is held, the newest first, at most `most`; `label` says what a value is. Counts nothing.
-    pub fn list(&self, most: usize, label: impl Fn(&V) -> String) -> Vec<Kept> {
+    pub fn list(&self, most: usize, label: impl Fn(&V) -> String) -> Vec<CacheEntryInfo> {
         let now = self.clock.now();
-        let mut kept: Vec<Kept> = self
+        let mut kept: Vec<CacheEntryInfo> = self
             .store
             .iter()
             .filter_map(|(key, entry)| {
@@ -275,17 +275,17 @@ where
                     entry.weight,
                     match &entry.held {
                         entry::Held::Good(value) => label(value),
-                        entry::Held::Nothing(error) => format!("known to fail: {error}"),
+                        entry::Held::Negative(error) => format!("known to fail: {error}"),
                     },
                 );
                 let (age, state) = match self.lives.judge(entry, now) {
                     Found::Fresh(_, age) => (age, "fresh"),
                     Found::Stale(_, age) => (age, "stale"),
-                    Found::InNeed(_, age) => (age, "for need only"),
-                    Found::Nothing(_) => (Duration::ZERO, "nothing"),
+                    Found::StaleIfError(_, age) => (age, "for need only"),
+                    Found::Negative(_) => (Duration::ZERO, "nothing"),
                     Found::Gone => return None,
                 };
-                Some(Kept {
+                Some(CacheEntryInfo {
                     key,
                     label: shown,
                     age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
@@ -301,8 +301,8 @@ where
 
     /// Forgets every value that was loaded under `tag`, those on their way too; returns how many were held.
     pub fn invalidate_tag(&self, tag: &str) -> u64 {
-        let mut sky = lock(&self.sky);
-        sky.forget_tag(tag);
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.forget_tag(tag);
         let forgotten = AtomicU64::new(0);
         self.store.retain(|_, entry| {
             let gone = has(&entry.tags, tag);
@@ -315,8 +315,8 @@ where
     /// Forgets everything; returns how many values were held.
     pub fn clear(&self) -> u64 {
         let held = {
-            let mut sky = lock(&self.sky);
-            sky.forget_all();
+            let mut in_flight = lock(&self.in_flight);
+            in_flight.forget_all();
             let held = self.store.len() as u64;
             self.store.clear();
             held

@@ -40,7 +40,7 @@ const NEGATIVE: u64 = 700;
 #[derive(Clone, Copy, PartialEq)]
 enum Held {
     Value(u64),
-    Nothing,
+    Negative,
 }
 
 #[derive(Default)]
@@ -133,7 +133,7 @@ async fn check(ops: Vec<Op>) -> Result<(), TestCaseError> {
                             (None, flying.is_none())
                         }
                     }
-                    Some((Held::Nothing, _)) if age(&held.unwrap()) < NEGATIVE => {
+                    Some((Held::Negative, _)) if age(&held.unwrap()) < NEGATIVE => {
                         (Some(Err(())), false)
                     }
                     _ => (None, flying.is_none()),
@@ -173,7 +173,7 @@ async fn check(ops: Vec<Op>) -> Result<(), TestCaseError> {
                             naive.rest.remove(&load.key);
                         }
                         Err(e) if e == "nothing" => {
-                            naive.held.insert(load.key, (Held::Nothing, at));
+                            naive.held.insert(load.key, (Held::Negative, at));
                             naive.rest.remove(&load.key);
                         }
                         Err(_) if naive.held.contains_key(&load.key) => {

@@ -62,7 +62,7 @@ pub struct CacheStats {
     pub hits: u64,
     /// Started a load and waited for it.
     pub misses: u64,
-    /// Joined a load that was already running (stampedes prevented).
+    /// Joined a load that was already running (coalesced loads).
     pub stampede_prevented: u64,
     /// Answered at once with a marked stale value.
     pub stale_served: u64,
@@ -152,7 +152,7 @@ impl<E> Clone for LoadError<E> {
 /// One thing that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Kept {
+pub struct CacheEntryInfo {
     /// Its key.
     pub key: String,
     /// What it is.

@@ -9,10 +9,9 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
 pub mod limiter;
-pub mod patience;
 pub mod policy;
-mod policy_types;
 pub mod retry;
+pub mod stream_timeouts;
 
 pub use bsm_base::clock;
 
@@ -38,7 +37,7 @@ impl Refusal {
 
 /// A refusal made here, before anything was sent upstream: never counted against the upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{} ({layer}{})", self.reason.words(), retry_words(*retry_in_ms))]
+#[error("{} ({layer}{})", self.reason.summary(), retry_words(*retry_in_ms))]
 #[serde(rename_all = "camelCase")]
 pub struct Rejection {
     /// The breaker's, pool's or limiter's name.
@@ -115,7 +114,7 @@ impl Reason {
     }
 
     /// The reason in words.
-    pub fn words(self) -> &'static str {
+    pub fn summary(self) -> &'static str {
         match self {
             Self::BreakerOpen => "circuit breaker open",
             Self::BreakerTrialsTaken => "circuit breaker half-open, trials taken",

@@ -18,6 +18,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = finding.line.unwrap_or(0);
         println!("{:?} {file}:{line} {}", finding.severity, finding.rule);
     }
-    println!("{}", scanned.coverage.words());
+    println!("{}", scanned.coverage.summary());
     Ok(())
 }

@@ -22,7 +22,7 @@ pub enum Severity {
 
 impl Severity {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Low => "low",
@@ -62,7 +62,7 @@ impl From<Weight> for &'static str {
     fn from(weight: Weight) -> Self {
         match weight {
             Weight::Off => "off",
-            Weight::As(severity) => severity.word(),
+            Weight::As(severity) => severity.as_str(),
         }
     }
 }
@@ -204,7 +204,7 @@ impl Coverage {
     }
 
     /// In words, the same on every face.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut words = format!(
             "files reviewed: {} of {}",
             self.files_seen, self.files_total
@@ -238,7 +238,7 @@ impl Coverage {
     }
 }
 
-/// Who said that a finding is not minded.
+/// What accepted a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SuppressedBy {
@@ -250,7 +250,7 @@ pub enum SuppressedBy {
     Baseline,
 }
 
-/// A finding that is not minded, and why.
+/// An accepted finding, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suppressed {

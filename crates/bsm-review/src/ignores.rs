@@ -42,7 +42,7 @@ impl Ignores {
         Self(by_line)
     }
 
-    /// The reason for which a rule's hit in these lines of the hunk is not minded.
+    /// The reason for which a rule's hit in these lines of the hunk is accepted.
     pub(super) fn reason(&self, rule: &str, lines: RangeInclusive<usize>) -> Option<Untrusted> {
         let mut near = self.0.range(lines).flat_map(|(_, ignores)| ignores);
         near.find_map(|ignore| ignore.covers(rule))
@@ -101,7 +101,7 @@ fn all(hunk: &Hunk) -> Vec<Ignore> {
 }
 
 impl Ignore {
-    /// The reason for which a rule's hit in its line is not minded.
+    /// The reason for which a rule's hit in its line is accepted.
     fn covers(&self, rule: &str) -> Option<Untrusted> {
         let reason = self.reason.as_ref()?;
         let named = self.rules.iter().any(|name| {

@@ -4,7 +4,7 @@
 //! [`diff`] reads any diff in bounded memory; [`rules`] matches what [`packs`] and the workspace's own
 //! [`policy`] hold (files in gitleaks' form); [`scan`] runs them over pieces and redacts what they hold;
 //! `checks`, `commits` and `dependencies` look at the shape of a change, its messages and what it builds on;
-//! `ignores` and [`baseline`] say what is not minded; [`linters`] reads what other tools found; [`folder`]
+//! `ignores` and [`baseline`] list accepted findings; [`linters`] reads what other tools found; [`folder`]
 //! looks at a repository instead of a change; [`verdict`] turns findings and a model's answer into one
 //! verdict.
 

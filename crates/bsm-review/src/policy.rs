@@ -241,8 +241,8 @@ impl Policy {
                 }
                 Some(own) if own.severity < built_in.severity => lines.push(format!(
                     "weaker: {id} weighs {} instead of {}",
-                    own.severity.word(),
-                    built_in.severity.word()
+                    own.severity.as_str(),
+                    built_in.severity.as_str()
                 )),
                 _ => {}
             }

@@ -255,7 +255,7 @@ fn ignored_paths_are_counted_apart_and_never_kept() {
     let got = scan(&policy, &diff);
     assert_eq!((got.coverage.files_total, got.coverage.ignored), (1, 3));
     assert!(got.coverage.is_complete());
-    assert!(got.coverage.words().ends_with("3 ignored"));
+    assert!(got.coverage.summary().ends_with("3 ignored"));
     assert!(!got.redacted.contains("vendor/x.py"));
     let files: Vec<_> = got
         .findings

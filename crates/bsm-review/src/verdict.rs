@@ -29,7 +29,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
             Self::Comment => "comment",
@@ -551,7 +551,7 @@ mod tests {
             let wanted = name.split('-').next().unwrap();
             let answer = std::fs::read_to_string(&path).unwrap();
             assert_eq!(
-                verdict(&answer).map_or("none", Verdict::word),
+                verdict(&answer).map_or("none", Verdict::as_str),
                 wanted,
                 "{name}"
             );

@@ -5,7 +5,7 @@
     reason = "the same code is compiled for several processors, and wide registers reach only what is inlined"
 )]
 
-use super::best::Best;
+use crate::top_k::TopK;
 
 /// Items in a block.
 pub(super) const LANES: usize = 512;
@@ -156,7 +156,7 @@ impl Block {
         rare: &Bytes,
         most_rare: u32,
         need: u32,
-        best: &mut Best,
+        best: &mut TopK,
     ) {
         // Small counts have few bits to add.
         match rows.len() as u32 + most_rare - need {
@@ -166,7 +166,7 @@ impl Block {
     }
 
     #[inline(always)]
-    fn offer_of<const BITS: usize>(&self, rows: &[&Row], rare: &Bytes, need: u32, best: &mut Best) {
+    fn offer_of<const BITS: usize>(&self, rows: &[&Row], rare: &Bytes, need: u32, best: &mut TopK) {
         let mut spare = Spare::<BITS>::new(rare, rows.len() as u32, need);
         if !spare.lacking(rows) {
             return;
@@ -178,7 +178,7 @@ impl Block {
     }
 
     /// Offers one item.
-    pub(super) fn offer_one(&self, lane: usize, overlap: u32, best: &mut Best) {
+    pub(super) fn offer_one(&self, lane: usize, overlap: u32, best: &mut TopK) {
         if self.alive.has(lane) {
             let words = u32::from(self.words[lane]);
             best.offer(self.keys[lane], self.created_ms[lane], words, overlap);
@@ -325,7 +325,7 @@ mod tests {
             overlaps[gone] = 0;
             let need = random.u32(1..=common + most_rare);
             let rows: Vec<&Row> = rows.iter().collect();
-            let mut best = Best::new(300, LANES, 0.0);
+            let mut best = TopK::new(300, LANES, 0.0);
             block.offer(&rows, &rare, most_rare, need, &mut best);
 
             let found = best.into_found().into_iter();

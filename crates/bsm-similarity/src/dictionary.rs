@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::words::Word;
+use crate::tokenizer::Word;
 
 /// Tables; a power of two.
 const TABLES: usize = 4_096;

@@ -12,10 +12,10 @@
 //! order.
 
 use super::block::{Block, LANES};
-use super::chunked::Chunked;
 use super::dictionary::{Dictionary, Keys};
-use super::having::Having;
-use super::words::Word;
+use crate::chunked_vec::Chunked;
+use crate::postings::PostingList;
+use crate::tokenizer::Word;
 
 /// A word is common when one in so many items has it …
 const COMMON: usize = 64;
@@ -30,7 +30,7 @@ const CLASSES: usize = 16 * 16;
 pub struct Index {
     dictionary: Dictionary,
     /// By word's number.
-    having: Chunked<Having>,
+    having: Chunked<PostingList>,
     pub(super) blocks: Chunked<Box<Block>>,
     /// By block, apart from it: a query looks at all of these and at few blocks.
     pub(super) sizes: Chunked<Sizes>,
@@ -95,12 +95,12 @@ impl Index {
         let mut numbers = Vec::with_capacity(words.len());
         numbers.extend(words.iter().map(|word| self.dictionary.number(*word)));
         for _ in known..words.len() {
-            self.having.push(Having::default());
+            self.having.push(PostingList::default());
         }
         for number in numbers {
             let having = self.having.get_mut(number as usize);
             having.push(place);
-            if having.count() > bound && matches!(having, Having::Rare(_)) {
+            if having.count() > bound && matches!(having, PostingList::Rare(_)) {
                 having.make_common();
                 self.common.push(number);
             }
@@ -159,7 +159,7 @@ impl Index {
     }
 
     /// Who has the words that are known.
-    pub(super) fn known(&self, words: &[Word]) -> Vec<&Having> {
+    pub(super) fn known(&self, words: &[Word]) -> Vec<&PostingList> {
         let numbers = words.iter().filter_map(|w| self.dictionary.get(*w));
         numbers.map(|n| self.having.get(n as usize)).collect()
     }
@@ -182,7 +182,7 @@ impl Index {
     /// Bytes it takes, as far as it knows.
     pub fn bytes(&self) -> usize {
         let lists = self.having.runs().flat_map(|(_, run)| run);
-        let lists: usize = lists.map(Having::bytes).sum();
+        let lists: usize = lists.map(PostingList::bytes).sum();
         let blocks =
             self.blocks.len() * size_of::<Block>() + self.blocks.bytes() + self.sizes.bytes();
         self.dictionary.bytes() + self.having.bytes() + lists + blocks + self.by_key.bytes()

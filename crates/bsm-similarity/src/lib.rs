@@ -5,21 +5,21 @@
 //! exact one over a million items must still come between two key presses. Texts and results are kept
 //! elsewhere; this room knows words and numbers, and is built anew from what is kept.
 
-mod asking;
-mod best;
 mod block;
-mod chunked;
+mod chunked_vec;
+mod concurrent_index;
 mod dictionary;
-mod having;
 mod index;
-mod shared;
-mod words;
+mod postings;
+mod query;
+mod tokenizer;
+mod top_k;
 
-pub use asking::Scratch;
-pub use best::Hit;
+pub use concurrent_index::{Memory, Progress};
 pub use index::Index;
-pub use shared::{Memory, Progress};
-pub use words::{CUT, Seed, Word, cut, words};
+pub use query::Scratch;
+pub use tokenizer::{CUT, Seed, Word, cut, words};
+pub use top_k::Hit;
 
 #[cfg(test)]
 mod tests;

@@ -108,7 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Seen failing with `<=` for `<` in the bound of `Best::offer`, and with ties by key alone.
+    /// Seen failing with `<=` for `<` in the bound of `TopK::offer`, and with ties by key alone.
     #[test]
     fn it_finds_what_looking_at_everything_finds(steps in proptest::collection::vec(step(), 1..40), seed in any::<u64>()) {
         let seed = Seed(seed);

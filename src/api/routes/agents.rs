@@ -8,9 +8,10 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{self, Routes, boolean, doc, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
+use crate::api::openapi;
+use crate::api::openapi::{Routes, boolean, doc, number, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::{ask, done, now, odd};
 use crate::api::state::Api;
@@ -22,14 +23,14 @@ use crate::workspace::registry::CONTEXTS;
 
 pub(super) fn routes() -> Routes {
     let listed = || {
-        let body = json!({"agents": catalog::list(), "total": number(), "timestamp": text()});
+        let body = json!({"agents": openapi::list(), "total": number(), "timestamp": text()});
         doc("The agents, with what the registry says of them.")
             .query("mode", json!({"type": "string", "enum": CONTEXTS}))
             .answers(200, body)
     };
     let switched = || json!({"agentId": text(), "message": text(), "correlationId": text()});
     let strategies = json!({
-        "success": boolean(), "strategies": catalog::list(), "totalEvents": number(), "correlationId": text(),
+        "success": boolean(), "strategies": openapi::list(), "totalEvents": number(), "correlationId": text(),
     });
     Routes::new()
         .get("/api/agents", list, listed())
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Routes {
             "/api/agents/status",
             all_status,
             doc("What every agent is doing.")
-                .answers(200, json!({"agents": catalog::list(), "timestamp": text()})),
+                .answers(200, json!({"agents": openapi::list(), "timestamp": text()})),
         )
         .get(
             "/api/agents/{id}/status",

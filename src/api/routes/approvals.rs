@@ -1,4 +1,4 @@
-//! Actions that wait for somebody's word. The admin token lets nobody approve: an approver's own does.
+//! Pending approvals. The admin token lets nobody approve: an approver's own does.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::openapi::{Routes, doc, list, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::{done, listing};
 use crate::api::state::Api;

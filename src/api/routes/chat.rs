@@ -8,9 +8,9 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, boolean, doc, list, object, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
+use crate::api::openapi::{Routes, boolean, doc, list, object, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::envelope;
 use crate::api::routes::shared::odd;

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, doc, list, object, text};
 use crate::api::error::Failure;
+use crate::api::openapi::{Routes, doc, list, object, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::{ask, now, odd, time};
 use crate::api::state::Api;

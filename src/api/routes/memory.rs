@@ -7,9 +7,9 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, boolean, doc, list, number, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::openapi::{Routes, boolean, doc, list, number, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::{DIFF, ask, done, odd};
 use crate::api::state::Api;

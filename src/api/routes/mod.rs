@@ -8,8 +8,8 @@ mod gateway;
 mod health;
 mod memory;
 mod metrics;
+mod operator_rpc;
 mod runs;
-mod seam;
 mod shared;
 mod stream;
 mod webhooks;
@@ -25,12 +25,12 @@ use axum::{Json, Router};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 pub(super) use crate::api::paths::is_webhook;
-pub(super) use seam::SEAM;
+pub(super) use operator_rpc::SEAM;
 pub(super) use stream::CONSOLE;
 
-use super::catalog::openapi;
 use super::error::Failure;
-use super::guard::around;
+use crate::api::middleware::around;
+use crate::api::openapi::openapi;
 use crate::api::routes::shared::BODY;
 use crate::api::state::Api;
 
@@ -43,14 +43,14 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         .and(runs::routes())
         .and(control::routes())
         .and(metrics::routes())
-        .and(seam::routes())
+        .and(operator_rpc::routes())
         .and(memory::routes())
         .and(webhooks::routes())
         .and(approvals::routes())
         .parts();
     let (slow, more) = chat::routes()
         .and(gateway::routes())
-        .and(seam::slow_routes())
+        .and(operator_rpc::slow_routes())
         .and(stream::routes())
         .parts();
     docs.extend(more);

@@ -8,9 +8,10 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{self, Routes, boolean, doc, text};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::openapi;
+use crate::api::openapi::{Routes, boolean, doc, text};
 use crate::api::request::Correlation;
 use crate::api::routes::shared::envelope;
 use crate::api::routes::shared::{DIFF, MOST, ask, limit, now, odd};
@@ -61,14 +62,14 @@ pub(super) fn routes() -> Routes {
                 .reader()
                 .query("limit", json!({"type": "integer", "minimum": 1, "maximum": MOST}))
                 .query("filter", text())
-                .answers(200, json!({"active": catalog::list(), "runs": catalog::list(), "timestamp": text()})),
+                .answers(200, json!({"active": openapi::list(), "runs": openapi::list(), "timestamp": text()})),
         )
         .get(
             "/api/runs/{id}",
             one,
             doc("One run.")
                 .reader()
-                .answers(200, json!({"runId": text(), "event": text(), "state": text(), "agents": catalog::list()})),
+                .answers(200, json!({"runId": text(), "event": text(), "state": text(), "agents": openapi::list()})),
         )
         .get(
             "/api/runs/{id}/report",
@@ -140,7 +141,7 @@ async fn list(
     let filter = wanted.get("filter").cloned().unwrap_or_default();
     let live: Vec<_> = {
         let snapshot = api.operator.snapshots().borrow().clone();
-        let active = |r: &&crate::engine::protocol::snapshot::RunBrief| r.finished_ms.is_none();
+        let active = |r: &&crate::engine::protocol::snapshot::RunSummary| r.finished_ms.is_none();
         snapshot.runs.iter().filter(active).cloned().collect()
     };
     let Answer::Runs { runs } = ask(&api, Query::Runs { limit, filter }).await? else {

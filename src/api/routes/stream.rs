@@ -16,10 +16,10 @@ use futures_util::stream::{self, Stream};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::catalog::{Routes, doc};
+use crate::api::event_buffer::Numbered;
 use crate::api::extract::Reader;
-use crate::api::hub::Numbered;
-use crate::api::patch::diff;
+use crate::api::merge_patch::diff;
+use crate::api::openapi::{Routes, doc};
 use crate::api::state::Api;
 use crate::engine::Attachment;
 use crate::engine::protocol::snapshot::Snapshot;
@@ -60,7 +60,7 @@ async fn open(
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse::<u64>().ok());
     let name = headers.get(CONSOLE).and_then(|v| v.to_str().ok());
-    let presence = name.map(|name| api.operator.attend(name.to_owned()));
+    let presence = name.map(|name| api.operator.attach(name.to_owned()));
     let (missed, events) = api.hub.from(after);
     let mut pictures = api.operator.snapshots();
     let first = pictures.borrow_and_update().clone();

@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, boolean, doc, list, text};
 use crate::api::error::Failure;
 use crate::api::extract::Reader;
+use crate::api::openapi::{Routes, boolean, doc, list, text};
 use crate::api::request::Correlation;
 use crate::api::request::Peer;
 use crate::api::routes::shared::envelope;
@@ -51,7 +51,7 @@ pub(super) fn routes() -> Routes {
         .get(
             "/api/outbox",
             outbox,
-            doc("What is left at GitHub, or will be.")
+            doc("Publications at GitHub: sent and waiting.")
                 .reader()
                 .query("limit", most)
                 .answers(200, json!({"entries": list(), "timestamp": text()})),
@@ -121,7 +121,9 @@ async fn take(
     };
     let (status, word) = match outcome {
         Outcome::Run => (StatusCode::ACCEPTED, "accepted"),
-        Outcome::Skipped | Outcome::Unmapped | Outcome::Refused => (StatusCode::OK, outcome.word()),
+        Outcome::Skipped | Outcome::Unmapped | Outcome::Refused => {
+            (StatusCode::OK, outcome.as_str())
+        }
     };
     let mut answer = json!({"status": word, "repeated": repeated, "correlationId": id});
     if let Some(run) = run {

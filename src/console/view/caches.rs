@@ -75,7 +75,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             format!(", last error: {}", crate::text::clean_line(e, 80))
         });
         let detail = format!(
-            "  {fresh}, {} kB of {} MB, {} loading now, {} errors, {} old in need, {} known to be nothing, {} evicted{last}{error}",
+            "  {fresh}, {} kB of {} MB, {} loading now, {} errors, {} stale on error, {} negative, {} evicted{last}{error}",
             c.bytes.div_ceil(1_000),
             c.max_bytes / 1_000_000,
             c.in_flight,

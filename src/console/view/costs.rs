@@ -19,7 +19,7 @@ pub fn draw(state: &State, open: &OpenCosts, area: Rect, buffer: &mut Buffer) {
     let title = format!(
         "What it costs, {} days, by {}",
         OpenCosts::DAYS,
-        open.word()
+        open.as_str()
     );
     let note = "Tab by another  Esc closes";
     let inner = window(state, &title, note, (84, rows + 6), area, buffer);
@@ -45,7 +45,7 @@ pub fn draw(state: &State, open: &OpenCosts, area: Rect, buffer: &mut Buffer) {
     put(buffer, row(inner, 0), &today, theme.style(Role::Text));
     let head = format!(
         "{} {:>8} {:>12} {:>12} {:>12}",
-        fit(theme, open.word(), 28),
+        fit(theme, open.as_str(), 28),
         "calls",
         "read",
         "written",

@@ -45,7 +45,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     for (n, entry) in entries.iter().enumerate().skip(first).take(height) {
         let place = row(inner, (n - first) as u16);
         let (glyph, role) = theme.mark(entry.mark());
-        let (at, what) = entry.words();
+        let (at, what) = entry.summary();
         let text = if entry.waits() {
             Role::Title
         } else {
@@ -81,7 +81,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The form for somebody's word.
+/// The form for an approval.
 pub(super) fn decide(state: &State, form: &Decision, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let inner = window(

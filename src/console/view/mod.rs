@@ -189,7 +189,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
     let frozen = if narrow {
         "FROZEN"
     } else {
-        "FROZEN, space goes on"
+        "PAUSED, space resumes"
     };
     for (on, word) in [
         (state.frozen.is_some() && !state.rewound, frozen),
@@ -215,7 +215,7 @@ fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
             format!("+{} ", others.len())
         } else {
             format!(
-                "also here: {} ",
+                "attached: {} ",
                 crate::text::clean_line(&others.join(", "), 40)
             )
         };

@@ -194,7 +194,7 @@ fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
         ),
         buffer,
     );
-    let (words, wants) = form.kind().words();
+    let (words, wants) = form.kind().summary();
     field(
         1,
         "look at",

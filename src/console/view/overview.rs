@@ -1,7 +1,7 @@
 //! Is all well? The eight panels of the platform's dashboard, from measurements.
 //!
 //! ```text
-//!  added latency        │ circuit breakers
+//!  gateway overhead        │ circuit breakers
 //!  throughput │ cache   │ pools
 //!  resources            │ alerts
 //!  runs
@@ -82,7 +82,7 @@ fn narrow(state: &State, area: Rect, buffer: &mut Buffer) {
         buffer,
         row(one, 0),
         &format!(
-            " added latency {}",
+            " gateway overhead {}",
             triple(state, l.p50_us, l.p95_us, l.p99_us)
         ),
         state.theme.style(Role::Text),
@@ -117,7 +117,7 @@ fn latency(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let snapshot = state.snapshot();
     let l = &snapshot.added_latency;
-    let inner = panel(theme, "Added latency", "5 min", area, buffer);
+    let inner = panel(theme, "Gateway overhead", "5 min", area, buffer);
     let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
     let tight = inner.width < 50;
     let mut parts = Vec::new();
@@ -361,11 +361,7 @@ fn cache(state: &State, area: Rect, buffer: &mut Buffer) {
     put(
         buffer,
         row(inner, 2),
-        &format!(
-            "stampedes prevented {}  stale {}",
-            count(shared),
-            count(stale)
-        ),
+        &format!("coalesced loads {}  stale {}", count(shared), count(stale)),
         theme.style(Role::Text),
     );
     put(

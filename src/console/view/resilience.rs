@@ -29,7 +29,7 @@ fn words(state: BreakerState) -> (Mark, &'static str) {
         BreakerState::HalfOpen => Mark::Half,
         BreakerState::Isolated | BreakerState::Disabled => Mark::Off,
     };
-    (mark, state.word())
+    (mark, state.as_str())
 }
 
 /// One breaker in a line.
@@ -61,7 +61,7 @@ pub fn breaker_spans(state: &State, b: &BreakerStats, width: usize) -> Vec<Span<
             s => format!("{s} s"),
         },
         BreakerState::Open => match b.retry_in_s.unwrap_or(0) {
-            0 => format!("trial at the next call  {}", dots(state, &b.recent)),
+            0 => format!("half-open on the next call  {}", dots(state, &b.recent)),
             s => format!("next trial in {s} s  {}", dots(state, &b.recent)),
         },
         BreakerState::HalfOpen if tight => format!("{}/{}", b.trials, b.trials_limit),

@@ -73,7 +73,7 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
     let words = if let Some(d) = &run.decision {
         vec![
             Span::styled(
-                format!("{glyph} {}{simulated}", d.action.word()),
+                format!("{glyph} {}{simulated}", d.action.as_str()),
                 theme.style(role),
             ),
             Span::raw(format!("  {}: {}", d.cause_word(), d.reason.line(300))),
@@ -99,10 +99,13 @@ fn decision(state: &State, run: &RunResult, area: Rect, buffer: &mut Buffer) {
         .render(place, buffer);
     let c = &run.coverage;
     let (dot, dash, _) = theme.signs();
-    let evidence = run.decision.as_ref().map_or(dash, |_| run.evidence.word());
+    let evidence = run
+        .decision
+        .as_ref()
+        .map_or(dash, |_| run.evidence.as_str());
     let mut facts = format!(
         "evidence {evidence} {dot} {} {dot} +{} -{} {dot} ${:.4}",
-        c.words(),
+        c.summary(),
         count(u64::from(run.size.added)),
         count(u64::from(run.size.removed)),
         run.cost_usd()
@@ -128,8 +131,10 @@ fn step_spans(state: &State, run: &RunResult, step: &Step, width: usize) -> Vec<
     };
     let (glyph, role) = theme.mark(mark);
     let verdict = match step.status {
-        StepStatus::Succeeded | StepStatus::Degraded => step.verdict.map_or("none", Verdict::word),
-        other => other.word(),
+        StepStatus::Succeeded | StepStatus::Degraded => {
+            step.verdict.map_or("none", Verdict::as_str)
+        }
+        other => other.as_str(),
     };
     let bar_width = if width >= 110 {
         30
@@ -330,7 +335,7 @@ fn finding_lines(
         .collect();
     let mut out = vec![fitted(vec![
         Span::styled(
-            fit(theme, finding.severity.word(), 9),
+            fit(theme, finding.severity.as_str(), 9),
             theme.style(severity_role(finding.severity)),
         ),
         Span::raw(format!(

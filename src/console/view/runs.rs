@@ -9,7 +9,7 @@ use crate::console::format::{seconds, short_id};
 use crate::console::state::State;
 use crate::console::theme::{Mark, Role};
 use crate::engine::protocol::run::{Action, RunState, StepStatus};
-use crate::engine::protocol::snapshot::RunBrief;
+use crate::engine::protocol::snapshot::RunSummary;
 
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let filter = state.filters.get(&state.screen);
@@ -69,7 +69,7 @@ pub fn mark_of(run_state: RunState, action: Option<Action>) -> Mark {
     }
 }
 
-fn spans(state: &State, run: &RunBrief, width: usize) -> Vec<Span<'static>> {
+fn spans(state: &State, run: &RunSummary, width: usize) -> Vec<Span<'static>> {
     let theme = state.theme;
     let (glyph, role) = theme.mark(mark_of(run.state, run.action));
     let event_width = if width >= 110 { 28 } else { 22 };
@@ -100,7 +100,7 @@ fn spans(state: &State, run: &RunBrief, width: usize) -> Vec<Span<'static>> {
     ]
 }
 
-fn progress(state: &State, run: &RunBrief, width: usize) -> String {
+fn progress(state: &State, run: &RunSummary, width: usize) -> String {
     let theme = state.theme;
     if run.state == RunState::Queued {
         return "queued".into();
@@ -122,13 +122,13 @@ fn progress(state: &State, run: &RunBrief, width: usize) -> String {
     }
 }
 
-fn decided(run: &RunBrief, width: usize) -> String {
+fn decided(run: &RunSummary, width: usize) -> String {
     let reason = run
         .reason
         .as_ref()
         .map_or_else(String::new, |r| r.line(160));
     if width >= 100 {
-        let action = run.action.map_or("failed", Action::word);
+        let action = run.action.map_or("failed", Action::as_str);
         let rule = run
             .cause
             .map_or_else(String::new, |c| format!("{}: ", c.as_str()));

@@ -96,7 +96,7 @@ fn spread(trends: &Trends, value: impl Fn(&Point) -> Option<f64>) -> Vec<Option<
 fn latency_chart(state: &State, trends: &Trends, keys: &str, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let span = span_words(trends.to_ms - trends.from_ms);
-    let title = format!("Added latency over {span}");
+    let title = format!("Gateway overhead over {span}");
     let inner = panel(theme, &title, keys, area, buffer);
     if trends.points.is_empty() {
         put(

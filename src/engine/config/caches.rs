@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheSettings, CacheStats, Kept, Loading, Spec};
+use crate::cache::{Cache, CacheEntryInfo, CacheSettings, CacheStats, Loading, Spec};
 use crate::engine::config::store::ConfigStore;
 use crate::engine::lifecycle::Lifecycle;
 use crate::resilience::policy::elapsed_ms;
@@ -196,7 +196,7 @@ impl WorkspaceCaches {
     }
 
     /// What a cache holds, newest first; `None` when there is no such cache here.
-    pub fn entries(&self, name: &str, most: usize) -> Option<Vec<Kept>> {
+    pub fn entries(&self, name: &str, most: usize) -> Option<Vec<CacheEntryInfo>> {
         match name {
             "agents" => Some(self.agents.list(most, |w| w.name.clone())),
             "knowledge" => Some(

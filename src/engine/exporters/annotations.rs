@@ -62,11 +62,11 @@ pub fn annotations(export: &Export<'_>) -> String {
             "::warning file={path},title=not reviewed::{reason}\n"
         ));
     }
-    let words = export.coverage.words();
+    let words = export.coverage.summary();
     let text = match &export.run {
         Some((_, Some(decision), ..)) => format!(
             "{} ({}): {}; {words}",
-            decision.action.word(),
+            decision.action.as_str(),
             decision.cause_word(),
             decision.reason.line(400)
         ),

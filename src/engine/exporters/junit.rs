@@ -38,7 +38,7 @@ pub fn junit(export: &Export<'_>) -> String {
             .map_or_else(|| "the change".to_owned(), |f| f.line(400));
         let place = finding.line.map_or(file.clone(), |l| format!("{file}:{l}"));
         let name = format!("{} at {place}", finding.rule);
-        let kind = finding.severity.word();
+        let kind = finding.severity.as_str();
         case(&file, &name, Some((kind, finding.message.line(1_000))));
     }
     for skipped in &export.coverage.skipped {
@@ -47,16 +47,16 @@ pub fn junit(export: &Export<'_>) -> String {
         case(&path, "reviewed", Some(("not-reviewed", reason)));
     }
     if let Some((_, Some(decision), evidence, _)) = &export.run {
-        let text = format!("{} ({})", decision.reason.line(400), evidence.word());
+        let text = format!("{} ({})", decision.reason.line(400), evidence.as_str());
         let passed = decision.action.exit_code() == 0;
         let failure = (!passed).then(|| (decision.cause_word(), text));
         case(
             "bsm",
-            &format!("decision: {}", decision.action.word()),
+            &format!("decision: {}", decision.action.as_str()),
             failure,
         );
     } else {
-        case("bsm", &export.coverage.words(), None);
+        case("bsm", &export.coverage.summary(), None);
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"bsm {}\" tests=\"{count}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">\n{cases}  </testsuite>\n</testsuites>\n",

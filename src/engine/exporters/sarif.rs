@@ -59,17 +59,17 @@ pub fn sarif(export: &Export<'_>) -> Value {
         "columnKind": "utf16CodeUnits",
         "results": results,
         "properties": {
-            "coverage": export.coverage.words(),
+            "coverage": export.coverage.summary(),
         },
     });
     if let Some((_, decision, evidence, simulated)) = export.run {
         run["properties"] = json!({
-            "decision": decision.map(|d| d.action.word()),
+            "decision": decision.map(|d| d.action.as_str()),
             "cause": decision.map(crate::engine::protocol::run::Decision::cause_word),
             "reason": decision.map(|d| d.reason.line(400)),
             "approved": decision.is_some_and(|d| d.action.exit_code() == 0),
-            "evidence": evidence.word(),
-            "coverage": export.coverage.words(),
+            "evidence": evidence.as_str(),
+            "coverage": export.coverage.summary(),
             "simulated": simulated,
         });
     }
@@ -189,7 +189,7 @@ fn result(finding: &Finding, rules: &BTreeMap<&str, usize>, any: &Untrusted) -> 
         "locations": [{"physicalLocation": {"artifactLocation": place(file.raw()), "region": region}}],
         "partialFingerprints": {"primaryLocationLineHash": identity, "bsm/v2": identity},
         "properties": {
-            "severity": finding.severity.word(),
+            "severity": finding.severity.as_str(),
             "source": match finding.source {
                 Source::Rule => "rule",
                 Source::Model => "model",

@@ -150,7 +150,7 @@ impl Approvals {
         if !journal.decide(id, state, &by, &reason, now_ms).await? {
             return Err(Refused::input(format!(
                 "{id} is decided already: {}",
-                approval.state.word()
+                approval.state.as_str()
             )));
         }
         if state == ApprovalState::Approved && approval.action == "start" {
@@ -163,7 +163,7 @@ impl Approvals {
                 "{id} waited too long and is denied"
             )));
         }
-        let (what, word) = (&approval.what, state.word());
+        let (what, word) = (&approval.what, state.as_str());
         self.notifier
             .alert(false, format!("{what}: {word} by {by}: {reason}"));
         Ok(Reply::Done {

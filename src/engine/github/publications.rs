@@ -72,7 +72,7 @@ pub(super) fn of(run: &RunResult, pull: &Pull, wanted: Publish, merges: bool) ->
         let summary = markdown(decision.reason.raw(), 400);
         out.push(Publication::Review {
             event: event.into(),
-            body: format!("{marker}\n{}: {summary}", decision.action.word()),
+            body: format!("{marker}\n{}: {summary}", decision.action.as_str()),
             marker,
             comments: remarks(run),
         });
@@ -97,7 +97,11 @@ fn status(run: &RunResult) -> (&'static str, String) {
         Action::ApproveAndMerge | Action::Pass => "success",
     };
     let reason = clean_line(decision.reason.raw(), 300);
-    let said = format!("{} ({}): {reason}", decision.action.word(), evidence.word());
+    let said = format!(
+        "{} ({}): {reason}",
+        decision.action.as_str(),
+        evidence.as_str()
+    );
     let mut description: String = said.chars().take(DESCRIPTION).collect();
     if description.len() < said.len() {
         description.pop();
@@ -117,7 +121,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
     let (action, reason) = run
         .decision
         .as_ref()
-        .map_or(("no decision", ""), |d| (d.action.word(), d.reason.raw()));
+        .map_or(("no decision", ""), |d| (d.action.as_str(), d.reason.raw()));
     writeln!(out, "## `{action}`\n\n{}\n", markdown(reason, 400))?;
     let evidence = match run.evidence {
         Evidence::Full => "full: rules and models",
@@ -135,7 +139,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
     writeln!(
         out,
         "- {}, +{} −{} lines, at {}",
-        c.words(),
+        c.summary(),
         run.size.added,
         run.size.removed,
         cut(&pull.head_sha, 12)
@@ -143,7 +147,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
     for step in &run.agents {
         let verdict = step
             .verdict
-            .map_or("none", crate::review::verdict::Verdict::word);
+            .map_or("none", crate::review::verdict::Verdict::as_str);
         let model = step
             .model
             .as_deref()
@@ -167,7 +171,7 @@ fn write_body(out: &mut String, run: &RunResult, pull: &Pull) -> std::fmt::Resul
         writeln!(
             out,
             "| {} | {} | {place} | {} |",
-            f.severity.word(),
+            f.severity.as_str(),
             markdown(&f.rule, 80),
             markdown(f.message.raw(), 300)
         )?;
@@ -200,7 +204,7 @@ fn remarks(run: &RunResult) -> Vec<LineComment> {
                 line: f.line?,
                 body: format!(
                     "{} ({}): {}",
-                    f.severity.word(),
+                    f.severity.as_str(),
                     markdown(&f.rule, 80),
                     markdown(f.message.raw(), 300)
                 ),

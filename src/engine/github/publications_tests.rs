@@ -245,9 +245,9 @@ fn every_face_says_what_the_table_of_decisions_says() {
             "{written}"
         );
         assert!(annotations(&Export::of_run(&run)).contains(&format!("{action} ({cause})")));
-        let brief = crate::engine::runs::projection::brief(&run, None, None, None);
+        let brief = crate::engine::runs::projection::summary(&run, None, None, None);
         assert_eq!(
-            (brief.action.map(Action::word), brief.cause),
+            (brief.action.map(Action::as_str), brief.cause),
             (Some(action), Some(decided))
         );
     }

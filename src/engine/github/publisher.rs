@@ -96,7 +96,7 @@ impl Publisher {
             let action = view
                 .decision
                 .as_ref()
-                .map_or("no decision", |d| d.action.word());
+                .map_or("no decision", |d| d.action.as_str());
             let what = format!("publishing {action} on {place} ({})", kinds.join(", "));
             let agents = holding.iter().map(|a| &***a);
             self.approvals
@@ -147,7 +147,7 @@ impl Publisher {
             .filter_map(|(plan, action)| Some((serde_json::from_str::<Plan>(plan).ok()?, action)))
             .find(|(plan, _)| !plan.simulated && covers_gates(plan));
         Ok(newest.is_some_and(|(plan, action)| {
-            by_models(&plan) && action == Action::ApproveAndMerge.word()
+            by_models(&plan) && action == Action::ApproveAndMerge.as_str()
         }))
     }
 }

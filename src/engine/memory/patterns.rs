@@ -12,8 +12,9 @@ const GROUPS: usize = 20;
 
 /// Why changes are rejected, from decisions.
 pub fn patterns(decisions: &[MemoryRow]) -> Patterns {
-    let rejects =
-        |action: &str| action == Action::BlockPr.word() || action == Action::RequestChanges.word();
+    let rejects = |action: &str| {
+        action == Action::BlockPr.as_str() || action == Action::RequestChanges.as_str()
+    };
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let mut groups: BTreeMap<(&'static str, String), (u64, u64)> = BTreeMap::new();
     let (mut total, mut rejections) = (0, 0);

@@ -21,11 +21,11 @@ pub fn of_step(
         return None;
     }
     let verdict = step.verdict?;
-    let mut review = verdict.word().to_owned();
+    let mut review = verdict.as_str().to_owned();
     for finding in &step.findings {
         review.push_str(&format!(
             "\n{} {}: {}",
-            finding.severity.word(),
+            finding.severity.as_str(),
             finding.rule,
             finding.message.raw()
         ));
@@ -40,7 +40,7 @@ pub fn of_step(
             "agent": step.agent_id,
             "event": event,
             "repository": repository(input),
-            "verdict": verdict.word(),
+            "verdict": verdict.as_str(),
             "rules": rules,
             "model": step.model,
         }),
@@ -75,13 +75,13 @@ pub fn of_run(view: &RunResult, input: &Input, at_ms: i64) -> Option<NewMemory> 
         id: view.run_id.clone(),
         kind: MemoryKind::OrchestrationDecision,
         code: reason,
-        review: decision.action.word().to_owned(),
+        review: decision.action.as_str().to_owned(),
         metadata: serde_json::json!({
             "event": view.event,
             "repository": repository(input),
-            "action": decision.action.word(),
+            "action": decision.action.as_str(),
             "rule": decision.rule,
-            "evidence": view.evidence.word(),
+            "evidence": view.evidence.as_str(),
             "agents": rejecting,
             "rules": rules,
         }),

@@ -52,7 +52,7 @@ impl Models {
         let alerts = Arc::clone(&notifier);
         service.observe_breakers(Arc::new(move |name, transition| {
             let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
-            let state = transition.to.word();
+            let state = transition.to.as_str();
             alerts.alert(bad, format!("{name} {state}: {}", transition.cause));
             alerts.publish(Event::Breaker {
                 name: name.to_owned(),

@@ -200,7 +200,7 @@ fn head(agent: &Agent, event: &str, input: &Input, findings: &str, redactor: &Re
         input.size.files,
         input.size.added,
         input.size.removed,
-        input.coverage.words()
+        input.coverage.summary()
     );
     framed(redactor, &mut user, "size and coverage", &size);
     user
@@ -271,7 +271,7 @@ fn findings(input: &Input) -> String {
             let file = f.file.as_ref().map_or("", |f| f.raw());
             format!(
                 "{} {} {file}:{} {}",
-                f.severity.word(),
+                f.severity.as_str(),
                 f.rule,
                 f.line.unwrap_or(0),
                 f.message.line(200)

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::protocol::history::{Moment, Point, Trends};
+use crate::engine::protocol::history::{Point, SnapshotAt, Trends};
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::journal::{JournalError, Recorded, Side};
 use crate::resilience::clock::lock;
@@ -94,7 +94,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As all reading of the journal.
-    pub async fn at(&self, at_ms: i64, side: Side) -> Result<Option<Moment>, JournalError> {
+    pub async fn at(&self, at_ms: i64, side: Side) -> Result<Option<SnapshotAt>, JournalError> {
         let journal = &self.durable.journal;
         let stored = journal.recorded(at_ms, side).await?;
         let oldest = journal.recorded_span().await?.map(|(oldest, _)| oldest);
@@ -118,7 +118,7 @@ impl Recorder {
         let oldest_ms = oldest.or(gathered.first().map(|r| r.0)).unwrap_or(at_ms);
         Ok(nearest
             .and_then(|r| unpack(&r))
-            .map(|(at_ms, picture)| Moment {
+            .map(|(at_ms, picture)| SnapshotAt {
                 at_ms,
                 picture: Box::new(picture),
                 oldest_ms,

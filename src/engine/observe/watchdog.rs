@@ -91,10 +91,10 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
         add(
             format!("latency {name}"),
             over(us, target)
-                .map(|ms| format!("added latency {name} {ms:.0} ms, target {target} ms")),
+                .map(|ms| format!("gateway overhead {name} {ms:.0} ms, target {target} ms")),
             match us {
-                Some(_) => format!("added latency {name} is within {target} ms again"),
-                None => format!("added latency {name}: too few calls to say"),
+                Some(_) => format!("gateway overhead {name} is within {target} ms again"),
+                None => format!("gateway overhead {name}: too few calls to say"),
             },
         );
     }
@@ -120,7 +120,7 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
                     pool.queued, pool.allowed
                 )
             }),
-            format!("nobody waits for pool {name} any more"),
+            format!("pool {name}: queue drained"),
         );
     }
     for limiter in &s.limiters {
@@ -129,8 +129,8 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
             format!("quota {name}"),
             limiter
                 .paused_s
-                .map(|s| format!("{name} says that it is too much; calls wait {s} s more")),
-            format!("{name} takes calls again"),
+                .map(|s| format!("429 from {name}, backing off {s} s")),
+            format!("{name} accepts calls again"),
         );
     }
     for cache in &s.caches {

@@ -12,7 +12,7 @@ use crate::text::Untrusted;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "event")]
 pub enum Event {
-    /// A run was taken in.
+    /// A run was accepted.
     RunQueued {
         /// Its id.
         run: String,

@@ -8,7 +8,7 @@ use crate::resilience::breaker::BreakerState;
 /// A recorded picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Moment {
+pub struct SnapshotAt {
     /// When, wall time in milliseconds.
     pub at_ms: i64,
     /// The picture.
@@ -23,11 +23,11 @@ pub struct Moment {
 pub struct Point {
     /// When, wall time in milliseconds.
     pub at_ms: i64,
-    /// Added latency, microseconds.
+    /// Gateway overhead, microseconds.
     pub p50_us: Option<u64>,
-    /// Added latency, microseconds.
+    /// Gateway overhead, microseconds.
     pub p95_us: Option<u64>,
-    /// Added latency, microseconds.
+    /// Gateway overhead, microseconds.
     pub p99_us: Option<u64>,
     /// Calls a second.
     pub calls: f64,

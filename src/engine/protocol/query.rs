@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Kept;
+use crate::cache::CacheEntryInfo;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::cost::Costs;
 use crate::engine::protocol::github::PublicationView;
-use crate::engine::protocol::history::{Moment, Trends};
+use crate::engine::protocol::history::{SnapshotAt, Trends};
 use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::protocol::run::RunResult;
-use crate::engine::protocol::snapshot::RunBrief;
+use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::protocol::why::{About, Why};
 use crate::journal::{ApprovalRow, DeliveryRow};
 use crate::telemetry::log_read::{LogFilter, LogLine};
@@ -79,7 +79,7 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
-    /// What is left at GitHub, or will be.
+    /// Publications at GitHub: sent and waiting.
     Outbox {
         /// At most so many, the newest.
         limit: u32,
@@ -137,7 +137,7 @@ pub enum Answer {
     /// Newest first.
     Runs {
         /// The runs.
-        runs: Vec<RunBrief>,
+        runs: Vec<RunSummary>,
     },
     /// One run.
     Run {
@@ -181,7 +181,7 @@ pub enum Answer {
     /// Newest first.
     Entries {
         /// What is held.
-        entries: Vec<Kept>,
+        entries: Vec<CacheEntryInfo>,
     },
     /// What they cost.
     Costs {
@@ -226,7 +226,7 @@ pub enum Answer {
     /// A recorded picture, if there is one.
     Moment {
         /// The picture.
-        moment: Option<Moment>,
+        moment: Option<SnapshotAt>,
     },
     /// Series.
     Trends {

@@ -32,7 +32,7 @@ pub enum Action {
 
 impl Action {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::ApproveAndMerge => "approve_and_merge",
             Self::Pass => "pass",
@@ -173,7 +173,7 @@ pub enum Evidence {
 
 impl Evidence {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Offline => "offline",
@@ -203,7 +203,7 @@ pub enum StepStatus {
 
 impl StepStatus {
     /// The word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
@@ -311,7 +311,7 @@ pub enum RunState {
     Failed,
 }
 
-/// What was taken in and is pinned for the whole run.
+/// What was accepted and is pinned for the whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -379,7 +379,7 @@ pub struct Input {
     /// The pull request that a webhook was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// What was found and is not minded.
+    /// Accepted findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<Suppressed>,
     /// Remarks of the look at it.
@@ -427,12 +427,12 @@ pub struct RunResult {
     pub decision: Option<Decision>,
     /// Its agents.
     pub agents: Vec<Step>,
-    /// What was found and is not minded: an inline ignore, the baseline.
+    /// Accepted findings: by an inline ignore, `.bsmignore` or the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<Suppressed>,
     /// The report's path, once it is written.
     pub report: Option<String>,
-    /// Taken in, wall time in milliseconds.
+    /// Accepted, wall time in milliseconds.
     pub created_at: i64,
     /// Milliseconds of work since its last start.
     pub duration_ms: Option<u64>,

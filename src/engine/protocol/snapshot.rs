@@ -39,7 +39,7 @@ pub enum Health {
 /// One agent of a run, in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StepBrief {
+pub struct StepSummary {
     /// The agent.
     pub agent: String,
     /// Where it stands.
@@ -51,7 +51,7 @@ pub struct StepBrief {
 /// A run, in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RunBrief {
+pub struct RunSummary {
     /// Its id.
     pub id: String,
     /// Its event.
@@ -61,7 +61,7 @@ pub struct RunBrief {
     /// Where it stands.
     pub state: RunState,
     /// Its agents.
-    pub steps: Vec<StepBrief>,
+    pub steps: Vec<StepSummary>,
     /// Its decision's action.
     pub action: Option<Action>,
     /// The rule that fired.
@@ -75,7 +75,7 @@ pub struct RunBrief {
     pub cause: Option<Cause>,
     /// Under the simulator.
     pub simulated: bool,
-    /// Taken in, wall time in milliseconds.
+    /// Accepted, wall time in milliseconds.
     pub created_ms: i64,
     /// First begun.
     pub started_ms: Option<i64>,
@@ -220,7 +220,7 @@ pub struct Snapshot {
     pub run_latency: LatencyStats,
     /// Calls sent to models.
     pub calls: RateStats,
-    /// Runs taken in.
+    /// Runs accepted.
     pub runs_rate: RateStats,
     /// Calls that failed, since start.
     pub calls_failed: u64,
@@ -253,7 +253,7 @@ pub struct Snapshot {
     /// Runs by state.
     pub counts: RunCounts,
     /// Running, waiting and recent runs, newest first (at most 40).
-    pub runs: Vec<RunBrief>,
+    pub runs: Vec<RunSummary>,
     /// The newest alerts, newest first (at most 20).
     pub alerts: Vec<Alert>,
     /// Bounds that were hit.
@@ -296,7 +296,7 @@ impl Snapshot {
     }
 }
 
-impl Row for RunBrief {
+impl Row for RunSummary {
     fn field(&self, key: &str) -> Vec<String> {
         let state = || lowered(&format!("{:?}", self.state));
         match key {
@@ -305,18 +305,18 @@ impl Row for RunBrief {
             "event" => vec![lowered(self.event.raw())],
             "action" | "decision" => self
                 .action
-                .map(|a| a.word().to_owned())
+                .map(|a| a.as_str().to_owned())
                 .into_iter()
                 .collect(),
             "agent" => self.steps.iter().map(|s| lowered(&s.agent)).collect(),
             "status" => self
                 .steps
                 .iter()
-                .map(|s| s.status.word().to_owned())
+                .map(|s| s.status.as_str().to_owned())
                 .collect(),
             "evidence" => self
                 .evidence
-                .map(|e| e.word().to_owned())
+                .map(|e| e.as_str().to_owned())
                 .into_iter()
                 .collect(),
             "title" => self.title.iter().map(|t| lowered(t.raw())).collect(),

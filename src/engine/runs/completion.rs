@@ -13,7 +13,7 @@ use crate::engine::memory::index::MemoryIndex;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::run::{Action, RunResult};
-use crate::engine::runs::projection::brief;
+use crate::engine::runs::projection::summary;
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report::{self, ReportFolder};
 use crate::files::FileError;
@@ -76,14 +76,14 @@ impl Completion {
         }
         let text = report::render(&view);
         let at_ms = self.lifecycle.wall_ms();
-        let line = brief(&view, ended.title, ended.started_ms, Some(at_ms));
+        let line = summary(&view, ended.title, ended.started_ms, Some(at_ms));
         let finish = Finish {
             id: new.id.clone(),
             status: ended.status,
             at_ms,
             result: serde_json::to_string(&view)?,
             brief: serde_json::to_string(&line)?,
-            action: action.word().to_owned(),
+            action: action.as_str().to_owned(),
             report: text.clone(),
             publications: ended.publishing.publications,
             approval: ended.publishing.approval,
@@ -111,7 +111,7 @@ impl Completion {
         tracing::info!(
             run = new.id,
             corr = new.correlation,
-            action = action.word(),
+            action = action.as_str(),
             ms = view.duration_ms,
             "run ended"
         );

@@ -216,7 +216,7 @@ const CLAUSES: [Clause; 20] = [
         let why = step
             .error
             .as_ref()
-            .map_or_else(|| step.status.word().to_owned(), |e| e.line(200));
+            .map_or_else(|| step.status.as_str().to_owned(), |e| e.line(200));
         Some((Cause::EvidencePartial, format!("{}: {why}", step.agent_id)))
     }),
     clause("a model answered every agent that wanted one", |f| {
@@ -310,7 +310,7 @@ const CLAUSES: [Clause; 20] = [
         lack(
             !f.coverage.reaches(f.plan.coverage_floor),
             Cause::Coverage,
-            || format!("{}{first}", f.coverage.words()),
+            || format!("{}{first}", f.coverage.summary()),
         )
     }),
     clause("no floor lets a part pass unread", |f| {
@@ -370,3 +370,7 @@ fn lack(lacks: bool, cause: Cause, reason: impl FnOnce() -> String) -> Lack {
 #[cfg(test)]
 #[path = "decision_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "decision_property_tests.rs"]
+mod property_tests;

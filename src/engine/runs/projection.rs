@@ -4,7 +4,7 @@ use crate::engine::protocol::command::payload_title;
 use crate::engine::protocol::run::{
     Evidence, Input, Plan, RunResult, RunState, SCHEMA_VERSION, Step,
 };
-use crate::engine::protocol::snapshot::{RunBrief, StepBrief};
+use crate::engine::protocol::snapshot::{RunSummary, StepSummary};
 use crate::engine::runs::decision::at;
 use crate::engine::runs::step::by_rules;
 use crate::journal::{NewRun, RunRow, RunStatus, StepRow};
@@ -60,13 +60,13 @@ pub fn put_step(view: &mut RunResult, row: &StepRow) {
 }
 
 /// A run's entry in lists.
-pub fn brief(
+pub fn summary(
     view: &RunResult,
     title: Option<Untrusted>,
     started_ms: Option<i64>,
     finished_ms: Option<i64>,
-) -> RunBrief {
-    RunBrief {
+) -> RunSummary {
+    RunSummary {
         id: view.run_id.clone(),
         event: view
             .requested_event
@@ -77,7 +77,7 @@ pub fn brief(
         steps: view
             .agents
             .iter()
-            .map(|s| StepBrief {
+            .map(|s| StepSummary {
                 agent: s.agent_id.clone(),
                 status: s.status,
                 verdict: s.verdict,
@@ -121,12 +121,12 @@ pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
 }
 
 /// A run of the journal's list.
-pub fn brief_of_row(row: &RunRow) -> Option<RunBrief> {
+pub fn summary_of_row(row: &RunRow) -> Option<RunSummary> {
     let view = from_row(row, &[])?;
     let payload = serde_json::from_str::<Input>(&row.new.input)
         .ok()
         .and_then(|i| payload_title(&i.payload));
-    Some(brief(&view, payload, row.started_ms, row.finished_ms))
+    Some(summary(&view, payload, row.started_ms, row.finished_ms))
 }
 
 /// Fills in what the rules say for every step that has not ended: a run that is cancelled, or set aside,

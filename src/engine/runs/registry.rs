@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::protocol::run::{Action, Evidence, RunResult, RunState};
-use crate::engine::protocol::snapshot::{DecisionCount, RunBrief, RunCounts};
-use crate::engine::runs::projection::brief;
+use crate::engine::protocol::snapshot::{DecisionCount, RunCounts, RunSummary};
+use crate::engine::runs::projection::summary;
 use crate::resilience::clock::lock;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
@@ -32,9 +32,9 @@ pub struct LiveRun {
 }
 
 impl LiveRun {
-    fn brief(&self) -> RunBrief {
+    fn summary(&self) -> RunSummary {
         let started_ms = *lock(&self.started_ms);
-        brief(&lock(&self.view), self.title.clone(), started_ms, None)
+        summary(&lock(&self.view), self.title.clone(), started_ms, None)
     }
 
     fn is_running(&self) -> bool {
@@ -52,7 +52,7 @@ pub struct RunRegistry {
     pub rate: Rate,
     live: Mutex<BTreeMap<String, Arc<LiveRun>>>,
     /// Newest first.
-    ended: Mutex<VecDeque<RunBrief>>,
+    ended: Mutex<VecDeque<RunSummary>>,
     finished: AtomicU64,
     failed: AtomicU64,
     /// Runs refused because the queue was full or the engine drained.
@@ -98,13 +98,13 @@ impl RunRegistry {
     }
 
     /// Moves a run from the live ones to those that ended.
-    pub fn retire(&self, id: &str, brief: RunBrief) {
+    pub fn retire(&self, id: &str, brief: RunSummary) {
         self.remove(id);
         self.push_ended(brief);
     }
 
     /// Adds an ended run as the newest.
-    pub fn push_ended(&self, brief: RunBrief) {
+    pub fn push_ended(&self, brief: RunSummary) {
         let mut ended = lock(&self.ended);
         ended.push_front(brief);
         ended.truncate(LISTED);
@@ -144,14 +144,14 @@ impl RunRegistry {
 
     /// Running, queued and ended runs, at most 40, newest first. Where there are more, running runs go before
     /// queued ones and these before ended ones.
-    pub fn briefs(&self) -> Vec<RunBrief> {
-        let mut briefs: Vec<RunBrief> = {
+    pub fn briefs(&self) -> Vec<RunSummary> {
+        let mut briefs: Vec<RunSummary> = {
             let live = lock(&self.live);
             // Ids begin with their time: the last entries are the newest.
             let (running, queued): (Vec<_>, Vec<_>) =
                 live.values().rev().partition(|run| run.is_running());
             let all = running.into_iter().chain(queued).take(LISTED);
-            all.map(|run| run.brief()).collect()
+            all.map(|run| run.summary()).collect()
         };
         let room = LISTED - briefs.len();
         briefs.extend(lock(&self.ended).iter().take(room).cloned());

@@ -35,7 +35,7 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
         writeln!(
             out,
             "- Decision: **{}** ({}): {}",
-            decision.action.word(),
+            decision.action.as_str(),
             decision.cause_word().replace('_', "\\_"),
             markdown(decision.reason.raw(), 400)
         )?;
@@ -45,12 +45,12 @@ fn write(out: &mut String, run: &RunResult) -> std::fmt::Result {
     } else {
         ""
     };
-    writeln!(out, "- Evidence: {}{stale}", run.evidence.word())?;
+    writeln!(out, "- Evidence: {}{stale}", run.evidence.as_str())?;
     let c = &run.coverage;
     writeln!(
         out,
         "- Coverage: {}; +{} −{} lines",
-        c.words(),
+        c.summary(),
         run.size.added,
         run.size.removed
     )?;
@@ -166,7 +166,7 @@ fn findings_table(out: &mut String, findings: &[Reported<'_>]) -> std::fmt::Resu
         writeln!(
             out,
             "| {} | {} | {} | {}{excerpt} | {source} | {} |",
-            f.severity.word(),
+            f.severity.as_str(),
             markdown(&f.rule, 80),
             place(f),
             markdown(f.message.raw(), 500),
@@ -184,7 +184,7 @@ fn agents(out: &mut String, steps: &[Step]) -> std::fmt::Result {
     for step in steps {
         let verdict = step
             .verdict
-            .map_or("none", crate::review::verdict::Verdict::word);
+            .map_or("none", crate::review::verdict::Verdict::as_str);
         // What the rules say is no model's approval.
         let whose = if step.status == StepStatus::Degraded {
             "rules alone: "
@@ -206,7 +206,7 @@ fn agents(out: &mut String, steps: &[Step]) -> std::fmt::Result {
             out,
             "| {} | {whose}{verdict} | {} | {model} | {} + {} | ${:.4} | {} ms |",
             step.agent_id,
-            step.status.word(),
+            step.status.as_str(),
             step.tokens.prompt,
             step.tokens.completion,
             step.cost_usd,

@@ -99,8 +99,8 @@ impl StepRunner {
             run = context.run,
             corr = context.correlation,
             agent = agent_id,
-            status = step.status.word(),
-            verdict = step.verdict.map_or("none", Verdict::word),
+            status = step.status.as_str(),
+            verdict = step.verdict.map_or("none", Verdict::as_str),
             ms = step.duration_ms,
             "step ended"
         );

@@ -1,4 +1,4 @@
-//! A model server on loopback with faults that can be switched, for trying everything without a key.
+//! A mock model server on loopback with fault injection, for trying everything without a key.
 //!
 //! Why over HTTP: a simulated run takes the same path as a real one, through the real client, pools
 //! and breakers. Its answers say that they are simulated, and so does every report made from them.
@@ -8,7 +8,10 @@
 //! changes it. The same seed and the same questions give the same answers, waits and faults.
 
 mod answers;
+mod content;
+mod dice;
 pub mod faults;
+mod pieces;
 mod serve;
 mod state;
 

@@ -267,7 +267,7 @@ fn messages(said: &[Message]) -> Vec<Value> {
             if message.role == Role::Assistant && message.text.trim().is_empty() {
                 continue; // It had said nothing, which nobody may repeat here.
             }
-            all.push(json!({"role": message.role.word(), "content": message.text}));
+            all.push(json!({"role": message.role.as_str(), "content": message.text}));
         } else {
             // A block of no text is refused.
             let text = (!message.text.trim().is_empty())

@@ -216,7 +216,7 @@ fn tool(tool: &Tool) -> Value {
 }
 
 fn message(message: &Message) -> Value {
-    let mut said = json!({"role": message.role.word(), "content": message.text});
+    let mut said = json!({"role": message.role.as_str(), "content": message.text});
     if !message.name.is_empty() {
         said["name"] = json!(message.name);
     }

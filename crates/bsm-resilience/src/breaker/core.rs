@@ -140,7 +140,7 @@ impl Core {
             let trials = VecDeque::new();
             self.enter(
                 State::HalfOpen { trials, good: 0 },
-                "open time over, trying again",
+                "cool-down ended, trying again",
                 now,
             );
         }

@@ -86,7 +86,7 @@ pub enum BreakerState {
 
 impl BreakerState {
     /// The word, as in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",

@@ -10,7 +10,7 @@ const LANES: usize = 3;
 /// A lane that has been passed over this often goes first; where two have, the more urgent of them, so
 /// that the other waits for one more.
 const PASSED_OVER_MOST: u32 = 3;
-/// What is left of the limit after the upstream said that it is too much.
+/// What is left of the limit after the upstream answered 429.
 const SHRINK: f64 = 0.7;
 
 /// What waits: its ticket, when it came, and how its place reaches it.
@@ -180,7 +180,7 @@ impl<W> Core<W> {
         self.waited -= 1;
     }
 
-    /// The upstream said that it is too much at once: less, until calls succeed again.
+    /// The upstream answered 429: less, until calls succeed again.
     pub(super) fn shrink(&mut self) {
         let less = (f64::from(self.allowed) * SHRINK) as u32;
         if less.max(1) < self.allowed {

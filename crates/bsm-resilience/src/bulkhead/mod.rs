@@ -139,7 +139,7 @@ impl Bulkhead {
         }
     }
 
-    /// The upstream said that it is too much at once (429): fewer places, one more again after as many
+    /// The upstream answered 429: fewer places, one more again after as many
     /// successes as there are places.
     pub fn shrink(&self) {
         lock(&self.core).shrink();

@@ -58,7 +58,7 @@ pub struct PoolStats {
     pub in_use: u32,
     /// Calls allowed at once, as set.
     pub limit: u32,
-    /// Calls allowed at once now: fewer while the upstream says that it is too much.
+    /// Calls allowed at once now: fewer after the upstream answered 429.
     pub allowed: u32,
     /// Calls running above what is allowed; retired as they return.
     pub debt: u32,

@@ -68,7 +68,7 @@ pub struct Scanned {
     pub redacted: String,
     /// Files whose redacted text did not fit; a model cannot see them.
     pub not_kept: Vec<Untrusted>,
-    /// What was found and is not minded.
+    /// Accepted findings.
     pub suppressed: Vec<Suppressed>,
     /// Remarks for people.
     pub notes: Vec<String>,

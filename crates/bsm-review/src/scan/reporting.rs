@@ -84,7 +84,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Lists what is not minded; what cannot be listed any more is found.
+    /// Lists accepted findings; what cannot be listed any more is found.
     fn silence(&mut self, finding: Finding, by: SuppressedBy, reason: Option<Untrusted>) {
         if self.out.suppressed.len() < MOST_SUPPRESSED {
             self.out.suppressed.push(Suppressed {
@@ -128,7 +128,7 @@ impl Scanner<'_> {
         self.known.is_some() || self.policy.baseline.is_some()
     }
 
-    /// A finding, unless somebody said that it is not minded.
+    /// A finding, unless it is an accepted one.
     pub(super) fn found(&mut self, finding: Finding, matched: &[u8], inline: Option<Untrusted>) {
         if let Some(known) = &mut self.known {
             known(&finding, matched);

@@ -3,9 +3,9 @@
 //!
 //! Errors here have the shape that those programs read: `{"error": {message, type, code}}`.
 
-mod asked;
 mod errors;
-mod told;
+mod request;
+mod response;
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use self::asked::Asked;
-use crate::api::catalog::{Routes, doc, list, text};
+use self::request::Asked;
 use crate::api::error::Failure;
 use crate::api::extract::{Reader, Tenant};
+use crate::api::openapi::{Routes, doc, list, text};
 use crate::api::request::Correlation;
 use crate::api::routes::gateway::errors::{failed, invalid, refused};
 use crate::api::routes::shared::{DIFF, ask, odd};
@@ -40,8 +40,8 @@ pub(super) fn routes() -> Routes {
             doc("A chat completion, whole or streamed.")
                 .admin()
                 .largest(DIFF)
-                .body(&["model", "messages"], asked::body())
-                .answers(200, asked::answer())
+                .body(&["model", "messages"], request::body())
+                .answers(200, request::answer())
                 .sends("text/event-stream"),
         )
 }
@@ -94,10 +94,10 @@ async fn complete(
         Err(message) => return invalid(&message),
     };
     if streams {
-        return told::streamed(api, wanted, usage, id).await;
+        return response::streamed(api, wanted, usage, id).await;
     }
     match api.operator.complete(wanted, None).await {
         Err(error) => failed(&error),
-        Ok(done) => told::whole(&done, &id),
+        Ok(done) => response::whole(&done, &id),
     }
 }

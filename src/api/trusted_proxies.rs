@@ -25,7 +25,7 @@ impl Trusted {
             let whole = || text.parse::<IpAddr>().map(IpNet::from);
             text.parse::<IpNet>().or_else(|_| whole()).map_err(|_| {
                 let shown = crate::text::clean_line(text, 60);
-                format!("api.trustedProxies: '{shown}' is no address and no network")
+                format!("api.trustedProxies: '{shown}' is neither an address nor a network")
             })
         };
         entries.iter().map(read).collect::<Result<_, _>>().map(Self)

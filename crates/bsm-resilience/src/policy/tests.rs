@@ -11,12 +11,12 @@ use std::cell::Cell;
 
 #[derive(Debug, Clone, Copy)]
 struct Fault {
-    meaning: Meaning,
+    meaning: ErrorClass,
     name: &'static str,
 }
 
 impl Classify for Fault {
-    fn meaning(&self) -> Meaning {
+    fn meaning(&self) -> ErrorClass {
         self.meaning
     }
     fn class(&self) -> Cow<'static, str> {
@@ -24,7 +24,7 @@ impl Classify for Fault {
     }
     fn attempt_timeout(_: Duration) -> Self {
         Fault {
-            meaning: Meaning {
+            meaning: ErrorClass {
                 retry: true,
                 fall_back: true,
                 counts: true,
@@ -35,9 +35,9 @@ impl Classify for Fault {
     }
 }
 
-fn guards(name: &str) -> Guards {
+fn guards(name: &str) -> LayerSet {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Guards {
+    LayerSet {
         breaker: Breaker::new(name, BreakerSettings::default(), clock.as_ref()),
         pool: Bulkhead::new(name, PoolSettings::default(), Arc::clone(&clock)),
         limiter: Limiter::new(
@@ -73,7 +73,7 @@ fn call() -> Call {
 
 const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -> Fault {
     Fault {
-        meaning: Meaning {
+        meaning: ErrorClass {
             retry,
             fall_back,
             counts,
@@ -132,7 +132,7 @@ async fn retry_after_beyond_the_deadline_falls_back_at_once() {
     let policy = Policy::new(Arc::new(SystemClock));
     let targets = [target("a"), target("b")];
     let limited = Fault {
-        meaning: Meaning {
+        meaning: ErrorClass {
             retry: true,
             fall_back: true,
             counts: false,
@@ -315,7 +315,7 @@ async fn the_upstream_may_have_asked_for_quiet_while_a_call_waited_for_its_place
     let targets = [only];
     let began = SystemClock.now();
     let busy = Fault {
-        meaning: Meaning {
+        meaning: ErrorClass {
             pause: true,
             retry_after: Some(Duration::from_secs(5)),
             ..LOCAL

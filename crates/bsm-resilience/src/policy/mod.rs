@@ -12,13 +12,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod types;
+
+pub use self::types::{
+    Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Target,
+};
 use super::breaker;
 use super::bulkhead;
 use super::deadline::Deadline;
 use super::limiter::Reservation;
-pub use super::policy_types::{
-    Attempt, Call, Classify, Failure, Guards, Layers, Meaning, Outcome, Target, Watch,
-};
 use super::retry::RetryBudget;
 use super::{Reason, Refusal};
 use bsm_base::clock::Clock;
@@ -63,7 +65,7 @@ impl Policy {
         call: Call,
         targets: &[Target<M>],
         mut send: F,
-        watch: &mut impl Watch<M>,
+        watch: &mut impl AttemptHook<M>,
     ) -> Outcome<T, E>
     where
         E: Classify,
@@ -170,8 +172,8 @@ impl Policy {
         &self,
         call: Call,
         attempt: u32,
-        meaning: Meaning,
-        guards: &Guards,
+        meaning: ErrorClass,
+        guards: &LayerSet,
         now: Instant,
     ) -> Option<Duration> {
         if !meaning.retry || !call.layers.retry || attempt >= call.retry.attempts.max(1) {
@@ -306,7 +308,12 @@ impl Policy {
         reserved.map(Some)
     }
 
-    async fn quiet(&self, call: Call, guards: &Guards, entry: &mut Attempt) -> Result<(), Refusal> {
+    async fn quiet(
+        &self,
+        call: Call,
+        guards: &LayerSet,
+        entry: &mut Attempt,
+    ) -> Result<(), Refusal> {
         let from = self.clock.now();
         let waited = guards.limiter.quiet(call.deadline).await;
         entry.limiter_us += micros(self.clock.now() - from);
@@ -316,7 +323,7 @@ impl Policy {
     async fn place(
         &self,
         call: Call,
-        guards: &Guards,
+        guards: &LayerSet,
         began: Instant,
         entry: &mut Attempt,
     ) -> Result<Option<bulkhead::Permit>, Refusal> {
@@ -348,7 +355,7 @@ fn in_time(deadline: Deadline, now: Instant) -> Result<(), Refusal> {
 /// Tells each layer what the upstream's error means to it.
 fn learn<E: Classify>(
     error: E,
-    guards: &Guards,
+    guards: &LayerSet,
     layers: Layers,
     permit: breaker::Permit<'_>,
     reservation: Option<Reservation<'_>>,
@@ -385,7 +392,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(300);
 
 /// A local refusal: not retried here, never counted, the next target may be asked.
-const LOCAL: Meaning = Meaning {
+const LOCAL: ErrorClass = ErrorClass {
     retry: false,
     again_now: false,
     fall_back: true,
@@ -414,5 +421,4 @@ pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "policy_tests.rs"]
 mod tests;

@@ -13,8 +13,8 @@ use super::entry::{Tags, has};
 use crate::types::LoadError;
 
 /// What every waiter of a flight holds.
-pub(super) type Landing<V, E> = watch::Receiver<Option<Result<Arc<V>, LoadError<E>>>>;
-pub(super) type Tower<V, E> = watch::Sender<Option<Result<Arc<V>, LoadError<E>>>>;
+pub(super) type LoadReceiver<V, E> = watch::Receiver<Option<Result<Arc<V>, LoadError<E>>>>;
+pub(super) type LoadSender<V, E> = watch::Sender<Option<Result<Arc<V>, LoadError<E>>>>;
 
 /// Rest after a failed load of a key that is held: a second, doubling with each failure.
 const REST: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const RESTING_MOST: usize = 1_024;
 /// that the receivers are the waiters and nobody else.
 pub(super) struct Flight<V, E> {
     pub(super) id: u64,
-    pub(super) tower: Arc<Tower<V, E>>,
+    pub(super) sender: Arc<LoadSender<V, E>>,
     tags: Tags,
 }
 
@@ -37,7 +37,7 @@ struct Rest {
 
 /// All flights, under one lock. Storing, invalidating and joining all take it: that is what makes an
 /// invalidation final.
-pub(super) struct Sky<V, E> {
+pub(super) struct InFlightLoads<V, E> {
     flights: HashMap<String, Flight<V, E>>,
     /// Loads that nobody can join (stampede protection is off), by number: they too may store, unless
     /// their key is forgotten meanwhile.
@@ -46,7 +46,7 @@ pub(super) struct Sky<V, E> {
     next: u64,
 }
 
-impl<V, E> Sky<V, E> {
+impl<V, E> InFlightLoads<V, E> {
     pub(super) fn new() -> Self {
         Self {
             flights: HashMap::new(),
@@ -57,8 +57,8 @@ impl<V, E> Sky<V, E> {
     }
 
     /// The running load of `key`.
-    pub(super) fn join(&self, key: &str) -> Option<Landing<V, E>> {
-        self.flights.get(key).map(|f| f.tower.subscribe())
+    pub(super) fn join(&self, key: &str) -> Option<LoadReceiver<V, E>> {
+        self.flights.get(key).map(|f| f.sender.subscribe())
     }
 
     /// A new flight; others may join it unless it is `loose`.
@@ -67,21 +67,21 @@ impl<V, E> Sky<V, E> {
         key: &str,
         tags: Tags,
         loose: bool,
-    ) -> (u64, Arc<Tower<V, E>>, Landing<V, E>) {
-        let (tower, landing) = watch::channel(None);
-        let tower = Arc::new(tower);
+    ) -> (u64, Arc<LoadSender<V, E>>, LoadReceiver<V, E>) {
+        let (sender, receiver) = watch::channel(None);
+        let sender = Arc::new(sender);
         self.next += 1;
         if loose {
             self.loose.insert(self.next, (key.to_owned(), tags));
         } else {
             let flight = Flight {
                 id: self.next,
-                tower: Arc::clone(&tower),
+                sender: Arc::clone(&sender),
                 tags,
             };
             self.flights.insert(key.to_owned(), flight);
         }
-        (self.next, tower, landing)
+        (self.next, sender, receiver)
     }
 
     /// Takes the flight off the board; `None` when its key was forgotten meanwhile.
@@ -114,7 +114,7 @@ impl<V, E> Sky<V, E> {
     }
 
     /// True while a key is left alone after a failed load.
-    pub(super) fn rests(&self, key: &str, now: Instant) -> bool {
+    pub(super) fn in_backoff(&self, key: &str, now: Instant) -> bool {
         self.resting.get(key).is_some_and(|r| now < r.until)
     }
 
@@ -144,7 +144,7 @@ impl<V, E> Sky<V, E> {
 }
 
 /// Runs a load, containing panics and hangs.
-pub(super) async fn fly<V, E, Fut>(load: Fut, limit: Duration) -> Result<Arc<V>, LoadError<E>>
+pub(super) async fn run_load<V, E, Fut>(load: Fut, limit: Duration) -> Result<Arc<V>, LoadError<E>>
 where
     Fut: Future<Output = Result<V, E>>,
 {
@@ -159,8 +159,8 @@ where
 }
 
 /// Waits for a flight to land. The task's own guard says so if it dies before.
-pub(super) async fn wait<V, E>(mut landing: Landing<V, E>) -> Result<Arc<V>, LoadError<E>> {
-    match landing.wait_for(Option::is_some).await {
+pub(super) async fn wait<V, E>(mut receiver: LoadReceiver<V, E>) -> Result<Arc<V>, LoadError<E>> {
+    match receiver.wait_for(Option::is_some).await {
         Ok(result) => match &*result {
             Some(Ok(value)) => Ok(Arc::clone(value)),
             Some(Err(error)) => Err(error.clone()),

@@ -5,11 +5,11 @@
     reason = "the same code is compiled for several processors, and wide registers reach only what is inlined"
 )]
 
-use super::best::{Best, Hit};
 use super::block::{Bytes, LANES, Row};
-use super::having::{Common, Group, Having, TOGETHER};
 use super::index::Index;
-use super::words::Word;
+use crate::postings::{Common, Group, PostingList, TOGETHER};
+use crate::tokenizer::Word;
+use crate::top_k::{Hit, TopK};
 
 /// Most words of a query that a byte can count.
 const BYTE: usize = 255;
@@ -31,7 +31,7 @@ impl Index {
     /// `least`, are none of them.
     pub fn nearest(&self, words: &[Word], k: usize, least: f64, scratch: &mut Scratch) -> Vec<Hit> {
         let known = self.known(words);
-        let mut best = Best::new(words.len() as u32, k, least);
+        let mut best = TopK::new(words.len() as u32, k, least);
         if known.is_empty() || k == 0 {
             return Vec::new();
         }
@@ -44,7 +44,7 @@ impl Index {
     }
 
     /// For a query of more words than a byte can count.
-    fn one_by_one(&self, known: &[&Having], counts: &mut Vec<u32>, best: &mut Best) {
+    fn one_by_one(&self, known: &[&PostingList], counts: &mut Vec<u32>, best: &mut TopK) {
         counts.clear();
         counts.resize(self.blocks.len() * LANES, 0);
         for having in known {
@@ -56,15 +56,15 @@ impl Index {
         }
     }
 
-    fn by_blocks(&self, known: &[&Having], scratch: &mut Scratch, best: &mut Best) {
+    fn by_blocks(&self, known: &[&PostingList], scratch: &mut Scratch, best: &mut TopK) {
         let Scratch { counts, most, .. } = scratch;
         counts.clear();
         counts.resize(self.blocks.len(), Bytes::NONE);
         let mut common: Vec<&Common> = Vec::new();
         for having in known {
             match having {
-                Having::Common(bits) => common.push(bits),
-                Having::Rare(places) => {
+                PostingList::Common(bits) => common.push(bits),
+                PostingList::Rare(places) => {
                     for place in places {
                         counts[*place as usize / LANES].0[*place as usize % LANES] += 1;
                     }
@@ -91,7 +91,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// The same code, made for the widest registers there are: the same answer on every processor.
-    fn on_this_processor(&self, most: &mut Vec<u8>, best: &mut Best) {
+    fn on_this_processor(&self, most: &mut Vec<u8>, best: &mut TopK) {
         #[cfg(target_arch = "x86_64")]
         #[expect(
             unsafe_code,
@@ -109,19 +109,19 @@ impl<'a> Walk<'a> {
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn run_avx512(&self, most: &mut Vec<u8>, best: &mut Best) {
+    fn run_avx512(&self, most: &mut Vec<u8>, best: &mut TopK) {
         self.run(most, best);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn run_avx2(&self, most: &mut Vec<u8>, best: &mut Best) {
+    fn run_avx2(&self, most: &mut Vec<u8>, best: &mut TopK) {
         self.run(most, best);
     }
 
     /// First the blocks with the highest counts, then the others; both in the order they lie in.
     #[inline(always)]
-    fn run(&self, most: &mut Vec<u8>, best: &mut Best) {
+    fn run(&self, most: &mut Vec<u8>, best: &mut TopK) {
         most.clear();
         most.extend(self.counts.iter().map(Bytes::most));
         let high = count_of_first(most);
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
     }
 
     #[inline(always)]
-    fn blocks(&self, which: impl Fn(u8) -> bool, most: &[u8], best: &mut Best) {
+    fn blocks(&self, which: impl Fn(u8) -> bool, most: &[u8], best: &mut TopK) {
         let mut groups: Vec<&Group> = Vec::with_capacity(self.common.len());
         let mut rows: Vec<&Row> = Vec::with_capacity(self.common.len());
         for (group, most) in most.chunks(TOGETHER).enumerate() {
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         groups: &[&'a Group],
         most_rare: u32,
         rows: &mut Vec<&'a Row>,
-        best: &mut Best,
+        best: &mut TopK,
     ) {
         let sizes = self.index.sizes.get(block);
         // What an item with the fewest words here needs; one with more needs no less.

@@ -13,7 +13,7 @@ use super::deadline::Deadline;
 
 /// The clocks of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct StreamTimeouts {
     /// Until the first content.
     pub first: Duration,
     /// Between two pieces of content.
@@ -24,7 +24,7 @@ pub struct Patience {
 
 /// Which clock ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Cut {
+pub enum TimeoutKind {
     /// No content came.
     #[error("no first token within {} ms", .0.as_millis())]
     First(Duration),
@@ -37,9 +37,9 @@ pub enum Cut {
 }
 
 /// A stream under these clocks. `held` is dropped with it, or as soon as the stream has ended or was cut.
-pub struct Paced<S, H> {
+pub struct TimedStream<S, H> {
     stream: Option<(S, H)>,
-    patience: Patience,
+    patience: StreamTimeouts,
     began: Instant,
     last_content: Option<Instant>,
 }
@@ -49,9 +49,9 @@ fn later(at: Instant, by: Duration) -> Instant {
     Instant::from_std(Deadline::after(at.into_std(), by).at())
 }
 
-impl<S: Stream + Unpin, H> Paced<S, H> {
+impl<S: Stream + Unpin, H> TimedStream<S, H> {
     /// Starts the clocks. Must run inside tokio.
-    pub fn new(stream: S, held: H, patience: Patience) -> Self {
+    pub fn new(stream: S, held: H, patience: StreamTimeouts) -> Self {
         Self {
             stream: Some((stream, held)),
             patience,
@@ -67,18 +67,21 @@ impl<S: Stream + Unpin, H> Paced<S, H> {
     pub async fn next(
         &mut self,
         mut is_content: impl FnMut(&S::Item) -> bool,
-    ) -> Option<Result<S::Item, Cut>> {
+    ) -> Option<Result<S::Item, TimeoutKind>> {
         let (stream, _) = self.stream.as_mut()?;
         let (until, cut) = match self.last_content {
             None => (
                 later(self.began, self.patience.first),
-                Cut::First(self.patience.first),
+                TimeoutKind::First(self.patience.first),
             ),
-            Some(at) => (later(at, self.patience.idle), Cut::Idle(self.patience.idle)),
+            Some(at) => (
+                later(at, self.patience.idle),
+                TimeoutKind::Idle(self.patience.idle),
+            ),
         };
         let end = Instant::from_std(self.patience.deadline.at());
         let (until, cut) = if end < until {
-            (end, Cut::Deadline)
+            (end, TimeoutKind::Deadline)
         } else {
             (until, cut)
         };
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
     use bsm_base::clock::{Clock as _, SystemClock};
 
-    const PATIENCE: fn(u64) -> Patience = |deadline_s| Patience {
+    const PATIENCE: fn(u64) -> StreamTimeouts = |deadline_s| StreamTimeouts {
         first: Duration::from_secs(5),
         idle: Duration::from_secs(2),
         deadline: Deadline::after(SystemClock.now(), Duration::from_secs(deadline_s)),
@@ -125,10 +128,13 @@ mod tests {
         )
     }
 
-    async fn read(list: &'static [(u64, &'static str)], deadline_s: u64) -> (String, Option<Cut>) {
+    async fn read(
+        list: &'static [(u64, &'static str)],
+        deadline_s: u64,
+    ) -> (String, Option<TimeoutKind>) {
         let pool = Bulkhead::new("p", PoolSettings::default(), Arc::new(SystemClock));
         let place = pool.try_acquire().unwrap();
-        let mut paced = Paced::new(pieces(list), place, PATIENCE(deadline_s));
+        let mut paced = TimedStream::new(pieces(list), place, PATIENCE(deadline_s));
         let mut text = String::new();
         while let Some(piece) = paced.next(|p| !p.is_empty()).await {
             match piece {
@@ -154,14 +160,17 @@ mod tests {
         let late = read(&[(2_000, ""), (2_000, ""), (2_000, "a")], 60).await;
         assert_eq!(
             late,
-            (String::new(), Some(Cut::First(Duration::from_secs(5))))
+            (
+                String::new(),
+                Some(TimeoutKind::First(Duration::from_secs(5)))
+            )
         );
         let silent = read(&[(1_000, "a"), (1_500, ""), (1_500, "b")], 60).await;
         assert_eq!(
             silent,
-            ("a".into(), Some(Cut::Idle(Duration::from_secs(2))))
+            ("a".into(), Some(TimeoutKind::Idle(Duration::from_secs(2))))
         );
         let over = read(&[(1_000, "a"), (1_500, "b"), (1_500, "c")], 3).await;
-        assert_eq!(over, ("ab".into(), Some(Cut::Deadline)));
+        assert_eq!(over, ("ab".into(), Some(TimeoutKind::Deadline)));
     }
 }

@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::catalog::{Routes, doc};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body, Reader};
+use crate::api::openapi::{Routes, doc};
 use crate::api::request::Peer;
 use crate::api::routes::shared::DIFF;
 use crate::api::state::Api;

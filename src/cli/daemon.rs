@@ -4,8 +4,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::attach;
-use super::setup::{self, Setup};
 use crate::api::client::Address;
+use crate::cli::context;
+use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
@@ -104,7 +105,7 @@ pub(super) fn stop(global: &Global) -> Result<u8, Failure> {
         say("no engine runs here");
         return Ok(0);
     }
-    let runtime = setup::runtime()?;
+    let runtime = context::runtime()?;
     let peer = runtime.block_on(async {
         let stream = tokio::net::UnixStream::connect(setup.state.socket()).await?;
         stream.peer_cred()

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::error::Failure;
 use super::extract::is_known;
-use super::limit::Left;
 use super::routes::is_webhook;
+use crate::api::rate_limit::Left;
 use crate::api::request::Peer;
 use crate::api::request::{Correlation, OwnShape};
 use crate::api::state::Api;

@@ -13,8 +13,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::address::{Address, ConnectError, whoami};
-use super::patch;
 use super::routes::CONSOLE;
+use crate::api::merge_patch;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::Capabilities;
 use crate::engine::protocol::snapshot::{Health, Snapshot};
@@ -186,7 +186,7 @@ impl Link {
                 }
                 "change" => {
                     let change = serde_json::from_str(&event.data).map_err(|e| e.to_string())?;
-                    patch::apply(&mut self.picture, change);
+                    merge_patch::apply(&mut self.picture, change);
                     changed = true;
                 }
                 "event" => {
@@ -251,13 +251,19 @@ pub(super) async fn follow(
 
 /// The last picture stays, with the word that it is old.
 fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str) {
-    let text = format!("no link to {}: {}", shared.address, clean_line(why, 120));
+    let text = format!(
+        "disconnected from {}: {}",
+        shared.address,
+        clean_line(why, 120)
+    );
     let news = sender.send_if_modified(|old| {
         if old.reasons.first() == Some(&text) {
             return false;
         }
         let mut picture = (**old).clone();
-        picture.reasons.retain(|r| !r.starts_with("no link to "));
+        picture
+            .reasons
+            .retain(|r| !r.starts_with("disconnected from "));
         picture.reasons.insert(0, text.clone());
         picture.health = Health::Unhealthy;
         *old = Arc::new(picture);

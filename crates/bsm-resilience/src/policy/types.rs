@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Rejection;
-use super::breaker::Breaker;
-use super::bulkhead::{Bulkhead, Lane};
-use super::deadline::Deadline;
-use super::limiter::Limiter;
-use super::retry::RetrySettings;
+use crate::Rejection;
+use crate::breaker::Breaker;
+use crate::bulkhead::{Bulkhead, Lane};
+use crate::deadline::Deadline;
+use crate::limiter::Limiter;
+use crate::retry::RetrySettings;
 
 /// What an upstream's error means to each layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
+pub struct ErrorClass {
     /// Worth another attempt at the same target.
     pub retry: bool,
     /// Worth an attempt at once, because it will be made with something else (another key). It is no
@@ -29,14 +29,14 @@ pub struct Meaning {
     pub answered: bool,
     /// The upstream asked for this much quiet.
     pub retry_after: Option<Duration>,
-    /// The upstream said that it is too much for now: pause the limiter, shrink the pool.
+    /// The upstream answered 429: pause the limiter, shrink the pool.
     pub pause: bool,
 }
 
 /// An error that can say what it means.
 pub trait Classify {
     /// Its meaning to the layers.
-    fn meaning(&self) -> Meaning;
+    fn meaning(&self) -> ErrorClass;
     /// A short name for counters and logs (`http_503`, `timeout`).
     fn class(&self) -> Cow<'static, str>;
     /// The attempt's own time ran out.
@@ -44,7 +44,7 @@ pub trait Classify {
 }
 
 /// Somebody who has a say before each attempt and sees it afterwards.
-pub trait Watch<M> {
+pub trait AttemptHook<M> {
     /// Before anything else is done for an attempt. A refusal counts as one of ours: the next target
     /// may be asked.
     ///
@@ -58,11 +58,11 @@ pub trait Watch<M> {
     fn after(&mut self, _attempt: &Attempt) {}
 }
 
-impl<M> Watch<M> for () {}
+impl<M> AttemptHook<M> for () {}
 
 /// The layers of one upstream.
 #[derive(Clone)]
-pub struct Guards {
+pub struct LayerSet {
     /// Its breaker.
     pub breaker: Arc<Breaker>,
     /// Its pool.
@@ -74,7 +74,7 @@ pub struct Guards {
 /// One choice in a chain of fallbacks.
 pub struct Target<M> {
     /// The upstream's layers.
-    pub guards: Guards,
+    pub guards: LayerSet,
     /// Longest time of one attempt.
     pub attempt_timeout: Duration,
     /// Tokens to reserve for it.

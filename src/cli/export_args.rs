@@ -104,7 +104,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let fail = |e: std::io::Error| {
         Failure::usage(
-            format!("{}: {e}", super::setup::shown(path)),
+            format!("{}: {e}", crate::cli::context::shown(path)),
             "Name a file that can be written.",
         )
     };

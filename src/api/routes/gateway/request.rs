@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::catalog::{boolean, list, text};
+use crate::api::openapi::{boolean, list, text};
 use crate::engine::protocol::completion::Completion;
 use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
 

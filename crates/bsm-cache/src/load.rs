@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::entry::{Entry, Found, Held, Tags, tags};
-use super::flight::{self, Tower};
 use super::{Cache, LoadError, Loading, count};
-use crate::join::Way;
+use crate::join::JoinOutcome;
+use crate::single_flight;
+use crate::single_flight::LoadSender;
 use bsm_base::clock::lock;
 
 /// A load's task. Whatever ends it, its waiters hear of it and the board is left clean.
-struct Aboard<V, E>
+struct LoadGuard<V, E>
 where
     V: Send + Sync + 'static,
     E: std::fmt::Display + Send + Sync + 'static,
@@ -23,21 +24,21 @@ where
     cache: Arc<Cache<V, E>>,
     key: String,
     id: u64,
-    tower: Arc<Tower<V, E>>,
+    sender: Arc<LoadSender<V, E>>,
     landed: bool,
 }
 
-impl<V, E> Drop for Aboard<V, E>
+impl<V, E> Drop for LoadGuard<V, E>
 where
     V: Send + Sync + 'static,
     E: std::fmt::Display + Send + Sync + 'static,
 {
     fn drop(&mut self) {
         if !self.landed {
-            lock(&self.cache.sky).take(&self.key, self.id);
+            lock(&self.cache.in_flight).take(&self.key, self.id);
             self.cache.running.fetch_sub(1, Relaxed);
             count(&self.cache.counters.errors);
-            self.tower.send_replace(Some(Err(LoadError::Panicked)));
+            self.sender.send_replace(Some(Err(LoadError::Panicked)));
         }
     }
 }
@@ -48,98 +49,103 @@ where
     E: std::fmt::Display + Send + Sync + 'static,
 {
     /// Joins the flight of `key` or starts one, unless the key is held and rests after a failure.
-    pub(super) fn depart<F, Fut>(
+    pub(super) fn join_or_start<F, Fut>(
         self: &Arc<Self>,
         key: &str,
         names: &[&str],
         background: bool,
         stale_at_hand: bool,
         load: F,
-    ) -> Way<V, E>
+    ) -> JoinOutcome<V, E>
     where
         F: FnOnce(Loading) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let (id, tower, landing) = {
-            let mut sky = lock(&self.sky);
+        let (id, sender, receiver) = {
+            let mut in_flight = lock(&self.in_flight);
             let protected = self.protected.load(Relaxed);
-            if protected && let Some(landing) = sky.join(key) {
-                return Way::Wait(landing, false);
+            if protected && let Some(receiver) = in_flight.join(key) {
+                return JoinOutcome::Wait(receiver, false);
             }
-            // A flight may have landed since the caller looked; landing takes this same lock.
-            match self.look(key) {
-                found @ (Found::Fresh(..) | Found::Nothing(_)) if protected => {
-                    return Way::Landed(found);
+            // A flight may have landed since the caller looked; receiver takes this same lock.
+            match self.find(key) {
+                found @ (Found::Fresh(..) | Found::Negative(_)) if protected => {
+                    return JoinOutcome::Landed(found);
                 }
-                found @ Found::Stale(..) if protected && !background => return Way::Landed(found),
-                Found::Stale(value, age) | Found::InNeed(value, age)
-                    if sky.rests(key, self.clock.now()) =>
+                found @ Found::Stale(..) if protected && !background => {
+                    return JoinOutcome::Landed(found);
+                }
+                Found::Stale(value, age) | Found::StaleIfError(value, age)
+                    if in_flight.in_backoff(key, self.clock.now()) =>
                 {
-                    return Way::Rests(value, age);
+                    return JoinOutcome::Rests(value, age);
                 }
                 _ => {}
             }
-            sky.start(key, tags(names), !protected)
+            in_flight.start(key, tags(names), !protected)
         };
         count(&self.running);
         if background {
             count(&self.counters.refreshes);
         }
-        let aboard = Aboard {
+        let aboard = LoadGuard {
             cache: Arc::clone(self),
             key: key.to_owned(),
             id,
-            tower,
+            sender,
             landed: false,
         };
         // In a box at once: the runtime moves a task several times, and a load is large.
         tokio::spawn(Box::pin(async move {
             let mut aboard = aboard;
-            let (cache, key, tower) = (
+            let (cache, key, sender) = (
                 Arc::clone(&aboard.cache),
                 aboard.key.clone(),
-                Arc::clone(&aboard.tower),
+                Arc::clone(&aboard.sender),
             );
             let began = cache.clock.now();
             let loading = Loading {
                 stale_at_hand,
                 background,
             };
-            let flying = flight::fly(async move { load(loading).await }, cache.spec.load_timeout);
+            let flying = single_flight::run_load(
+                async move { load(loading).await },
+                cache.spec.load_timeout,
+            );
             tokio::pin!(flying);
             let result = loop {
                 tokio::select! {
                     result = &mut flying => break result,
-                    () = tower.closed(), if cache.spec.abandons && !background => {
-                        if cache.give_up(&key, id, &tower) {
+                    () = sender.closed(), if cache.spec.abandons && !background => {
+                        if cache.give_up(&key, id, &sender) {
                             aboard.landed = true;
                             return; // dropping the load ends it
                         }
                     }
                 }
             };
-            cache.land(&key, id, began, &result);
+            cache.complete(&key, id, began, &result);
             aboard.landed = true;
             // Nobody may be left to hear it; the value is stored all the same.
-            tower.send_replace(Some(result));
+            sender.send_replace(Some(result));
         }));
-        Way::Wait(landing, true)
+        JoinOutcome::Wait(receiver, true)
     }
 
     /// The last waiter left: forgets the flight, unless somebody has joined in the meantime.
-    fn give_up(&self, key: &str, id: u64, tower: &Tower<V, E>) -> bool {
-        let mut sky = lock(&self.sky);
-        if tower.receiver_count() > 0 {
+    fn give_up(&self, key: &str, id: u64, sender: &LoadSender<V, E>) -> bool {
+        let mut in_flight = lock(&self.in_flight);
+        if sender.receiver_count() > 0 {
             return false;
         }
-        sky.take(key, id);
+        in_flight.take(key, id);
         count(&self.counters.abandoned);
         self.running.fetch_sub(1, Relaxed);
         true
     }
 
     /// Stores a flight's value, unless the key was invalidated or reloaded since it started.
-    pub(super) fn land(
+    pub(super) fn complete(
         &self,
         key: &str,
         id: u64,
@@ -148,24 +154,24 @@ where
     ) {
         let now = self.clock.now();
         let stored = {
-            let mut sky = lock(&self.sky);
-            let current = sky.take(key, id);
+            let mut in_flight = lock(&self.in_flight);
+            let current = in_flight.take(key, id);
             match (current, result) {
                 (Some(_), Ok(value)) if !(self.spec.keeps)(value) => false,
                 (Some(tags), Ok(value)) => {
-                    sky.succeeded(key);
+                    in_flight.succeeded(key);
                     self.keep(key, Held::Good(Arc::clone(value)), tags, now)
                 }
                 (Some(tags), Err(LoadError::Failed(error)))
                     if self.lives.keeps_nothing() && (self.spec.is_negative)(error) =>
                 {
-                    sky.succeeded(key);
-                    self.keep(key, Held::Nothing(Arc::clone(error)), tags, now);
+                    in_flight.succeeded(key);
+                    self.keep(key, Held::Negative(Arc::clone(error)), tags, now);
                     false
                 }
                 (Some(_), Err(_)) => {
                     if self.store.contains_key(key) {
-                        sky.failed(key, now);
+                        in_flight.failed(key, now);
                     }
                     false
                 }
@@ -181,7 +187,7 @@ where
         bsm_base::interleave::point();
         let (weight, life) = match &held {
             Held::Good(value) => ((self.spec.weigh)(value), (self.spec.life)(value)),
-            Held::Nothing(_) => (64, 1.0),
+            Held::Negative(_) => (64, 1.0),
         };
         let entry = Entry {
             weight,

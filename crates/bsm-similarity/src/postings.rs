@@ -12,7 +12,7 @@ pub(super) const TOGETHER: usize = 128;
 pub(super) type Group = [Row; TOGETHER];
 
 /// Places of one word.
-pub(super) enum Having {
+pub(super) enum PostingList {
     /// In no order that means anything.
     Rare(Vec<u32>),
     /// A bit each.
@@ -66,13 +66,13 @@ impl Common {
     }
 }
 
-impl Default for Having {
+impl Default for PostingList {
     fn default() -> Self {
         Self::Rare(Vec::new())
     }
 }
 
-impl Having {
+impl PostingList {
     pub(super) fn push(&mut self, place: u32) {
         match self {
             Self::Rare(places) => {

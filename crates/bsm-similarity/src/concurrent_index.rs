@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use super::asking::Scratch;
-use super::best::Hit;
 use super::index::Index;
-use super::words::{Seed, Word, words};
+use crate::query::Scratch;
+use crate::tokenizer::{Seed, Word, words};
+use crate::top_k::Hit;
 use bsm_base::clock::lock;
 
 /// How far the index is.

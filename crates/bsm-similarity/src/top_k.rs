@@ -33,7 +33,7 @@ impl Hit {
 }
 
 /// The best so far, best first.
-pub(super) struct Best {
+pub(super) struct TopK {
     /// Words of the query.
     words: u32,
     k: usize,
@@ -41,7 +41,7 @@ pub(super) struct Best {
     found: Vec<Hit>,
 }
 
-impl Best {
+impl TopK {
     pub(super) fn new(words: u32, k: usize, least: f64) -> Self {
         Self {
             words,
