@@ -8,11 +8,15 @@ use super::notes::toast;
 use super::preview::FollowUp;
 use super::state::{DrillView, Overlay, State};
 use crate::drill::Drilled;
+use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::command::{Command, Refused, Reply};
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::history::SnapshotAt;
 use crate::engine::protocol::query::{Answer, Query};
+use crate::engine::protocol::why::{About, Why};
+use crate::telemetry::log_read::LogLine;
 use crate::text::clean_line;
+use crate::workspace::events::EventRule;
 
 fn is_open(state: &State, run: &str) -> bool {
     state.frozen.is_none() && state.open.as_ref().is_some_and(|o| o.id == *run)
@@ -141,6 +145,7 @@ pub(super) fn on_reply(
     }
 }
 
+/// Puts an answer where it is shown; one to a question that was replaced since is dropped.
 pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
     match (query, answer) {
         (Query::Run { id }, Answer::Run { run }) => {
@@ -161,20 +166,7 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
                 open.scroll = 0;
             }
         }
-        (Query::Logs { .. }, Answer::Logs { lines }) => {
-            state.logs = lines;
-            let shown = state.logs_shown();
-            // Come from a call: its own line, else the newest.
-            let sought = state.seek.as_ref().and_then(|agent| {
-                let of = |fields: &str| fields.contains(&format!("agent={agent}"));
-                shown
-                    .iter()
-                    .position(|l| l.message.raw() == "attempt failed" && of(l.fields.raw()))
-            });
-            let at = sought.unwrap_or(shown.len().saturating_sub(1));
-            state.selected.insert(Screen::Logs, at);
-            state.seek = None;
-        }
+        (Query::Logs { .. }, Answer::Logs { lines }) => take_logs(state, lines),
         (
             _,
             answer @ (Answer::Approvals { .. } | Answer::Deliveries { .. } | Answer::Outbox { .. }),
@@ -196,20 +188,8 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
         (Query::Entries { cache, .. }, Answer::Entries { entries }) => {
             super::questions::one_entry(state, cache, entries);
         }
-        (Query::Calls { provider, .. }, Answer::Calls { mut calls }) => {
-            if let Some(open) = &mut state.calls
-                && open.provider == *provider
-            {
-                if provider.is_none() {
-                    calls.sort_by_key(|c| std::cmp::Reverse(c.upstream_ms + c.waited_ms));
-                    open.list = Some(calls);
-                    return;
-                }
-                // What failed is what is looked for.
-                let failed = calls.iter().position(|c| c.failed() && c.sent);
-                open.selected = failed.unwrap_or(0);
-                open.list = Some(calls);
-            }
+        (Query::Calls { provider, .. }, Answer::Calls { calls }) => {
+            take_calls(state, provider.as_deref(), calls);
         }
         (Query::Trends { to_ms, from_ms, .. }, Answer::Trends { trends }) => {
             if let Some(open) = &mut state.trends
@@ -219,19 +199,7 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
                 open.data = Some(trends);
             }
         }
-        (Query::Why { about }, Answer::Why { why }) => {
-            for overlay in &mut state.overlays {
-                if let Overlay::Why {
-                    about: asked,
-                    why: shown,
-                    ..
-                } = overlay
-                    && asked == about
-                {
-                    *shown = Some(why.clone());
-                }
-            }
-        }
+        (Query::Why { about }, Answer::Why { why }) => take_why(state, about, &why),
         (
             Query::Workspace,
             Answer::Workspace {
@@ -242,19 +210,70 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
         ) => {
             state.agents = agents;
             state.problems = problems;
-            for overlay in &mut state.overlays {
-                if let Overlay::Trigger(form) = overlay {
-                    if form.events.is_empty() {
-                        form.event = usual_event(&events);
-                    }
-                    form.events.clone_from(&events);
-                    form.event = form.event.min(events.len().saturating_sub(1));
-                }
-            }
-            state.events = events;
+            take_events(state, events);
         }
         _ => {}
     }
+}
+
+/// Shows the log lines and selects one: the failed attempt that is looked for, else the newest.
+fn take_logs(state: &mut State, lines: Vec<LogLine>) {
+    state.logs = lines;
+    let shown = state.logs_shown();
+    // Come from a call: its own line, else the newest.
+    let sought = state.seek.as_ref().and_then(|agent| {
+        let of = |fields: &str| fields.contains(&format!("agent={agent}"));
+        shown
+            .iter()
+            .position(|l| l.message.raw() == "attempt failed" && of(l.fields.raw()))
+    });
+    let at = sought.unwrap_or(shown.len().saturating_sub(1));
+    state.selected.insert(Screen::Logs, at);
+    state.seek = None;
+}
+
+/// Shows the calls: of all providers the longest first, of one provider with its first failed call selected.
+fn take_calls(state: &mut State, provider: Option<&str>, mut calls: Vec<CallView>) {
+    let Some(open) = &mut state.calls else {
+        return;
+    };
+    if open.provider.as_deref() != provider {
+        return;
+    }
+    if provider.is_none() {
+        calls.sort_by_key(|c| std::cmp::Reverse(c.upstream_ms + c.waited_ms));
+    } else {
+        // What failed is what is looked for.
+        let failed = calls.iter().position(|c| c.failed() && c.sent);
+        open.selected = failed.unwrap_or(0);
+    }
+    open.list = Some(calls);
+}
+
+fn take_why(state: &mut State, about: &About, answer: &Why) {
+    for overlay in &mut state.overlays {
+        if let Overlay::Why {
+            about: asked, why, ..
+        } = overlay
+            && asked == about
+        {
+            *why = Some(Box::new(answer.clone()));
+        }
+    }
+}
+
+/// Keeps the events and offers them in the forms that are open.
+fn take_events(state: &mut State, events: Vec<(String, EventRule)>) {
+    for overlay in &mut state.overlays {
+        if let Overlay::Trigger(form) = overlay {
+            if form.events.is_empty() {
+                form.event = usual_event(&events);
+            }
+            form.events.clone_from(&events);
+            form.event = form.event.min(events.len().saturating_sub(1));
+        }
+    }
+    state.events = events;
 }
 
 /// A recorded picture takes the live one's place; after the newest comes now.

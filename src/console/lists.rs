@@ -6,183 +6,22 @@ use super::state::State;
 use crate::engine::protocol::snapshot::Health;
 use crate::engine::protocol::why::About;
 use crate::filter::Row as _;
+use crate::text::Untrusted;
 
 impl State {
     /// The list on the screen as a table, its head first.
     pub fn table(&self) -> Vec<Vec<String>> {
-        let words = |row: &[&str]| row.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         if self.calls.is_some() && self.open.is_none() {
-            let mut table = vec![words(&[
-                "atMs",
-                "provider",
-                "model",
-                "outcome",
-                "sent",
-                "upstreamMs",
-                "waitedMs",
-                "run",
-                "agent",
-                "correlation",
-            ])];
-            table.extend(self.calls_shown().iter().map(|c| {
-                vec![
-                    c.at_ms.to_string(),
-                    c.provider.clone(),
-                    c.model.clone(),
-                    c.outcome.clone(),
-                    c.sent.to_string(),
-                    c.upstream_ms.to_string(),
-                    c.waited_ms.to_string(),
-                    c.run.clone(),
-                    c.agent.clone(),
-                    c.correlation.clone(),
-                ]
-            }));
-            return table;
+            return calls_table(self);
         }
-        let s = self.snapshot();
         match self.screen {
-            Screen::Overview | Screen::Runs => {
-                let mut table = vec![words(&[
-                    "run",
-                    "event",
-                    "title",
-                    "state",
-                    "action",
-                    "durationMs",
-                    "reason",
-                ])];
-                table.extend(self.runs().iter().map(|r| {
-                    vec![
-                        r.id.clone(),
-                        r.event.raw().to_owned(),
-                        r.title
-                            .as_ref()
-                            .map_or_else(String::new, |t| t.raw().to_owned()),
-                        r.field("state").concat(),
-                        r.action.map_or("", |a| a.as_str()).to_owned(),
-                        r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
-                        r.reason
-                            .as_ref()
-                            .map_or_else(String::new, |t| t.raw().to_owned()),
-                    ]
-                }));
-                table
-            }
-            Screen::Resilience => {
-                let mut table = vec![words(&[
-                    "breaker",
-                    "state",
-                    "sinceMs",
-                    "successes",
-                    "failures",
-                    "rejections",
-                    "trips",
-                    "lastError",
-                ])];
-                table.extend(s.breakers.iter().map(|b| {
-                    vec![
-                        b.name.clone(),
-                        b.state.as_str().to_owned(),
-                        b.since_ms.to_string(),
-                        b.successes.to_string(),
-                        b.failures.to_string(),
-                        b.rejections.to_string(),
-                        b.trips.to_string(),
-                        b.last_error.clone().unwrap_or_default(),
-                    ]
-                }));
-                table
-            }
-            Screen::Caches => {
-                let mut table = vec![words(&[
-                    "cache",
-                    "entries",
-                    "hits",
-                    "misses",
-                    "shared",
-                    "stale",
-                    "loads",
-                    "errors",
-                    "evictions",
-                ])];
-                table.extend(s.caches.iter().map(|c| {
-                    let counts = [
-                        c.entries,
-                        c.hits,
-                        c.misses,
-                        c.stampede_prevented,
-                        c.stale_served,
-                        c.loads,
-                        c.errors,
-                        c.evictions,
-                    ];
-                    std::iter::once(c.name.clone())
-                        .chain(counts.iter().map(u64::to_string))
-                        .collect()
-                }));
-                table
-            }
-            Screen::Agents => {
-                let mut table = vec![words(&["agent", "risk"])];
-                let rows = self.agents_shown();
-                table.extend(
-                    rows.iter()
-                        .map(|a| vec![a.id.clone(), a.risk.level.clone()]),
-                );
-                table
-            }
-            Screen::Logs => {
-                let mut table = vec![words(&[
-                    "at",
-                    "level",
-                    "run",
-                    "correlation",
-                    "message",
-                    "fields",
-                ])];
-                table.extend(self.logs_shown().iter().map(|l| {
-                    vec![
-                        l.at.clone(),
-                        l.level.clone(),
-                        l.run.clone().unwrap_or_default(),
-                        l.correlation.clone().unwrap_or_default(),
-                        l.message.raw().to_owned(),
-                        l.fields.raw().to_owned(),
-                    ]
-                }));
-                table
-            }
-            Screen::Memory => {
-                let mut table = vec![words(&["score", "overlap", "union", "id", "run", "code"])];
-                let hits = self.memory.similar.iter().flat_map(|s| &s.hits);
-                table.extend(hits.map(|h| {
-                    vec![
-                        format!("{:.4}", h.score),
-                        h.overlap.to_string(),
-                        h.union.to_string(),
-                        h.id.clone(),
-                        h.run_id.clone().unwrap_or_default(),
-                        h.code.raw().to_owned(),
-                    ]
-                }));
-                table
-            }
-            Screen::Inbox => {
-                let mut table = vec![words(&["atMs", "kind", "state", "place", "what", "run"])];
-                table.extend(self.inbox_shown().iter().map(|e| {
-                    let (place, what) = e.summary();
-                    vec![
-                        e.at_ms().to_string(),
-                        e.kind().to_owned(),
-                        e.state().to_owned(),
-                        place,
-                        what,
-                        e.run().unwrap_or_default(),
-                    ]
-                }));
-                table
-            }
+            Screen::Overview | Screen::Runs => runs_table(self),
+            Screen::Resilience => breakers_table(self),
+            Screen::Caches => caches_table(self),
+            Screen::Agents => agents_table(self),
+            Screen::Logs => logs_table(self),
+            Screen::Memory => memory_table(self),
+            Screen::Inbox => inbox_table(self),
         }
     }
 
@@ -244,4 +83,180 @@ impl State {
             Screen::Agents | Screen::Logs => About::Health,
         }
     }
+}
+
+/// A table: its head, then a row for each of the list.
+fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let head = head.iter().map(|name| (*name).to_owned()).collect();
+    std::iter::once(head).chain(rows).collect()
+}
+
+fn calls_table(state: &State) -> Vec<Vec<String>> {
+    let head = [
+        "atMs",
+        "provider",
+        "model",
+        "outcome",
+        "sent",
+        "upstreamMs",
+        "waitedMs",
+        "run",
+        "agent",
+        "correlation",
+    ];
+    let calls = state.calls_shown();
+    let rows = calls.iter().map(|c| {
+        vec![
+            c.at_ms.to_string(),
+            c.provider.clone(),
+            c.model.clone(),
+            c.outcome.clone(),
+            c.sent.to_string(),
+            c.upstream_ms.to_string(),
+            c.waited_ms.to_string(),
+            c.run.clone(),
+            c.agent.clone(),
+            c.correlation.clone(),
+        ]
+    });
+    with_head(&head, rows)
+}
+
+fn runs_table(state: &State) -> Vec<Vec<String>> {
+    let head = [
+        "run",
+        "event",
+        "title",
+        "state",
+        "action",
+        "durationMs",
+        "reason",
+    ];
+    let text = |t: &Option<Untrusted>| t.as_ref().map_or_else(String::new, |t| t.raw().to_owned());
+    let runs = state.runs();
+    let rows = runs.iter().map(|r| {
+        vec![
+            r.id.clone(),
+            r.event.raw().to_owned(),
+            text(&r.title),
+            r.field("state").concat(),
+            r.action.map_or("", |a| a.as_str()).to_owned(),
+            r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
+            text(&r.reason),
+        ]
+    });
+    with_head(&head, rows)
+}
+
+fn breakers_table(state: &State) -> Vec<Vec<String>> {
+    let head = [
+        "breaker",
+        "state",
+        "sinceMs",
+        "successes",
+        "failures",
+        "rejections",
+        "trips",
+        "lastError",
+    ];
+    let rows = state.snapshot().breakers.iter().map(|b| {
+        vec![
+            b.name.clone(),
+            b.state.as_str().to_owned(),
+            b.since_ms.to_string(),
+            b.successes.to_string(),
+            b.failures.to_string(),
+            b.rejections.to_string(),
+            b.trips.to_string(),
+            b.last_error.clone().unwrap_or_default(),
+        ]
+    });
+    with_head(&head, rows)
+}
+
+fn caches_table(state: &State) -> Vec<Vec<String>> {
+    let head = [
+        "cache",
+        "entries",
+        "hits",
+        "misses",
+        "shared",
+        "stale",
+        "loads",
+        "errors",
+        "evictions",
+    ];
+    let rows = state.snapshot().caches.iter().map(|c| {
+        let counts = [
+            c.entries,
+            c.hits,
+            c.misses,
+            c.stampede_prevented,
+            c.stale_served,
+            c.loads,
+            c.errors,
+            c.evictions,
+        ];
+        std::iter::once(c.name.clone())
+            .chain(counts.iter().map(u64::to_string))
+            .collect()
+    });
+    with_head(&head, rows)
+}
+
+fn agents_table(state: &State) -> Vec<Vec<String>> {
+    let agents = state.agents_shown();
+    let rows = agents
+        .iter()
+        .map(|a| vec![a.id.clone(), a.risk.level.clone()]);
+    with_head(&["agent", "risk"], rows)
+}
+
+fn logs_table(state: &State) -> Vec<Vec<String>> {
+    let head = ["at", "level", "run", "correlation", "message", "fields"];
+    let lines = state.logs_shown();
+    let rows = lines.iter().map(|l| {
+        vec![
+            l.at.clone(),
+            l.level.clone(),
+            l.run.clone().unwrap_or_default(),
+            l.correlation.clone().unwrap_or_default(),
+            l.message.raw().to_owned(),
+            l.fields.raw().to_owned(),
+        ]
+    });
+    with_head(&head, rows)
+}
+
+fn memory_table(state: &State) -> Vec<Vec<String>> {
+    let head = ["score", "overlap", "union", "id", "run", "code"];
+    let hits = state.memory.similar.iter().flat_map(|s| &s.hits);
+    let rows = hits.map(|h| {
+        vec![
+            format!("{:.4}", h.score),
+            h.overlap.to_string(),
+            h.union.to_string(),
+            h.id.clone(),
+            h.run_id.clone().unwrap_or_default(),
+            h.code.raw().to_owned(),
+        ]
+    });
+    with_head(&head, rows)
+}
+
+fn inbox_table(state: &State) -> Vec<Vec<String>> {
+    let head = ["atMs", "kind", "state", "place", "what", "run"];
+    let entries = state.inbox_shown();
+    let rows = entries.iter().map(|e| {
+        let (place, what) = e.summary();
+        vec![
+            e.at_ms().to_string(),
+            e.kind().to_owned(),
+            e.state().to_owned(),
+            place,
+            what,
+            e.run().unwrap_or_default(),
+        ]
+    });
+    with_head(&head, rows)
 }

@@ -4,27 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tui_input::Input;
-
 use super::action::{Action, Screen};
-use super::export::Form;
 pub use super::form::{SubjectKind, TriggerForm};
 use super::format::Zone;
-use super::inbox::{Decision, Entry, Inbox};
+use super::inbox::{Entry, Inbox};
 use super::keymap::Keymap;
+pub use super::open_views::{DrillView, MemoryView, OpenCalls, OpenCosts, OpenRun, OpenTrends};
+pub use super::overlay_state::{Choice, Chosen, Overlay};
 use super::preview::FollowUp;
 use super::talk::Talk;
 use super::theme::Theme;
-use crate::drill::Drilled;
 use crate::engine::protocol::call::CallView;
-use crate::engine::protocol::command::Command;
-use crate::engine::protocol::cost::{CostBy, Costs};
-use crate::engine::protocol::history::Trends;
-use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
-use crate::engine::protocol::query::Query;
-use crate::engine::protocol::run::{RunResult, RunState};
+use crate::engine::protocol::run::RunState;
 use crate::engine::protocol::snapshot::{RunSummary, Snapshot};
-use crate::engine::protocol::why::{About, Why};
 use crate::filter::Filter;
 use crate::telemetry::log_read::LogLine;
 use crate::text::Untrusted;
@@ -41,193 +33,6 @@ pub struct Toast {
     pub bad: bool,
     /// When it goes.
     pub until: Instant,
-}
-
-/// A run that is open.
-#[derive(Debug, Clone)]
-pub struct OpenRun {
-    /// Its id.
-    pub id: String,
-    /// As last read.
-    pub run: Option<Box<RunResult>>,
-    /// Its report, when that is shown.
-    pub report: Option<String>,
-    /// The report is shown.
-    pub showing_report: bool,
-    /// First line shown.
-    pub scroll: u16,
-}
-
-/// The calls to a provider, opened.
-#[derive(Debug, Clone)]
-pub struct OpenCalls {
-    /// The provider; none: all of them.
-    pub provider: Option<String>,
-    /// As last read, newest first.
-    pub list: Option<Vec<CallView>>,
-    /// The selected one.
-    pub selected: usize,
-}
-
-/// Charts over time, opened.
-#[derive(Debug, Clone)]
-pub struct OpenTrends {
-    /// Their span, milliseconds.
-    pub span_ms: i64,
-    /// Their end, wall time in milliseconds; `None`: now.
-    pub to_ms: Option<i64>,
-    /// As last read.
-    pub data: Option<Box<Trends>>,
-    /// When they were asked for.
-    pub asked_ms: i64,
-}
-
-/// What a choice leads to.
-#[derive(Debug, Clone)]
-pub enum Chosen {
-    /// A command to the engine.
-    Send(Command),
-    /// Something taken out of the console.
-    Export(Form),
-    /// A question to the engine first.
-    Look(Query),
-}
-
-/// A choice of commands.
-#[derive(Debug, Clone)]
-pub struct Choice {
-    /// What is asked.
-    pub title: String,
-    /// What it will do, in words.
-    pub body: String,
-    /// The choices.
-    pub items: Vec<(String, Chosen)>,
-    /// The selected one.
-    pub selected: usize,
-}
-
-/// A drill, as far as it has come.
-#[derive(Debug, Clone)]
-pub struct DrillView {
-    /// Its name.
-    pub name: String,
-    /// What happened.
-    pub lines: Vec<String>,
-    /// How it ended: what was measured, or why it could not be carried out. `None`: it runs.
-    pub ended: Option<Result<Box<Drilled>, String>>,
-}
-
-/// What models cost, opened.
-#[derive(Debug, Clone, Default)]
-pub struct OpenCosts {
-    /// As last read.
-    pub costs: Option<Box<Costs>>,
-    /// Which way they are added up.
-    pub way: usize,
-    /// The row in the middle.
-    pub scroll: u16,
-}
-
-impl OpenCosts {
-    /// Days that are read.
-    pub const DAYS: u32 = 30;
-    const WAYS: [(CostBy, &'static str); 4] = [
-        (CostBy::Model, "model"),
-        (CostBy::Agent, "agent"),
-        (CostBy::Provider, "provider"),
-        (CostBy::Day, "day"),
-    ];
-
-    /// By what they are added up.
-    pub fn by(&self) -> CostBy {
-        Self::WAYS[self.way % Self::WAYS.len()].0
-    }
-
-    /// The same, in a word.
-    pub fn as_str(&self) -> &'static str {
-        Self::WAYS[self.way % Self::WAYS.len()].1
-    }
-}
-
-/// What is remembered, as last asked.
-#[derive(Debug, Clone, Default)]
-pub struct MemoryView {
-    /// What is like the text.
-    pub similar: Option<Box<Similar>>,
-    /// Why changes are rejected.
-    pub patterns: Option<Box<Patterns>>,
-    /// How much there is.
-    pub stats: Option<MemoryStats>,
-}
-
-/// What lies over the screen.
-#[derive(Debug, Clone)]
-pub enum Overlay {
-    /// All keys.
-    Help {
-        /// First line shown.
-        scroll: u16,
-    },
-    /// Search over all actions.
-    Palette {
-        /// What is typed.
-        input: Input,
-        /// The selected hit.
-        selected: usize,
-    },
-    /// Start a run.
-    Trigger(Box<TriggerForm>),
-    /// Choose, and with Enter confirm.
-    Choice(Choice),
-    /// Narrow the list.
-    Filter {
-        /// What is typed.
-        input: Input,
-    },
-    /// The most dangerous commands ask for a word.
-    Typed {
-        /// What is asked, and what it will do.
-        title: String,
-        /// In words.
-        body: String,
-        /// The word to type.
-        word: &'static str,
-        /// What is typed.
-        input: Input,
-        /// What is then sent.
-        command: Box<Command>,
-    },
-    /// Why something is as it is.
-    Why {
-        /// What was asked about.
-        about: About,
-        /// The answer, once it is there.
-        why: Option<Box<Why>>,
-        /// First line shown.
-        scroll: u16,
-    },
-    /// Talk with an agent; the conversation is [`State::talk`].
-    Ask,
-    /// A drill; what is known of it is [`State::drill`].
-    Drill,
-    /// What models cost.
-    Costs(OpenCosts),
-    /// Somebody's word on what waits.
-    Decide(Box<Decision>),
-    /// Something to read.
-    Text {
-        /// What it is.
-        title: String,
-        /// All of it.
-        text: String,
-        /// First line shown.
-        scroll: u16,
-    },
-    /// Leave although runs are active?
-    Quit {
-        /// How many.
-        active: u32,
-    },
 }
 
 /// Everything.

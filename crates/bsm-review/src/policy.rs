@@ -473,3 +473,7 @@ fn merged(ours: &mut RuleFile, mut file: RuleFile, warnings: &mut Vec<RuleWarnin
 #[cfg(test)]
 #[path = "policy_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "policy_suppression_tests.rs"]
+mod suppression_tests;

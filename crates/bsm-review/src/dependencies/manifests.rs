@@ -5,8 +5,10 @@
 
 use serde_json::Value;
 
-use super::formats::{Format, Reader, Registry, opened, unquoted};
+use super::formats::{Reader, opened, unquoted};
 use super::versions::is_single;
+use crate::dependencies::registry::Format;
+use crate::dependencies::registry::Registry;
 
 impl Reader {
     pub(super) fn go_mod(&mut self, text: &str, number: u32, touched: bool) {

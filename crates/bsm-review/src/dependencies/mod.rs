@@ -9,15 +9,17 @@ mod entry;
 mod formats;
 mod manifests;
 mod names;
+mod registry;
 mod versions;
 
 use std::collections::{HashMap, HashSet};
 
 use super::diff::{Hunk, Side};
 use crate::dependencies::entry::Entry;
+use crate::dependencies::registry::Format;
+use crate::dependencies::registry::Registry;
 use crate::remark::Noted;
 use bsm_base::text::Untrusted;
-use formats::{Format, Registry};
 
 /// Most entries of one side of one file that are compared.
 const MOST_ENTRIES: usize = 200_000;
@@ -147,21 +149,49 @@ impl Dependencies {
         was: Option<&Before<'_>>,
         note: &mut impl FnMut(&'static str, String),
     ) {
-        let name = clean(&entry.name);
-        let version = entry
-            .version
-            .as_deref()
-            .map_or_else(String::new, |v| format!(" {}", clean(v)));
-        let source = entry.source.as_deref().map(|s| (s, kind(s)));
-        let own = source.is_some_and(|(_, kind)| kind == Kind::Path);
         let same = was
             .zip(entry.version.as_deref())
             .and_then(|(w, v)| w.by_version.get(v).copied());
         // What it takes the place of: itself, or a version that goes.
         let old = same.or_else(|| was.and_then(|w| w.gone));
-        if entry.part {
-            // A file of a package.
-        } else if was.is_none() && !own {
+        if !entry.part {
+            self.compare_version(entry, was, same, old, note);
+        }
+        if let Some(old) = old {
+            self.compare_checksum(entry, old, same.is_some(), note);
+        }
+        let before = old
+            .and_then(|o| o.source.as_deref())
+            .or_else(|| was.and_then(|w| w.source));
+        self.compare_source(entry, before, note);
+        if entry.installs && !was.is_some_and(|w| w.installs) {
+            let what = format!("{}{}.", clean(&entry.name), version_of(entry));
+            note("supply-chain/install-script", what);
+        }
+        let any = entry.version.as_deref().map(str::trim);
+        if !self.format.is_lock()
+            && same.is_none()
+            && matches!(any, Some("*" | "latest" | "x" | "next" | ">=0" | ""))
+        {
+            note(
+                "supply-chain/any-version",
+                format!("{}.", clean(&entry.name)),
+            );
+        }
+    }
+
+    /// New, changed, older, or beside another version of itself.
+    fn compare_version(
+        &self,
+        entry: &Entry,
+        was: Option<&Before<'_>>,
+        same: Option<&Entry>,
+        old: Option<&Entry>,
+        note: &mut impl FnMut(&'static str, String),
+    ) {
+        let (name, version) = (clean(&entry.name), version_of(entry));
+        let own = entry.source.as_deref().map(kind) == Some(Kind::Path);
+        if was.is_none() && !own {
             let id = if self.format.is_lock() {
                 "supply-chain/new-package"
             } else {
@@ -169,19 +199,17 @@ impl Dependencies {
             };
             note(id, format!("{name}{version}."));
             if let Some(known) = names::looks_like(self.format.registry(), &entry.name) {
-                note(
-                    "supply-chain/look-alike-name",
-                    format!("{name} is not {known}."),
-                );
+                let what = format!("{name} is not {known}.");
+                note("supply-chain/look-alike-name", what);
             }
         } else if let (None, Some(old)) = (same, old) {
             if let (Some(from), Some(to)) = (&old.version, &entry.version) {
-                let change = format!("{name} {} →{version}.", clean(from));
-                if versions::is_older(to, from) {
-                    note("supply-chain/downgrade", change);
+                let id = if versions::is_older(to, from) {
+                    "supply-chain/downgrade"
                 } else {
-                    note("supply-chain/changed-dependency", change);
-                }
+                    "supply-chain/changed-dependency"
+                };
+                note(id, format!("{name} {} →{version}.", clean(from)));
             }
         } else if same.is_none() && old.is_none() && was.is_some() && self.format.is_lock() {
             note(
@@ -189,62 +217,77 @@ impl Dependencies {
                 format!("{name}{version}, beside another version of it."),
             );
         }
-        if let Some(old) = old {
-            let changed = match (&old.checksum, &entry.checksum) {
-                (Some(a), Some(b)) => same.is_some() && versions::is_other_checksum(a, b),
-                _ => false,
-            };
-            if changed {
-                note("supply-chain/checksum-changed", format!("{name}{version}."));
-            }
-            if old.checksum.is_some() && entry.checksum.is_none() && self.format.keeps_checksums() {
-                note("supply-chain/checksum-removed", format!("{name}{version}."));
-            }
+    }
+
+    fn compare_checksum(
+        &self,
+        entry: &Entry,
+        old: &Entry,
+        same: bool,
+        note: &mut impl FnMut(&'static str, String),
+    ) {
+        let what = || format!("{}{}.", clean(&entry.name), version_of(entry));
+        let changed = match (&old.checksum, &entry.checksum) {
+            (Some(a), Some(b)) => same && versions::is_other_checksum(a, b),
+            _ => false,
+        };
+        if changed {
+            note("supply-chain/checksum-changed", what());
         }
-        let before = old
-            .and_then(|o| o.source.as_deref())
-            .or_else(|| was.and_then(|w| w.source))
-            .map(|s| (s, kind(s)));
-        if let (Some((old, old_kind)), Some((new, new_kind))) = (before, source)
-            && (old_kind != new_kind || host(old) != host(new))
+        if old.checksum.is_some() && entry.checksum.is_none() && self.format.keeps_checksums() {
+            note("supply-chain/checksum-removed", what());
+        }
+    }
+
+    /// Where it comes from now, and where it came from.
+    fn compare_source(
+        &self,
+        entry: &Entry,
+        before: Option<&str>,
+        note: &mut impl FnMut(&'static str, String),
+    ) {
+        let Some(text) = entry.source.as_deref() else {
+            return;
+        };
+        let (name, kind_now) = (clean(&entry.name), kind(text));
+        if let Some(old) = before
+            && (kind(old) != kind_now || host(old) != host(text))
         {
             note(
                 "supply-chain/source-changed",
-                format!("{name}: {} → {}.", clean(&place(old)), clean(&place(new))),
+                format!("{name}: {} → {}.", clean(&place(old)), clean(&place(text))),
             );
         }
-        let changed = before.is_none_or(|(old, _)| source.is_none_or(|(new, _)| old != new));
-        if let Some((text, kind)) = source.filter(|_| changed) {
-            let from = format!("{name} from {}.", clean(&place(text)));
-            let known_host = before.is_some_and(|(old, _)| host(old) == host(text));
-            match kind {
-                Kind::Git if !is_fixed(text) => note("supply-chain/moving-source", from.clone()),
-                Kind::Git => note("supply-chain/git-source", from.clone()),
-                Kind::Address if !known_host => note("supply-chain/address-source", from.clone()),
-                Kind::Path => note("supply-chain/path-source", from.clone()),
-                Kind::Registry | Kind::Address => {}
-            }
-            if text.contains("http://") {
-                note("supply-chain/plain-http", from.clone());
-            }
-            if !entry.alias
-                && self.format.registry() == Registry::Npm
-                && is_of_another(text, &entry.name)
-            {
-                note("supply-chain/other-package", from);
-            }
+        if before == Some(text) {
+            return;
         }
-        if entry.installs && !was.is_some_and(|w| w.installs) {
-            note("supply-chain/install-script", format!("{name}{version}."));
+        let from = format!("{name} from {}.", clean(&place(text)));
+        let known_host = before.is_some_and(|old| host(old) == host(text));
+        match kind_now {
+            Kind::Git if !is_fixed(text) => note("supply-chain/moving-source", from.clone()),
+            Kind::Git => note("supply-chain/git-source", from.clone()),
+            Kind::Address if !known_host => note("supply-chain/address-source", from.clone()),
+            Kind::Path => note("supply-chain/path-source", from.clone()),
+            Kind::Registry | Kind::Address => {}
         }
-        let any = entry.version.as_deref().map(str::trim);
-        if !self.format.is_lock()
-            && same.is_none()
-            && matches!(any, Some("*" | "latest" | "x" | "next" | ">=0" | ""))
+        if text.contains("http://") {
+            note("supply-chain/plain-http", from.clone());
+        }
+        if !entry.alias
+            && self.format.registry() == Registry::Npm
+            && is_of_another(text, &entry.name)
         {
-            note("supply-chain/any-version", format!("{name}."));
+            note("supply-chain/other-package", from);
         }
     }
+}
+
+/// ` 1.2.3`, or nothing.
+fn version_of(entry: &Entry) -> String {
+    entry
+        .version
+        .as_deref()
+        .map_or_else(String::new, |v| format!(" {}", clean(v)))
 }
 
 /// A registry's address (`…/NAME/-/NAME-1.0.0.tgz`) that names another package.

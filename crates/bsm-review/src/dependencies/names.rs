@@ -3,7 +3,7 @@
 //! Why: a package that lives from being mistaken for another differs by a letter. The lists are short on
 //! purpose: only what nearly every project knows is worth imitating.
 
-use super::formats::Registry;
+use crate::dependencies::registry::Registry;
 
 const CRATES: &[&str] = &[
     "anyhow",

@@ -182,122 +182,19 @@ fn text_of(blocks: &[String]) -> Vec<&str> {
 
 impl Parts {
     fn of(text: &str) -> Self {
-        let options = Options::ENABLE_TABLES
-            | Options::ENABLE_FOOTNOTES
-            | Options::ENABLE_STRIKETHROUGH
-            | Options::ENABLE_TASKLISTS
-            | Options::ENABLE_MATH
-            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
-            | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
-        let mut parts = Self::default();
-        let mut block = String::new();
-        // The text of code, metadata or HTML that is open; and a link's target with its label so far.
-        let mut verbatim: Option<String> = None;
-        let mut links: Vec<(String, String)> = Vec::new();
-        for event in Parser::new_ext(text, options) {
-            match event {
-                Event::Start(Tag::CodeBlock(kind)) => {
-                    let language = match kind {
-                        CodeBlockKind::Indented => String::new(),
-                        CodeBlockKind::Fenced(language) => language.to_string(),
-                    };
-                    verbatim = Some(format!("code {language}\n"));
-                }
-                Event::Start(Tag::MetadataBlock(_)) => verbatim = Some("metadata\n".into()),
-                Event::Start(Tag::HtmlBlock) => verbatim = Some("html\n".into()),
-                Event::End(TagEnd::CodeBlock | TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock) => {
-                    parts.fixed.extend(verbatim.take().map(Fixed::Firm));
-                }
-                Event::Start(Tag::Link {
-                    dest_url, title, ..
-                }) => {
-                    links.push((format!("link {dest_url} {title}"), String::new()));
-                }
-                Event::Start(Tag::Image {
-                    dest_url, title, ..
-                }) => {
-                    links.push((format!("image {dest_url} {title}"), String::new()));
-                }
-                Event::End(TagEnd::Link | TagEnd::Image) => {
-                    if let Some((target, label)) = links.pop() {
-                        parts.fixed.push(Fixed::Mild(format!("{target} {label}")));
-                        block.push(IN_ITS_PLACE);
-                    }
-                }
-                Event::Start(Tag::FootnoteDefinition(name)) => {
-                    parts.fixed.push(Fixed::Firm(format!("footnote {name}")));
-                }
-                Event::Text(text) => {
-                    if let Some(open) = &mut verbatim {
-                        open.push_str(&text);
-                    } else if let Some((_, label)) = links.last_mut() {
-                        label.push_str(&text);
-                    } else {
-                        block.push_str(&text);
-                    }
-                }
-                Event::Code(text) => match links.last_mut() {
-                    Some((_, label)) => label.push_str(&text),
-                    None if is_identifier(&text) && !block.ends_with('}') => {
-                        block.push(IN_ITS_PLACE);
-                    }
-                    None => {
-                        parts.fixed.push(Fixed::Mild(format!("code {text}")));
-                        block.push(IN_ITS_PLACE);
-                    }
-                },
-                Event::Html(text) | Event::InlineHtml(text) => match &mut verbatim {
-                    Some(open) => open.push_str(&text),
-                    None => {
-                        parts.fixed.push(Fixed::Firm(format!("html {text}")));
-                        parts.has_html = true;
-                    }
-                },
-                Event::InlineMath(text) | Event::DisplayMath(text) => {
-                    parts.fixed.push(Fixed::Firm(format!("math {text}")));
-                }
-                Event::FootnoteReference(name) => {
-                    parts.fixed.push(Fixed::Firm(format!("reference {name}")));
-                }
-                Event::SoftBreak | Event::HardBreak => match links.last_mut() {
-                    Some((_, label)) => label.push(' '),
-                    None => block.push(' '),
-                },
-                Event::Start(
-                    Tag::Paragraph
-                    | Tag::Heading { .. }
-                    | Tag::Item
-                    | Tag::TableCell
-                    | Tag::BlockQuote(_),
-                )
-                | Event::End(
-                    TagEnd::Paragraph
-                    | TagEnd::Heading(_)
-                    | TagEnd::Item
-                    | TagEnd::TableCell
-                    | TagEnd::BlockQuote(_),
-                ) => parts.end_block(&mut block),
-                _ => {}
-            }
+        let mut collector = Collector::default();
+        for event in Parser::new_ext(text, options()) {
+            collector.event(event);
         }
+        let Collector {
+            mut parts,
+            mut block,
+            ..
+        } = collector;
         parts.end_block(&mut block);
-        // Definitions of links show in no event where nothing refers to them.
-        let mut definitions: Vec<String> = Parser::new_ext(text, options)
-            .reference_definitions()
-            .iter()
-            .map(|(name, target)| {
-                let title = target.title.as_deref().unwrap_or_default();
-                format!("definition {name} {} {title}", target.dest)
-            })
-            .collect();
-        definitions.sort();
-        // Where a label is defined twice, programs choose differently.
-        let raw = text.lines().filter(|line| {
-            let line = line.trim_start_matches([' ', '>']);
-            line.starts_with('[') && line.contains("]:")
-        });
-        definitions.extend(raw.map(str::to_owned));
-        parts.fixed.extend(definitions.into_iter().map(Fixed::Firm));
+        parts
+            .fixed
+            .extend(definitions(text).into_iter().map(Fixed::Firm));
         parts
     }
 
@@ -421,4 +318,146 @@ mod tests {
             .is_err()
         );
     }
+}
+
+fn options() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_MATH
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
+        | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS
+}
+
+/// Collects the parts of a document from the parser's events.
+#[derive(Default)]
+struct Collector {
+    parts: Parts,
+    /// Prose of the block that is open.
+    block: String,
+    /// The text of code, metadata or HTML that is open.
+    verbatim: Option<String>,
+    /// Links that are open: the target, and the label so far.
+    links: Vec<(String, String)>,
+}
+
+impl Collector {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(Tag::CodeBlock(kind)) => {
+                let language = match kind {
+                    CodeBlockKind::Indented => String::new(),
+                    CodeBlockKind::Fenced(language) => language.to_string(),
+                };
+                self.verbatim = Some(format!("code {language}\n"));
+            }
+            Event::Start(Tag::MetadataBlock(_)) => self.verbatim = Some("metadata\n".into()),
+            Event::Start(Tag::HtmlBlock) => self.verbatim = Some("html\n".into()),
+            Event::End(TagEnd::CodeBlock | TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock) => {
+                self.parts
+                    .fixed
+                    .extend(self.verbatim.take().map(Fixed::Firm));
+            }
+            Event::Start(Tag::Link {
+                dest_url, title, ..
+            }) => {
+                self.links
+                    .push((format!("link {dest_url} {title}"), String::new()));
+            }
+            Event::Start(Tag::Image {
+                dest_url, title, ..
+            }) => {
+                self.links
+                    .push((format!("image {dest_url} {title}"), String::new()));
+            }
+            Event::End(TagEnd::Link | TagEnd::Image) => {
+                if let Some((target, label)) = self.links.pop() {
+                    self.parts
+                        .fixed
+                        .push(Fixed::Mild(format!("{target} {label}")));
+                    self.block.push(IN_ITS_PLACE);
+                }
+            }
+            Event::Start(Tag::FootnoteDefinition(name)) => {
+                self.parts
+                    .fixed
+                    .push(Fixed::Firm(format!("footnote {name}")));
+            }
+            Event::Text(text) => {
+                if let Some(open) = &mut self.verbatim {
+                    open.push_str(&text);
+                } else if let Some((_, label)) = self.links.last_mut() {
+                    label.push_str(&text);
+                } else {
+                    self.block.push_str(&text);
+                }
+            }
+            Event::Code(text) => match self.links.last_mut() {
+                Some((_, label)) => label.push_str(&text),
+                None if is_identifier(&text) && !self.block.ends_with('}') => {
+                    self.block.push(IN_ITS_PLACE);
+                }
+                None => {
+                    self.parts.fixed.push(Fixed::Mild(format!("code {text}")));
+                    self.block.push(IN_ITS_PLACE);
+                }
+            },
+            Event::Html(text) | Event::InlineHtml(text) => match &mut self.verbatim {
+                Some(open) => open.push_str(&text),
+                None => {
+                    self.parts.fixed.push(Fixed::Firm(format!("html {text}")));
+                    self.parts.has_html = true;
+                }
+            },
+            Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.parts.fixed.push(Fixed::Firm(format!("math {text}")));
+            }
+            Event::FootnoteReference(name) => {
+                self.parts
+                    .fixed
+                    .push(Fixed::Firm(format!("reference {name}")));
+            }
+            Event::SoftBreak | Event::HardBreak => match self.links.last_mut() {
+                Some((_, label)) => label.push(' '),
+                None => self.block.push(' '),
+            },
+            Event::Start(
+                Tag::Paragraph
+                | Tag::Heading { .. }
+                | Tag::Item
+                | Tag::TableCell
+                | Tag::BlockQuote(_),
+            )
+            | Event::End(
+                TagEnd::Paragraph
+                | TagEnd::Heading(_)
+                | TagEnd::Item
+                | TagEnd::TableCell
+                | TagEnd::BlockQuote(_),
+            ) => self.parts.end_block(&mut self.block),
+            _ => {}
+        }
+    }
+}
+
+/// Definitions of links: they show in no event where nothing refers to them.
+fn definitions(text: &str) -> Vec<String> {
+    // Definitions of links show in no event where nothing refers to them.
+    let mut definitions: Vec<String> = Parser::new_ext(text, options())
+        .reference_definitions()
+        .iter()
+        .map(|(name, target)| {
+            let title = target.title.as_deref().unwrap_or_default();
+            format!("definition {name} {} {title}", target.dest)
+        })
+        .collect();
+    definitions.sort();
+    // Where a label is defined twice, programs choose differently.
+    let raw = text.lines().filter(|line| {
+        let line = line.trim_start_matches([' ', '>']);
+        line.starts_with('[') && line.contains("]:")
+    });
+    definitions.extend(raw.map(str::to_owned));
+    definitions
 }

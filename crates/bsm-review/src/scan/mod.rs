@@ -7,32 +7,28 @@
 mod identity;
 mod matching;
 mod reporting;
+mod sink;
 mod types;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
 use super::checks;
 use super::checks::{FileSummary, Losses};
 use super::commits;
 use super::dependencies::Dependencies;
-use super::diff::{Change, FileHead, Hunk, Side, Sink};
+use super::diff::FileHead;
 use super::documentation::{Documentation, DocumentationCheck};
-use super::encoding::{self, Reading, Wide};
+use super::encoding::Wide;
 use super::finding::{ChangeSize, Coverage, Finding, Severity, Suppressed};
-use super::ignores::Ignores;
 use super::images;
-use super::masking::{Joined, redact_lines};
 use super::policy::{Assets, Policy};
 use super::redact::Redactor;
 use super::touched::Touched;
 use crate::commit_message::Commit;
 use crate::finding::FilterMode;
-use crate::remark::Noted;
-use crate::scan::types::Looked;
-use bsm_base::text::{Untrusted, clean_line};
+use bsm_base::text::Untrusted;
 
 /// Bounds of one scan.
 #[derive(Debug, Clone, Copy)]
@@ -258,320 +254,6 @@ impl<'a> Scanner<'a> {
                 .then_with(|| a.rule.cmp(&b.rule))
         });
         self.out
-    }
-}
-
-impl Sink for Scanner<'_> {
-    fn file(&mut self, head: &FileHead) {
-        let path = head.path.clone();
-        // Names are outside text too, and may themselves hold a secret.
-        let shown = Untrusted::new(self.redactor.text(path.raw()));
-        let ignored = self.policy.ignores(path.raw());
-        if ignored {
-            self.out.coverage.ignored += 1;
-        } else {
-            self.out.coverage.files_total += 1;
-            self.out.size.files += 1;
-            if self.out.coverage.first_file.is_none() {
-                self.out.coverage.first_file = Some(shown.clone());
-            }
-        }
-        if self.out.coverage.files_total > MOST_FILES {
-            // Counted, and never said to be seen.
-            self.current = None;
-            self.out.coverage.skipped_more += 1;
-            return;
-        }
-        self.touched.file(path.raw());
-        let there = head.change != Change::Deleted && !ignored;
-        let rules: Vec<Finding> = self
-            .redactor
-            .rules()
-            .path_hits(path.raw())
-            .filter(|r| there && (self.of_change || !r.change_only))
-            .map(|r| Finding::about_file(&r.id, r.severity, &shown, r.message.clone()))
-            .collect();
-        for finding in rules {
-            self.found(finding, b"", None);
-        }
-        let image = self.is_read_image(head);
-        if self.of_change {
-            let policy = self.policy;
-            for noted in checks::file(head, &shown, |path| policy.is_made_of(path)) {
-                if image && noted.id == "quality/binary" {
-                    continue;
-                }
-                // What decides how changes are reviewed is said wherever it lies.
-                if !ignored || noted.id == checks::POLICY_FILE {
-                    self.note(noted);
-                }
-            }
-        }
-        let submodule = Some(checks::SUBMODULE);
-        let reason = if head.binary && !image {
-            Some("binary".to_owned())
-        } else if head.modes.1 == submodule || head.modes.0 == submodule {
-            Some("submodule".to_owned())
-        } else {
-            None
-        };
-        let summary = FileSummary {
-            path: shown.clone(),
-            change: head.change,
-            added: 0,
-            removed: 0,
-            binary: head.binary,
-            generated: checks::is_generated(path.raw()),
-            last_line: 0,
-        };
-        let dependencies = (self.of_change && there)
-            .then(|| Dependencies::of(path.raw()))
-            .flatten();
-        let unread_manifest = self.of_change
-            && there
-            && dependencies.is_none()
-            && self
-                .redactor
-                .rules()
-                .rule(checks::UNREAD_MANIFEST)
-                .is_some_and(|r| r.applies_to(path.raw()));
-        let reason = reason.or_else(|| unread_manifest.then(|| UNREAD_MANIFEST.to_owned()));
-        self.documentation.file(head);
-        self.current = Some(Current {
-            head: head.clone(),
-            path: shown.clone(),
-            began: Instant::now(),
-            reason,
-            summary,
-            kept_all: true,
-            dependencies,
-            losses: Losses::default(),
-            ignored,
-            stopped: head.binary,
-            wide: None,
-        });
-        if ignored {
-            return;
-        }
-        self.hidden_in_name(&head.path, &shown);
-        self.moved_to_other_rules(head);
-        // On one line each: a name with a line break would be read as another file.
-        let name = clean_line(shown.raw(), 4_096);
-        let old = head.old_path.as_ref().map_or_else(
-            || name.clone(),
-            |o| clean_line(&self.redactor.text(o.raw()), 4_096),
-        );
-        let word = match head.change {
-            Change::Added => "new file\n",
-            Change::Deleted => "deleted file\n",
-            Change::Renamed => "renamed\n",
-            Change::Copied => "copied\n",
-            Change::Modified => "",
-        };
-        let binary = if head.binary { "binary\n" } else { "" };
-        self.keep(&format!("diff --git a/{old} b/{name}\n{word}{binary}"));
-    }
-
-    fn hunk(&mut self, hunk: &Hunk) {
-        let Some(current) = &mut self.current else {
-            return;
-        };
-        let budget = Budget::since(current.began, self.limits.file_time);
-        if budget.look() {
-            current.too_long();
-        }
-        self.touched.hunk(current.head.path.raw(), hunk);
-        if current.ignored {
-            return;
-        }
-        for line in &hunk.lines[hunk.repeated..] {
-            match line.side {
-                Side::Added => current.summary.added += 1,
-                Side::Removed => current.summary.removed += 1,
-                Side::Context => {}
-            }
-            if line.side != Side::Removed {
-                current.summary.last_line = current.summary.last_line.max(line.number);
-            }
-        }
-        if current.stopped {
-            return; // not looked at, so not kept either: it might hold a secret
-        }
-        self.documentation.hunk(hunk);
-        if let Some(why) = checks::pointer(&current.head, hunk) {
-            current.reason.get_or_insert_with(|| why.to_owned());
-        }
-        let decoded;
-        let raw = match encoding::read(hunk, &mut current.wide) {
-            Reading::AsIs => hunk,
-            Reading::Decoded(hunk) => {
-                decoded = hunk;
-                &decoded
-            }
-            Reading::Undecodable => {
-                current.reason.get_or_insert_with(|| UNDECODABLE.to_owned());
-                hunk
-            }
-        };
-        let cleaned = encoding::without_odd_bytes(raw);
-        let hunk = cleaned.as_ref().map_or(raw, |(clean, _)| clean);
-        const HEAD_LINES: u32 = 5;
-        let first_lines = hunk
-            .lines
-            .iter()
-            .take_while(|l| l.number <= HEAD_LINES)
-            .take(10);
-        current.summary.generated |= first_lines
-            .filter(|l| l.side != Side::Removed)
-            .any(|l| checks::says_generated(&l.text));
-        if let Some(dependencies) = &mut current.dependencies {
-            dependencies.hunk(hunk);
-        }
-        current.losses.hunk(current.head.path.raw(), hunk);
-        let file = Looked {
-            raw: current.head.path.raw().to_owned(),
-            shown: current.path.clone(),
-            generated: current.summary.generated,
-            new: current.head.change == Change::Added || !self.of_change,
-            ignores: Ignores::of(hunk),
-        };
-        let is_link = current.head.modes.1 == Some(checks::SYMLINK);
-        let head = is_link.then(|| current.head.clone());
-        let added = Joined::of(hunk, |s| s == Side::Added);
-        let wanted = self.redactor.rules().wanted(&added.text);
-        let lines = redact_lines(self.redactor, &file.shown, hunk, &added, &wanted, &budget);
-        let Some(redacted) = lines else {
-            current.too_long();
-            return;
-        };
-        self.match_rules(&file, hunk, &redacted, &added, &budget);
-        if let Some((_, odd)) = &cleaned {
-            // As it is, too: a rule may look for the very bytes that were taken out.
-            let as_is = Joined::of(raw, |s| s == Side::Added);
-            self.match_rules(&file, raw, &redacted, &as_is, &budget);
-            for (id, index) in [
-                ("hidden-text/nul-bytes", odd.nul),
-                ("hidden-text/invalid-utf8", odd.invalid),
-            ] {
-                if let Some(index) = index {
-                    self.note(Noted {
-                        line: Some(raw.lines[index].number),
-                        ..Noted::file(id, &file.shown)
-                    });
-                }
-            }
-        }
-        if budget.look()
-            && let Some(current) = &mut self.current
-        {
-            current.too_long();
-            return;
-        }
-        if checks::is_program_text(&file.raw) {
-            let disguised = hunk.lines[hunk.repeated..]
-                .iter()
-                .find(|l| l.side == Side::Added && checks::has_compatibility_letter(&l.text));
-            if let Some(line) = disguised {
-                self.note(Noted {
-                    line: Some(line.number),
-                    ..Noted::file("hidden-text/compatibility-character", &file.shown)
-                });
-            }
-        }
-        for index in file.ignores.without_reason() {
-            self.note(Noted {
-                line: Some(hunk.lines[index].number),
-                ..Noted::file("governance/ignore-without-reason", &file.shown)
-            });
-        }
-        let target = hunk.lines.iter().position(|l| l.side == Side::Added);
-        if let (Some(head), Some(target)) = (head, target)
-            && let Some(noted) = checks::link(&head, &file.shown, &redacted[target])
-        {
-            self.note(noted);
-            if let Some(current) = &mut self.current {
-                let why = "a symbolic link that leads out of the repository";
-                current.reason.get_or_insert_with(|| why.to_owned());
-            }
-        }
-        let until = hunk.lines.len() - hunk.held_back;
-        let mut text = String::new();
-        if hunk.repeated == 0 {
-            // The first line of the new file; where all lines go, that of the old one.
-            let new = hunk.lines.iter().find(|l| l.side != Side::Removed);
-            if let Some(first) = new.or(hunk.lines.first()) {
-                text.push_str(&format!("@@ line {} @@\n", first.number));
-            }
-        }
-        for (line, shown) in hunk.lines[..until].iter().zip(&redacted) {
-            text.push(match line.side {
-                Side::Added => '+',
-                Side::Removed => '-',
-                Side::Context => ' ',
-            });
-            text.push_str(shown);
-            text.push('\n');
-        }
-        self.keep(&text);
-    }
-
-    fn file_end(&mut self, unread: Option<&'static str>) {
-        let Some(mut current) = self.current.take() else {
-            return;
-        };
-        if current.ignored {
-            return;
-        }
-        if unread.is_some() {
-            self.documentation.unread();
-        }
-        for noted in current.losses.remarks(current.head.change, &current.path) {
-            self.note(noted);
-        }
-        if let Some(dependencies) = &current.dependencies {
-            for noted in dependencies.remarks(&current.path) {
-                self.note(noted);
-            }
-            if dependencies.cut {
-                let why = "it names more packages than are compared";
-                current.reason.get_or_insert_with(|| why.to_owned());
-            }
-        }
-        self.out.size.added = self.out.size.added.saturating_add(current.summary.added);
-        self.out.size.removed = self
-            .out
-            .size
-            .removed
-            .saturating_add(current.summary.removed);
-        match current.reason.or_else(|| unread.map(str::to_owned)) {
-            Some(reason) => self.out.coverage.skip(&current.path, reason),
-            None => self.out.coverage.files_seen += 1,
-        }
-        const LISTED: usize = 20_000;
-        if !current.kept_all && self.out.not_kept.len() < LISTED {
-            self.out.not_kept.push(current.path);
-        }
-        if self.summaries.len() < LISTED {
-            self.summaries.push(current.summary);
-        }
-    }
-
-    fn commit(&mut self, commit: &Commit) {
-        if commit.cut {
-            let place = Untrusted::new("(a commit's message)");
-            self.skip(&place, "longer than what is looked at");
-        }
-        if self.commits.len() < MOST_COMMITS {
-            self.commits.push(commit.clone());
-        } else if !self.more_commits {
-            self.more_commits = true;
-            let place = Untrusted::new("(messages of commits)");
-            self.skip(&place, &format!("more than {MOST_COMMITS}"));
-        }
-    }
-
-    fn cancelled(&self) -> bool {
-        (self.cancelled)()
     }
 }
 
