@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bsm::model::ask::Ask;
 use bsm::model::prompt::Prompt;
-use bsm::model::provider::Surroundings;
+use bsm::model::provider::ProviderContext;
+use bsm::model::request::CompletionRequest;
 use bsm::model::service::ModelService;
 use bsm::model::{Message, Role};
 use bsm::outbound::egress::system_lookup;
@@ -76,7 +76,7 @@ fn service(url: &str, streaming: bool) -> Arc<ModelService> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let service = ModelService::new(
         Arc::new(table),
-        &Surroundings {
+        &ProviderContext {
             settings: &settings,
             env: &Env::default(),
             simulator: None,
@@ -107,11 +107,11 @@ async fn through(service: &ModelService) -> Duration {
     };
     let deadline = Deadline::after(now, Duration::from_secs(60));
     let asked = service
-        .ask(Ask {
+        .ask(CompletionRequest {
             task: "bench".into(),
             max_output_tokens: 500,
             tenant: "bench".into(),
-            ..Ask::for_verdict(Arc::new(prompt), deadline)
+            ..CompletionRequest::for_verdict(Arc::new(prompt), deadline)
         })
         .await;
     assert!(asked.result.is_ok(), "{:?}", asked.trace);

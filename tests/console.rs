@@ -1499,9 +1499,9 @@ fn size(n: u16) -> std::num::NonZeroU16 {
 
 /// A terminal that keeps what was written to it.
 #[derive(Clone, Default)]
-struct Tape(Arc<Mutex<Vec<u8>>>);
+struct ReplayBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Tape {
+impl Write for ReplayBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -1517,7 +1517,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
     let folder = state_folder();
     let handle = Arc::new(Start::new(folder.path()).go().await);
     let operator: Arc<dyn Operator> = Arc::clone(&handle) as Arc<dyn Operator>;
-    let tape = Tape::default();
+    let tape = ReplayBuffer::default();
     let (keys, messages) = tokio::sync::mpsc::channel(64);
     let sender = keys.clone();
     let out = tape.clone();

@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bsm::cache::Source;
-use bsm::model::ask::{Ask, AskError, Asked, Origin, Purpose};
 use bsm::model::error::ModelError;
-use bsm::model::hearing::{Heard, Listener};
 use bsm::model::prompt::Prompt;
-use bsm::model::provider::Surroundings;
+use bsm::model::provider::ProviderContext;
+use bsm::model::request::{AskError, CompletionOutcome, CompletionRequest, Origin, Purpose};
 use bsm::model::service::ModelService;
 use bsm::model::simulator::{Fault, Faults, Latency, RetryAfter, Simulator, SimulatorSettings};
-use bsm::model::{Extras, Format, Message, Role};
+use bsm::model::stream_fanout::{StreamChunk, Subscriber};
+use bsm::model::{Format, Message, RequestOptions, Role};
 use bsm::outbound::egress::{Lookup, system_lookup};
 use bsm::resilience::clock::{Clock, SystemClock};
 use bsm::resilience::deadline::Deadline;
@@ -81,7 +81,7 @@ impl Rig {
         let lookup = system_lookup();
         let service = ModelService::new(
             Arc::new(table.clone()),
-            &Surroundings {
+            &ProviderContext {
                 settings: &settings,
                 env: &env,
                 simulator: None,
@@ -108,7 +108,7 @@ impl Rig {
     }
 
     fn rebuild(&self, table: &ModelTable) {
-        let around = Surroundings {
+        let around = ProviderContext {
             settings: &self.settings,
             env: &self.env,
             simulator: None,
@@ -118,7 +118,7 @@ impl Rig {
         self.service.rebuild(Arc::new(table.clone()), &around);
     }
 
-    async fn ask(&self, ask: Ask) -> Asked {
+    async fn ask(&self, ask: CompletionRequest) -> CompletionOutcome {
         tokio::time::timeout(Duration::from_secs(20), self.service.ask(ask))
             .await
             .unwrap()
@@ -159,9 +159,9 @@ fn question(text: &str) -> Prompt {
     }
 }
 
-fn verdict_of(prompt: Prompt) -> Ask {
+fn verdict_of(prompt: Prompt) -> CompletionRequest {
     let deadline = Deadline::after(SystemClock.now(), Duration::from_secs(8));
-    Ask {
+    CompletionRequest {
         task: "review".into(),
         max_output_tokens: 500,
         origin: Origin {
@@ -169,7 +169,7 @@ fn verdict_of(prompt: Prompt) -> Ask {
             agent: "agent".into(),
             correlation: "c".into(),
         },
-        ..Ask::for_verdict(Arc::new(prompt), deadline)
+        ..CompletionRequest::for_verdict(Arc::new(prompt), deadline)
     }
 }
 
@@ -487,10 +487,10 @@ async fn an_answer_is_heard_while_it_comes() {
         let into = Arc::clone(&heard);
         let mut ask = verdict_of(question(""));
         ask.wanted = Some(model.into());
-        ask.listener = Some(Listener {
+        ask.listener = Some(Subscriber {
             reads: false,
             hear: Arc::new(move |h| {
-                if let Heard::Text(text) = h {
+                if let StreamChunk::Text(text) = h {
                     into.lock().unwrap().push(text.to_owned());
                 }
             }),
@@ -510,7 +510,7 @@ async fn what_a_reader_has_read_is_never_followed_by_another_models_words() {
         let rig = Rig::new().await;
         rig.fault(Fault::BreakMidway);
         let mut ask = verdict_of(question(""));
-        ask.listener = Some(Listener {
+        ask.listener = Some(Subscriber {
             reads,
             hear: Arc::new(|_| ()),
         });
@@ -660,7 +660,7 @@ async fn a_budget_refuses_what_it_could_not_pay_and_says_so() {
         rig.ask(verdict_of(question("")))
     );
     let ends = [both.0, both.1];
-    let refused: Vec<&Asked> = ends.iter().filter(|a| a.result.is_err()).collect();
+    let refused: Vec<&CompletionOutcome> = ends.iter().filter(|a| a.result.is_err()).collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].trace[0].outcome, "over_budget");
     assert_eq!(rig.simulator.asked("a").asked, 1, "nothing was sent for it");
@@ -800,7 +800,7 @@ async fn safe_mode_stops_what_waits_for_its_place() {
             safe_mode: true,
             ..rig.settings.clone()
         };
-        let around = Surroundings {
+        let around = ProviderContext {
             settings: &safe,
             env: &rig.env,
             simulator: None,
@@ -874,13 +874,13 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
         table.fallbacks.clear();
     })
     .await;
-    let passed_on = |format: Format| Ask {
+    let passed_on = |format: Format| CompletionRequest {
         purpose: Purpose::Chat,
         temperature: None,
         format,
-        extras: Arc::new(Extras {
+        extras: Arc::new(RequestOptions {
             passed_on: true,
-            ..Extras::default()
+            ..RequestOptions::default()
         }),
         validate: |_| Ok(()),
         ..verdict_of(question(""))
@@ -921,8 +921,8 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
         verdict["stream"], true,
         "a hanging provider is noticed soon"
     );
-    let listens = Ask {
-        listener: Some(Listener {
+    let listens = CompletionRequest {
+        listener: Some(Subscriber {
             reads: true,
             hear: Arc::new(|_| ()),
         }),

@@ -10,7 +10,7 @@ use crate::console::Options;
 use crate::console::Redact;
 use crate::console::format::Zone;
 use crate::console::keymap::Keymap;
-use crate::console::remembered::Remembered;
+use crate::console::preferences::Remembered;
 use crate::console::theme::Palette;
 use crate::console::theme::Theme;
 use crate::engine::Operator;

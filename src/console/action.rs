@@ -63,7 +63,7 @@ pub enum Action {
     Why,
     /// Copy what is shown or selected.
     Copy,
-    /// Take it out into a file.
+    /// Export into a file.
     Export,
     /// Approve or deny what waits.
     Decide,

@@ -17,13 +17,13 @@ use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
-use super::pace::{Dirty, Pace};
-use super::remembered::Remembered;
 use super::state::State;
 use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
 use super::theme::Theme;
 use super::update::{next_wake, update};
 use super::view;
+use crate::console::frame_scheduler::{Dirty, Pace};
+use crate::console::preferences::Remembered;
 use crate::engine::Operator;
 use crate::engine::protocol::command::Envelope;
 use crate::engine::protocol::event::Event;
@@ -173,7 +173,7 @@ impl<W: Write> App<W> {
     pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
         // What the screen to begin with is made of, if it is more than the picture.
         let screen = self.state.screen;
-        let first = super::going::show(&mut self.state, screen);
+        let first = crate::console::navigation::show(&mut self.state, screen);
         let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();

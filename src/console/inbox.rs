@@ -6,9 +6,9 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
 use super::message::{Effect, Now};
-use super::notes::toast;
 use super::state::{Overlay, State};
 use super::theme::Mark;
+use crate::console::toasts::toast;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::github::{PublicationView, Secret};
 use crate::engine::protocol::query::{Answer, Query};

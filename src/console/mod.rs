@@ -12,30 +12,30 @@
 //! engine never delays a key. [`update`] does no I/O, so every behaviour is a test without a terminal.
 
 pub mod action;
+mod actions;
 pub mod app;
+pub mod chat;
+mod confirmations;
+mod engine_messages;
 pub mod export;
-mod form;
+pub mod follow_up;
 pub mod format;
-mod going;
-mod heard;
+mod frame_scheduler;
 pub mod inbox;
 pub mod keymap;
-mod lists;
 pub mod message;
-mod notes;
+mod navigation;
 mod open_views;
 mod overlay_keys;
 mod overlay_state;
-mod pace;
-mod past;
-mod perform;
-pub mod preview;
-mod questions;
-pub mod remembered;
+pub mod preferences;
+mod run_form;
+mod selection;
 pub mod state;
-pub mod talk;
 pub mod terminal;
 pub mod theme;
+mod timeline;
+mod toasts;
 pub mod update;
 pub mod view;
 

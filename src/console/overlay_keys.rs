@@ -1,10 +1,10 @@
 //! Keys while something lies over the screen: help, palette, filter, choices, the form.
 
 use super::action::{ACTIONS, Action, Row, Screen};
-use super::going::read_again;
 use super::message::{Effect, Now};
-use super::perform::act;
 use super::state::{Choice, Chosen, State, SubjectKind, TriggerForm};
+use crate::console::actions::act;
+use crate::console::navigation::read_again;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::why::Why;
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};

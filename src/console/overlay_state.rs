@@ -4,9 +4,9 @@
 use tui_input::Input;
 
 use super::export::Form;
-use super::form::TriggerForm;
 use super::inbox::Decision;
 use super::open_views::OpenCosts;
+use crate::console::run_form::TriggerForm;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::Query;
 use crate::engine::protocol::why::{About, Why};

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{Action, Screen};
-pub use super::form::{SubjectKind, TriggerForm};
 use super::format::Zone;
 use super::inbox::{Entry, Inbox};
 use super::keymap::Keymap;
 pub use super::open_views::{DrillView, MemoryView, OpenCalls, OpenCosts, OpenRun, OpenTrends};
 pub use super::overlay_state::{Choice, Chosen, Overlay};
-use super::preview::FollowUp;
-use super::talk::Talk;
 use super::theme::Theme;
+use crate::console::chat::Talk;
+use crate::console::follow_up::FollowUp;
+pub use crate::console::run_form::{SubjectKind, TriggerForm};
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::run::RunState;
 use crate::engine::protocol::snapshot::{RunSummary, Snapshot};

@@ -8,18 +8,18 @@ use crossterm::event::{
 use tui_input::Input;
 
 use super::action::{Action, Screen};
-use super::going::read_again;
-use super::heard::{on_answer, on_event, on_moment, on_no_answer, on_reply};
 use super::message::{Effect, Message, Now};
-use super::notes::{look_again, toast};
 use super::overlay_keys::{
     on_choice_key, on_filter_key, on_form_key, on_help_key, on_palette_key, on_typed_key,
     on_why_key,
 };
-use super::past::ask_trends;
-use super::perform::act;
 use super::state::{OpenCosts, OpenTrends, Overlay, State, Toast};
 use super::view::{self, Hit};
+use crate::console::actions::act;
+use crate::console::engine_messages::{on_answer, on_event, on_moment, on_no_answer, on_reply};
+use crate::console::navigation::read_again;
+use crate::console::timeline::ask_trends;
+use crate::console::toasts::{look_again, toast};
 use crate::engine::protocol::query::Answer;
 use crate::text::clean_line;
 
@@ -211,7 +211,7 @@ fn on_key(state: &mut State, key: KeyEvent, now: Now) -> Vec<Effect> {
             (keep, effects)
         }
         Overlay::Choice(choice) => on_choice_key(choice, key, action),
-        Overlay::Ask => super::talk::on_key(state, key),
+        Overlay::Ask => crate::console::chat::on_key(state, key),
         Overlay::Drill => (!closes(key), Vec::new()),
         Overlay::Decide(form) => super::inbox::on_key(form, key),
         Overlay::Text { scroll, .. } => on_text_key(scroll, key, action),

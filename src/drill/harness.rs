@@ -8,9 +8,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::MissedTickBehavior;
 
 use crate::cache::Source;
-use crate::model::ask::{Ask, Asked, Origin};
 use crate::model::prompt::Prompt;
-use crate::model::provider::Surroundings;
+use crate::model::provider::ProviderContext;
+use crate::model::request::{CompletionOutcome, CompletionRequest, Origin};
 use crate::model::service::ModelService;
 use crate::model::simulator::{Faults, Simulator, SimulatorSettings};
 use crate::model::{Message, Role};
@@ -151,7 +151,7 @@ impl Harness {
         let at = self.clock.now();
         let asked = self.service.ask(question(model, text, at, time)).await;
         let took = self.clock.now() - at;
-        let Asked { result, trace, .. } = asked;
+        let CompletionOutcome { result, trace, .. } = asked;
         let (answer, error) = match result {
             Ok((answer, source)) => (Some((answer.provider.clone(), source)), None),
             Err(error) => (None, Some(error.class())),
@@ -205,13 +205,13 @@ impl Harness {
 }
 
 /// A question as an agent's step asks it.
-pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> Ask {
+pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> CompletionRequest {
     let prompt = Prompt {
         system: "Answer with a verdict.".into(),
         messages: vec![Message::new(Role::User, text.to_owned())],
         left_out: Vec::new(),
     };
-    Ask {
+    CompletionRequest {
         wanted: Some(model.to_owned()),
         task: "drill".into(),
         max_output_tokens: 500,
@@ -221,16 +221,16 @@ pub fn question(model: &str, text: &str, now: Instant, time: Duration) -> Ask {
             agent: "drill".into(),
             correlation: "drill".into(),
         },
-        ..Ask::for_verdict(Arc::new(prompt), Deadline::after(now, time))
+        ..CompletionRequest::for_verdict(Arc::new(prompt), Deadline::after(now, time))
     }
 }
 
 fn with_surroundings<T>(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
-    make: impl FnOnce(&Surroundings<'_>) -> T,
+    make: impl FnOnce(&ProviderContext<'_>) -> T,
 ) -> T {
-    make(&Surroundings {
+    make(&ProviderContext {
         settings,
         env: &Env::default(),
         simulator: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::harness::{Harness, SICK, WELL};
 use super::measure::{Measure, at_least, exactly, fact};
-use crate::model::ask::Observed;
+use crate::model::request::Observed;
 use crate::model::simulator::{Fault, Faults, Latency, RetryAfter};
 use crate::resilience::clock::lock;
 

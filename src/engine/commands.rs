@@ -6,7 +6,7 @@
 use crate::engine::github::approvals::is_required;
 use crate::engine::handle::Handle;
 use crate::engine::protocol::command::{Command, Refused, Reply};
-use crate::model::provider::Live;
+use crate::model::provider::ProviderRuntime;
 use crate::model::simulator::Switch;
 use crate::text::clean_line;
 
@@ -189,7 +189,11 @@ impl Handle {
     }
 
     /// Does something to one provider's breaker, or to all; the names of those it was done to.
-    fn breakers(&self, name: Option<&str>, act: impl Fn(&Live)) -> Result<Vec<String>, Refused> {
+    fn breakers(
+        &self,
+        name: Option<&str>,
+        act: impl Fn(&ProviderRuntime),
+    ) -> Result<Vec<String>, Refused> {
         let changed = self.services.models.for_providers(name, act);
         match name {
             Some(name) if changed.is_empty() => Err(Refused::not_found("breaker", name)),

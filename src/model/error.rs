@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::wish::Wish;
+use crate::model::retry_hints::RetryHints;
 use crate::resilience::stream_timeouts::TimeoutKind;
 use crate::text::clean_line;
 
@@ -27,7 +27,7 @@ pub enum ModelError {
         /// What it said.
         message: String,
         /// What its headers ask for.
-        wish: Wish,
+        wish: RetryHints,
         /// The key was refused, and there is another one.
         other_key: bool,
     },
@@ -131,7 +131,7 @@ impl ModelError {
 
     /// An error answer, read leniently: `{"error":{…}}`, `{"error":"…"}`, `{"detail":…}`, or a page of
     /// HTML from a proxy.
-    pub fn from_answer(provider: &str, status: u16, body: &str, wish: Wish) -> Self {
+    pub fn from_answer(provider: &str, status: u16, body: &str, wish: RetryHints) -> Self {
         let mut json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         // Some put the object into a list.
         if let Some([one]) = json.as_array_mut().map(Vec::as_mut_slice) {
@@ -342,7 +342,7 @@ mod tests {
     fn a_refused_field_is_a_whole_word() {
         let field = |message: &str| {
             let body = serde_json::json!({"error": {"message": message}}).to_string();
-            ModelError::from_answer("p", 400, &body, Wish::default()).refused_field()
+            ModelError::from_answer("p", 400, &body, RetryHints::default()).refused_field()
         };
         assert_eq!(
             field("Unsupported parameter: 'max_tokens'"),
@@ -359,15 +359,15 @@ mod tests {
     #[test]
     fn every_form_of_error_body() {
         let message =
-            |body: &str| ModelError::from_answer("p", 500, body, Wish::default()).to_string();
+            |body: &str| ModelError::from_answer("p", 500, body, RetryHints::default()).to_string();
         assert!(message(r#"{"error":"plain"}"#).ends_with(": plain"));
         assert!(message(r#"{"detail":"why"}"#).ends_with(": why"));
         assert!(message("<html>\x1b[31mbad gateway</html>").contains("␛[31mbad gateway"));
         assert_eq!(message("{}"), "p answered 500");
         // vLLM has no object around it, Gemini puts it into a list.
         let bare = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens","code":400}"#;
-        assert!(ModelError::from_answer("p", 400, bare, Wish::default()).is_context());
+        assert!(ModelError::from_answer("p", 400, bare, RetryHints::default()).is_context());
         let listed = r#"[{"error":{"code":429,"message":"insufficient_quota","status":"x","type":"insufficient_quota"}}]"#;
-        assert!(ModelError::from_answer("p", 429, listed, Wish::default()).is_quota());
+        assert!(ModelError::from_answer("p", 429, listed, RetryHints::default()).is_quota());
     }
 }

@@ -39,7 +39,7 @@ pub struct Message {
     /// What.
     #[serde(alias = "content")]
     pub text: String,
-    /// Tools that the model wanted used.
+    /// LoadContext that the model wanted used.
     #[serde(skip)]
     pub calls: Vec<ToolCall>,
     /// The call that a tool's message answers.
@@ -117,8 +117,8 @@ pub enum ToolChoice {
 
 /// What another program asks for beyond words.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extras {
-    /// Tools at hand.
+pub struct RequestOptions {
+    /// LoadContext at hand.
     pub tools: Vec<Tool>,
     /// Which of them.
     pub choice: Option<ToolChoice>,
@@ -135,10 +135,11 @@ pub struct Extras {
     pub passed_on: bool,
 }
 
-impl Extras {
+impl RequestOptions {
     /// None, which costs nothing.
     pub fn none() -> Arc<Self> {
-        static NONE: std::sync::LazyLock<Arc<Extras>> = std::sync::LazyLock::new(Arc::default);
+        static NONE: std::sync::LazyLock<Arc<RequestOptions>> =
+            std::sync::LazyLock::new(Arc::default);
         Arc::clone(&NONE)
     }
 

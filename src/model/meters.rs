@@ -1,6 +1,6 @@
 //! What calls took and did, counted.
 
-use crate::model::ask::Observer;
+use crate::model::request::Observer;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use std::sync::atomic::AtomicU64;

@@ -5,34 +5,34 @@
 //! asked, in which order and with which key is data (`agents/models.yaml`).
 
 mod answer;
-pub mod ask;
+mod classify;
+mod completion_load;
 mod credentials;
 pub mod error;
-mod exchange;
-pub mod hearing;
 pub mod http;
 mod identity;
 pub mod keys;
-mod load;
-mod meaning;
 mod message;
 pub mod meters;
 mod outcome;
 pub mod prompt;
 pub mod provider;
-mod request;
+mod provider_call;
+mod provider_request;
+pub mod request;
+pub mod retry_hints;
 mod router;
 pub mod service;
 pub mod simulator;
 pub mod spend;
+pub mod stream_fanout;
 mod tokens;
 pub mod wire;
-pub mod wish;
 
 pub use self::answer::{Answer, Citation};
-pub use self::request::{Format, Request};
+pub use self::provider_request::{Format, Request};
 pub use self::tokens::{Tokens, estimate_tokens};
-pub use message::{Extras, Message, Role, Tool, ToolCall, ToolChoice};
+pub use message::{Message, RequestOptions, Role, Tool, ToolCall, ToolChoice};
 
 #[cfg(test)]
 mod order_tests;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::error::ModelError;
-use super::wish::Wish;
 use crate::cache::{Cache, CacheSettings, LoadError, Source, Spec};
+use crate::model::retry_hints::RetryHints;
 use crate::resilience::breaker::{Breaker, BreakerSettings};
 use crate::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use crate::resilience::clock::{Clock, SystemClock};
@@ -40,16 +40,16 @@ enum Case {
     DeadlinePassed,
 }
 
-fn status(status: u16, code: &str, wish: Wish) -> Case {
+fn status(status: u16, code: &str, wish: RetryHints) -> Case {
     let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#);
     Case::Answer(ModelError::from_answer("a", status, &body, wish))
 }
 
 fn cases() -> Vec<(&'static str, Case)> {
-    let plain = |code, kind| status(code, kind, Wish::default());
-    let after = |s| Wish {
+    let plain = |code, kind| status(code, kind, RetryHints::default());
+    let after = |s| RetryHints {
         retry_after: Some(Duration::from_secs(s)),
-        ..Wish::default()
+        ..RetryHints::default()
     };
     let malformed = ModelError::Malformed {
         provider: "a".into(),
@@ -95,9 +95,9 @@ fn cases() -> Vec<(&'static str, Case)> {
             status(
                 503,
                 "",
-                Wish {
+                RetryHints {
                     should_retry: Some(false),
-                    ..Wish::default()
+                    ..RetryHints::default()
                 },
             ),
         ),
@@ -382,9 +382,9 @@ fn of_the_4xx_only_408_409_and_429_are_asked_again() {
     use crate::resilience::policy::Classify as _;
     for code in 400..=499u16 {
         for wish in [None, Some(true), Some(false)] {
-            let wish = Wish {
+            let wish = RetryHints {
                 should_retry: wish,
-                ..Wish::default()
+                ..RetryHints::default()
             };
             let retries = ModelError::from_answer("a", code, "", wish).meaning().retry;
             let may = matches!(code, 408 | 409 | 429) && wish.should_retry != Some(false);

@@ -1,8 +1,8 @@
 //! What an answer that was read amounts to: its text or an error, and the tokens that it used.
 
 use super::error::ModelError;
-use super::wire::{Draft, Finish};
-use crate::model::request::Request;
+use super::wire::{AnswerBuilder, FinishReason};
+use crate::model::provider_request::Request;
 use crate::model::tokens::{Tokens, estimate_tokens};
 use crate::text::clean_line;
 
@@ -10,13 +10,13 @@ use crate::text::clean_line;
 pub(super) fn judge(
     provider: &str,
     request: &Request,
-    draft: &Draft,
+    draft: &AnswerBuilder,
 ) -> Result<String, ModelError> {
     match &draft.finish {
-        Some(Finish::Length) if !request.extras.passed_on => {
+        Some(FinishReason::Length) if !request.extras.passed_on => {
             return Err(ModelError::CutOff("length".into()));
         }
-        Some(Finish::Refused(why)) => return Err(ModelError::Refused(why.clone())),
+        Some(FinishReason::Refused(why)) => return Err(ModelError::Refused(why.clone())),
         _ => {}
     }
     if !request.extras.passed_on
@@ -31,7 +31,7 @@ pub(super) fn judge(
     let wants = !request.extras.tools.is_empty() && draft.calls().next().is_some();
     let said_nothing = draft.text.is_empty() && !wants;
     // What thinks may be cut off before its first word.
-    if said_nothing && draft.finish != Some(Finish::Length) {
+    if said_nothing && draft.finish != Some(FinishReason::Length) {
         return Err(ModelError::Empty(provider.to_owned()));
     }
     let read = draft.tokens.map_or(0, |t| t.prompt);
@@ -46,17 +46,22 @@ pub(super) fn judge(
 }
 
 /// Why a draft is not known to be one whole answer. What another program asked for is that program's to judge.
-fn not_whole(draft: &Draft) -> Option<String> {
+fn not_whole(draft: &AnswerBuilder) -> Option<String> {
     if draft.is_one_of_several {
         return Some("there are several answers in it".into());
     }
     match &draft.finish {
-        Some(Finish::Stop | Finish::Length) if draft.calls().next().is_none() => None,
-        Some(Finish::Tools) if draft.is_form() && draft.calls().next().is_none() => None,
-        Some(Finish::Stop | Finish::Length | Finish::Tools | Finish::Refused(_)) => {
-            Some("it wants a tool used, and was offered none".into())
+        Some(FinishReason::Stop | FinishReason::Length) if draft.calls().next().is_none() => None,
+        Some(FinishReason::LoadContext) if draft.is_form() && draft.calls().next().is_none() => {
+            None
         }
-        Some(Finish::Other(word)) => Some(format!(
+        Some(
+            FinishReason::Stop
+            | FinishReason::Length
+            | FinishReason::LoadContext
+            | FinishReason::Refused(_),
+        ) => Some("it wants a tool used, and was offered none".into()),
+        Some(FinishReason::Other(word)) => Some(format!(
             "it does not say that it is complete (it ended with “{}”)",
             clean_line(word, 40)
         )),
@@ -87,7 +92,7 @@ fn fewest_tokens(request: &Request) -> u64 {
 }
 
 /// Tokens by the provider's count; else estimated, as soon as there was any answer.
-pub(super) fn used(request: &Request, draft: &Draft, complete: bool) -> Tokens {
+pub(super) fn used(request: &Request, draft: &AnswerBuilder, complete: bool) -> Tokens {
     match draft.tokens {
         // What a stream says at its beginning of its end is not what came.
         Some(tokens) if !complete => Tokens {

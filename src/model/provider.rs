@@ -12,7 +12,7 @@ use url::Url;
 use super::credentials;
 pub use super::credentials::known_secrets;
 use super::keys::{KeyStats, Keys};
-use super::wire::{self, Habits, Wire};
+use super::wire::{self, ProviderQuirks, Wire};
 use crate::outbound;
 use crate::outbound::egress::{self, Lookup};
 use crate::resilience::breaker::Breaker;
@@ -52,7 +52,7 @@ pub struct Endpoint {
     pub(super) idle: Duration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
-    pub(super) learnt: Arc<Mutex<BTreeMap<String, Habits>>>,
+    pub(super) learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     pub(super) quota: Arc<Mutex<Option<Quota>>>,
 }
 
@@ -78,7 +78,7 @@ pub struct ProviderStats {
 
 /// One provider with its layers.
 #[derive(Clone)]
-pub struct Live {
+pub struct ProviderRuntime {
     /// How it is asked, or why it cannot be.
     pub endpoint: Result<Arc<Endpoint>, String>,
     /// Its layers.
@@ -89,13 +89,13 @@ pub struct Live {
     pub keys: Arc<Keys>,
     /// Somebody has set a key for it, whether it can be asked or not.
     pub configured: bool,
-    learnt: Arc<Mutex<BTreeMap<String, Habits>>>,
+    learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     quota: Arc<Mutex<Option<Quota>>>,
     host: String,
     base: String,
 }
 
-impl Live {
+impl ProviderRuntime {
     /// Why it cannot be asked at this moment.
     pub fn obstacle(&self, now: Instant) -> Option<String> {
         if let Err(reason) = &self.endpoint {
@@ -135,7 +135,7 @@ impl Live {
 }
 
 /// Everything that decides how providers are built.
-pub struct Surroundings<'a> {
+pub struct ProviderContext<'a> {
     /// Settings now.
     pub settings: &'a Settings,
     /// Variables.
@@ -151,10 +151,10 @@ pub struct Surroundings<'a> {
 /// Builds all providers of a table. Layers of `old` that keep their name are kept, with their state.
 pub fn build(
     table: &ModelTable,
-    old: &BTreeMap<String, Live>,
-    around: &Surroundings<'_>,
-) -> BTreeMap<String, Live> {
-    let mut all: BTreeMap<String, Live> = BTreeMap::new();
+    old: &BTreeMap<String, ProviderRuntime>,
+    around: &ProviderContext<'_>,
+) -> BTreeMap<String, ProviderRuntime> {
+    let mut all: BTreeMap<String, ProviderRuntime> = BTreeMap::new();
     for (name, provider) in &table.providers {
         let pool_name = provider.pool.clone().unwrap_or_else(|| name.clone());
         let mut pool_settings = around.settings.pool(&pool_name);
@@ -195,7 +195,7 @@ pub fn build(
             .and_then(|u| u.host_str().map(str::to_owned))
             .unwrap_or_default();
         let before = old.get(name).filter(|l| l.base == base);
-        let mut live = Live {
+        let mut live = ProviderRuntime {
             endpoint: Err(String::new()),
             attempt_timeout: Duration::from_millis(provider.timeouts.total_ms.max(1)),
             keys: Arc::default(),
@@ -212,7 +212,7 @@ pub fn build(
     all
 }
 
-fn base_url(name: &str, provider: &Provider, around: &Surroundings<'_>) -> String {
+fn base_url(name: &str, provider: &Provider, around: &ProviderContext<'_>) -> String {
     let override_name = match name {
         "openai" => "OPENAI_BASE_URL",
         "perplexity" => "PERPLEXITY_BASE_URL",
@@ -231,10 +231,10 @@ fn base_url(name: &str, provider: &Provider, around: &Surroundings<'_>) -> Strin
 fn endpoint(
     name: &str,
     provider: &Provider,
-    live: &mut Live,
-    before: Option<&Live>,
+    live: &mut ProviderRuntime,
+    before: Option<&ProviderRuntime>,
     table: &ModelTable,
-    around: &Surroundings<'_>,
+    around: &ProviderContext<'_>,
 ) -> Result<Endpoint, String> {
     let policy = egress::Policy::of(around.settings);
     let base_url = policy.allows(&live.base)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::provider::{Surroundings, build};
+use super::provider::{ProviderContext, build};
 use crate::outbound::egress;
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::settings::Settings;
@@ -13,7 +13,7 @@ use crate::workspace::models::ModelTable;
 fn reasons(table: &ModelTable, env: &Env, settings: &Settings) -> BTreeMap<String, Option<String>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let around = Surroundings {
+    let around = ProviderContext {
         settings,
         env,
         simulator: None,

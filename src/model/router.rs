@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Role;
-use super::ask::{Ask, Skip};
-use super::provider::{Endpoint, Live};
+use super::provider::{Endpoint, ProviderRuntime};
 use crate::model::prompt::Prompt;
+use crate::model::request::{CompletionRequest, SkippedCandidate};
 use crate::resilience::policy::Target;
 use crate::settings::Settings;
 use crate::text::clean_line;
@@ -34,11 +34,11 @@ pub(super) struct Choice {
 /// moment to the next (breakers, limits, budgets) is asked when a candidate's turn comes.
 pub(super) fn route(
     table: &ModelTable,
-    providers: &BTreeMap<String, Live>,
+    providers: &BTreeMap<String, ProviderRuntime>,
     settings: &Settings,
-    ask: &Ask,
+    ask: &CompletionRequest,
     now: Instant,
-) -> (Vec<Target<Choice>>, Vec<Skip>) {
+) -> (Vec<Target<Choice>>, Vec<SkippedCandidate>) {
     let (mut targets, mut skips) = (Vec::new(), Vec::new());
     let wanted = Wanted {
         model: ask.wanted.as_deref().or(settings.default_model.as_deref()),
@@ -59,7 +59,7 @@ pub(super) fn route(
         let candidate = candidate(table, providers, ask, &name, now, &mut whole);
         match candidate {
             Ok(target) => targets.push(target),
-            Err(reason) => skips.push(Skip {
+            Err(reason) => skips.push(SkippedCandidate {
                 model: clean_line(&name, 60),
                 reason,
             }),
@@ -70,8 +70,8 @@ pub(super) fn route(
 
 fn candidate(
     table: &ModelTable,
-    providers: &BTreeMap<String, Live>,
-    ask: &Ask,
+    providers: &BTreeMap<String, ProviderRuntime>,
+    ask: &CompletionRequest,
     name: &str,
     now: Instant,
     whole: &mut Option<(Arc<Prompt>, u32)>,
@@ -157,7 +157,7 @@ fn in_place_of(table: &ModelTable, settings: &Settings, name: String) -> String 
 }
 
 /// 0 to 99, the same for all questions of a run: its agents ask the same models.
-fn draw(ask: &Ask) -> u8 {
+fn draw(ask: &CompletionRequest) -> u8 {
     let whose = if ask.origin.run.is_empty() {
         &ask.origin.correlation
     } else {

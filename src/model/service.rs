@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::ask::{Ask, AskError, Asked, Observer, Used};
-use super::hearing::{Tape, Tapes};
-use super::load::{
-    ASKED_AGAIN, GRACE, Held, NotHeld, Tools, cache_key, load, on_behalf, responses,
-};
-use super::provider::{Live, ProviderStats, Surroundings, build};
+use super::provider::{ProviderContext, ProviderRuntime, ProviderStats, build};
 use super::router;
 use super::spend::Spend;
 use crate::cache::{Cache, CacheEntryInfo, CacheStats, LoadError, Loading, Source};
+use crate::model::completion_load::{
+    ASKED_AGAIN, CachedAnswer, GRACE, LoadContext, LoadFailure, cache_key, load, on_behalf,
+    responses,
+};
 use crate::model::meters::CallMeters;
+use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Observer, Usage};
+use crate::model::stream_fanout::{ReplayBuffer, ReplayBuffers};
 use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::policy::{Call, Policy, upstream_time};
@@ -32,7 +33,7 @@ use crate::workspace::models::ModelTable;
 
 struct Table {
     models: Arc<ModelTable>,
-    providers: BTreeMap<String, Live>,
+    providers: BTreeMap<String, ProviderRuntime>,
 }
 
 /// The service.
@@ -41,10 +42,10 @@ pub struct ModelService {
     table: ArcSwap<Table>,
     settings: ArcSwap<Settings>,
     policy: Arc<Policy>,
-    responses: Arc<Cache<Held, NotHeld>>,
+    responses: Arc<Cache<CachedAnswer, LoadFailure>>,
     meters: Arc<CallMeters>,
     spend: Arc<Spend>,
-    tapes: Tapes,
+    tapes: ReplayBuffers,
     loopback_only: Arc<AtomicBool>,
     rebuilding: Mutex<()>,
     breaker_observer: std::sync::OnceLock<TransitionObserver>,
@@ -52,7 +53,7 @@ pub struct ModelService {
 
 impl ModelService {
     /// A service over the table's providers.
-    pub fn new(models: Arc<ModelTable>, around: &Surroundings<'_>) -> Self {
+    pub fn new(models: Arc<ModelTable>, around: &ProviderContext<'_>) -> Self {
         let clock = Arc::clone(around.clock);
         let now = clock.now();
         let providers = build(&models, &BTreeMap::new(), around);
@@ -75,7 +76,7 @@ impl ModelService {
                 observer: std::sync::OnceLock::new(),
             }),
             spend: Arc::default(),
-            tapes: Tapes::default(),
+            tapes: ReplayBuffers::default(),
             loopback_only: Arc::new(AtomicBool::new(around.settings.loopback_only())),
             clock,
             rebuilding: Mutex::new(()),
@@ -84,7 +85,7 @@ impl ModelService {
     }
 
     /// Takes a new table or new settings; breakers, pools and limiters keep their state.
-    pub fn rebuild(&self, models: Arc<ModelTable>, around: &Surroundings<'_>) {
+    pub fn rebuild(&self, models: Arc<ModelTable>, around: &ProviderContext<'_>) {
         let _one_at_a_time = lock(&self.rebuilding);
         // First of all: what waits for its place must see it before it is sent.
         let only = around.settings.loopback_only();
@@ -115,7 +116,8 @@ impl ModelService {
     /// Where nothing may leave the machine nobody counts on one that is elsewhere.
     pub fn wanted(&self) -> bool {
         let nothing_leaves = self.loopback_only.load(Ordering::Relaxed);
-        let counted_on = |l: &Live| l.endpoint.is_ok() || (l.configured && !nothing_leaves);
+        let counted_on =
+            |l: &ProviderRuntime| l.endpoint.is_ok() || (l.configured && !nothing_leaves);
         self.table.load().providers.values().any(counted_on)
     }
 
@@ -163,7 +165,7 @@ impl ModelService {
     }
 
     /// Calls `each` with every provider's layers.
-    pub fn for_each(&self, mut each: impl FnMut(&str, &Live)) {
+    pub fn for_each(&self, mut each: impl FnMut(&str, &ProviderRuntime)) {
         for (name, live) in &self.table.load().providers {
             each(name, live);
         }
@@ -231,7 +233,7 @@ impl ModelService {
     }
 
     /// Asks the candidates in order until one answers.
-    pub async fn ask(&self, ask: Ask) -> Asked {
+    pub async fn ask(&self, ask: CompletionRequest) -> CompletionOutcome {
         let mut began = self.clock.now();
         let settings = self.settings.load_full();
         let (targets, skips) = {
@@ -239,11 +241,11 @@ impl ModelService {
             router::route(&table.models, &table.providers, &settings, &ask, began)
         };
         let Some(first) = targets.first() else {
-            return Asked {
+            return CompletionOutcome {
                 result: Err(AskError::NoCandidate(skips.clone())),
                 trace: Vec::new(),
                 skips,
-                used: Used::default(),
+                used: Usage::default(),
                 added: Duration::ZERO,
             };
         };
@@ -317,7 +319,7 @@ impl ModelService {
             self.meters.added.record(added, now);
         }
         let (trace, used) = ran.unwrap_or_default();
-        Asked {
+        CompletionOutcome {
             result: result.map(|(held, source)| (Arc::clone(&held.answer), source)),
             trace,
             skips,
@@ -327,8 +329,8 @@ impl ModelService {
     }
 
     /// What one load works with.
-    fn tools(&self, settings: &Settings, tape: &Arc<Tape>) -> Tools {
-        Tools {
+    fn tools(&self, settings: &Settings, tape: &Arc<ReplayBuffer>) -> LoadContext {
+        LoadContext {
             policy: Arc::clone(&self.policy),
             meters: Arc::clone(&self.meters),
             spend: Arc::clone(&self.spend),

@@ -100,13 +100,13 @@ impl std::fmt::Display for Over {
 }
 
 /// Money set aside; it comes back when this is dropped.
-pub struct Hold {
+pub struct BudgetHold {
     spend: Arc<Spend>,
     run: String,
     micro: u64,
 }
 
-impl Drop for Hold {
+impl Drop for BudgetHold {
     fn drop(&mut self) {
         let mut inner = lock(&self.spend.0);
         inner.reserved = inner.reserved.saturating_sub(self.micro);
@@ -176,7 +176,7 @@ impl Spend {
         micro_usd: u64,
         budgets: &Budgets,
         wall_ms: i64,
-    ) -> Result<Hold, Over> {
+    ) -> Result<BudgetHold, Over> {
         let mut inner = lock(&self.0);
         inner.turn(wall_ms);
         let spent_by_run = inner.runs.get(run).copied().unwrap_or(0);
@@ -202,7 +202,7 @@ impl Spend {
             }
             *inner.runs.entry(run.to_owned()).or_default() += micro_usd;
         }
-        Ok(Hold {
+        Ok(BudgetHold {
             spend: Arc::clone(self),
             run: run.to_owned(),
             micro: micro_usd,

@@ -56,7 +56,7 @@ pub(crate) enum Header {
 
 /// What a line outside of a diff makes of a mail.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct LineOutcome {
     /// A message is complete.
     pub(crate) commit: Option<Commit>,
     /// The mail's text (or a part's) is not written as it will be applied: why it cannot be read.
@@ -65,8 +65,8 @@ pub(crate) struct Heard {
 
 impl Mail {
     /// Takes a line that stands outside of a diff.
-    pub(crate) fn line(&mut self, line: &[u8]) -> Heard {
-        let mut heard = Heard::default();
+    pub(crate) fn line(&mut self, line: &[u8]) -> LineOutcome {
+        let mut heard = LineOutcome::default();
         let text = String::from_utf8_lossy(line);
         if let Some(id) = envelope(line) {
             heard.commit = self.begin();

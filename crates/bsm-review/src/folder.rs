@@ -98,7 +98,7 @@ pub fn scan_commit(
 /// A picture or the like is no gap in a health check's evidence, but it is not counted as looked at
 /// either; source code with NUL bytes in it is hiding something.
 fn binary(scanner: &mut Scanner<'_>, name: &Untrusted) {
-    if super::checks::is_source(name.raw()) {
+    if crate::structural_checks::is_source(name.raw()) {
         scanner.note(Noted::file("hidden-text/nul-bytes", name));
         scanner.skip(name, "it has NUL bytes");
     } else {

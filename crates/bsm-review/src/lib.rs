@@ -8,10 +8,10 @@
 //! looks at a repository instead of a change; [`verdict`] turns findings and a model's answer into one
 //! verdict.
 
-mod allow;
+mod allowlist;
 pub mod baseline;
 pub mod budget;
-pub mod checks;
+pub mod changed_lines;
 pub mod commit_message;
 pub mod commit_scan;
 pub mod commits;
@@ -22,16 +22,16 @@ mod encoding;
 pub mod finding;
 pub mod folder;
 pub mod git;
-mod ignores;
+mod hunk_redaction;
 pub mod images;
-mod keywords;
+mod inline_suppressions;
 mod known_secrets;
 pub mod linters;
-mod masking;
 pub mod packs;
 mod pattern;
 mod percent;
 pub mod policy;
+mod prefilter;
 pub mod quality;
 mod re2;
 pub mod redact;
@@ -40,5 +40,5 @@ pub mod rule;
 mod rule_file;
 pub mod rules;
 pub mod scan;
-pub mod touched;
+pub mod structural_checks;
 pub mod verdict;

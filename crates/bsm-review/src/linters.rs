@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, Severity};
 use super::redact::Redactor;
-use super::touched::Touched;
+use crate::changed_lines::Touched;
 use crate::finding::FilterMode;
 use crate::percent::unescaped;
 use bsm_base::text::Untrusted;

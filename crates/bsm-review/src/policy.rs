@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::baseline::{self, Baseline};
-use super::checks::POLICY_FILE;
 use super::finding::Weight;
 use super::packs;
 use super::rule_file::{RawRule, RuleFile};
 use super::rules::{Pack, RuleSet, RuleWarning};
 use crate::finding::FilterMode;
+use crate::structural_checks::POLICY_FILE;
 use bsm_base::file_set::{FileSet, normal};
 
 /// gitleaks' configuration in a workspace.

@@ -364,7 +364,7 @@ fn half_a_secret_is_shown_nowhere() {
     let redactor = redactor(&policy);
     let log = serde_json::json!({"runs": [{"tool": {"driver": {"name": "x"}}, "results": [
         {"ruleId": token(), "message": {"text": format!("{}{}", "m".repeat(980), token())}}]}]});
-    let touched = super::super::touched::Touched::default();
+    let touched = crate::changed_lines::Touched::default();
     let read = super::super::linters::read(
         log.to_string().as_bytes(),
         FilterMode::All,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::allow::Allow;
 use super::budget::Budget;
 use super::finding::Severity;
 use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
+use crate::allowlist::Allow;
 
 /// What a rule says of itself, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::allow::Allow;
 use super::budget::Budget;
 use super::finding::Weight;
-use super::keywords::Keywords;
 use super::rule::Rule;
 use super::rule_file::{Required, RuleFile};
+use crate::allowlist::Allow;
+use crate::prefilter::Keywords;
 
 /// Something about a rule that its author should know.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,20 +3,23 @@
 mod agents;
 mod caches;
 mod calls;
+mod chat;
 mod costs;
 mod drill;
+mod header;
 mod inbox;
+mod latency;
+pub mod line_chart;
 mod logs;
 mod memory;
 mod overlay;
 mod overview;
 mod pieces;
-pub mod plot;
 mod resilience;
 mod run;
 mod runs;
-mod talk;
 mod trends;
+mod trigger;
 mod why;
 
 use ratatui::buffer::Buffer;
@@ -26,10 +29,9 @@ use ratatui::widgets::Widget as _;
 
 use super::action::{Action, Screen, row_of};
 use super::state::State;
-use super::theme::{Mark, Role};
-use crate::engine::protocol::snapshot::Health;
-use pieces::{key_hint, mark, put, spans};
-use unicode_width::UnicodeWidthStr as _;
+use super::theme::Role;
+pub use header::evidence_words;
+use pieces::{key_hint, put, spans};
 
 /// Below this a screen is one line.
 const FLOOR: (u16, u16) = (40, 8);
@@ -56,7 +58,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Constraint::Length(1),
     ])
     .areas(area);
-    draw_header(state, header, buffer);
+    header::draw(state, header, buffer);
     draw_tabs(state, tabs, buffer);
     match (&state.open, state.screen) {
         _ if state.open.is_none() && state.trends.is_some() => {
@@ -130,153 +132,6 @@ pub fn hit(state: &State, x: u16, y: u16) -> Option<Hit> {
     let first = pieces::first_visible(state.list_selection(), usize::from(inside), total);
     let row = usize::from(y.checked_sub(3)?);
     (row < usize::from(inside) && first + row < total).then_some(Hit::Row(first + row))
-}
-
-fn health_mark(state: &State) -> (Mark, String) {
-    let snapshot = state.snapshot();
-    let more = snapshot.reasons.len().saturating_sub(1);
-    let reason = snapshot.reasons.first().map(|first| match more {
-        0 => first.clone(),
-        more => format!("{first} +{more}"),
-    });
-    match snapshot.health {
-        Health::Healthy => (Mark::Live, "healthy".into()),
-        Health::Degraded => (Mark::Half, reason.unwrap_or_else(|| "degraded".into())),
-        Health::Unhealthy => (Mark::Failed, reason.unwrap_or_else(|| "unhealthy".into())),
-    }
-}
-
-/// What answers: the models, the simulator, or the rules alone.
-pub fn evidence_words(state: &State) -> String {
-    evidence(state, "simulated models", "offline: rules only")
-}
-
-fn evidence(state: &State, simulated: &str, offline: &str) -> String {
-    let snapshot = state.snapshot();
-    let ready = snapshot.ready_providers();
-    if snapshot.mode.simulated {
-        simulated.into()
-    } else if snapshot.mode.offline || ready.is_empty() {
-        offline.into()
-    } else {
-        ready.join(" + ")
-    }
-}
-
-fn draw_header(state: &State, area: Rect, buffer: &mut Buffer) {
-    let theme = state.theme;
-    let snapshot = state.snapshot();
-    let (dot, ..) = theme.signs();
-    let (health, words) = health_mark(state);
-    let environment = serde_json::to_value(snapshot.mode.environment)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default();
-    let mut left = vec![Span::styled(" BSM ", theme.style(Role::Title))];
-    // Marks come first: they are the last thing to be cut.
-    let narrow = area.width < 100;
-    if state.rewound {
-        let ago = super::format::uptime((state.wall_ms - state.frozen_ms).max(0).unsigned_abs());
-        let at = state.zone.clock_seconds(state.frozen_ms);
-        let text = if narrow {
-            format!("REWOUND {at}")
-        } else {
-            format!("REWOUND to {at}, {ago} ago; space: now")
-        };
-        left.push(Span::styled(text, theme.style(Role::Selected)));
-        left.push(Span::raw(" "));
-    }
-    let frozen = if narrow {
-        "FROZEN"
-    } else {
-        "PAUSED, space resumes"
-    };
-    for (on, word) in [
-        (state.frozen.is_some() && !state.rewound, frozen),
-        (state.read_only, "read-only"),
-        (snapshot.mode.safe_mode, "safe mode"),
-    ] {
-        if on {
-            left.push(Span::styled(format!("{word} "), theme.style(Role::Warn)));
-        }
-    }
-    if let Some(at) = &state.attached {
-        let at = at.strip_prefix("http://").unwrap_or(at);
-        let text = if narrow {
-            "attached ".to_owned()
-        } else {
-            format!("attached to {} ", crate::text::clean_line(at, 32))
-        };
-        left.push(Span::styled(text, theme.style(Role::Key)));
-    }
-    let others = others(state);
-    if !others.is_empty() {
-        let text = if area.width < 160 {
-            format!("+{} ", others.len())
-        } else {
-            format!(
-                "attached: {} ",
-                crate::text::clean_line(&others.join(", "), 40)
-            )
-        };
-        left.push(Span::styled(text, theme.style(Role::Key)));
-    }
-    left.push(Span::raw(snapshot.workspace.name.line(24)));
-    if !state.rewound {
-        let words = if narrow {
-            format!(" {dot} {}", evidence(state, "simulated", "offline"))
-        } else {
-            format!(" {dot} {environment} {dot} {}", evidence_words(state))
-        };
-        left.push(Span::styled(words, theme.style(Role::Dim)));
-    }
-    left.push(Span::raw(" "));
-    let mut right = mark(theme, health);
-    // The reason may be a sentence; the marks at the left keep their room.
-    let marks: usize = left.iter().map(Span::width).sum::<usize>().min(34);
-    let fixed = 36;
-    let room = usize::from(area.width)
-        .saturating_sub(marks + fixed)
-        .max(12);
-    let words = pieces::fit(theme, &words, words.width().min(room));
-    right.push(Span::styled(
-        format!(" {words}  "),
-        theme.style(if snapshot.health == Health::Healthy {
-            Role::Dim
-        } else {
-            Role::Warn
-        }),
-    ));
-    let counts = snapshot.counts;
-    let live = theme.style(if counts.running > 0 {
-        Role::Title
-    } else {
-        Role::Dim
-    });
-    let held = state.frozen.is_some() && area.width < 80;
-    if !held {
-        right.push(Span::styled(
-            format!("{} running {} queued ", counts.running, counts.queued),
-            live,
-        ));
-    }
-    right.push(Span::raw(format!(
-        "{} {} ",
-        state.zone.clock(state.wall_ms),
-        state.zone.name(state.wall_ms)
-    )));
-    spans(buffer, area, left, right);
-}
-
-/// Consoles over the same engine, this one not among them.
-fn others(state: &State) -> Vec<String> {
-    let mut names = state.live.attached.clone();
-    if state.attached.is_some()
-        && let Some(at) = names.iter().position(|n| *n == state.me)
-    {
-        names.remove(at);
-    }
-    names
 }
 
 fn draw_tabs(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -428,7 +283,7 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
 
 /// One line for a terminal that is too small for anything else.
 fn floor(state: &State, area: Rect, buffer: &mut Buffer) {
-    let (health, words) = health_mark(state);
+    let (health, words) = header::health_mark(state);
     let (glyph, role) = state.theme.mark(health);
     let counts = state.snapshot().counts;
     let line = Line::from(vec![

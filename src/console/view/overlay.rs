@@ -1,4 +1,4 @@
-//! What lies over a screen: help, palette, form, choices, filter, toasts.
+//! What lies over a screen: help, palette, choices, filter, toasts; larger overlays have their own files.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -10,15 +10,15 @@ use super::pieces::{first_visible, fit, line, panel, put, row, wrap};
 use crate::console::action::ACTIONS;
 use crate::console::format::so_many;
 use crate::console::overlay_keys::palette_hits;
-use crate::console::state::{Choice, Overlay, State, SubjectKind, TriggerForm};
+use crate::console::state::{Choice, Overlay, State};
 use crate::console::theme::Role;
-use crate::workspace::events::{OutcomeKind, Strategy};
 
+/// Draws one overlay over the screen.
 pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
     match overlay {
         Overlay::Help { scroll } => help(state, *scroll, area, buffer),
         Overlay::Palette { input, selected } => palette(state, input, *selected, area, buffer),
-        Overlay::Trigger(form) => trigger(state, form, area, buffer),
+        Overlay::Trigger(form) => super::trigger::draw(state, form, area, buffer),
         Overlay::Choice(choice) => choose(state, choice, area, buffer),
         Overlay::Filter { input } => filter(state, input, area, buffer),
         Overlay::Typed {
@@ -33,7 +33,7 @@ pub fn draw(state: &State, overlay: &Overlay, area: Rect, buffer: &mut Buffer) {
         Overlay::Why { why, scroll, .. } => {
             super::why::draw(state, why.as_deref(), *scroll, area, buffer);
         }
-        Overlay::Ask => super::talk::draw(state, area, buffer),
+        Overlay::Ask => crate::console::view::chat::draw(state, area, buffer),
         Overlay::Drill => {
             if let Some(drill) = &state.drill {
                 super::drill::draw(state, drill, area, buffer);
@@ -144,176 +144,6 @@ fn palette(state: &State, input: &Input, selected: usize, area: Rect, buffer: &m
 
 pub(super) fn cursor(state: &State) -> &'static str {
     if state.theme.ascii { "_" } else { "▏" }
-}
-
-fn trigger(state: &State, form: &TriggerForm, area: Rect, buffer: &mut Buffer) {
-    let theme = state.theme;
-    let inner = window(
-        state,
-        "Start a run",
-        "Enter starts  Tab next  Esc back",
-        (76, 15),
-        area,
-        buffer,
-    );
-    let field = |n: usize, name: &str, value: String, buffer: &mut Buffer| {
-        let place = row(inner, n as u16);
-        let style = theme.style(if form.field == n {
-            Role::Selected
-        } else {
-            Role::Text
-        });
-        line(
-            buffer,
-            place,
-            vec![
-                Span::styled(fit(theme, name, 10), theme.style(Role::Dim)),
-                Span::styled(value, style),
-            ],
-        );
-    };
-    let (event, rule) = form
-        .events
-        .get(form.event)
-        .map_or(("reading the events", None), |(name, rule)| {
-            (name.as_str(), Some(rule))
-        });
-    let arrows = if theme.ascii {
-        ("<", ">")
-    } else {
-        ("‹", "›")
-    };
-    field(
-        0,
-        "event",
-        format!(
-            "{} {} {}",
-            arrows.0,
-            crate::text::clean_line(event, 50),
-            arrows.1
-        ),
-        buffer,
-    );
-    let (words, wants) = form.kind().summary();
-    field(
-        1,
-        "look at",
-        format!("{} {words} {}", arrows.0, arrows.1),
-        buffer,
-    );
-    match wants {
-        Some(what) => field(
-            2,
-            "",
-            format!(
-                "{}{}  ({what})",
-                crate::text::clean_line(form.text.value(), 46),
-                if form.field == 2 { cursor(state) } else { "" }
-            ),
-            buffer,
-        ),
-        None => field(2, "", String::new(), buffer),
-    }
-    field(
-        3,
-        "payload",
-        format!(
-            "{}{}  (JSON, or its file, or nothing)",
-            crate::text::clean_line(form.payload.value(), 40),
-            if form.field == 3 { cursor(state) } else { "" }
-        ),
-        buffer,
-    );
-    let models = if form.rules_only {
-        "not asked: rules only, for a dry run"
-    } else {
-        "asked, where they can be"
-    };
-    let text = format!("{} {models} {}", arrows.0, arrows.1);
-    field(4, "models", text, buffer);
-    let mut n = 6;
-    if let Some(rule) = rule {
-        let how = if rule.strategy == Strategy::Parallel {
-            "at the same time"
-        } else {
-            "one after another"
-        };
-        put(
-            buffer,
-            row(inner, n),
-            &format!(
-                "{}, {how}:",
-                so_many(rule.agents.len() as u64, "agent", "agents")
-            ),
-            theme.style(Role::Dim),
-        );
-        let known =
-            |id: &String| state.agents.is_empty() || state.agents.iter().any(|a| a.id == *id);
-        let names: Vec<String> = rule
-            .agents
-            .iter()
-            .map(|a| {
-                if known(a) {
-                    crate::text::clean_line(a, 40)
-                } else {
-                    format!("{} (missing)", crate::text::clean_line(a, 40))
-                }
-            })
-            .collect();
-        let text = Paragraph::new(names.join(", ")).wrap(Wrap { trim: true });
-        text.render(
-            Rect {
-                y: inner.y + n + 1,
-                height: 2.min(inner.height.saturating_sub(n + 1)),
-                ..inner
-            },
-            buffer,
-        );
-        n += 3;
-        let by_rules = form.rules_only || state.snapshot().ready_providers().is_empty();
-        let end = if state.snapshot().mode.simulated {
-            "manual_review at best: simulated answers approve nothing"
-        } else if rule.outcome == OutcomeKind::Health {
-            "pass, manual_review, request_changes or block_pr"
-        } else if by_rules {
-            "manual_review, request_changes or block_pr; documentation may be approved"
-        } else {
-            "approve_and_merge, manual_review, request_changes or block_pr"
-        };
-        put(
-            buffer,
-            row(inner, n),
-            &format!("ends in {end}"),
-            theme.style(Role::Dim),
-        );
-        put(
-            buffer,
-            row(inner, n + 1),
-            &if form.rules_only {
-                "evidence: rules only, no model is asked".to_owned()
-            } else {
-                format!("evidence: {}", super::evidence_words(state))
-            },
-            theme.style(Role::Dim),
-        );
-        if rule.needs_diff && matches!(form.kind(), SubjectKind::Nothing | SubjectKind::Folder) {
-            put(
-                buffer,
-                row(inner, n + 2),
-                "this event needs a change; without one it ends in manual_review",
-                theme.style(Role::Warn),
-            );
-        }
-    }
-    if let Some(error) = &form.error {
-        let rows = wrap(error, usize::from(inner.width));
-        let first = inner.height.saturating_sub(rows.len() as u16);
-        for (n, text) in rows.iter().enumerate() {
-            let place = row(inner, first + n as u16);
-            Clear.render(place, buffer);
-            put(buffer, place, text, theme.style(Role::Bad));
-        }
-    }
 }
 
 fn choose(state: &State, choice: &Choice, area: Rect, buffer: &mut Buffer) {

@@ -11,13 +11,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use super::pieces::{bar, columns, facts, fit, keys, line, mark, panel, put, row};
-use super::{resilience, runs};
+use super::pieces::{bar, columns, facts, fit, judged, keys, line, panel, put, row};
+use super::{latency, resilience, runs};
 use crate::console::action::Action;
-use crate::console::format::{count, micros, percent, uptime};
+use crate::console::format::{count, percent, uptime};
 use crate::console::state::State;
-use crate::console::theme::{Mark, Role};
+use crate::console::theme::Role;
 
+/// Draws the panels in the layout that the area has room for.
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.height >= 28 && area.width >= 80 {
         tall(state, area, buffer);
@@ -38,7 +39,7 @@ fn tall(state: &State, area: Rect, buffer: &mut Buffer) {
     .areas(area);
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(top);
-    latency(state, left, buffer);
+    latency::draw(state, left, buffer);
     breakers(state, right, buffer);
     let [a, b, c] = Layout::horizontal([
         Constraint::Ratio(1, 3),
@@ -66,7 +67,7 @@ fn short(state: &State, area: Rect, buffer: &mut Buffer) {
     .areas(area);
     let half = [Constraint::Percentage(50), Constraint::Percentage(50)];
     let [left, right] = Layout::horizontal(half).areas(top);
-    latency(state, left, buffer);
+    latency::draw(state, left, buffer);
     breakers(state, right, buffer);
     let [left, right] = Layout::horizontal(half).areas(middle);
     cache(state, left, buffer);
@@ -83,146 +84,12 @@ fn narrow(state: &State, area: Rect, buffer: &mut Buffer) {
         row(one, 0),
         &format!(
             " gateway overhead {}",
-            triple(state, l.p50_us, l.p95_us, l.p99_us)
+            latency::triple(state, l.p50_us, l.p95_us, l.p99_us)
         ),
         state.theme.style(Role::Text),
     );
     summary(state, row(one, 1), buffer);
     runs_panel(state, rest, buffer);
-}
-
-fn shown(state: &State, us: Option<u64>) -> String {
-    us.map_or_else(|| state.theme.signs().1.to_owned(), micros)
-}
-
-fn triple(state: &State, p50: Option<u64>, p95: Option<u64>, p99: Option<u64>) -> String {
-    format!(
-        "p50 {}  p95 {}  p99 {}",
-        shown(state, p50),
-        shown(state, p95),
-        shown(state, p99)
-    )
-}
-
-/// A passed or an over mark for a figure against its target; nothing below enough samples.
-fn judged(state: &State, value: Option<f64>, target: f64, below: bool) -> Vec<Span<'static>> {
-    match value {
-        None => Vec::new(),
-        Some(v) if (v <= target) == below => mark(state.theme, Mark::Passed),
-        Some(_) => mark(state.theme, Mark::Over),
-    }
-}
-
-fn latency(state: &State, area: Rect, buffer: &mut Buffer) {
-    let theme = state.theme;
-    let snapshot = state.snapshot();
-    let l = &snapshot.added_latency;
-    let inner = panel(theme, "Gateway overhead", "5 min", area, buffer);
-    let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
-    let tight = inner.width < 50;
-    let mut parts = Vec::new();
-    let figures = [
-        ("p50", l.p50_us, Some(snapshot.targets.p50_ms)),
-        ("p95", l.p95_us, None),
-        ("p99", l.p99_us, Some(snapshot.targets.p99_ms)),
-    ];
-    for (name, value, target) in figures {
-        let figure = shown(state, value);
-        let figure = if tight {
-            figure.trim_end_matches(" ms").to_owned()
-        } else {
-            figure
-        };
-        parts.push(Span::raw(format!("{name} {figure} ")));
-        if let Some(target) = target {
-            parts.extend(judged(state, ms(value), target, true));
-            parts.push(Span::raw(if tight { " " } else { "  " }));
-        }
-    }
-    if tight {
-        parts.push(Span::raw("ms"));
-    }
-    if !tight {
-        parts.push(Span::styled(
-            format!(" n {}", count(l.count)),
-            theme.style(Role::Dim),
-        ));
-    }
-    line(buffer, row(inner, 0), parts);
-    let width = usize::from(inner.width);
-    if inner.height >= 4 {
-        let chart = columns(theme, &l.p99_slots, width.min(30));
-        let enough = l.p99_us.is_some();
-        let most = l
-            .p99_slots
-            .iter()
-            .flatten()
-            .max()
-            .filter(|_| enough)
-            .map_or_else(String::new, |m| format!(" p99, highest {}", micros(*m)));
-        line(
-            buffer,
-            row(inner, 1),
-            vec![
-                Span::styled(chart, theme.style(Role::Good)),
-                Span::styled(most, theme.style(Role::Dim)),
-            ],
-        );
-        let chart = columns(theme, &l.p50_slots, width.min(30));
-        line(
-            buffer,
-            row(inner, 2),
-            vec![
-                Span::raw(chart),
-                Span::styled(
-                    format!(" p50, target {} ms", snapshot.targets.p50_ms),
-                    theme.style(Role::Dim),
-                ),
-            ],
-        );
-        let (c, r) = (&snapshot.call_latency, &snapshot.run_latency);
-        let text = format!(
-            "model call p50 {}  p99 {}   run p50 {}  p99 {}",
-            shown(state, c.p50_us),
-            shown(state, c.p99_us),
-            shown(state, r.p50_us),
-            shown(state, r.p99_us)
-        );
-        put(buffer, row(inner, 3), &text, theme.style(Role::Dim));
-        if l.count < crate::telemetry::latency::ENOUGH {
-            put(
-                buffer,
-                row(inner, 4),
-                &format!(
-                    "figures show from {} samples on",
-                    crate::telemetry::latency::ENOUGH
-                ),
-                theme.style(Role::Dim),
-            );
-        }
-    } else {
-        let c = &snapshot.call_latency;
-        put(
-            buffer,
-            row(inner, 1),
-            &format!(
-                "model call p50 {}  p99 {}",
-                shown(state, c.p50_us),
-                shown(state, c.p99_us)
-            ),
-            theme.style(Role::Dim),
-        );
-        let t = &snapshot.calls;
-        put(
-            buffer,
-            row(inner, 2),
-            &format!(
-                "calls {:.1}/s  peak {:.0}  avg {:.1}",
-                t.now, t.peak, t.average
-            ),
-            theme.style(Role::Text),
-        );
-    }
 }
 
 fn breakers(state: &State, area: Rect, buffer: &mut Buffer) {

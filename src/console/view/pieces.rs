@@ -212,6 +212,15 @@ pub fn mark(theme: Theme, mark: Mark) -> Vec<Span<'static>> {
     vec![Span::styled(glyph, theme.style(role))]
 }
 
+/// A passed or an over mark for a figure against its target; nothing below enough samples.
+pub fn judged(state: &State, value: Option<f64>, target: f64, below: bool) -> Vec<Span<'static>> {
+    match value {
+        None => Vec::new(),
+        Some(v) if (v <= target) == below => mark(state.theme, Mark::Passed),
+        Some(_) => mark(state.theme, Mark::Over),
+    }
+}
+
 /// Keys with what they do, for a border; as the operator has chosen them.
 pub fn keys(state: &State, all: &[(Action, &str)]) -> String {
     let hints: Vec<String> = all

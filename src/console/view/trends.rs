@@ -6,11 +6,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
 use super::pieces::{fit, line, panel, put, row};
-use super::plot::{Marks, lines};
 use crate::console::action::Action;
 use crate::console::format::{micros, percent};
 use crate::console::state::{OpenTrends, State};
 use crate::console::theme::Role;
+use crate::console::view::line_chart::{Marks, lines};
 use crate::engine::protocol::history::{Point, Trends};
 use crate::resilience::breaker::BreakerState;
 

@@ -134,7 +134,7 @@ fn rdjsonl_is_read_back_by_our_own_reader() {
     let read = crate::review::linters::read(
         text.as_bytes(),
         crate::review::finding::FilterMode::All,
-        &crate::review::touched::Touched::default(),
+        &crate::review::changed_lines::Touched::default(),
         &redactor,
     )
     .unwrap();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::cache::Source;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::event::Event;
-use crate::model::provider::{Live, Surroundings};
+use crate::model::provider::{ProviderContext, ProviderRuntime};
 use crate::model::service::ModelService;
 use crate::model::simulator::Simulator;
 use crate::outbound::egress::{Lookup, system_lookup};
@@ -41,7 +41,7 @@ impl Models {
         notifier: Arc<Notifier>,
     ) -> Arc<Self> {
         let lookup = system_lookup();
-        let around = Surroundings {
+        let around = ProviderContext {
             settings,
             env: &env,
             simulator: simulator.as_ref().map(Simulator::url),
@@ -71,7 +71,7 @@ impl Models {
 
     /// Takes a new table or new settings; breakers, pools and limiters keep their state.
     pub fn rebuild(&self, table: &ModelTable, settings: &Settings) {
-        let around = Surroundings {
+        let around = ProviderContext {
             settings,
             env: &self.env,
             simulator: self.simulator.as_ref().map(Simulator::url),
@@ -105,7 +105,7 @@ impl Models {
     }
 
     /// Does something to one provider's layers, or to those of all; returns the names of the providers.
-    pub fn for_providers(&self, name: Option<&str>, act: impl Fn(&Live)) -> Vec<String> {
+    pub fn for_providers(&self, name: Option<&str>, act: impl Fn(&ProviderRuntime)) -> Vec<String> {
         let mut done = Vec::new();
         self.service.for_each(|provider, live| {
             if name.is_none_or(|n| n == provider) {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use crate::engine::protocol::call::CallView;
-use crate::model::ask::Observed;
+use crate::model::request::Observed;
 use crate::resilience::clock::lock;
 
 /// Attempts kept.

@@ -15,10 +15,10 @@ use crate::engine::models::prompt::{framed, who};
 use crate::engine::models::stream_events::StreamEvents;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::command::{Question, Refused, Reply};
-use crate::model::ask::{Ask, Asked, Origin, Purpose, STEADY};
 use crate::model::prompt::Prompt;
 use crate::model::prompt::Question as Fits;
-use crate::model::{Citation, Extras, Format, Message, Role, estimate_tokens};
+use crate::model::request::{CompletionOutcome, CompletionRequest, Origin, Purpose, STEADY};
+use crate::model::{Citation, Format, Message, RequestOptions, Role, estimate_tokens};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::review::redact::Redactor;
@@ -131,14 +131,14 @@ impl Chat {
         let asked = self
             .models
             .service
-            .ask(Ask {
+            .ask(CompletionRequest {
                 wanted: agent.and_then(|a| a.model_name.clone()),
                 task: "chat_response".into(),
                 complexity: "high".into(),
                 search: question.search,
                 question: Arc::new(talk),
                 format: Format::Text,
-                extras: Extras::none(),
+                extras: RequestOptions::none(),
                 temperature: Some(STEADY),
                 max_output_tokens: LONGEST_ANSWER,
                 purpose: Purpose::Chat,
@@ -223,7 +223,7 @@ impl Chat {
     }
 }
 
-fn reply(asked: Asked, redactor: &Redactor) -> Result<Reply, Refused> {
+fn reply(asked: CompletionOutcome, redactor: &Redactor) -> Result<Reply, Refused> {
     match asked.result {
         Ok((answer, source)) => {
             let redacted = |text: &Untrusted| Untrusted::new(redactor.text(text.raw()));

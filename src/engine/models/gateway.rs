@@ -12,10 +12,10 @@ use crate::engine::models::access::{Models, source_name};
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::command::Refused;
 use crate::engine::protocol::completion::{Completed, Completion, Pieces};
-use crate::model::ask::{Ask, AskError, Asked, Origin, Purpose};
 use crate::model::error::ModelError;
-use crate::model::hearing::{Heard, Listener};
 use crate::model::prompt::Prompt;
+use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Origin, Purpose};
+use crate::model::stream_fanout::{StreamChunk, Subscriber};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
 use crate::text::clean_line;
@@ -61,7 +61,7 @@ impl Gateway {
         let asked = self
             .models
             .service
-            .ask(Ask {
+            .ask(CompletionRequest {
                 wanted: wanted.model,
                 task: "chat_response".into(),
                 complexity: "high".into(),
@@ -93,7 +93,7 @@ impl Gateway {
         self.completed(asked)
     }
 
-    fn completed(&self, asked: Asked) -> Result<Completed, Refused> {
+    fn completed(&self, asked: CompletionOutcome) -> Result<Completed, Refused> {
         let attempts = asked.trace.iter().filter(|a| a.sent).count() as u32;
         match asked.result {
             Ok((answer, source)) => Ok(Completed {
@@ -125,12 +125,12 @@ impl Gateway {
 }
 
 /// Sends an answer on, chunk by chunk.
-fn forward_to(pieces: Pieces) -> Listener {
-    Listener {
+fn forward_to(pieces: Pieces) -> Subscriber {
+    Subscriber {
         // What was sent on cannot be taken back.
         reads: true,
-        hear: Arc::new(move |heard: Heard<'_>| {
-            if let Heard::Text(text) = heard {
+        hear: Arc::new(move |heard: StreamChunk<'_>| {
+            if let StreamChunk::Text(text) = heard {
                 // The reader may have left; then nobody needs the answer.
                 let _ = pieces.send(text.to_owned());
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::engine::config::store::ConfigStore;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::event::Event;
-use crate::model::hearing::{Heard, Listener};
+use crate::model::stream_fanout::{StreamChunk, Subscriber};
 use crate::resilience::clock::{Clock, lock};
 use crate::text::Untrusted;
 
@@ -47,14 +47,14 @@ impl StreamEvents {
     }
 
     /// A listener that publishes what a model says in `of`, the id of a run or of a question.
-    pub fn listener(self: &Arc<Self>, of: &str, agent: &str) -> Listener {
+    pub fn listener(self: &Arc<Self>, of: &str, agent: &str) -> Subscriber {
         let partial = Mutex::new(PartialAnswer::default());
         let (events, of, agent) = (Arc::clone(self), of.to_owned(), agent.to_owned());
-        let hear = move |heard: Heard<'_>| {
+        let hear = move |heard: StreamChunk<'_>| {
             let mut partial = lock(&partial);
             match heard {
-                Heard::Again => *partial = PartialAnswer::default(),
-                Heard::Text(text) => partial.text.push_str(text),
+                StreamChunk::Again => *partial = PartialAnswer::default(),
+                StreamChunk::Text(text) => partial.text.push_str(text),
             }
             let now = events.clock.now();
             if partial
@@ -71,7 +71,7 @@ impl StreamEvents {
                 .notifier
                 .publish_only(Event::Said { of, agent, text });
         };
-        Listener {
+        Subscriber {
             reads: false,
             hear: Arc::new(hear),
         }

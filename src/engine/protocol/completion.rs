@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::model::{Extras, Format, Message, Tokens, ToolCall};
+use crate::model::{Format, Message, RequestOptions, Tokens, ToolCall};
 
 /// Hears an answer while it comes. An answer is bounded, and so is what waits in here.
 pub type Pieces = mpsc::UnboundedSender<String>;
@@ -21,7 +21,7 @@ pub struct Completion {
     /// The form of the answer.
     pub format: Format,
     /// What is asked for beyond words.
-    pub extras: Extras,
+    pub extras: RequestOptions,
     /// Longest answer, tokens.
     pub max_output_tokens: u32,
     /// Randomness, 0 to 2.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::protocol::github::Change;
-use crate::model::ask::Skip;
+use crate::model::request::SkippedCandidate;
 use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
 use crate::review::documentation::Documentation;
@@ -263,7 +263,7 @@ pub struct Step {
     pub left_out: Vec<Untrusted>,
     /// Models that were not asked, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<Skip>,
+    pub skipped: Vec<SkippedCandidate>,
     /// Where its model says it has it from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub citations: Vec<Citation>,

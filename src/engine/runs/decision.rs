@@ -8,9 +8,9 @@
 use crate::engine::protocol::run::{
     Action, Cause, Decision, Evidence, Input, Plan, Step, StepStatus,
 };
-use crate::review::checks::POLICY_FILE;
 use crate::review::finding::{Coverage, Finding, Severity, Source, SuppressedBy};
 use crate::review::policy::OfflineApproval;
+use crate::review::structural_checks::POLICY_FILE;
 use crate::review::verdict::{Verdict, of_findings};
 use crate::text::Untrusted;
 use crate::workspace::events::OutcomeKind;

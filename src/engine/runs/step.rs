@@ -14,7 +14,7 @@ use crate::engine::models::prompt::Review;
 use crate::engine::models::stream_events::StreamEvents;
 use crate::engine::protocol::run::{Input, Plan, Step, StepStatus};
 use crate::engine::runs::numbered_diff::NumberedDiff;
-use crate::model::ask::{Ask, AskError, Asked, Origin};
+use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Origin};
 use crate::model::{Answer, Citation};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
@@ -138,7 +138,7 @@ impl StepRunner {
         let redactor = self.store.redactor();
         let complexity = complexity(&context.input);
         let ask = self.ask(context, agent, complexity, &settings).await;
-        let Asked {
+        let CompletionOutcome {
             result,
             trace,
             skips,
@@ -180,7 +180,7 @@ impl StepRunner {
         agent: &Agent,
         complexity: &str,
         settings: &Settings,
-    ) -> Ask {
+    ) -> CompletionRequest {
         let mut documents = Cow::Borrowed(&context.knowledge.documents);
         if settings.memory.in_prompt {
             let past = self
@@ -200,7 +200,7 @@ impl StepRunner {
         );
         let time = Duration::from_millis(context.plan.step_timeout_ms);
         let deadline = Deadline::after(self.lifecycle.now(), time);
-        Ask {
+        CompletionRequest {
             wanted: agent.model_name.clone(),
             task: agent.task().to_owned(),
             complexity: complexity.to_owned(),
@@ -210,7 +210,7 @@ impl StepRunner {
                 correlation: context.correlation.clone(),
             },
             listener: Some(self.stream.listener(&context.run, &agent.id)),
-            ..Ask::for_verdict(Arc::new(review), deadline)
+            ..CompletionRequest::for_verdict(Arc::new(review), deadline)
         }
     }
 

@@ -7,10 +7,10 @@
 use serde_json::{Value, json};
 
 use super::sse;
-use crate::model::request::{Format, Request};
+use crate::model::provider_request::{Format, Request};
 use crate::model::tokens::Tokens;
-use crate::model::wire::form::{Draft, Fault, Finish, Wire, malformed};
-use crate::model::wire::quirks::Habits;
+use crate::model::wire::form::{AnswerBuilder, Fault, FinishReason, Wire, malformed};
+use crate::model::wire::quirks::ProviderQuirks;
 use crate::model::{Message, Role, ToolChoice};
 use crate::workspace::models::Structured;
 
@@ -42,11 +42,11 @@ impl Wire for Anthropic {
         }
     }
 
-    fn form(&self, request: &Request, habits: Habits) -> Option<String> {
+    fn form(&self, request: &Request, habits: ProviderQuirks) -> Option<String> {
         form_of(request, habits).map(|(name, ..)| name.to_owned())
     }
 
-    fn body(&self, request: &Request, habits: Habits) -> Value {
+    fn body(&self, request: &Request, habits: ProviderQuirks) -> Value {
         let mut body = json!({
             "model": request.model,
             "max_tokens": request.max_output_tokens,
@@ -71,7 +71,7 @@ impl Wire for Anthropic {
         body
     }
 
-    fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault> {
+    fn whole(&self, bytes: &[u8], draft: &mut AnswerBuilder) -> Result<(), Fault> {
         let value: Value = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
         if value["type"] == "error" {
             return Err(reported(&value));
@@ -101,7 +101,7 @@ impl Wire for Anthropic {
         Ok(())
     }
 
-    fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
+    fn event(&self, event: &sse::Event, draft: &mut AnswerBuilder) -> Result<(), Fault> {
         if event.data.trim().is_empty() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Wire for Anthropic {
 }
 
 /// The tool by which a question's form is wanted of a model that has forms for tools only.
-fn form_of(request: &Request, habits: Habits) -> Option<(&str, Option<&str>, &Value)> {
+fn form_of(request: &Request, habits: ProviderQuirks) -> Option<(&str, Option<&str>, &Value)> {
     // Beside tools of the asker's own the model could not choose.
     let extras = &request.extras;
     let free = extras.tools.is_empty() && (extras.passed_on || !habits.no_schema);
@@ -168,7 +168,7 @@ fn form_of(request: &Request, habits: Habits) -> Option<(&str, Option<&str>, &Va
 }
 
 /// A tool is wanted; false: it is the one whose arguments are the text.
-fn begin_call(piece: u64, block: &Value, draft: &mut Draft) -> Result<bool, Fault> {
+fn begin_call(piece: u64, block: &Value, draft: &mut AnswerBuilder) -> Result<bool, Fault> {
     let text = |key: &str| block[key].as_str().unwrap_or_default();
     let (id, name) = (text("id"), text("name"));
     let is_call = draft.form.as_deref() != Some(name);
@@ -216,7 +216,7 @@ fn extras(body: &mut Value, request: &Request) {
         }
         body["tool_choice"] = choice;
     } else if let Some(known) = used_before(&request.prompt.messages) {
-        // Tools that were used must be known, also where none may be used any more.
+        // LoadContext that were used must be known, also where none may be used any more.
         body["tools"] = known;
         body["tool_choice"] = json!({"type": "none"});
     }
@@ -303,7 +303,7 @@ fn reported(value: &Value) -> Fault {
 }
 
 /// What was read from a prompt cache was read all the same. Later events count the whole again.
-fn usage(value: &Value, draft: &mut Draft) {
+fn usage(value: &Value, draft: &mut AnswerBuilder) {
     let Some(usage) = value.as_object() else {
         return;
     };
@@ -325,13 +325,13 @@ fn usage(value: &Value, draft: &mut Draft) {
     }
 }
 
-fn ended(reason: &Value, draft: &mut Draft) {
+fn ended(reason: &Value, draft: &mut AnswerBuilder) {
     draft.finish = match reason.as_str() {
         None => return,
-        Some("max_tokens" | "model_context_window_exceeded") => Some(Finish::Length),
-        Some("refusal") => Some(Finish::Refused("refusal".into())),
-        Some("end_turn" | "stop_sequence") => Some(Finish::Stop),
-        Some("tool_use") => Some(Finish::Tools),
-        Some(other) => Some(Finish::Other(other.to_owned())),
+        Some("max_tokens" | "model_context_window_exceeded") => Some(FinishReason::Length),
+        Some("refusal") => Some(FinishReason::Refused("refusal".into())),
+        Some("end_turn" | "stop_sequence") => Some(FinishReason::Stop),
+        Some("tool_use") => Some(FinishReason::LoadContext),
+        Some(other) => Some(FinishReason::Other(other.to_owned())),
     };
 }

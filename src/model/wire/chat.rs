@@ -8,10 +8,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::sse;
-use crate::model::request::{Format, Request};
+use crate::model::provider_request::{Format, Request};
 use crate::model::tokens::Tokens;
-use crate::model::wire::form::{Draft, Fault, Finish, Wire, malformed};
-use crate::model::wire::quirks::Habits;
+use crate::model::wire::form::{AnswerBuilder, Fault, FinishReason, Wire, malformed};
+use crate::model::wire::quirks::ProviderQuirks;
 use crate::model::{Message, Tool, ToolChoice};
 use crate::text::clean_line;
 use crate::workspace::models::{Structured, TokenParameter};
@@ -102,24 +102,24 @@ impl Wire for Chat {
         Structured::Object
     }
 
-    fn body(&self, request: &Request, habits: Habits) -> Value {
+    fn body(&self, request: &Request, habits: ProviderQuirks) -> Value {
         question(request, habits)
     }
 
-    fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault> {
+    fn whole(&self, bytes: &[u8], draft: &mut AnswerBuilder) -> Result<(), Fault> {
         let completion: Completion = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
         take(completion, bytes, draft, false)?;
         draft.done = true;
         Ok(())
     }
 
-    fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
+    fn event(&self, event: &sse::Event, draft: &mut AnswerBuilder) -> Result<(), Fault> {
         piece(event, draft)
     }
 }
 
 /// The question as chat completions have it.
-pub(super) fn question(request: &Request, habits: Habits) -> Value {
+pub(super) fn question(request: &Request, habits: ProviderQuirks) -> Value {
     let system = (!request.prompt.system.is_empty())
         .then(|| json!({"role": "system", "content": request.prompt.system}));
     let said = request.prompt.messages.iter().map(message);
@@ -240,7 +240,7 @@ fn message(message: &Message) -> Value {
 }
 
 /// One event.
-pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
+pub(super) fn piece(event: &sse::Event, draft: &mut AnswerBuilder) -> Result<(), Fault> {
     let data = event.data.trim();
     if data == "[DONE]" {
         draft.done = true;
@@ -255,7 +255,12 @@ pub(super) fn piece(event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> 
 }
 
 /// Takes a whole answer in, or with `piece` a piece of a stream. Perplexity sends both fields in either.
-fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) -> Result<(), Fault> {
+fn take(
+    completion: Completion,
+    bytes: &[u8],
+    draft: &mut AnswerBuilder,
+    piece: bool,
+) -> Result<(), Fault> {
     let bare = completion.object.as_deref() == Some("error")
         || (completion.choices.is_empty()
             && completion.message.as_ref().is_some_and(Value::is_string));
@@ -296,30 +301,32 @@ fn take(completion: Completion, bytes: &[u8], draft: &mut Draft, piece: bool) ->
     }
     if let Some(refusal) = said.refusal.filter(|r| !r.is_empty()) {
         // A refusal may come in pieces; its first words are enough to know.
-        if !matches!(draft.finish, Some(Finish::Refused(_))) {
-            draft.finish = Some(Finish::Refused(clean_line(&refusal, 160)));
+        if !matches!(draft.finish, Some(FinishReason::Refused(_))) {
+            draft.finish = Some(FinishReason::Refused(clean_line(&refusal, 160)));
         }
         draft.pieces += 1;
     }
     match choice.finish_reason.as_deref() {
-        _ if matches!(draft.finish, Some(Finish::Refused(_))) => {}
+        _ if matches!(draft.finish, Some(FinishReason::Refused(_))) => {}
         None | Some("") => {}
-        Some("length") => draft.finish = Some(Finish::Length),
-        Some("content_filter") => draft.finish = Some(Finish::Refused("content filter".into())),
+        Some("length") => draft.finish = Some(FinishReason::Length),
+        Some("content_filter") => {
+            draft.finish = Some(FinishReason::Refused("content filter".into()))
+        }
         // What servers say that are like it.
         Some("stop" | "STOP" | "eos" | "eos_token" | "end_turn" | "stop_sequence") => {
-            draft.finish = Some(Finish::Stop);
+            draft.finish = Some(FinishReason::Stop);
         }
-        Some("max_tokens" | "MAX_TOKENS") => draft.finish = Some(Finish::Length),
-        Some("tool_calls" | "function_call") => draft.finish = Some(Finish::Tools),
-        Some(other) => draft.finish = Some(Finish::Other(other.to_owned())),
+        Some("max_tokens" | "MAX_TOKENS") => draft.finish = Some(FinishReason::Length),
+        Some("tool_calls" | "function_call") => draft.finish = Some(FinishReason::LoadContext),
+        Some(other) => draft.finish = Some(FinishReason::Other(other.to_owned())),
     }
     Ok(())
 }
 
 /// Takes a wanted tool in, or with `piece` perhaps more of one. Not every server numbers them, or does so
 /// rightly: another id is another call, whatever its number, and so is a name after complete arguments.
-fn take_call(called: Called, draft: &mut Draft, piece: bool) -> Result<(), Fault> {
+fn take_call(called: Called, draft: &mut AnswerBuilder, piece: bool) -> Result<(), Fault> {
     let function = called.function.unwrap_or_default();
     let name = function.name.unwrap_or_default();
     let id = called.id.unwrap_or_default();

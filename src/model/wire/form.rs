@@ -3,13 +3,13 @@
 use crate::model::ToolCall;
 use crate::model::answer::Citation;
 use crate::model::error::ModelError;
-use crate::model::request::Format;
-use crate::model::request::Request;
+use crate::model::provider_request::Format;
+use crate::model::provider_request::Request;
+use crate::model::retry_hints::RetryHints;
 use crate::model::tokens::Tokens;
 use crate::model::tokens::estimate_tokens;
-use crate::model::wire::quirks::Habits;
+use crate::model::wire::quirks::ProviderQuirks;
 use crate::model::wire::sse;
-use crate::model::wish::Wish;
 use crate::text::clean_line;
 use crate::workspace::models::Structured;
 use serde_json::Value;
@@ -19,13 +19,13 @@ pub(crate) const MOST_CALLS: usize = 256;
 
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finish {
+pub enum FinishReason {
     /// The model had said all.
     Stop,
     /// At its length.
     Length,
     /// It waits for tools.
-    Tools,
+    LoadContext,
     /// By a filter or a refusal; the provider's words.
     Refused(String),
     /// By a word that is not known; outside text, as it is.
@@ -34,17 +34,17 @@ pub enum Finish {
 
 /// An answer as far as it has been read.
 #[derive(Debug, Default)]
-pub struct Draft {
+pub struct AnswerBuilder {
     /// Its text.
     pub text: String,
-    /// Tools that the model wants used, each with the number of its piece of the answer.
+    /// LoadContext that the model wants used, each with the number of its piece of the answer.
     calls: Vec<(u64, ToolCall)>,
     /// The tool whose arguments are the text: where a form is wanted and only tools have one.
     pub(crate) form: Option<String>,
     /// Pieces of any kind that the model has made: text, reasoning, arguments. What the clocks look at.
     pub pieces: u64,
     /// How it ended, once it has.
-    pub finish: Option<Finish>,
+    pub finish: Option<FinishReason>,
     /// The model that it says it is of; outside text, as it is.
     pub model: Option<String>,
     /// Another answer came beside it.
@@ -57,7 +57,7 @@ pub struct Draft {
     pub citations: Vec<Citation>,
 }
 
-impl Draft {
+impl AnswerBuilder {
     /// Nothing yet. `form`: the tool whose arguments will be the text.
     pub fn of(form: Option<String>) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Draft {
         }
     }
 
-    /// Tools that the model wants used.
+    /// LoadContext that the model wants used.
     pub fn calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.calls.iter().map(|(_, call)| call)
     }
@@ -146,7 +146,7 @@ impl Draft {
     pub fn scrub(&mut self, clean: impl Fn(&str) -> String) {
         self.text = clean(&self.text);
         self.model = self.model.take().map(|name| clean(&name));
-        if let Some(Finish::Other(word)) = &mut self.finish {
+        if let Some(FinishReason::Other(word)) = &mut self.finish {
             *word = clean(word);
         }
         for (_, call) in &mut self.calls {
@@ -191,7 +191,7 @@ impl Fault {
                 message,
             },
             Self::Reported { status, body } => {
-                ModelError::from_answer(provider, status, &body, Wish::default())
+                ModelError::from_answer(provider, status, &body, RetryHints::default())
             }
         }
     }
@@ -222,7 +222,7 @@ pub trait Wire: Send + Sync {
     fn structured(&self) -> Structured;
 
     /// The tool whose arguments will be the answer's text, where a form is wanted that way.
-    fn form(&self, _: &Request, _: Habits) -> Option<String> {
+    fn form(&self, _: &Request, _: ProviderQuirks) -> Option<String> {
         None
     }
 
@@ -242,17 +242,17 @@ pub trait Wire: Send + Sync {
     }
 
     /// The question.
-    fn body(&self, request: &Request, habits: Habits) -> Value;
+    fn body(&self, request: &Request, habits: ProviderQuirks) -> Value;
 
     /// Takes a whole answer in.
     ///
     /// # Errors
     /// When it is none.
-    fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault>;
+    fn whole(&self, bytes: &[u8], draft: &mut AnswerBuilder) -> Result<(), Fault>;
 
     /// Takes one event of a stream in.
     ///
     /// # Errors
     /// When it is broken, or reports an error.
-    fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault>;
+    fn event(&self, event: &sse::Event, draft: &mut AnswerBuilder) -> Result<(), Fault>;
 }

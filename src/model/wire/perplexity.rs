@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{chat, sse};
 use crate::model::answer::Citation;
-use crate::model::request::{Format, Request};
-use crate::model::wire::form::{Draft, Fault, Wire, malformed};
-use crate::model::wire::quirks::Habits;
+use crate::model::provider_request::{Format, Request};
+use crate::model::wire::form::{AnswerBuilder, Fault, Wire, malformed};
+use crate::model::wire::quirks::ProviderQuirks;
 use crate::text::Untrusted;
 use crate::workspace::models::Structured;
 
@@ -41,7 +41,7 @@ impl Wire for Perplexity {
         true
     }
 
-    fn body(&self, request: &Request, habits: Habits) -> Value {
+    fn body(&self, request: &Request, habits: ProviderQuirks) -> Value {
         let mut body = chat::question(request, habits);
         if let Value::Object(fields) = &mut body {
             fields.shift_remove("stream_options");
@@ -63,14 +63,14 @@ impl Wire for Perplexity {
         body
     }
 
-    fn whole(&self, bytes: &[u8], draft: &mut Draft) -> Result<(), Fault> {
+    fn whole(&self, bytes: &[u8], draft: &mut AnswerBuilder) -> Result<(), Fault> {
         chat::Chat.whole(bytes, draft)?;
         let value: Value = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
         places(&value, draft);
         Ok(())
     }
 
-    fn event(&self, event: &sse::Event, draft: &mut Draft) -> Result<(), Fault> {
+    fn event(&self, event: &sse::Event, draft: &mut AnswerBuilder) -> Result<(), Fault> {
         chat::piece(event, draft)?;
         // Every piece has its places with it; what is no JSON was said to be none above.
         if let Ok(value) = serde_json::from_str::<Value>(&event.data) {
@@ -82,7 +82,7 @@ impl Wire for Perplexity {
 
 /// `search_results` where there are any, else the bare addresses under `citations`. Every piece of a
 /// stream repeats them.
-fn places(value: &Value, draft: &mut Draft) {
+fn places(value: &Value, draft: &mut AnswerBuilder) {
     let text = |v: &Value| v.as_str().map(Untrusted::from);
     let found: Vec<Citation> = match value["search_results"].as_array() {
         Some(results) if !results.is_empty() => results

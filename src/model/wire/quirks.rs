@@ -1,8 +1,8 @@
 //! What a provider's models have shown that they do not take.
 
-/// What a model has shown that it does not take; learnt from its refusals, see [`Habits::learn`].
+/// What a model has shown that it does not take; learnt from its refusals, see [`ProviderQuirks::learn`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Habits {
+pub struct ProviderQuirks {
     /// The token limit goes by its other name.
     pub other_limit: bool,
     /// No `temperature`.
@@ -17,7 +17,7 @@ pub struct Habits {
     pub no_stream: bool,
 }
 
-impl Habits {
+impl ProviderQuirks {
     /// The field is of a form, or of the tool that stands for one.
     pub fn is_of_form(field: &str) -> bool {
         let first = field.split(['.', '[']).next();

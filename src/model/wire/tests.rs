@@ -11,15 +11,15 @@ use serde_json::json;
 
 use super::*;
 use crate::model::prompt::Prompt;
-use crate::model::request::Format;
-use crate::model::{Extras, Message, Role, Tool, ToolCall, ToolChoice};
+use crate::model::provider_request::Format;
+use crate::model::{Message, RequestOptions, Role, Tool, ToolCall, ToolChoice};
 use crate::workspace::models::TokenParameter;
 
 /// Reads a stream in pieces of `cut` bytes.
-fn read(kind: &str, bytes: &[u8], cut: usize) -> (Draft, Option<Fault>) {
+fn read(kind: &str, bytes: &[u8], cut: usize) -> (AnswerBuilder, Option<Fault>) {
     let wire = of(kind).unwrap();
     let (mut parser, mut fault) = (sse::Parser::default(), None);
-    let mut draft = Draft::of(Some("verdict".into()));
+    let mut draft = AnswerBuilder::of(Some("verdict".into()));
     let mut each = |event: sse::Event| {
         if fault.is_none() && !draft.done {
             fault = wire.event(&event, &mut draft).err();
@@ -38,7 +38,7 @@ fn made_up(id: &str) -> bool {
 }
 
 /// What a stream amounts to, in the words of the corpus.
-fn words(draft: &Draft, fault: Option<Fault>) -> String {
+fn words(draft: &AnswerBuilder, fault: Option<Fault>) -> String {
     match fault {
         Some(Fault::Malformed(_)) => return "malformed".into(),
         Some(Fault::Reported { status, .. }) => return format!("error {status}"),
@@ -47,10 +47,10 @@ fn words(draft: &Draft, fault: Option<Fault>) -> String {
     let done = if draft.done { "done" } else { "open" };
     let finish = match &draft.finish {
         None => "-",
-        Some(Finish::Stop | Finish::Tools) => "stop",
-        Some(Finish::Length) => "length",
-        Some(Finish::Refused(_)) => "refused",
-        Some(Finish::Other(_)) => "other",
+        Some(FinishReason::Stop | FinishReason::LoadContext) => "stop",
+        Some(FinishReason::Length) => "length",
+        Some(FinishReason::Refused(_)) => "refused",
+        Some(FinishReason::Other(_)) => "other",
     };
     let tokens = draft
         .tokens
@@ -122,7 +122,7 @@ fn request(format: Format, structured: Structured) -> Request {
         structured,
         stream: true,
         recency: Some("week"),
-        extras: Extras::none(),
+        extras: RequestOptions::none(),
     }
 }
 
@@ -140,7 +140,7 @@ fn each_kind_asks_in_its_own_words() {
     let body = |kind: &str, format, structured, habits| {
         of(kind).unwrap().body(&request(format, structured), habits)
     };
-    let plain = Habits::default();
+    let plain = ProviderQuirks::default();
     let chat = body("chat", json_form(), Structured::Schema, plain);
     assert_eq!(chat["messages"].as_array().unwrap().len(), 4);
     assert_eq!(
@@ -202,7 +202,7 @@ fn with_tools() -> Request {
                 answer("b"),
             ],
         ),
-        extras: Arc::new(Extras {
+        extras: Arc::new(RequestOptions {
             tools: vec![Tool {
                 name: "lookup".into(),
                 description: Some("The weather.".into()),
@@ -222,7 +222,9 @@ fn with_tools() -> Request {
 
 #[test]
 fn tools_and_what_they_said_go_out_in_each_kinds_own_form() {
-    let chat = of("chat").unwrap().body(&with_tools(), Habits::default());
+    let chat = of("chat")
+        .unwrap()
+        .body(&with_tools(), ProviderQuirks::default());
     let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "lookup", "arguments": "{\"city\":\"Oslo\"}"}});
     assert_eq!(
         chat["messages"],
@@ -252,7 +254,7 @@ fn tools_and_what_they_said_go_out_in_each_kinds_own_form() {
 
     let anthropic = of("anthropic")
         .unwrap()
-        .body(&with_tools(), Habits::default());
+        .body(&with_tools(), ProviderQuirks::default());
     let used = |id: &str| json!({"type": "tool_use", "id": id, "name": "lookup", "input": {"city": "Oslo"}});
     let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "rain"});
     assert_eq!(
@@ -290,7 +292,7 @@ fn what_anthropic_would_refuse_is_said_otherwise() {
     extras.stop = vec!["\n".into(), "END".into()];
     request.extras = Arc::new(extras.clone());
     let wire = of("anthropic").unwrap();
-    let body = wire.body(&request, Habits::default());
+    let body = wire.body(&request, ProviderQuirks::default());
     assert_eq!(
         body["messages"].as_array().unwrap().len(),
         3,
@@ -305,7 +307,7 @@ fn what_anthropic_would_refuse_is_said_otherwise() {
     // No tool may be used any more, and those of the conversation must be known.
     extras.tools.clear();
     request.extras = Arc::new(extras);
-    let body = wire.body(&request, Habits::default());
+    let body = wire.body(&request, ProviderQuirks::default());
     assert_eq!(
         body["tools"],
         json!([{"name": "lookup", "input_schema": {"type": "object"}}])
@@ -347,7 +349,7 @@ fn what_anthropic_would_refuse_is_said_otherwise() {
 #[test]
 fn what_a_model_refuses_is_left_out_or_said_otherwise() {
     let chat = of("chat").unwrap();
-    let mut habits = Habits::default();
+    let mut habits = ProviderQuirks::default();
     for field in [
         "max_tokens",
         "temperature",
@@ -412,7 +414,7 @@ proptest! {
         }
         let _ = read(kind, &stream, 16);
         let _ = read(kind, format!("data: {json}\n\n").as_bytes(), 16);
-        let _ = wire.whole(json.as_bytes(), &mut Draft::default());
-        let _ = wire.whole(&stream, &mut Draft::default());
+        let _ = wire.whole(json.as_bytes(), &mut AnswerBuilder::default());
+        let _ = wire.whole(&stream, &mut AnswerBuilder::default());
     }
 }

@@ -4,11 +4,11 @@
 //! Why our own: the input is hostile and large. Lines are cut into windows of 64 KiB, hunks into
 //! batches; what cannot be read is reported, so that coverage is never overstated.
 
-mod head;
-mod names;
+mod file_header;
+mod header_paths;
+mod line_reader;
 mod parser;
 mod types;
-mod windows;
 
 use std::io::BufRead;
 

@@ -2,10 +2,10 @@
 
 use std::io::BufRead;
 
-use super::head::Head;
-use super::names::{Range, hunk_range, octal};
-use super::windows::Windows;
 use crate::commit_message::{Mail, envelope, log_entry};
+use crate::diff::file_header::Head;
+use crate::diff::header_paths::{Range, hunk_range, octal};
+use crate::diff::line_reader::Windows;
 use crate::diff::types::{BATCH, Change, DiffError, Hunk, LINE_WINDOW, Line, Side, Sink};
 
 pub(super) struct Parser<'a, R> {

@@ -5,13 +5,13 @@
 use super::super::budget::Budget;
 use super::super::diff::{Change, FileHead, Hunk, Side};
 use super::super::finding::Finding;
-use super::super::masking::{Joined, key_body};
 use super::super::rules::Hit;
 use super::identity;
 use super::{MOST_OF_A_RULE, Scanner};
 use crate::finding::FilterMode;
+use crate::hunk_redaction::{Joined, key_body};
 use crate::remark::Noted;
-use crate::scan::types::Looked;
+use crate::scan::types::ScannedFile;
 use bsm_base::text::{Untrusted, cut};
 
 /// Adds where on its lines a hit begins and ends, unless a line is a piece of a longer one.
@@ -56,7 +56,7 @@ impl Scanner<'_> {
     /// asks the budget and says so.
     pub(super) fn match_rules(
         &mut self,
-        file: &Looked,
+        file: &ScannedFile,
         hunk: &Hunk,
         redacted: &[String],
         added: &Joined,
@@ -133,7 +133,7 @@ impl Scanner<'_> {
 
     pub(super) fn add_hit(
         &mut self,
-        file: &Looked,
+        file: &ScannedFile,
         hunk: &Hunk,
         redacted: &[String],
         joined: &Joined,

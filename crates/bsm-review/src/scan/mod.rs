@@ -14,8 +14,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::checks;
-use super::checks::{FileSummary, Losses};
 use super::commits;
 use super::dependencies::Dependencies;
 use super::diff::FileHead;
@@ -25,9 +23,11 @@ use super::finding::{ChangeSize, Coverage, Finding, Severity, Suppressed};
 use super::images;
 use super::policy::{Assets, Policy};
 use super::redact::Redactor;
-use super::touched::Touched;
+use crate::changed_lines::Touched;
 use crate::commit_message::Commit;
 use crate::finding::FilterMode;
+use crate::structural_checks;
+use crate::structural_checks::{FileSummary, Losses};
 use bsm_base::text::Untrusted;
 
 /// Bounds of one scan.
@@ -228,7 +228,7 @@ impl<'a> Scanner<'a> {
     /// Adds what only the whole change shows, and hands everything over.
     pub fn finish(mut self) -> Scanned {
         if self.of_change {
-            for noted in checks::whole_change(&self.summaries) {
+            for noted in structural_checks::whole_change(&self.summaries) {
                 self.note(noted);
             }
         }

@@ -1,10 +1,10 @@
 //! The one gate through which findings go: baseline and ignores, once each, the worst when there are too many.
 
-use super::super::checks;
 use super::super::finding::{Finding, Severity, Suppressed, SuppressedBy, Weight};
 use super::super::linters;
 use super::{MOST_OF_A_RULE, MOST_SUPPRESSED, Scanned, Scanner};
 use crate::remark::Noted;
+use crate::structural_checks;
 use bsm_base::text::{Untrusted, clean_line, cut};
 
 impl Scanner<'_> {
@@ -136,7 +136,7 @@ impl Scanner<'_> {
         let baseline = self.policy.baseline.as_ref();
         let suppressed = if let Some(reason) = inline {
             Some((SuppressedBy::Inline, Some(reason)))
-        } else if finding.rule == checks::POLICY_FILE {
+        } else if finding.rule == structural_checks::POLICY_FILE {
             None
         } else {
             let known = baseline.and_then(|b| b.knows(&finding, matched));

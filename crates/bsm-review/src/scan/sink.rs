@@ -1,9 +1,6 @@
 //! What the scanner does with each file, hunk and commit that the parser hands over.
 
 use crate::budget::Budget;
-use crate::checks;
-use crate::checks::FileSummary;
-use crate::checks::Losses;
 use crate::commit_message::Commit;
 use crate::dependencies::Dependencies;
 use crate::diff::Change;
@@ -14,16 +11,19 @@ use crate::diff::Sink;
 use crate::encoding;
 use crate::encoding::Reading;
 use crate::finding::Finding;
-use crate::ignores::Ignores;
-use crate::masking::Joined;
-use crate::masking::redact_lines;
+use crate::hunk_redaction::Joined;
+use crate::hunk_redaction::redact_lines;
+use crate::inline_suppressions::Ignores;
 use crate::remark::Noted;
 use crate::scan::MOST_COMMITS;
 use crate::scan::MOST_FILES;
 use crate::scan::Scanner;
 use crate::scan::UNDECODABLE;
-use crate::scan::types::Looked;
+use crate::scan::types::ScannedFile;
 use crate::scan::{Current, UNREAD_MANIFEST};
+use crate::structural_checks;
+use crate::structural_checks::FileSummary;
+use crate::structural_checks::Losses;
 use bsm_base::text::Untrusted;
 use bsm_base::text::clean_line;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Sink for Scanner<'_> {
             added: 0,
             removed: 0,
             binary: head.binary,
-            generated: checks::is_generated(path.raw()),
+            generated: structural_checks::is_generated(path.raw()),
             last_line: 0,
         };
         let dependencies = (self.of_change && there)
@@ -108,7 +108,7 @@ impl Sink for Scanner<'_> {
             return; // not looked at, so not kept either: it might hold a secret
         }
         self.documentation.hunk(hunk);
-        if let Some(why) = checks::pointer(&current.head, hunk) {
+        if let Some(why) = structural_checks::pointer(&current.head, hunk) {
             current.reason.get_or_insert_with(|| why.to_owned());
         }
         let decoded;
@@ -130,14 +130,14 @@ impl Sink for Scanner<'_> {
             dependencies.hunk(hunk);
         }
         current.losses.hunk(current.head.path.raw(), hunk);
-        let file = Looked {
+        let file = ScannedFile {
             raw: current.head.path.raw().to_owned(),
             shown: current.path.clone(),
             generated: current.summary.generated,
             new: current.head.change == Change::Added || !self.of_change,
             ignores: Ignores::of(hunk),
         };
-        let is_link = current.head.modes.1 == Some(checks::SYMLINK);
+        let is_link = current.head.modes.1 == Some(structural_checks::SYMLINK);
         let head = is_link.then(|| current.head.clone());
         let added = Joined::of(hunk, |s| s == Side::Added);
         let wanted = self.redactor.rules().wanted(&added.text);
@@ -250,12 +250,12 @@ impl Scanner<'_> {
             return;
         }
         let policy = self.policy;
-        for noted in checks::file(head, shown, |path| policy.is_made_of(path)) {
+        for noted in structural_checks::file(head, shown, |path| policy.is_made_of(path)) {
             if image && noted.id == "quality/binary" {
                 continue;
             }
             // A file that decides how changes are reviewed is noted wherever it lies.
-            if !ignored || noted.id == checks::POLICY_FILE {
+            if !ignored || noted.id == structural_checks::POLICY_FILE {
                 self.note(noted);
             }
         }
@@ -263,7 +263,10 @@ impl Scanner<'_> {
 
     /// A manifest of dependencies whose form no reader knows.
     fn is_unread_manifest(&self, path: &str) -> bool {
-        let rule = self.redactor.rules().rule(checks::UNREAD_MANIFEST);
+        let rule = self
+            .redactor
+            .rules()
+            .rule(structural_checks::UNREAD_MANIFEST);
         self.of_change && rule.is_some_and(|r| r.applies_to(path))
     }
 
@@ -300,11 +303,11 @@ impl Scanner<'_> {
     }
 
     /// Letters that look like others, and ignores without a reason.
-    fn note_disguises(&mut self, hunk: &Hunk, file: &Looked) {
-        if checks::is_program_text(&file.raw) {
-            let disguised = hunk.lines[hunk.repeated..]
-                .iter()
-                .find(|l| l.side == Side::Added && checks::has_compatibility_letter(&l.text));
+    fn note_disguises(&mut self, hunk: &Hunk, file: &ScannedFile) {
+        if structural_checks::is_program_text(&file.raw) {
+            let disguised = hunk.lines[hunk.repeated..].iter().find(|l| {
+                l.side == Side::Added && structural_checks::has_compatibility_letter(&l.text)
+            });
             if let Some(line) = disguised {
                 self.note(Noted {
                     line: Some(line.number),
@@ -324,7 +327,7 @@ impl Scanner<'_> {
     fn note_link(&mut self, hunk: &Hunk, head: &FileHead, shown: &Untrusted, redacted: &[String]) {
         let target = hunk.lines.iter().position(|l| l.side == Side::Added);
         if let Some(target) = target
-            && let Some(noted) = checks::link(head, shown, &redacted[target])
+            && let Some(noted) = structural_checks::link(head, shown, &redacted[target])
         {
             self.note(noted);
             if let Some(current) = &mut self.current {
@@ -360,7 +363,7 @@ impl Scanner<'_> {
 
 /// Why a file's content cannot be read; `None` where it can.
 fn unread_as(head: &FileHead, image: bool) -> Option<String> {
-    let submodule = Some(checks::SUBMODULE);
+    let submodule = Some(structural_checks::SUBMODULE);
     if head.binary && !image {
         Some("binary".to_owned())
     } else if head.modes.1 == submodule || head.modes.0 == submodule {
@@ -390,5 +393,5 @@ fn says_generated(hunk: &Hunk) -> bool {
     first_lines
         .take(10)
         .filter(|l| l.side != Side::Removed)
-        .any(|l| checks::says_generated(&l.text))
+        .any(|l| structural_checks::says_generated(&l.text))
 }

@@ -1,10 +1,10 @@
 //! What a scan is given, keeps and returns.
 
-use crate::ignores::Ignores;
+use crate::inline_suppressions::Ignores;
 use bsm_base::text::Untrusted;
 
 /// What is known of the file whose hunk is looked at.
-pub(crate) struct Looked {
+pub(crate) struct ScannedFile {
     /// Its path, for the rules that ask for one.
     pub(crate) raw: String,
     /// Its path, redacted.

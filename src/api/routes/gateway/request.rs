@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::openapi::{boolean, list, text};
 use crate::engine::protocol::completion::Completion;
-use crate::model::{Extras, Format, Message, Role, Tool, ToolCall, ToolChoice};
+use crate::model::{Format, Message, RequestOptions, Role, Tool, ToolCall, ToolChoice};
 
 /// The body.
 #[derive(Deserialize)]
@@ -295,7 +295,7 @@ impl Asked {
             system,
             messages,
             format: self.response_format.map_or(Ok(Format::Text), format)?,
-            extras: Extras {
+            extras: RequestOptions {
                 choice: choice.map(|c| tool_choice(&c, &tools)).transpose()?,
                 tools,
                 parallel: self.parallel_tool_calls,

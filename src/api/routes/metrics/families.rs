@@ -160,7 +160,7 @@ static FAMILIES: &[Family] = &[
         write_outbox,
     ),
     gauge("bsm_approvals_waiting", "Pending approvals.", |s, to| {
-        to.one(f64::from(s.github.approvals))
+        to.one(f64::from(s.github.approvals));
     }),
     // What figures are held against, so that no rule has to repeat it.
     gauge(

@@ -7,8 +7,8 @@ use ratatui::widgets::{Paragraph, Widget as _};
 
 use super::overlay::{cursor, window};
 use super::pieces::{put, row, wrap};
+use crate::console::chat::who;
 use crate::console::state::State;
-use crate::console::talk::who;
 use crate::console::theme::Role;
 use crate::model;
 

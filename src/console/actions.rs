@@ -3,16 +3,16 @@
 use super::action::{Action, Danger, Row, Screen, row_of};
 use super::export::Form;
 use super::format::Zone;
-use super::going::{back, logs_query, open, report, show, travel, trigger_form};
 use super::message::{Effect, Now};
-use super::notes::toast;
-use super::past::{FAR_MS, open_trends, pan, rewind, zoom};
-use super::questions::{
+use super::state::{Chosen, OpenCosts, Overlay, State};
+use super::theme::Palette;
+use crate::console::confirmations::{
     ask, cancel, clear_cache, close_breaker, drain, drill, faults, isolate_breaker, log_level,
     reset_breaker, resize_pool, switch_flag,
 };
-use super::state::{Chosen, OpenCosts, Overlay, State};
-use super::theme::Palette;
+use crate::console::navigation::{back, logs_query, open, report, show, travel, trigger_form};
+use crate::console::timeline::{FAR_MS, open_trends, pan, rewind, zoom};
+use crate::console::toasts::toast;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::Query;
 use tui_input::Input;
@@ -197,7 +197,7 @@ fn choose_export(state: &mut State) {
         .map(|(form, words)| (words.to_owned(), Chosen::Export(form)))
         .to_vec();
     let body = "Into a file that only you can read; its path is shown.".to_owned();
-    ask(state, "Take it out", body, items, 0);
+    ask(state, "Export", body, items, 0);
 }
 
 /// Leaves an engine that is somewhere else; the own one ends with the console.

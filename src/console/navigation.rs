@@ -3,11 +3,11 @@
 //! Why apart from `perform.rs`: here nothing is done to the engine, only asked of it.
 
 use super::action::{Action, Screen};
-use super::form::{TriggerForm, usual_event};
 use super::inbox::Entry;
 use super::message::{Effect, Now};
-use super::notes::toast;
 use super::state::{OpenCalls, OpenRun, Overlay, State};
+use crate::console::run_form::{TriggerForm, usual_event};
+use crate::console::toasts::toast;
 use crate::engine::protocol::query::Query;
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::log_read::LogFilter;

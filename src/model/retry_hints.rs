@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What an answer's headers ask of whoever might ask again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct RetryHints {
     /// Quiet for this long.
     pub retry_after: Option<Duration>,
     /// `x-should-retry`: the provider's own word on whether it is any use.
@@ -13,8 +13,8 @@ pub struct Wish {
 }
 
 /// What the headers ask for: `x-should-retry`, and `retry-after-ms`, seconds (float) or an HTTP date.
-pub fn wish(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> Wish {
-    Wish {
+pub fn wish(header: impl Fn(&str) -> Option<String>, now: jiff::Timestamp) -> RetryHints {
+    RetryHints {
         should_retry: match header("x-should-retry").as_deref() {
             Some("false") => Some(false),
             Some("true") => Some(true),

@@ -121,7 +121,7 @@ impl Classify for ModelError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wish::Wish;
+    use super::super::retry_hints::RetryHints;
     use super::*;
 
     fn status(status: u16, code: &str) -> ModelError {
@@ -129,7 +129,7 @@ mod tests {
             "openai",
             status,
             &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#),
-            Wish::default(),
+            RetryHints::default(),
         )
     }
 
@@ -153,7 +153,7 @@ mod tests {
                     "p",
                     429,
                     r#"{"error":{"type":"insufficient_quota","code":"429"}}"#,
-                    Wish::default(),
+                    RetryHints::default(),
                 ),
                 false,
                 true,
@@ -190,9 +190,9 @@ mod tests {
         }
 
         // Where the provider says that asking again is of no use, its word is taken.
-        let no_use = Wish {
+        let no_use = RetryHints {
             should_retry: Some(false),
-            ..Wish::default()
+            ..RetryHints::default()
         };
         let error = ModelError::from_answer("p", 503, "", no_use);
         let meaning = error.meaning();

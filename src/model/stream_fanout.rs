@@ -11,7 +11,7 @@ use crate::resilience::clock::lock;
 
 /// What a listener is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub enum StreamChunk<'a> {
     /// What came before counts no more: another attempt, another model.
     Again,
     /// More of the answer.
@@ -20,37 +20,37 @@ pub enum Heard<'a> {
 
 /// Somebody who listens.
 #[derive(Clone)]
-pub struct Listener {
+pub struct Subscriber {
     /// It passes on what it hears: nothing can be taken back.
     pub reads: bool,
     /// Called with every piece, on the load's task: it must not wait.
-    pub hear: Arc<dyn Fn(Heard<'_>) + Send + Sync>,
+    pub hear: Arc<dyn Fn(StreamChunk<'_>) + Send + Sync>,
 }
 
-impl std::fmt::Debug for Listener {
+impl std::fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Listener(reads: {})", self.reads)
+        write!(f, "Subscriber(reads: {})", self.reads)
     }
 }
 
 #[derive(Default)]
 struct Inner {
     text: String,
-    listeners: Vec<(u64, Listener)>,
+    listeners: Vec<(u64, Subscriber)>,
     joined: u64,
 }
 
 /// One answer in the making.
 #[derive(Default)]
-pub(super) struct Tape(Mutex<Inner>);
+pub(super) struct ReplayBuffer(Mutex<Inner>);
 
 /// A listener at a tape; it hears no more when this is dropped.
-pub(super) struct Joined {
-    tape: Arc<Tape>,
+pub(super) struct Subscription {
+    tape: Arc<ReplayBuffer>,
     number: u64,
 }
 
-impl Drop for Joined {
+impl Drop for Subscription {
     fn drop(&mut self) {
         lock(&self.tape.0)
             .listeners
@@ -58,17 +58,17 @@ impl Drop for Joined {
     }
 }
 
-impl Tape {
+impl ReplayBuffer {
     /// Lets somebody listen from now on, beginning with what has come already.
-    pub(super) fn join(self: &Arc<Self>, listener: Listener) -> Joined {
+    pub(super) fn join(self: &Arc<Self>, listener: Subscriber) -> Subscription {
         let mut inner = lock(&self.0);
         if !inner.text.is_empty() {
-            (listener.hear)(Heard::Text(&inner.text));
+            (listener.hear)(StreamChunk::Text(&inner.text));
         }
         inner.joined += 1;
         let number = inner.joined;
         inner.listeners.push((number, listener));
-        Joined {
+        Subscription {
             tape: Arc::clone(self),
             number,
         }
@@ -86,7 +86,7 @@ impl Tape {
             inner
                 .listeners
                 .iter()
-                .for_each(|(_, l)| (l.hear)(Heard::Again));
+                .for_each(|(_, l)| (l.hear)(StreamChunk::Again));
         }
     }
 
@@ -97,7 +97,7 @@ impl Tape {
         inner
             .listeners
             .iter()
-            .for_each(|(_, l)| (l.hear)(Heard::Text(text)));
+            .for_each(|(_, l)| (l.hear)(StreamChunk::Text(text)));
     }
 
     /// Somebody has read a part of it.
@@ -109,11 +109,11 @@ impl Tape {
 
 /// The tapes of all loads under way, by their keys. A tape ends with the last one who holds it.
 #[derive(Default)]
-pub(super) struct Tapes(Mutex<HashMap<String, Weak<Tape>>>);
+pub(super) struct ReplayBuffers(Mutex<HashMap<String, Weak<ReplayBuffer>>>);
 
-impl Tapes {
+impl ReplayBuffers {
     /// The tape of a key.
-    pub(super) fn of(&self, key: &str) -> Arc<Tape> {
+    pub(super) fn of(&self, key: &str) -> Arc<ReplayBuffer> {
         let mut all = lock(&self.0);
         if let Some(tape) = all.get(key).and_then(Weak::upgrade) {
             return tape;
@@ -121,7 +121,7 @@ impl Tapes {
         if all.len() > 64 {
             all.retain(|_, tape| tape.strong_count() > 0);
         }
-        let tape = Arc::new(Tape::default());
+        let tape = Arc::new(ReplayBuffer::default());
         all.insert(key.to_owned(), Arc::downgrade(&tape));
         tape
     }
@@ -131,19 +131,19 @@ impl Tapes {
 mod tests {
     use super::*;
 
-    fn listener(reads: bool) -> (Listener, Arc<Mutex<String>>) {
+    fn listener(reads: bool) -> (Subscriber, Arc<Mutex<String>>) {
         let heard = Arc::new(Mutex::new(String::new()));
         let into = Arc::clone(&heard);
-        let hear = Arc::new(move |h: Heard<'_>| match h {
-            Heard::Again => lock(&into).push('|'),
-            Heard::Text(t) => lock(&into).push_str(t),
+        let hear = Arc::new(move |h: StreamChunk<'_>| match h {
+            StreamChunk::Again => lock(&into).push('|'),
+            StreamChunk::Text(t) => lock(&into).push_str(t),
         });
-        (Listener { reads, hear }, heard)
+        (Subscriber { reads, hear }, heard)
     }
 
     #[test]
     fn who_joins_late_hears_what_it_missed_and_only_readers_bind() {
-        let tapes = Tapes::default();
+        let tapes = ReplayBuffers::default();
         let tape = tapes.of("k");
         let (watcher, watched) = listener(false);
         let watching = tape.join(watcher);

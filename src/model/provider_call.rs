@@ -13,10 +13,10 @@ use super::http;
 use super::identity::is_same_model;
 use super::outcome::{judge, used};
 use super::provider::Endpoint;
-use super::wire::{Draft, Fault, Finish, Habits, sse};
-use super::wish::{Wish, reset, wish};
+use super::wire::{AnswerBuilder, Fault, FinishReason, ProviderQuirks, sse};
 use crate::model::answer::Answer;
-use crate::model::request::Request;
+use crate::model::provider_request::Request;
+use crate::model::retry_hints::{RetryHints, reset, wish};
 use crate::model::tokens::Tokens;
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
@@ -27,14 +27,14 @@ use crate::text::{Untrusted, clean_line};
 const MOST_LESSONS: usize = 6;
 
 /// How a question went.
-pub(super) struct Exchanged {
+pub(super) struct ProviderReply {
     /// The answer.
     pub(super) result: Result<Answer, ModelError>,
     /// What it used, whatever came of it.
     pub(super) tokens: Tokens,
 }
 
-impl Exchanged {
+impl ProviderReply {
     fn failed(error: ModelError) -> Self {
         Self {
             result: Err(error),
@@ -48,17 +48,17 @@ pub(super) async fn ask(
     endpoint: &Endpoint,
     request: &Request,
     hear: &(dyn Fn(&str) + Send + Sync),
-) -> Exchanged {
+) -> ProviderReply {
     let now = endpoint.clock.now();
     let key = endpoint.keys.pick(now);
     if key.is_none() && !endpoint.keys.none() {
         // Others found the last one refused while this question was on its way here.
         let body = r#"{"error":{"message":"every key was refused"}}"#;
-        return Exchanged::failed(ModelError::from_answer(
+        return ProviderReply::failed(ModelError::from_answer(
             &endpoint.name,
             401,
             body,
-            Wish::default(),
+            RetryHints::default(),
         ));
     }
     let mut lessons = 0;
@@ -71,7 +71,7 @@ pub(super) async fn ask(
             // Of another program's question only what is named: an error may quote its words.
             .filter(|field| {
                 let named = refused.is_some_and(|error| error.names(field));
-                !request.extras.passed_on || (named && !Habits::is_of_form(field))
+                !request.extras.passed_on || (named && !ProviderQuirks::is_of_form(field))
             });
         match field {
             Some(field) if lessons < MOST_LESSONS && endpoint.learn(&request.model, &field) => {
@@ -109,7 +109,7 @@ pub(super) async fn ask(
 fn question(
     endpoint: &Endpoint,
     request: &Request,
-    habits: Habits,
+    habits: ProviderQuirks,
     key: Option<&super::keys::Key>,
 ) -> Result<reqwest::RequestBuilder, ModelError> {
     let wire = endpoint.wire;
@@ -127,7 +127,7 @@ fn question(
         Some(value) => Ok(call.header(header, value)),
         None => {
             let body = r#"{"error":{"message":"the key has characters that no header may have"}}"#;
-            let wish = Wish::default();
+            let wish = RetryHints::default();
             Err(ModelError::from_answer(&endpoint.name, 401, body, wish))
         }
     }
@@ -136,14 +136,14 @@ fn question(
 async fn once(
     endpoint: &Endpoint,
     request: &Request,
-    habits: Habits,
+    habits: ProviderQuirks,
     key: Option<&super::keys::Key>,
     hear: &(dyn Fn(&str) + Send + Sync),
-) -> Exchanged {
+) -> ProviderReply {
     let name = &endpoint.name;
     let call = match question(endpoint, request, habits, key) {
         Ok(call) => call,
-        Err(error) => return Exchanged::failed(error),
+        Err(error) => return ProviderReply::failed(error),
     };
     let began = Instant::now();
     let stalled = |cut: TimeoutKind| ModelError::Stalled {
@@ -157,8 +157,8 @@ async fn once(
         Duration::MAX
     };
     let response = match tokio::time::timeout(until_headers, call.send()).await {
-        Err(_) => return Exchanged::failed(stalled(TimeoutKind::First(endpoint.first))),
-        Ok(Err(error)) => return Exchanged::failed(http::broken(name, &error)),
+        Err(_) => return ProviderReply::failed(stalled(TimeoutKind::First(endpoint.first))),
+        Ok(Err(error)) => return ProviderReply::failed(http::broken(name, &error)),
         Ok(Ok(response)) => response,
     };
     let status = response.status().as_u16();
@@ -176,7 +176,7 @@ async fn once(
         let body = endpoint
             .keys
             .scrub(&crate::outbound::error_text(response).await);
-        return Exchanged::failed(ModelError::from_answer(name, status, &body, wish));
+        return ProviderReply::failed(ModelError::from_answer(name, status, &body, wish));
     }
     let kind = header("content-type").unwrap_or_default();
     let in_pieces = kind.contains("event-stream")
@@ -184,7 +184,7 @@ async fn once(
             && !habits.no_stream
             && !kind.contains("json")
             && !kind.contains("html"));
-    let mut draft = Draft::of(endpoint.wire.form(request, habits));
+    let mut draft = AnswerBuilder::of(endpoint.wire.form(request, habits));
     let mut first_token = None;
     let read = if in_pieces {
         let left = endpoint.first.saturating_sub(began.elapsed());
@@ -207,15 +207,21 @@ async fn once(
             .unwrap_or(u64::MAX),
         ..answer(name, request, draft, text, tokens)
     });
-    Exchanged { result, tokens }
+    ProviderReply { result, tokens }
 }
 
 /// The answer that a draft amounts to, without what only its exchange knows.
-fn answer(provider: &str, request: &Request, draft: Draft, text: String, tokens: Tokens) -> Answer {
+fn answer(
+    provider: &str,
+    request: &Request,
+    draft: AnswerBuilder,
+    text: String,
+    tokens: Tokens,
+) -> Answer {
     Answer {
         text: Untrusted::new(text),
         calls: draft.calls().cloned().collect(),
-        cut_off: draft.finish == Some(Finish::Length),
+        cut_off: draft.finish == Some(FinishReason::Length),
         model: request.model.clone(),
         other_model: draft
             .model
@@ -234,7 +240,7 @@ fn answer(provider: &str, request: &Request, draft: Draft, text: String, tokens:
 async fn whole(
     endpoint: &Endpoint,
     response: reqwest::Response,
-    draft: &mut Draft,
+    draft: &mut AnswerBuilder,
     hear: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), ModelError> {
     let bytes = http::body(&endpoint.name, response).await?;
@@ -248,7 +254,7 @@ async fn whole(
 
 /// What a stream is read into.
 struct Reading<'a> {
-    draft: &'a mut Draft,
+    draft: &'a mut AnswerBuilder,
     first_token: &'a mut Option<Duration>,
     hear: &'a (dyn Fn(&str) + Send + Sync),
     began: Instant,
@@ -378,7 +384,7 @@ impl Endpoint {
         fault.of(&self.name)
     }
 
-    fn habits(&self, model: &str) -> Habits {
+    fn habits(&self, model: &str) -> ProviderQuirks {
         lock(&self.learnt).get(model).copied().unwrap_or_default()
     }
 

@@ -1,6 +1,8 @@
 //! What stands above a file's hunks, gathered line by line, and the file it makes.
 
-use super::names::{Prefixes, file_name, git_line_name, lossy, same_but_for_first_folder};
+use crate::diff::header_paths::{
+    Prefixes, file_name, git_line_name, lossy, same_but_for_first_folder,
+};
 use crate::diff::types::{Change, FileHead};
 
 /// Header lines of one file, as far as they were read.

@@ -4,10 +4,10 @@ use tui_input::Input;
 
 use super::action::Screen;
 use super::message::{Effect, Now};
-use super::notes::toast;
-use super::preview;
 use super::state::{Choice, Chosen, Overlay, State};
 use crate::cache::CacheEntryInfo;
+use crate::console::follow_up;
+use crate::console::toasts::toast;
 use crate::drill::DRILLS;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::Query;
@@ -68,7 +68,7 @@ pub(super) fn clear_cache(state: &mut State) {
             cache: cache_name,
             tag: None,
         };
-        (preview::clearing(live, cache), Chosen::Send(command))
+        (follow_up::clearing(live, cache), Chosen::Send(command))
     };
     let mut items: Vec<_> = live.caches.iter().map(|c| item(Some(&c.name))).collect();
     items.push(item(None));
@@ -103,7 +103,7 @@ pub(super) fn reset_breaker(state: &mut State) {
     };
     let mut items: Vec<_> = breakers
         .iter()
-        .map(|b| item(preview::resetting(b), Some(b.name.clone())))
+        .map(|b| item(follow_up::resetting(b), Some(b.name.clone())))
         .collect();
     items.push(item("all of them".into(), None));
     let worst = breakers

@@ -1,12 +1,12 @@
 //! What comes back from the engine: events, replies to commands, answers to questions.
 
 use super::action::Screen;
-use super::form::usual_event;
-use super::going::{open_run, read_again};
 use super::message::{Effect, Now};
-use super::notes::toast;
-use super::preview::FollowUp;
 use super::state::{DrillView, Overlay, State};
+use crate::console::follow_up::FollowUp;
+use crate::console::navigation::{open_run, read_again};
+use crate::console::run_form::usual_event;
+use crate::console::toasts::toast;
 use crate::drill::Drilled;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::command::{Command, Refused, Reply};
@@ -186,7 +186,7 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
             }
         }
         (Query::Entries { cache, .. }, Answer::Entries { entries }) => {
-            super::questions::one_entry(state, cache, entries);
+            crate::console::confirmations::one_entry(state, cache, entries);
         }
         (Query::Calls { provider, .. }, Answer::Calls { calls }) => {
             take_calls(state, provider.as_deref(), calls);

@@ -132,17 +132,17 @@ fn runs_table(state: &State) -> Vec<Vec<String>> {
         "durationMs",
         "reason",
     ];
-    let text = |t: &Option<Untrusted>| t.as_ref().map_or_else(String::new, |t| t.raw().to_owned());
+    let text = |t: Option<&Untrusted>| t.map_or_else(String::new, |t| t.raw().to_owned());
     let runs = state.runs();
     let rows = runs.iter().map(|r| {
         vec![
             r.id.clone(),
             r.event.raw().to_owned(),
-            text(&r.title),
+            text(r.title.as_ref()),
             r.field("state").concat(),
             r.action.map_or("", |a| a.as_str()).to_owned(),
             r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
-            text(&r.reason),
+            text(r.reason.as_ref()),
         ]
     });
     with_head(&head, rows)

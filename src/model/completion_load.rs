@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::ask::{Ask, AskError, Observed, Purpose, Used};
+use super::RequestOptions;
 use super::error::{CONTEXT_LENGTH, ModelError};
-use super::hearing::Tape;
 use super::router::Choice;
-use super::spend::{self, Hold, Line, Spend};
-use super::{Extras, exchange};
+use super::spend::{self, BudgetHold, Line, Spend};
 use crate::cache::{CacheSettings, Loading, Spec};
 use crate::model::answer::Answer;
 use crate::model::meters::CallMeters;
-use crate::model::request::{Format, Request};
+use crate::model::provider_call;
+use crate::model::provider_request::{Format, Request};
+use crate::model::request::{AskError, CompletionRequest, Observed, Purpose, Usage};
+use crate::model::stream_fanout::ReplayBuffer;
 use crate::model::tokens::Tokens;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
@@ -27,7 +28,7 @@ use crate::settings::{Budgets, SearchSettings};
 use crate::state::hex;
 
 /// An answer as the cache keeps it.
-pub(super) struct Held {
+pub(super) struct CachedAnswer {
     pub(super) answer: Arc<Answer>,
     pub(super) fell_back: bool,
     pub(super) searched: bool,
@@ -36,7 +37,7 @@ pub(super) struct Held {
 /// Shown as the error's class alone: a provider's own words may quote a key.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.error.class())]
-pub(super) struct NotHeld {
+pub(super) struct LoadFailure {
     pub(super) error: AskError,
     /// Index of the target that said so; 0: the model that was asked for.
     pub(super) target: usize,
@@ -52,7 +53,7 @@ const SEARCHED: f32 = 0.2;
 /// The response cache. A cancelled run must not go on paying for an answer that nobody reads; an answer
 /// of another model is not the answer of the one that was asked; and what a model refuses for good it
 /// refuses again.
-pub(super) fn responses(settings: CacheSettings) -> Spec<Held, NotHeld> {
+pub(super) fn responses(settings: CacheSettings) -> Spec<CachedAnswer, LoadFailure> {
     Spec {
         name: "responses",
         settings,
@@ -91,12 +92,12 @@ pub(super) const GRACE: Duration = Duration::from_millis(50);
 pub(super) const ASKED_AGAIN: u32 = 2;
 
 /// What a load works with.
-pub(super) struct Tools {
+pub(super) struct LoadContext {
     pub(super) policy: Arc<Policy>,
     pub(super) meters: Arc<CallMeters>,
     pub(super) spend: Arc<Spend>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) tape: Arc<Tape>,
+    pub(super) tape: Arc<ReplayBuffer>,
     pub(super) budgets: Budgets,
     pub(super) search: SearchSettings,
     /// Nothing may leave this machine, as it is at this moment.
@@ -105,18 +106,18 @@ pub(super) struct Tools {
 
 /// What every attempt is asked before, and what it tells afterwards.
 struct ModelHook<'a> {
-    tools: &'a Tools,
-    ask: &'a Ask,
+    tools: &'a LoadContext,
+    ask: &'a CompletionRequest,
     targets: &'a [Target<Choice>],
     at_ms: i64,
     /// Set aside for the attempt under way.
-    hold: Option<Hold>,
+    hold: Option<BudgetHold>,
     /// A model of this size was too small.
     too_small: u32,
     /// Why money was not set aside, in words.
     over: &'a Mutex<Option<String>>,
     /// What the attempt under way has used; all of them together.
-    used: &'a Mutex<(Used, Used)>,
+    used: &'a Mutex<(Usage, Usage)>,
 }
 
 impl AttemptHook<Choice> for ModelHook<'_> {
@@ -194,19 +195,19 @@ impl AttemptHook<Choice> for ModelHook<'_> {
 
 /// How a load ended, and what it took.
 pub(super) struct Loaded {
-    pub(super) result: Result<Held, NotHeld>,
+    pub(super) result: Result<CachedAnswer, LoadFailure>,
     pub(super) trace: Vec<Attempt>,
-    pub(super) used: Used,
+    pub(super) used: Usage,
 }
 
 /// One load: the whole chain of candidates. The trace is told whatever comes of it.
 pub(super) async fn load(
-    tools: &Tools,
+    tools: &LoadContext,
     call: Call,
     targets: &[Target<Choice>],
-    ask: &Ask,
+    ask: &CompletionRequest,
 ) -> Loaded {
-    let used = Mutex::new((Used::default(), Used::default()));
+    let used = Mutex::new((Usage::default(), Usage::default()));
     let over = Mutex::new(None);
     let mut watcher = ModelHook {
         over: &over,
@@ -225,7 +226,7 @@ pub(super) async fn load(
         .await;
     drop(watcher);
     let trace = outcome.trace;
-    let not_held = |error: AskError, target: usize| NotHeld {
+    let not_held = |error: AskError, target: usize| LoadFailure {
         partial: call.stale_at_hand
             // Out of its own time it did not ask everybody.
             || call.deadline.has_passed(tools.clock.now())
@@ -236,7 +237,7 @@ pub(super) async fn load(
     let last = trace.iter().rev().find(|a| a.sent).map_or(0, |a| a.target);
     let result = match outcome.result {
         Ok(((answer, checked), index)) => match checked {
-            None => Ok(Held {
+            None => Ok(CachedAnswer {
                 searched: targets[index].what.endpoint.wire.searches(),
                 answer: Arc::new(answer),
                 fell_back: index > 0,
@@ -266,10 +267,10 @@ pub(super) async fn load(
 
 /// One attempt: the question as this model is asked it, and the answer checked.
 async fn attempt(
-    tools: &Tools,
-    ask: &Ask,
+    tools: &LoadContext,
+    ask: &CompletionRequest,
     choice: Choice,
-    used: &Mutex<(Used, Used)>,
+    used: &Mutex<(Usage, Usage)>,
 ) -> Result<((Answer, Option<String>), u32), ModelError> {
     let endpoint = &choice.endpoint;
     let request = Request {
@@ -290,14 +291,14 @@ async fn attempt(
         return Err(ModelError::Forbidden(endpoint.name.clone()));
     }
     tools.tape.begin();
-    let mut bill = Bill {
+    let mut bill = UsageGuard {
         tools,
         ask,
         choice: &choice,
         used,
         tokens: None,
     };
-    let exchanged = exchange::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
+    let exchanged = provider_call::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
     let tokens = exchanged.tokens;
     bill.tokens = Some(tokens);
     drop(bill);
@@ -327,15 +328,15 @@ async fn attempt(
 
 /// What an attempt is charged, also when it is cut off by its clock or by a caller who leaves: then the
 /// prompt, and what had been heard.
-struct Bill<'a> {
-    tools: &'a Tools,
-    ask: &'a Ask,
+struct UsageGuard<'a> {
+    tools: &'a LoadContext,
+    ask: &'a CompletionRequest,
     choice: &'a Choice,
-    used: &'a Mutex<(Used, Used)>,
+    used: &'a Mutex<(Usage, Usage)>,
     tokens: Option<Tokens>,
 }
 
-impl Drop for Bill<'_> {
+impl Drop for UsageGuard<'_> {
     fn drop(&mut self) {
         let (tools, choice) = (self.tools, self.choice);
         let tokens = self.tokens.unwrap_or_else(|| Tokens {
@@ -343,7 +344,7 @@ impl Drop for Bill<'_> {
             completion: u64::from(tools.tape.tokens()),
         });
         let micro_usd = spend::cost(&choice.model.prices, tokens);
-        lock(self.used).0 = Used { tokens, micro_usd };
+        lock(self.used).0 = Usage { tokens, micro_usd };
         tools.meters.tokens.fetch_add(tokens.sum(), Relaxed);
         tools.meters.cost_micro_usd.fetch_add(micro_usd, Relaxed);
         let line = Line {
@@ -360,7 +361,7 @@ impl Drop for Bill<'_> {
     }
 }
 
-impl Tools {
+impl LoadContext {
     /// What the settings say of this address at this moment, whatever they said when it was chosen.
     fn may_leave(&self, url: &Url) -> Result<(), Reason> {
         if self.loopback_only.load(Relaxed) && !crate::outbound::egress::is_loopback(url) {
@@ -371,7 +372,11 @@ impl Tools {
 }
 
 /// Tenant, purpose, address, model, parameters, form and prompt.
-pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSettings) -> String {
+pub(super) fn cache_key(
+    ask: &CompletionRequest,
+    target: &Target<Choice>,
+    search: &SearchSettings,
+) -> String {
     let choice = &target.what;
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -419,7 +424,7 @@ pub(super) fn cache_key(ask: &Ask, target: &Target<Choice>, search: &SearchSetti
             }
         }
     }
-    if *ask.extras != Extras::default() {
+    if *ask.extras != RequestOptions::default() {
         part(format!("{:?}", ask.extras).as_bytes());
     }
     hex(&hash.finalize())
