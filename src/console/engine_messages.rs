@@ -5,7 +5,6 @@ use super::message::{Effect, Now};
 use super::state::{DrillView, Overlay, State};
 use crate::console::follow_up::FollowUp;
 use crate::console::navigation::{open_run, read_again};
-use crate::console::run_form::usual_event;
 use crate::console::toasts::toast;
 use crate::drill::Drilled;
 use crate::engine::protocol::call::CallView;
@@ -16,7 +15,6 @@ use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::why::{About, Why};
 use crate::telemetry::log_read::LogLine;
 use crate::text::clean_line;
-use crate::workspace::events::EventRule;
 
 fn is_open(state: &State, run: &str) -> bool {
     state.frozen.is_none() && state.open.as_ref().is_some_and(|o| o.id == *run)
@@ -210,7 +208,12 @@ pub(super) fn on_answer(state: &mut State, query: &Query, answer: Answer) {
         ) => {
             state.agents = agents;
             state.problems = problems;
-            take_events(state, events);
+            for overlay in &mut state.overlays {
+                if let Overlay::Trigger(form) = overlay {
+                    form.offer(&events);
+                }
+            }
+            state.events = events;
         }
         _ => {}
     }
@@ -260,20 +263,6 @@ fn take_why(state: &mut State, about: &About, answer: &Why) {
             *why = Some(Box::new(answer.clone()));
         }
     }
-}
-
-/// Keeps the events and offers them in the forms that are open.
-fn take_events(state: &mut State, events: Vec<(String, EventRule)>) {
-    for overlay in &mut state.overlays {
-        if let Overlay::Trigger(form) = overlay {
-            if form.events.is_empty() {
-                form.event = usual_event(&events);
-            }
-            form.events.clone_from(&events);
-            form.event = form.event.min(events.len().saturating_sub(1));
-        }
-    }
-    state.events = events;
 }
 
 /// A recorded picture takes the live one's place; after the newest comes now.

@@ -88,6 +88,15 @@ impl TriggerForm {
         SubjectKind::ALL[self.subject % SubjectKind::ALL.len()]
     }
 
+    /// Offers these events; the chosen one stays, the first time it is the usual one.
+    pub(super) fn offer(&mut self, events: &[(String, EventRule)]) {
+        if self.events.is_empty() {
+            self.event = usual_event(events);
+        }
+        self.events = events.to_vec();
+        self.event = self.event.min(events.len().saturating_sub(1));
+    }
+
     /// What the form would start. Files that it names are opened here: they are on the operator's machine, and
     /// the engine may be on another.
     ///

@@ -53,7 +53,7 @@ fn mode_marks(state: &State, width: u16) -> Vec<Span<'static>> {
         out.push(Span::raw(" "));
     }
     let frozen = if narrow {
-        "FROZEN"
+        "PAUSED"
     } else {
         "PAUSED, space resumes"
     };

@@ -61,7 +61,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         theme,
         "Logs",
         &format!(
-            "{of}, {}{filter}   7 read again",
+            "{of}, {}{filter}   7 refresh",
             so_many(lines.len() as u64, "line", "lines")
         ),
         area,

@@ -197,8 +197,8 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
             ("admitted ", &|p| count(p.admitted), "  "),
             ("waited ", &|p| count(p.waited), "  "),
             ("rejected ", &|p| count(p.rejected), "  "),
-            ("gave up ", &|p| count(p.timed_out), "  "),
-            ("shrunk ", &|p| count(p.shrunk), ""),
+            ("wait timeouts ", &|p| count(p.timed_out), "  "),
+            ("limit reductions ", &|p| count(p.shrunk), ""),
         ],
     );
     for (n, ((p, queue), told)) in snapshot.pools.iter().zip(queues).zip(told).enumerate() {
@@ -221,7 +221,7 @@ fn pools(state: &State, area: Rect, buffer: &mut Buffer) {
             )));
         }
         if p.allowed < p.limit {
-            parts.push(text(format!("pressed: {} set  ", p.limit)));
+            parts.push(text(format!("adaptive (configured {})  ", p.limit)));
         }
         if p.debt > 0 {
             parts.push(text(format!("{} too many, as they return  ", p.debt)));

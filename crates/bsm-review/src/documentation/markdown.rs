@@ -209,6 +209,149 @@ impl Parts {
     }
 }
 
+/// The extensions of Markdown that are read.
+fn options() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_MATH
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
+        | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS
+}
+
+/// Collects the parts of a document from the parser's events.
+#[derive(Default)]
+struct Collector {
+    parts: Parts,
+    /// Prose of the block that is open.
+    block: String,
+    /// The text of code, metadata or HTML that is open.
+    verbatim: Option<String>,
+    /// Links that are open: the target, and the label so far.
+    links: Vec<(String, String)>,
+}
+
+impl Collector {
+    /// Takes in the parser's next event.
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(Tag::CodeBlock(kind)) => {
+                let language = match kind {
+                    CodeBlockKind::Indented => String::new(),
+                    CodeBlockKind::Fenced(language) => language.to_string(),
+                };
+                self.verbatim = Some(format!("code {language}\n"));
+            }
+            Event::Start(Tag::MetadataBlock(_)) => self.verbatim = Some("metadata\n".into()),
+            Event::Start(Tag::HtmlBlock) => self.verbatim = Some("html\n".into()),
+            Event::End(TagEnd::CodeBlock | TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock) => {
+                self.parts
+                    .fixed
+                    .extend(self.verbatim.take().map(Fixed::Firm));
+            }
+            Event::Start(Tag::Link {
+                dest_url, title, ..
+            }) => {
+                self.links
+                    .push((format!("link {dest_url} {title}"), String::new()));
+            }
+            Event::Start(Tag::Image {
+                dest_url, title, ..
+            }) => {
+                self.links
+                    .push((format!("image {dest_url} {title}"), String::new()));
+            }
+            Event::End(TagEnd::Link | TagEnd::Image) => {
+                if let Some((target, label)) = self.links.pop() {
+                    self.parts
+                        .fixed
+                        .push(Fixed::Mild(format!("{target} {label}")));
+                    self.block.push(IN_ITS_PLACE);
+                }
+            }
+            Event::Start(Tag::FootnoteDefinition(name)) => {
+                self.parts
+                    .fixed
+                    .push(Fixed::Firm(format!("footnote {name}")));
+            }
+            Event::Text(text) => {
+                if let Some(open) = &mut self.verbatim {
+                    open.push_str(&text);
+                } else if let Some((_, label)) = self.links.last_mut() {
+                    label.push_str(&text);
+                } else {
+                    self.block.push_str(&text);
+                }
+            }
+            Event::Code(text) => match self.links.last_mut() {
+                Some((_, label)) => label.push_str(&text),
+                None if is_identifier(&text) && !self.block.ends_with('}') => {
+                    self.block.push(IN_ITS_PLACE);
+                }
+                None => {
+                    self.parts.fixed.push(Fixed::Mild(format!("code {text}")));
+                    self.block.push(IN_ITS_PLACE);
+                }
+            },
+            Event::Html(text) | Event::InlineHtml(text) => match &mut self.verbatim {
+                Some(open) => open.push_str(&text),
+                None => {
+                    self.parts.fixed.push(Fixed::Firm(format!("html {text}")));
+                    self.parts.has_html = true;
+                }
+            },
+            Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.parts.fixed.push(Fixed::Firm(format!("math {text}")));
+            }
+            Event::FootnoteReference(name) => {
+                self.parts
+                    .fixed
+                    .push(Fixed::Firm(format!("reference {name}")));
+            }
+            Event::SoftBreak | Event::HardBreak => match self.links.last_mut() {
+                Some((_, label)) => label.push(' '),
+                None => self.block.push(' '),
+            },
+            Event::Start(
+                Tag::Paragraph
+                | Tag::Heading { .. }
+                | Tag::Item
+                | Tag::TableCell
+                | Tag::BlockQuote(_),
+            )
+            | Event::End(
+                TagEnd::Paragraph
+                | TagEnd::Heading(_)
+                | TagEnd::Item
+                | TagEnd::TableCell
+                | TagEnd::BlockQuote(_),
+            ) => self.parts.end_block(&mut self.block),
+            _ => {}
+        }
+    }
+}
+
+/// Definitions of links: they show in no event where nothing refers to them.
+fn definitions(text: &str) -> Vec<String> {
+    let mut definitions: Vec<String> = Parser::new_ext(text, options())
+        .reference_definitions()
+        .iter()
+        .map(|(name, target)| {
+            let title = target.title.as_deref().unwrap_or_default();
+            format!("definition {name} {} {title}", target.dest)
+        })
+        .collect();
+    definitions.sort();
+    // Where a label is defined twice, programs choose differently.
+    let raw = text.lines().filter(|line| {
+        let line = line.trim_start_matches([' ', '>']);
+        line.starts_with('[') && line.contains("]:")
+    });
+    definitions.extend(raw.map(str::to_owned));
+    definitions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,146 +461,4 @@ mod tests {
             .is_err()
         );
     }
-}
-
-fn options() -> Options {
-    Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_MATH
-        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
-        | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS
-}
-
-/// Collects the parts of a document from the parser's events.
-#[derive(Default)]
-struct Collector {
-    parts: Parts,
-    /// Prose of the block that is open.
-    block: String,
-    /// The text of code, metadata or HTML that is open.
-    verbatim: Option<String>,
-    /// Links that are open: the target, and the label so far.
-    links: Vec<(String, String)>,
-}
-
-impl Collector {
-    fn event(&mut self, event: Event<'_>) {
-        match event {
-            Event::Start(Tag::CodeBlock(kind)) => {
-                let language = match kind {
-                    CodeBlockKind::Indented => String::new(),
-                    CodeBlockKind::Fenced(language) => language.to_string(),
-                };
-                self.verbatim = Some(format!("code {language}\n"));
-            }
-            Event::Start(Tag::MetadataBlock(_)) => self.verbatim = Some("metadata\n".into()),
-            Event::Start(Tag::HtmlBlock) => self.verbatim = Some("html\n".into()),
-            Event::End(TagEnd::CodeBlock | TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock) => {
-                self.parts
-                    .fixed
-                    .extend(self.verbatim.take().map(Fixed::Firm));
-            }
-            Event::Start(Tag::Link {
-                dest_url, title, ..
-            }) => {
-                self.links
-                    .push((format!("link {dest_url} {title}"), String::new()));
-            }
-            Event::Start(Tag::Image {
-                dest_url, title, ..
-            }) => {
-                self.links
-                    .push((format!("image {dest_url} {title}"), String::new()));
-            }
-            Event::End(TagEnd::Link | TagEnd::Image) => {
-                if let Some((target, label)) = self.links.pop() {
-                    self.parts
-                        .fixed
-                        .push(Fixed::Mild(format!("{target} {label}")));
-                    self.block.push(IN_ITS_PLACE);
-                }
-            }
-            Event::Start(Tag::FootnoteDefinition(name)) => {
-                self.parts
-                    .fixed
-                    .push(Fixed::Firm(format!("footnote {name}")));
-            }
-            Event::Text(text) => {
-                if let Some(open) = &mut self.verbatim {
-                    open.push_str(&text);
-                } else if let Some((_, label)) = self.links.last_mut() {
-                    label.push_str(&text);
-                } else {
-                    self.block.push_str(&text);
-                }
-            }
-            Event::Code(text) => match self.links.last_mut() {
-                Some((_, label)) => label.push_str(&text),
-                None if is_identifier(&text) && !self.block.ends_with('}') => {
-                    self.block.push(IN_ITS_PLACE);
-                }
-                None => {
-                    self.parts.fixed.push(Fixed::Mild(format!("code {text}")));
-                    self.block.push(IN_ITS_PLACE);
-                }
-            },
-            Event::Html(text) | Event::InlineHtml(text) => match &mut self.verbatim {
-                Some(open) => open.push_str(&text),
-                None => {
-                    self.parts.fixed.push(Fixed::Firm(format!("html {text}")));
-                    self.parts.has_html = true;
-                }
-            },
-            Event::InlineMath(text) | Event::DisplayMath(text) => {
-                self.parts.fixed.push(Fixed::Firm(format!("math {text}")));
-            }
-            Event::FootnoteReference(name) => {
-                self.parts
-                    .fixed
-                    .push(Fixed::Firm(format!("reference {name}")));
-            }
-            Event::SoftBreak | Event::HardBreak => match self.links.last_mut() {
-                Some((_, label)) => label.push(' '),
-                None => self.block.push(' '),
-            },
-            Event::Start(
-                Tag::Paragraph
-                | Tag::Heading { .. }
-                | Tag::Item
-                | Tag::TableCell
-                | Tag::BlockQuote(_),
-            )
-            | Event::End(
-                TagEnd::Paragraph
-                | TagEnd::Heading(_)
-                | TagEnd::Item
-                | TagEnd::TableCell
-                | TagEnd::BlockQuote(_),
-            ) => self.parts.end_block(&mut self.block),
-            _ => {}
-        }
-    }
-}
-
-/// Definitions of links: they show in no event where nothing refers to them.
-fn definitions(text: &str) -> Vec<String> {
-    // Definitions of links show in no event where nothing refers to them.
-    let mut definitions: Vec<String> = Parser::new_ext(text, options())
-        .reference_definitions()
-        .iter()
-        .map(|(name, target)| {
-            let title = target.title.as_deref().unwrap_or_default();
-            format!("definition {name} {} {title}", target.dest)
-        })
-        .collect();
-    definitions.sort();
-    // Where a label is defined twice, programs choose differently.
-    let raw = text.lines().filter(|line| {
-        let line = line.trim_start_matches([' ', '>']);
-        line.starts_with('[') && line.contains("]:")
-    });
-    definitions.extend(raw.map(str::to_owned));
-    definitions
 }

@@ -35,7 +35,7 @@ impl Seen<'_> {
         }
         if p.rejected + p.timed_out > 0 {
             because.push(format!(
-                "{} were refused because the queue of {} was full, {} gave up waiting.",
+                "{} were refused because the queue of {} was full, {} timed out while waiting.",
                 p.rejected, p.queue_limit, p.timed_out
             ));
         }

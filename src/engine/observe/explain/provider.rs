@@ -128,7 +128,7 @@ impl Seen<'_> {
         }
         if b.rejections > 0 {
             because.push(format!(
-                "{} calls were refused at once instead of waiting for it; it has opened {} times since start.",
+                "{} calls were refused at once instead of waiting for it; opened {} times since start.",
                 b.rejections, b.trips
             ));
         }
