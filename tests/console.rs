@@ -1395,7 +1395,10 @@ fn figures_on_the_overview_follow_the_engine() {
         (|s| s.calls.peak = 456.0, "peak 456"),
         (|s| s.caches[0].hits = 111_111, "115,182"),
         (|s| s.caches[0].misses = 222_222, "222,256"),
-        (|s| s.caches[0].stampede_prevented = 333, "coalesced loads 333"),
+        (
+            |s| s.caches[0].stampede_prevented = 333,
+            "coalesced loads 333",
+        ),
         (|s| s.resources.cpu_percent = 77, "cpu 77 %"),
         (|s| s.resources.memory_mb = 888, "memory 888 MB"),
         (|s| s.availability = 98.76, "98.76 %"),
