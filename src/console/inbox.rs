@@ -211,7 +211,7 @@ pub(super) fn text_of(publication: &Publication) -> String {
     }
 }
 
-/// Somebody's word on an action that waits.
+/// A decision about an action that waits.
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// Its id.

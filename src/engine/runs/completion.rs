@@ -177,3 +177,14 @@ async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
         .ok()?;
     receiver.await.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn report_with_async_file_io_off_is_written_on_a_thread_of_its_own() {
+        let name = on_own_thread(|| std::thread::current().name().map(str::to_owned)).await;
+        assert_eq!(name.flatten().as_deref(), Some("bsm-report"));
+    }
+}

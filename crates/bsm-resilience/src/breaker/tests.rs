@@ -435,3 +435,30 @@ proptest! {
         prop_assert!(b.admit(now).is_ok());
     }
 }
+
+#[test]
+fn breaker_observer_sees_every_transition_once_in_order() {
+    use std::sync::{Arc, Mutex};
+    let (b, now) = breaker();
+    b.isolate("before anybody observed", now);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&seen);
+    b.observe(Arc::new(move |_, t| {
+        into.lock().unwrap().push((t.generation, t.to))
+    }));
+    b.reset("reset", now);
+    trip(&b, now);
+    let later = now + Duration::from_secs(60);
+    b.admit(later).unwrap().success(later);
+    let seen = seen.lock().unwrap();
+    let states: Vec<BreakerState> = seen.iter().map(|(_, to)| *to).collect();
+    let expected = [
+        BreakerState::Isolated,
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::Closed,
+    ];
+    assert_eq!(states, expected);
+    assert!(seen.windows(2).all(|w| w[0].0 < w[1].0), "in order");
+}

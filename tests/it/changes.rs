@@ -6,13 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use support::DOCS;
-use support::world::{World, code, git, text};
+use crate::support::DOCS;
+use crate::support::world::{World, code, git, text};
 
 fn token() -> String {
     format!("ghp_{}", "a1B2c3D4e5".repeat(4))
@@ -111,8 +109,8 @@ fn scan_ends_as_a_linter_does() {
     };
     let binary =
         "diff --git a/x.bin b/x.bin\nindex 1..2 100644\nBinary files a/x.bin and b/x.bin differ\n";
-    let low = support::adding("src/a.py", "# TODO: later\n");
-    let high = support::adding("src/a.py", "x = eval(text)\n");
+    let low = crate::support::adding("src/a.py", "# TODO: later\n");
+    let high = crate::support::adding("src/a.py", "x = eval(text)\n");
     assert_eq!(code(&scan(DOCS, &[])), 0);
     assert_eq!(code(&scan(&low, &[])), 0);
     assert_eq!(code(&scan(&low, &["--fail-on", "info"])), 1);
@@ -407,11 +405,11 @@ fn whole_image_counts_as_reviewed_where_the_operator_says_so() {
 fn fingerprints_are_equal_on_two_machines_and_hold_no_secret() {
     let diff = format!(
         "{}{}",
-        support::adding(
+        crate::support::adding(
             "a.py",
             &format!("t = \"{}\"\nx = eval(text)\nx = eval(text)\n", token())
         ),
-        support::adding("b.py", "import pickle\npickle.loads(data)\n"),
+        crate::support::adding("b.py", "import pickle\npickle.loads(data)\n"),
     );
     let fingerprints = || {
         let world = World::new();

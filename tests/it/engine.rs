@@ -1,11 +1,10 @@
 //! The engine from event to decision, over real sockets, with wire answers written by hand.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::*;
 use bsm::engine::Operator as _;
 use bsm::engine::protocol::command::{Command, Refused, Subject};
 use bsm::engine::protocol::query::{Answer, Query};
@@ -15,7 +14,6 @@ use bsm::journal::{Journal, RunStatus};
 use bsm::workspace::built_in_agents;
 use bsm::workspace::events::EventTable;
 use bsm::workspace::trust::TrustStore;
-use support::*;
 
 fn agent_name(id: &str) -> String {
     built_in_agents::agent(id).unwrap().name.raw().to_owned()
@@ -693,14 +691,18 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
 
     std::fs::write(&file, format!("{good}# looked at\n")).unwrap();
     trust();
-    support::command(&handle, Command::Reload).await.unwrap();
+    crate::support::command(&handle, Command::Reload)
+        .await
+        .unwrap();
     until("the trusted edit", &|s| {
         !s.workspace.kept_last_good && s.workspace.errors == 0
     })
     .await;
     std::fs::write(&file, "id: security-agent\n\tbroken").unwrap();
     trust();
-    support::command(&handle, Command::Reload).await.unwrap();
+    crate::support::command(&handle, Command::Reload)
+        .await
+        .unwrap();
     until("the broken edit", &|s| {
         s.workspace.kept_last_good && s.workspace.agents == 11
     })
@@ -713,7 +715,9 @@ async fn a_good_edit_is_live_and_a_broken_one_keeps_the_last_good_version() {
     );
     std::fs::write(&file, &good).unwrap();
     trust();
-    support::command(&handle, Command::Reload).await.unwrap();
+    crate::support::command(&handle, Command::Reload)
+        .await
+        .unwrap();
     until("the mended edit", &|s| {
         !s.workspace.kept_last_good && s.workspace.errors == 0
     })
@@ -1077,7 +1081,7 @@ async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
     use bsm::engine::protocol::command::{Question, Reply};
     use bsm::engine::protocol::event::Event;
     let state = state_folder();
-    let (key, body) = support::private_key();
+    let (key, body) = crate::support::private_key();
     let said = key.clone();
     let up = upstream(move |_, _| Wire::Content(format!("You asked about\n{said}\nand I say no.")))
         .await;
@@ -1092,7 +1096,7 @@ async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
             search: false,
         })
     };
-    let reply = support::command(
+    let reply = crate::support::command(
         &handle,
         question("security-agent", format!("What of {key}?")),
     )
@@ -1118,7 +1122,7 @@ async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
         ("security-agent", " ".to_owned(), "bytes"),
         ("security-agent", "x".repeat(40_000), "bytes"),
     ] {
-        let refused = support::command(&handle, question(agent, text))
+        let refused = crate::support::command(&handle, question(agent, text))
             .await
             .unwrap_err();
         assert!(refused.to_string().contains(what), "{refused}");
@@ -1128,7 +1132,7 @@ async fn an_agent_answers_a_person_in_its_own_role_and_what_is_secret_stays() {
     let mut offline = offline.upstream(&up.url);
     offline.mode.offline = true;
     let handle = offline.go().await;
-    let refused = support::command(&handle, question("security-agent", "x".into())).await;
+    let refused = crate::support::command(&handle, question("security-agent", "x".into())).await;
     assert!(matches!(refused, Err(Refused::InvalidInput { .. })));
 }
 
@@ -1154,14 +1158,14 @@ async fn one_entry_is_forgotten_and_the_others_stay() {
         cache: "responses".into(),
         key: key.to_owned(),
     };
-    support::command(&handle, clear(&before[0].key))
+    crate::support::command(&handle, clear(&before[0].key))
         .await
         .unwrap();
     let after = entries().await;
     assert_eq!(after.len(), 3);
     assert!(after.iter().all(|e| e.key != before[0].key));
     assert!(
-        support::command(&handle, clear(&before[0].key))
+        crate::support::command(&handle, clear(&before[0].key))
             .await
             .is_err()
     );
@@ -1185,22 +1189,28 @@ async fn faults_are_switched_under_the_simulator_and_nowhere_else() {
     };
     let state = state_folder();
     let real = Start::new(state.path()).go().await;
-    let refused = support::command(&real, switch("outage")).await.unwrap_err();
+    let refused = crate::support::command(&real, switch("outage"))
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("--simulate"));
     let state = state_folder();
     let mut start = Start::new(state.path());
     start.mode.simulated = true;
     let handle = start.go().await;
-    support::command(&handle, switch("outage")).await.unwrap();
+    crate::support::command(&handle, switch("outage"))
+        .await
+        .unwrap();
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
     assert_eq!(run.evidence, Evidence::Partial);
     assert!(
-        support::command(&handle, switch("earthquake"))
+        crate::support::command(&handle, switch("earthquake"))
             .await
             .is_err()
     );
-    support::command(&handle, switch("instant")).await.unwrap();
-    support::command(&handle, Command::ResetBreaker { breaker: None })
+    crate::support::command(&handle, switch("instant"))
+        .await
+        .unwrap();
+    crate::support::command(&handle, Command::ResetBreaker { breaker: None })
         .await
         .unwrap();
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
@@ -1215,12 +1225,14 @@ async fn a_drill_runs_beside_the_engine_one_at_a_time_and_tells_how_it_ended() {
     let mut events = handle.events();
     let drill = |name: &str| Command::Drill { drill: name.into() };
     assert!(
-        support::command(&handle, drill("earthquake"))
+        crate::support::command(&handle, drill("earthquake"))
             .await
             .is_err()
     );
-    support::command(&handle, drill("stampede")).await.unwrap();
-    let second = support::command(&handle, drill("poison"))
+    crate::support::command(&handle, drill("stampede"))
+        .await
+        .unwrap();
+    let second = crate::support::command(&handle, drill("poison"))
         .await
         .unwrap_err();
     assert!(second.to_string().contains("another drill"), "{second}");
@@ -1277,7 +1289,7 @@ async fn what_models_cost_is_kept_by_day_and_survives_a_restart() {
         &handle,
         trigger(
             "pull_request.opened",
-            &support::adding("b.md", "other words"),
+            &crate::support::adding("b.md", "other words"),
         ),
     )
     .await;
@@ -1312,4 +1324,97 @@ async fn whoever_writes_outside_the_engine_has_its_newest_redactor() {
         !Arc::ptr_eq(&first, &second),
         "a workspace read again may have brought keys"
     );
+}
+
+/// A run whose row is gone (a journal restored from a backup) ends, and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_without_its_journal_row_leaves_the_live_list_and_alerts() {
+    let state = state_folder();
+    let up = upstream(|_, _| {
+        Wire::Slow(
+            Duration::from_millis(300),
+            r#"{"decision":"approve"}"#.into(),
+        )
+    })
+    .await;
+    let mut start = Start::new(state.path()).upstream(&up.url);
+    start.settings.engine.max_concurrent_runs = 1;
+    let handle = start.go().await;
+    let first = accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    let second = accept(
+        &handle,
+        trigger("pull_request.opened", &DOCS.replace("8080", "9090")),
+    )
+    .await;
+    let connection =
+        rusqlite::Connection::open(bsm::state::StateDir::at(state.path()).journal()).unwrap();
+    connection
+        .execute("DELETE FROM runs WHERE id = ?1", [&second])
+        .unwrap();
+    handle.finished(&first).await.unwrap();
+    let mut snapshots = handle.snapshots();
+    let gone = snapshots.wait_for(|s| s.counts.running + s.counts.queued == 0);
+    let snapshot = tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .unwrap()
+        .unwrap();
+    let alert = |text: &str| snapshot.alerts.iter().any(|a| a.text.contains(text));
+    assert!(alert(&second) && alert("not in the journal any more"));
+}
+
+/// The floor is the operator's word at the time of the rerun, not that of the first run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rerun_after_the_coverage_floor_rose_is_judged_by_the_new_floor() {
+    let state = state_folder();
+    let mut start = Start::new(state.path());
+    start.settings.review.coverage_floor = 10;
+    let handle = start.go().await;
+    let first = accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    handle.finished(&first).await.unwrap();
+    handle.stop(Duration::from_secs(5)).await;
+    let handle = Start::new(state.path()).go().await;
+    let again = command(&handle, Command::RunAgain { run: first }).await;
+    let Ok(bsm::engine::protocol::command::Reply::Accepted { run, .. }) = again else {
+        panic!("{again:?}");
+    };
+    handle.finished(&run).await.unwrap();
+    let row = handle.journal().run(&run).await.unwrap().unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&row.new.plan).unwrap();
+    assert_eq!(plan["coverageFloor"], 100);
+}
+
+/// A run reads the workspace through the agents cache: an edit that the watcher missed takes effect when the
+/// entry is cleared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cleared_agents_cache_makes_the_next_run_read_the_files_again() {
+    let state = state_folder();
+    let root = tempfile::tempdir().unwrap();
+    bsm::workspace::init::init(root.path()).unwrap();
+    let mut start = Start::new(state.path());
+    start.root = Some(root.path());
+    start.trust = trusting(root.path());
+    let handle = start.go().await;
+    let loads = |handle: &bsm::engine::Handle| {
+        let snapshot = handle.snapshots().borrow().clone();
+        let agents = snapshot.caches.iter().find(|c| c.name == "agents");
+        agents.map_or(0, |c| c.loads)
+    };
+    finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let clear = Command::ClearCache {
+        cache: Some("agents".into()),
+        tag: None,
+    };
+    command(&handle, clear).await.unwrap();
+    finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let mut snapshots = handle.snapshots();
+    let seen = snapshots.wait_for(|s| {
+        s.caches
+            .iter()
+            .any(|c| c.name == "agents" && c.loads == 2 && c.hits >= 2)
+    });
+    tokio::time::timeout(Duration::from_secs(10), seen)
+        .await
+        .unwrap_or_else(|_| panic!("{} loads", loads(&handle)))
+        .unwrap();
 }

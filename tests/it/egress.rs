@@ -2,8 +2,6 @@
 //! down everything that reaches them.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -11,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use support::{all_bytes, contains};
+use crate::support::{all_bytes, contains};
 
 /// Answers every request on loopback with `answer(request)`, and keeps what it was sent.
 struct Ear {

@@ -6,14 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Output;
 
-use support::world::{World, code, git, text};
-use support::{DOCS, adding};
+use crate::support::world::{World, code, git, text};
+use crate::support::{DOCS, adding};
 
 fn secret() -> String {
     adding("a.py", &format!("t = \"ghp_{}\"\n", "a1B2c3D4e5".repeat(4)))

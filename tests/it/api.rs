@@ -5,13 +5,12 @@
     reason = "a test says what it expects"
 )]
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{DOCS, Start, Wire, state_folder, trigger, upstream};
 use bsm::api::client::{Address, ConnectError, Remote};
 use bsm::api::{ApiConfig, Face};
 use bsm::engine::protocol::command::{Command, Envelope, Refused, Reply, Subject};
@@ -22,7 +21,6 @@ use bsm::engine::protocol::snapshot::Health;
 use bsm::engine::{Handle, Operator};
 use bsm::settings::{ApiSettings, RateLimit};
 use serde_json::{Value, json};
-use support::{DOCS, Start, Wire, state_folder, trigger, upstream};
 
 const TOKEN: &str = "an-admin-token-0123456789";
 
@@ -846,7 +844,7 @@ async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
         .await
         .unwrap()
         .unwrap();
-    let id = support::accept(&handle, trigger("pull_request.opened", DOCS)).await;
+    let id = crate::support::accept(&handle, trigger("pull_request.opened", DOCS)).await;
     let seen = async {
         loop {
             if let Event::RunFinished { run, .. } = events.next().await.unwrap() {

@@ -5,15 +5,15 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::*;
 use bsm::console::action::{ACTIONS, Screen};
 use bsm::console::app::App;
 use bsm::console::message::{Effect, Message, Now};
+use bsm::console::state::TriggerForm;
 use bsm::console::state::{Overlay, State};
 use bsm::console::terminal::Frames;
 use bsm::console::theme::{Palette, Theme};
@@ -36,11 +36,11 @@ use bsm::journal::MemoryKind;
 use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
+use bsm::workspace::events::EventTable;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use support::*;
 
 const UNICODE: Theme = Theme {
     color: true,
@@ -1332,7 +1332,7 @@ fn the_documents_show_the_real_screen_and_keys() {
         }
         assert_eq!(
             inside, wanted,
-            "{file}: run BSM_UPDATE_DOCS=1 cargo test --test console"
+            "{file}: run BSM_UPDATE_DOCS=1 cargo test --test it console"
         );
     };
     let mut s = state(UNICODE);
@@ -1616,4 +1616,60 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
     }
     send(KeyCode::Char('q'));
     app.join().unwrap();
+}
+
+/// A drill that could not be carried out is over: the next one can be chosen.
+#[test]
+fn drill_that_fails_to_start_does_not_block_the_next_one() {
+    let mut s = state(UNICODE);
+    let drill = "stampede".to_owned();
+    let done = Reply::Done {
+        what: String::new(),
+    };
+    let command = Command::Drill {
+        drill: drill.clone(),
+    };
+    update(&mut s, Message::Replied(command, Ok(done)), now());
+    assert!(matches!(s.overlays.last(), Some(Overlay::Drill)));
+    let failed = Event::DrillFailed {
+        name: drill,
+        reason: "the simulator cannot start: Address in use".into(),
+    };
+    update(&mut s, Message::Happened(failed, 0), now());
+    let drawn = drawn(&s, 80, 24);
+    assert!(
+        drawn.contains("it failed: the simulator cannot start"),
+        "{drawn}"
+    );
+    s.overlays.clear();
+    press(&mut s, "f");
+    assert!(
+        matches!(s.overlays.last(), Some(Overlay::Choice(_))),
+        "a choice of drills"
+    );
+}
+
+/// Files that the form names are opened by the console; a device, a folder or nothing holds nobody up.
+#[test]
+fn run_form_with_a_path_that_is_no_plain_file_says_so() {
+    let rule = EventTable::built_in().events["pull_request.opened"].clone();
+    let mut form = TriggerForm {
+        events: vec![("pull_request.opened".into(), rule)],
+        event: 0,
+        subject: 3,
+        text: tui_input::Input::default(),
+        payload: tui_input::Input::default(),
+        rules_only: false,
+        field: 0,
+        error: None,
+        waits: false,
+    };
+    for path in ["/dev/zero", "/", "/nosuch"] {
+        form.text = path.into();
+        assert!(form.trigger().unwrap_err().starts_with(path), "{path}");
+        form.text = "Cargo.toml".into();
+        form.payload = path.into();
+        assert!(form.trigger().unwrap_err().starts_with(path), "{path}");
+        form.payload = tui_input::Input::default();
+    }
 }

@@ -330,7 +330,7 @@ fn a_panic_restores_the_terminal_before_it_is_printed() {
     let me = std::env::current_exe().unwrap();
     let args = [
         "--exact",
-        "child_that_panics",
+        "terminal::child_that_panics",
         "--nocapture",
         "--test-threads=1",
     ];

