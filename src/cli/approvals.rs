@@ -80,7 +80,13 @@ fn list(setup: &Setup, at: &Where, json: bool) -> Result<u8, Failure> {
             Answer::Approvals { approvals } => Some(approvals),
             _ => None,
         },
-        |journal| journal.approvals(LIMIT),
+        |journal| {
+            Ok(journal
+                .approvals(LIMIT)?
+                .into_iter()
+                .map(Into::into)
+                .collect())
+        },
     )?;
     if json {
         say(json_pretty(&rows).map_err(Failure::engine)?);

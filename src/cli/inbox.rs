@@ -33,7 +33,13 @@ pub(super) fn run(global: &Global, args: &InboxArgs) -> Result<u8, Failure> {
             Answer::Deliveries { deliveries } => Some(deliveries),
             _ => None,
         },
-        |journal| journal.deliveries(limit),
+        |journal| {
+            Ok(journal
+                .deliveries(limit)?
+                .into_iter()
+                .map(Into::into)
+                .collect())
+        },
     )?;
     if args.json {
         say(json_pretty(&rows).map_err(Failure::engine)?);

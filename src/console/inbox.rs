@@ -10,11 +10,13 @@ use super::state::{Overlay, State};
 use super::theme::Mark;
 use crate::console::toasts::toast;
 use crate::engine::protocol::command::Command;
+use crate::engine::protocol::github::{
+    Approval, ApprovalState, Delivery, DeliveryOutcome, PublicationState,
+};
 use crate::engine::protocol::github::{PublicationView, Secret};
 use crate::engine::protocol::query::{Answer, Query};
 use crate::filter::{Row, lowered};
 use crate::github::Publication;
-use crate::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
 
 /// Of each kind, the newest.
 const LIMIT: u32 = 200;
@@ -22,8 +24,8 @@ const LIMIT: u32 = 200;
 /// The three lists as last read.
 #[derive(Debug, Clone, Default)]
 pub struct Inbox {
-    approvals: Vec<ApprovalRow>,
-    deliveries: Vec<DeliveryRow>,
+    approvals: Vec<Approval>,
+    deliveries: Vec<Delivery>,
     outbox: Vec<PublicationView>,
 }
 
@@ -31,9 +33,9 @@ pub struct Inbox {
 #[derive(Debug, Clone, Copy)]
 pub enum Entry<'a> {
     /// An action that waits, or waited.
-    Approval(&'a ApprovalRow),
+    Approval(&'a Approval),
     /// A webhook.
-    Delivery(&'a DeliveryRow),
+    Delivery(&'a Delivery),
     /// Something to leave at GitHub.
     Publication(&'a PublicationView),
 }
@@ -112,16 +114,16 @@ impl Entry<'_> {
                 ApprovalState::Denied | ApprovalState::Expired => Mark::Failed,
             },
             Self::Delivery(d) => match d.outcome {
-                Outcome::Run => Mark::Live,
-                Outcome::Skipped | Outcome::Unmapped => Mark::Off,
-                Outcome::Refused => Mark::Failed,
+                DeliveryOutcome::Run => Mark::Live,
+                DeliveryOutcome::Skipped | DeliveryOutcome::Unmapped => Mark::Off,
+                DeliveryOutcome::Refused => Mark::Failed,
             },
             Self::Publication(p) => match p.state {
-                OutboxState::Waiting => Mark::Waiting,
-                OutboxState::Held => Mark::Person,
-                OutboxState::Dry => Mark::Off,
-                OutboxState::Done => Mark::Passed,
-                OutboxState::Dropped => Mark::Failed,
+                PublicationState::Waiting => Mark::Waiting,
+                PublicationState::Held => Mark::Person,
+                PublicationState::Dry => Mark::Off,
+                PublicationState::Done => Mark::Passed,
+                PublicationState::Dropped => Mark::Failed,
             },
         }
     }

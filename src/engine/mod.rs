@@ -28,6 +28,7 @@ mod periodic;
 pub mod protocol;
 mod queries;
 mod retention;
+mod rows;
 pub mod runs;
 mod services;
 mod wiring;

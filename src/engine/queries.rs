@@ -78,7 +78,7 @@ impl Handle {
                 costs: Box::new(services.costs.costs(days).await?),
             }),
             Query::Deliveries { limit } => Ok(Answer::Deliveries {
-                deliveries: journal.deliveries(limit.min(MOST)).await?,
+                deliveries: all(journal.deliveries(limit.min(MOST)).await?),
             }),
             Query::Outbox { limit } => {
                 let rows = journal.outbox(limit.min(MOST)).await?;
@@ -86,7 +86,7 @@ impl Handle {
                 Ok(Answer::Outbox { entries })
             }
             Query::Approvals { limit } => Ok(Answer::Approvals {
-                approvals: journal.approvals(limit.min(MOST)).await?,
+                approvals: all(journal.approvals(limit.min(MOST)).await?),
             }),
             Query::Similar { text, k, min_score } => {
                 let found = services.memory_search.similar(&text, k, min_score).await?;
@@ -216,6 +216,11 @@ impl Handle {
             problems: workspace.problems.clone(),
         })
     }
+}
+
+/// Rows as data of the seam.
+fn all<R, T: From<R>>(rows: Vec<R>) -> Vec<T> {
+    rows.into_iter().map(T::from).collect()
 }
 
 async fn report(journal: &Journal, id: &str) -> Answered {

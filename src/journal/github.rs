@@ -9,8 +9,8 @@ use super::rows::{self, NewRun};
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::github_rows::{
-    DeliveryRow, KEYS_DAYS, LISTED, OLDEST, OutboxCounts, OutboxRow, OutboxState, SENT, Taken,
-    deliveries, outbox,
+    DeliveryResult, DeliveryRow, KEYS_DAYS, LISTED, OLDEST, OutboxCounts, OutboxRow, OutboxState,
+    SENT, deliveries, outbox,
 };
 
 impl Journal {
@@ -24,7 +24,7 @@ impl Journal {
         delivery: DeliveryRow,
         keys: Vec<String>,
         run: Option<NewRun>,
-    ) -> Result<Taken, JournalError> {
+    ) -> Result<DeliveryResult, JournalError> {
         self.write_with(move |tx| {
             for key in &keys {
                 let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
@@ -41,7 +41,7 @@ impl Journal {
                 if let Some((id, run)) = first {
                     tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
                         .execute([id])?;
-                    return Ok(Taken::Again(run));
+                    return Ok(DeliveryResult::Again(run));
                 }
             }
             let row = &delivery;
@@ -54,7 +54,7 @@ impl Journal {
             if let Some(run) = &run {
                 rows::insert(tx, run)?;
             }
-            Ok(Taken::New)
+            Ok(DeliveryResult::New)
         })
         .await
     }

@@ -77,7 +77,7 @@ pub struct DeliveryRow {
 
 /// What a webhook turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum DeliveryResult {
     /// It is new, and on disk with its run.
     New,
     /// It came before; that one's run.

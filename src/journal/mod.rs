@@ -23,7 +23,7 @@ pub use approval_rows::{ApprovalRow, ApprovalState};
 pub use connection::{Journal, ReadOnly};
 pub use error::JournalError;
 pub use github_rows::{
-    DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome, Taken,
+    DeliveryResult, DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome,
 };
 pub use history::{Recorded, Side};
 pub use memory_rows::{MemoryCounts, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};

@@ -27,13 +27,15 @@ use bsm::engine::protocol::command::{Command, Reply};
 use bsm::engine::protocol::cost::Costs;
 use bsm::engine::protocol::event::Event;
 use bsm::engine::protocol::github::PublicationView;
+use bsm::engine::protocol::github::{
+    Approval, ApprovalState, Delivery, DeliveryOutcome, PublicationState,
+};
+use bsm::engine::protocol::memory::MemoryKind;
 use bsm::engine::protocol::memory::{PatternGroup, Patterns, Similar, SimilarHit};
 use bsm::engine::protocol::query::{Answer, Query, QueryError};
 use bsm::engine::protocol::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::protocol::snapshot::{Alert, RunSummary, Snapshot, StepSummary};
 use bsm::github::Publication;
-use bsm::journal::MemoryKind;
-use bsm::journal::{ApprovalRow, ApprovalState, DeliveryRow, OutboxState, Outcome};
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
 use bsm::workspace::events::EventTable;
@@ -876,14 +878,14 @@ fn memory_answers_as_one_types() {
 fn with_inbox(state: &mut State) {
     press(state, "8");
     let limit = 200;
-    let delivery = |n: i64, event: &str, outcome, note: &str| DeliveryRow {
+    let delivery = |n: i64, event: &str, outcome, note: &str| Delivery {
         id: format!("d-{n}"),
         at_ms: WALL - n * 60_000,
         event: event.into(),
         place: "acme/shop#7".into(),
         outcome,
         note: note.into(),
-        run: (outcome == Outcome::Run).then(|| "job_1_k3f001".into()),
+        run: (outcome == DeliveryOutcome::Run).then(|| "job_1_k3f001".into()),
         repeats: u32::from(n == 4),
     };
     let publication = |n: i64, publication: Publication, state, note: &str| PublicationView {
@@ -908,7 +910,7 @@ fn with_inbox(state: &mut State) {
         description: "block_pr (full): Security vulnerabilities detected".into(),
         context: "bsm/review".into(),
     };
-    let approval = ApprovalRow {
+    let approval = Approval {
         id: "apr_x1y2z3a4".into(),
         action: "publish".into(),
         subject: "job_1_k3f001".into(),
@@ -932,14 +934,19 @@ fn with_inbox(state: &mut State) {
             Query::Deliveries { limit },
             Answer::Deliveries {
                 deliveries: vec![
-                    delivery(4, "pull_request.opened", Outcome::Run, ""),
+                    delivery(4, "pull_request.opened", DeliveryOutcome::Run, ""),
                     delivery(
                         6,
                         "star.created",
-                        Outcome::Unmapped,
+                        DeliveryOutcome::Unmapped,
                         "no rule is for star.created",
                     ),
-                    delivery(7, "pull_request.opened", Outcome::Skipped, "a draft"),
+                    delivery(
+                        7,
+                        "pull_request.opened",
+                        DeliveryOutcome::Skipped,
+                        "a draft",
+                    ),
                 ],
             },
         ),
@@ -947,11 +954,11 @@ fn with_inbox(state: &mut State) {
             Query::Outbox { limit },
             Answer::Outbox {
                 entries: vec![
-                    publication(2, comment, OutboxState::Done, "comment 12 edited"),
+                    publication(2, comment, PublicationState::Done, "comment 12 edited"),
                     publication(
                         3,
                         status,
-                        OutboxState::Waiting,
+                        PublicationState::Waiting,
                         "GitHub answered 502: bad gateway",
                     ),
                 ],

@@ -19,13 +19,14 @@ use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use bsm::api::{ApiConfig, Face};
 use bsm::engine::protocol::command::{Command, Refused};
+use bsm::engine::protocol::github::{Approval, ApprovalState, PublicationState};
 use bsm::engine::protocol::github::{GithubStats, PublicationView, Secret};
 use bsm::engine::protocol::query::{Answer, Query as Question};
 use bsm::engine::protocol::run::{Action, Evidence, RunResult};
 use bsm::engine::protocol::snapshot::Snapshot;
 use bsm::engine::{Handle, Operator};
 use bsm::github::sign;
-use bsm::journal::{ApprovalRow, ApprovalState, OutboxState};
+use bsm::journal::OutboxState;
 use bsm::settings::env::Env;
 use bsm::settings::{ApiSettings, NamedToken, RateLimit, Settings};
 use serde_json::{Value, json};
@@ -319,7 +320,7 @@ impl Rig {
         }
     }
 
-    async fn approvals(&self) -> Vec<ApprovalRow> {
+    async fn approvals(&self) -> Vec<Approval> {
         match self.handle.query(Question::Approvals { limit: 100 }).await {
             Ok(Answer::Approvals { approvals }) => approvals,
             other => panic!("{other:?}"),
@@ -333,7 +334,7 @@ impl Rig {
                 .outbox()
                 .await
                 .iter()
-                .any(|e| e.state == OutboxState::Waiting)
+                .any(|e| e.state == PublicationState::Waiting)
             {
                 self.handle.snapshots().changed().await.unwrap();
             }
@@ -729,7 +730,7 @@ async fn what_is_about_another_commit_by_now_is_not_published() {
     let status = entries.iter().find(|e| e.kind == "status").unwrap();
     assert_eq!(
         (status.state, status.attempts),
-        (OutboxState::Waiting, 1),
+        (PublicationState::Waiting, 1),
         "{status:?}"
     );
     assert!(status.note.raw().contains("502"));
@@ -744,7 +745,7 @@ async fn what_is_about_another_commit_by_now_is_not_published() {
     rig.published().await;
     let entries = rig.outbox().await;
     let status = entries.iter().find(|e| e.kind == "status").unwrap();
-    assert_eq!(status.state, OutboxState::Dropped, "{status:?}");
+    assert_eq!(status.state, PublicationState::Dropped, "{status:?}");
     assert!(status.note.raw().contains("moved on"));
     assert!(rig.hub.lock().unwrap().statuses.is_empty());
 }
@@ -769,7 +770,7 @@ async fn in_safe_mode_nothing_goes_there_and_the_outbox_waits() {
         .await
         .unwrap();
     let entries = rig.outbox().await;
-    assert!(entries.iter().all(|e| e.state == OutboxState::Waiting));
+    assert!(entries.iter().all(|e| e.state == PublicationState::Waiting));
     assert!(
         entries.iter().any(|e| e.note.raw().contains("safe mode")),
         "{entries:?}"
@@ -841,7 +842,7 @@ async fn a_dry_run_shows_what_would_be_sent_and_sends_nothing() {
     let entries = rig.outbox().await;
     let kinds: Vec<&str> = entries.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(kinds, ["status", "comment"]);
-    assert!(entries.iter().all(|e| e.state == OutboxState::Dry));
+    assert!(entries.iter().all(|e| e.state == PublicationState::Dry));
     assert!(
         entries[0]
             .says
@@ -944,7 +945,7 @@ async fn what_the_registry_holds_back_waits_for_its_approver() {
         rig.outbox()
             .await
             .iter()
-            .all(|e| e.state == OutboxState::Held)
+            .all(|e| e.state == PublicationState::Held)
     );
     // No word, nobody's, an empty one, another approver's than the registry names, no reason.
     for (token, reason) in [
@@ -979,7 +980,7 @@ async fn what_the_registry_holds_back_waits_for_its_approver() {
     let dropped = rig.outbox().await;
     let dropped: Vec<_> = dropped
         .iter()
-        .filter(|e| e.state == OutboxState::Dropped)
+        .filter(|e| e.state == PublicationState::Dropped)
         .collect();
     assert!(!dropped.is_empty());
     assert!(
@@ -1041,7 +1042,7 @@ async fn what_nobody_decides_on_is_denied() {
         rig.outbox()
             .await
             .iter()
-            .all(|e| e.state == OutboxState::Dropped)
+            .all(|e| e.state == PublicationState::Dropped)
     );
     assert_eq!(rig.writes(), 0);
 }
@@ -1193,7 +1194,7 @@ async fn an_older_decision_never_comes_after_a_newer_one() {
         .outbox()
         .await
         .into_iter()
-        .filter(|e| e.state == OutboxState::Done)
+        .filter(|e| e.state == PublicationState::Done)
         .map(|e| e.run)
         .collect();
     assert!(
@@ -1250,6 +1251,6 @@ async fn a_change_that_goes_somewhere_else_now_is_another_one() {
         rig.outbox()
             .await
             .iter()
-            .all(|e| e.state == OutboxState::Dropped)
+            .all(|e| e.state == PublicationState::Dropped)
     );
 }

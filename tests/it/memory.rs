@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::support::*;
 use bsm::engine::protocol::command::{Command, Refused};
+use bsm::engine::protocol::memory::MemoryKind;
 use bsm::engine::protocol::memory::{MemoryItem, MemoryStats, Patterns, Similar};
 use bsm::engine::protocol::query::{Answer, Query};
 use bsm::engine::{Handle, Operator as _};
-use bsm::journal::MemoryKind;
 
 async fn similar(handle: &Handle, text: &str, k: u32) -> Similar {
     let query = Query::Similar {

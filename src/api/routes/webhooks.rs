@@ -21,10 +21,10 @@ use crate::api::routes::shared::{listing, odd};
 use crate::api::state::Api;
 use crate::engine::protocol::blob::Blob;
 use crate::engine::protocol::command::{Command, Reply};
+use crate::engine::protocol::github::DeliveryOutcome;
 use crate::engine::protocol::github::Webhook;
 use crate::engine::protocol::query::Query;
 use crate::github::verify;
-use crate::journal::Outcome;
 
 pub(super) fn routes() -> Routes {
     let hook = || {
@@ -120,8 +120,8 @@ async fn take(
         return Err(odd());
     };
     let (status, word) = match outcome {
-        Outcome::Run => (StatusCode::ACCEPTED, "accepted"),
-        Outcome::Skipped | Outcome::Unmapped | Outcome::Refused => {
+        DeliveryOutcome::Run => (StatusCode::ACCEPTED, "accepted"),
+        DeliveryOutcome::Skipped | DeliveryOutcome::Unmapped | DeliveryOutcome::Refused => {
             (StatusCode::OK, outcome.as_str())
         }
     };

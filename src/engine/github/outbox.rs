@@ -221,7 +221,7 @@ pub fn view(row: OutboxRow) -> PublicationView {
                 .map_or_else(String::new, Publication::says),
         ),
         publication,
-        state: row.state,
+        state: row.state.into(),
         attempts: row.attempts,
         note: Untrusted::new(row.note),
         created_ms: row.created_ms,

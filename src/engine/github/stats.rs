@@ -50,7 +50,7 @@ impl PublicationStatus {
     pub async fn recount(&self) -> Result<(), JournalError> {
         let outbox = self.durable.journal.outbox_counts().await?;
         let approvals = self.durable.journal.approvals_waiting().await?.len() as u32;
-        self.count(|stats| (stats.outbox, stats.approvals) = (outbox, approvals));
+        self.count(|stats| (stats.outbox, stats.approvals) = (outbox.into(), approvals));
         self.notifier.mark_changed();
         Ok(())
     }

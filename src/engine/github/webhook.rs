@@ -16,7 +16,7 @@ use crate::engine::protocol::github::Webhook;
 use crate::engine::protocol::run::Input;
 use crate::engine::runs::intake::{Intake, PreparedRun};
 use crate::github::{self, Delivery};
-use crate::journal::{DeliveryRow, Outcome, RunStatus, Taken};
+use crate::journal::{DeliveryResult, DeliveryRow, Outcome, RunStatus};
 use crate::state::hex;
 use crate::text::clean_line;
 
@@ -91,7 +91,7 @@ impl Webhooks {
         );
         let new = prepared.as_ref().map(|p| p.new.clone());
         let (run, repeated) = match self.durable.journal.deliver(row, keys, new).await? {
-            Taken::New => {
+            DeliveryResult::New => {
                 self.status.count(|s| match outcome {
                     Outcome::Run => s.runs += 1,
                     Outcome::Skipped => s.skipped += 1,
@@ -100,7 +100,7 @@ impl Webhooks {
                 });
                 (prepared.map(|p| self.intake.launch(&p)), false)
             }
-            Taken::Again(first) => {
+            DeliveryResult::Again(first) => {
                 self.status.count(|s| s.repeated += 1);
                 let run = match first {
                     Some(first) => Some(self.redeliver(&first, actor, correlation).await?),
@@ -114,7 +114,7 @@ impl Webhooks {
             return Err(Refused::Forbidden { reason: note });
         }
         Ok(Reply::Delivered {
-            outcome,
+            outcome: outcome.into(),
             run,
             repeated,
             note,

@@ -104,7 +104,7 @@ pub fn read_item(
     };
     Ok(NewMemory {
         id,
-        kind: item.kind,
+        kind: item.kind.into(),
         code: cut(&redact(item.code.raw())).to_owned(),
         review: clean_block(crate::text::cut(&redact(item.review.raw()), REVIEW), REVIEW),
         metadata,
@@ -116,7 +116,7 @@ pub fn read_item(
 /// An item as it is exported.
 pub fn exported(row: MemoryRow) -> MemoryItem {
     MemoryItem {
-        kind: row.item.kind,
+        kind: row.item.kind.into(),
         id: Some(row.item.id),
         code: Untrusted::new(row.item.code),
         review: Untrusted::new(row.item.review),

@@ -7,9 +7,9 @@ use std::time::Instant;
 use crate::engine::durable::Durable;
 use crate::engine::memory::index::MemoryIndex;
 use crate::engine::memory::record::{added, repository};
-use crate::engine::protocol::memory::{MemoryStats, Similar, SimilarHit};
+use crate::engine::protocol::memory::{MemoryKind, MemoryStats, Similar, SimilarHit};
 use crate::engine::protocol::run::Input;
-use crate::journal::{JournalError, MemoryKind, MemoryRow};
+use crate::journal::{JournalError, MemoryRow};
 use crate::memory::Hit;
 use crate::text::Untrusted;
 use crate::workspace::knowledge::Document;
@@ -101,7 +101,7 @@ pub fn with_rows(hits: &[Hit], rows: Vec<MemoryRow>) -> Vec<SimilarHit> {
                 score: hit.score(),
                 overlap: hit.overlap,
                 union: hit.union,
-                kind: item.kind,
+                kind: item.kind.into(),
                 code: Untrusted::new(item.code),
                 review: Untrusted::new(item.review),
                 metadata: item.metadata,

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::protocol::blob::{Blob, DiffContent};
-use crate::engine::protocol::github::{Secret, Webhook};
+use crate::engine::protocol::github::{DeliveryOutcome, Secret, Webhook};
 use crate::engine::protocol::memory::MemoryItem;
-use crate::journal::Outcome;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
 use crate::review::finding::FilterMode;
@@ -318,7 +317,7 @@ pub enum Reply {
     /// A webhook was taken.
     Delivered {
         /// What became of it.
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
         /// Its run; a repeated one's is that of the first.
         run: Option<String>,
         /// It came before.

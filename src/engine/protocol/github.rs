@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::protocol::blob::Blob;
 use crate::github::{Publication, Pull};
-use crate::journal::{OutboxCounts, OutboxState};
 use crate::text::Untrusted;
 
 /// A webhook whose signature was good, as it came.
@@ -59,7 +58,7 @@ pub struct PublicationView {
     /// All of it.
     pub publication: Option<Publication>,
     /// Where it stands.
-    pub state: OutboxState,
+    pub state: PublicationState,
     /// Tries.
     pub attempts: u32,
     /// What was done, or why not.
@@ -88,4 +87,149 @@ pub struct GithubStats {
     pub outbox: OutboxCounts,
     /// Actions that wait for a person.
     pub approvals: u32,
+}
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalState {
+    /// Nobody has decided.
+    Waiting,
+    /// Somebody approved it.
+    Approved,
+    /// Somebody denied it.
+    Denied,
+    /// Nobody decided in time: denied.
+    Expired,
+}
+
+impl ApprovalState {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// An action that waits, or waited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Its id.
+    pub id: String,
+    /// publish or start.
+    pub action: String,
+    /// The run, or the agent.
+    pub subject: String,
+    /// A sentence: what happens once it is approved.
+    pub what: String,
+    /// Who may; empty: every approver of the settings.
+    pub approvers: Vec<String>,
+    /// Wall time, milliseconds.
+    pub created_ms: i64,
+    /// Denied from then on.
+    pub expires_ms: i64,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Who decided.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub decided_ms: Option<i64>,
+}
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryOutcome {
+    /// It began a run.
+    Run,
+    /// Nothing to do: a draft, a ping.
+    Skipped,
+    /// No rule of the workspace is for its event.
+    Unmapped,
+    /// Its repository is not listed.
+    Refused,
+}
+
+impl DeliveryOutcome {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Skipped => "skipped",
+            Self::Unmapped => "unmapped",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A webhook, as it is kept and listed. Everything in it is cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// GitHub's id of it.
+    pub id: String,
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// `pull_request.opened`.
+    pub event: String,
+    /// `owner/name#7`, or as much of it as there is.
+    pub place: String,
+    /// What became of it.
+    pub outcome: DeliveryOutcome,
+    /// Why.
+    pub note: String,
+    /// Its run.
+    pub run: Option<String>,
+    /// How often it came again.
+    pub repeats: u32,
+}
+
+/// Where an entry of the outbox stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublicationState {
+    /// To be done.
+    Waiting,
+    /// Until it is approved.
+    Held,
+    /// Only shown.
+    Dry,
+    /// Done.
+    Done,
+    /// Not done, and not to be done any more.
+    Dropped,
+}
+
+impl PublicationState {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Held => "held",
+            Self::Dry => "dry",
+            Self::Done => "done",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// The outbox in figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxCounts {
+    /// To be done.
+    pub waiting: u32,
+    /// Until they are approved.
+    pub held: u32,
+    /// Done.
+    pub done: u32,
+    /// Given up.
+    pub dropped: u32,
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::MemoryKind;
 use crate::text::Untrusted;
 
 /// An item to remember, as it is imported and exported: one JSON object a line.
@@ -115,4 +114,24 @@ pub struct MemoryStats {
     pub index_bytes: u64,
     /// All items are in the index.
     pub ready: bool,
+}
+
+/// What kind of thing is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryKind {
+    /// An agent's review of a change.
+    CodeReview,
+    /// A run's decision.
+    OrchestrationDecision,
+}
+
+impl MemoryKind {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CodeReview => "code_review",
+            Self::OrchestrationDecision => "orchestration_decision",
+        }
+    }
 }

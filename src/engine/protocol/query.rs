@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::cache::CacheEntryInfo;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::cost::Costs;
-use crate::engine::protocol::github::PublicationView;
+use crate::engine::protocol::github::{Approval, Delivery, PublicationView};
 use crate::engine::protocol::history::{SnapshotAt, Trends};
 use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::protocol::why::{About, Why};
-use crate::journal::{ApprovalRow, DeliveryRow};
 use crate::telemetry::log_read::{LogFilter, LogLine};
 use crate::text::Untrusted;
 use crate::workspace::Problem;
@@ -191,7 +190,7 @@ pub enum Answer {
     /// Newest first.
     Deliveries {
         /// The webhooks.
-        deliveries: Vec<DeliveryRow>,
+        deliveries: Vec<Delivery>,
     },
     /// Newest first.
     Outbox {
@@ -201,7 +200,7 @@ pub enum Answer {
     /// Those that wait first.
     Approvals {
         /// The actions.
-        approvals: Vec<ApprovalRow>,
+        approvals: Vec<Approval>,
     },
     /// Best first.
     Similar {
