@@ -97,7 +97,7 @@ pub(super) struct LoadContext {
     pub(super) meters: Arc<CallMeters>,
     pub(super) spend: Arc<Spend>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) tape: Arc<ReplayBuffer>,
+    pub(super) replay: Arc<ReplayBuffer>,
     pub(super) budgets: Budgets,
     pub(super) search: SearchSettings,
     /// Nothing may leave this machine, as it is at this moment.
@@ -126,7 +126,7 @@ impl AttemptHook<Choice> for ModelHook<'_> {
         if let Err(reason) = self.tools.may_leave(&choice.endpoint.base_url) {
             return refused(reason);
         }
-        if self.tools.tape.is_read() {
+        if self.tools.replay.is_read() {
             return refused(Reason::AnswerBegun);
         }
         if choice.model.context_tokens <= self.too_small {
@@ -290,22 +290,22 @@ async fn attempt(
         // Switched while this question waited for its place.
         return Err(ModelError::Forbidden(endpoint.name.clone()));
     }
-    tools.tape.begin();
-    let mut bill = UsageGuard {
+    tools.replay.begin();
+    let mut usage_guard = UsageGuard {
         tools,
         ask,
         choice: &choice,
         used,
         tokens: None,
     };
-    let exchanged = provider_call::ask(endpoint, &request, &|text| tools.tape.say(text)).await;
-    let tokens = exchanged.tokens;
-    bill.tokens = Some(tokens);
-    drop(bill);
+    let reply = provider_call::ask(endpoint, &request, &|text| tools.replay.say(text)).await;
+    let tokens = reply.tokens;
+    usage_guard.tokens = Some(tokens);
+    drop(usage_guard);
     let micro_usd = spend::cost(&choice.model.prices, tokens);
-    let mut answer = match exchanged.result {
+    let mut answer = match reply.result {
         Ok(answer) => answer,
-        Err(error) if tools.tape.is_read() => return Err(ModelError::Interrupted(error.into())),
+        Err(error) if tools.replay.is_read() => return Err(ModelError::Interrupted(error.into())),
         Err(error) if choice.refusals_fall_back && error.is_refusal() => {
             return Err(ModelError::HandedOn(error.into()));
         }
@@ -341,7 +341,7 @@ impl Drop for UsageGuard<'_> {
         let (tools, choice) = (self.tools, self.choice);
         let tokens = self.tokens.unwrap_or_else(|| Tokens {
             prompt: u64::from(choice.prompt_tokens),
-            completion: u64::from(tools.tape.tokens()),
+            completion: u64::from(tools.replay.tokens()),
         });
         let micro_usd = spend::cost(&choice.model.prices, tokens);
         lock(self.used).0 = Usage { tokens, micro_usd };

@@ -43,11 +43,11 @@ impl ProviderReply {
     }
 }
 
-/// Asks once. The caller has taken every permit and set the time limit; `hear` gets the text as it comes.
+/// Asks once. The caller has taken every permit and set the time limit; `on_chunk` gets the text as it comes.
 pub(super) async fn ask(
     endpoint: &Endpoint,
     request: &Request,
-    hear: &(dyn Fn(&str) + Send + Sync),
+    on_chunk: &(dyn Fn(&str) + Send + Sync),
 ) -> ProviderReply {
     let now = endpoint.clock.now();
     let key = endpoint.keys.pick(now);
@@ -62,10 +62,10 @@ pub(super) async fn ask(
         ));
     }
     let mut lessons = 0;
-    let mut exchanged = loop {
+    let mut reply = loop {
         let habits = endpoint.habits(&request.model);
-        let exchanged = once(endpoint, request, habits, key.as_ref(), hear).await;
-        let refused = exchanged.result.as_ref().err();
+        let reply = once(endpoint, request, habits, key.as_ref(), on_chunk).await;
+        let refused = reply.result.as_ref().err();
         let field = refused
             .and_then(ModelError::refused_field)
             // Of another program's question only what is named: an error may quote its words.
@@ -77,20 +77,20 @@ pub(super) async fn ask(
             Some(field) if lessons < MOST_LESSONS && endpoint.learn(&request.model, &field) => {
                 lessons += 1;
             }
-            _ => break exchanged,
+            _ => break reply,
         }
     };
     if request.has_own_form()
-        && let Err(error) = exchanged.result
+        && let Err(error) = reply.result
     {
-        exchanged.result = Err(if error.is_at_form() {
+        reply.result = Err(if error.is_at_form() {
             ModelError::AtForm(error.into())
         } else {
             error
         });
     }
-    let Some(key) = key else { return exchanged };
-    match &mut exchanged.result {
+    let Some(key) = key else { return reply };
+    match &mut reply.result {
         Ok(_) => endpoint.keys.accepted(&key),
         Err(error) => {
             if let Some(why) = error.about_key() {
@@ -102,7 +102,7 @@ pub(super) async fn ask(
             }
         }
     }
-    exchanged
+    reply
 }
 
 /// The question as it is sent, with the key in its header.
@@ -138,7 +138,7 @@ async fn once(
     request: &Request,
     habits: ProviderQuirks,
     key: Option<&super::keys::Key>,
-    hear: &(dyn Fn(&str) + Send + Sync),
+    on_chunk: &(dyn Fn(&str) + Send + Sync),
 ) -> ProviderReply {
     let name = &endpoint.name;
     let call = match question(endpoint, request, habits, key) {
@@ -167,7 +167,7 @@ async fn once(
         value.to_str().ok().map(str::to_owned)
     };
     let now = jiff::Timestamp::now();
-    endpoint.heed(&header, now);
+    endpoint.apply_rate_limit_headers(&header, now);
     let wish = wish(header, now);
     let request_id = header("x-request-id")
         .or_else(|| header("request-id"))
@@ -191,12 +191,12 @@ async fn once(
         let read = Reading {
             draft: &mut draft,
             first_token: &mut first_token,
-            hear,
+            on_chunk,
             began,
         };
         stream(endpoint, response, left, read).await
     } else {
-        whole(endpoint, response, &mut draft, hear).await
+        whole(endpoint, response, &mut draft, on_chunk).await
     };
     draft.scrub(|text| endpoint.keys.scrub(text));
     let tokens = used(request, &draft, read.is_ok());
@@ -241,13 +241,13 @@ async fn whole(
     endpoint: &Endpoint,
     response: reqwest::Response,
     draft: &mut AnswerBuilder,
-    hear: &(dyn Fn(&str) + Send + Sync),
+    on_chunk: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), ModelError> {
     let bytes = http::body(&endpoint.name, response).await?;
     let read = endpoint.wire.whole(&bytes, draft);
     read.map_err(|fault| endpoint.fault(fault))?;
     if !draft.text.is_empty() {
-        hear(&draft.text);
+        on_chunk(&draft.text);
     }
     Ok(())
 }
@@ -256,7 +256,7 @@ async fn whole(
 struct Reading<'a> {
     draft: &'a mut AnswerBuilder,
     first_token: &'a mut Option<Duration>,
-    hear: &'a (dyn Fn(&str) + Send + Sync),
+    on_chunk: &'a (dyn Fn(&str) + Send + Sync),
     began: Instant,
 }
 
@@ -267,7 +267,7 @@ impl Reading<'_> {
         endpoint: &Endpoint,
         read: impl FnOnce(&mut dyn FnMut(sse::Event)) -> Result<(), sse::TooLarge>,
     ) -> Result<bool, ModelError> {
-        let (pieces, heard) = (self.draft.pieces, self.draft.text.len());
+        let (pieces, received) = (self.draft.pieces, self.draft.text.len());
         let mut fault = None;
         let draft = &mut *self.draft;
         let parsed = read(&mut |event| {
@@ -278,8 +278,8 @@ impl Reading<'_> {
         if self.draft.pieces > pieces && self.first_token.is_none() {
             *self.first_token = Some(self.began.elapsed());
         }
-        if self.draft.text.len() > heard {
-            (self.hear)(&self.draft.text[heard..]);
+        if self.draft.text.len() > received {
+            (self.on_chunk)(&self.draft.text[received..]);
         }
         if parsed.is_err() || self.draft.weight() > http::LARGEST_ANSWER {
             return Err(http::too_large(&endpoint.name));
@@ -298,18 +298,18 @@ async fn stream(
     mut reading: Reading<'_>,
 ) -> Result<(), ModelError> {
     let name = &endpoint.name;
-    let patience = StreamTimeouts {
+    let timeouts = StreamTimeouts {
         first,
         idle: endpoint.idle,
         // The attempt's own clock, around all of this, is the one for the whole.
         deadline: Deadline::after(reading.began.into_std(), Duration::MAX),
     };
     let mut parser = sse::Parser::default();
-    let mut paced = TimedStream::new(Box::pin(response.bytes_stream()), (), patience);
+    let mut timed = TimedStream::new(Box::pin(response.bytes_stream()), (), timeouts);
     let mut bytes = 0;
     while !reading.draft.done {
         let mut taken = Ok(false);
-        let next = paced
+        let next = timed
             .next(|chunk| {
                 let Ok(chunk) = chunk else { return false };
                 bytes += chunk.len();
@@ -406,7 +406,11 @@ impl Endpoint {
 
     /// Reads what is left of the account's quota; with nothing left its limiter pauses at once, before
     /// a 429 has to say so.
-    fn heed(&self, header: &impl Fn(&str) -> Option<String>, now: jiff::Timestamp) {
+    fn apply_rate_limit_headers(
+        &self,
+        header: &impl Fn(&str) -> Option<String>,
+        now: jiff::Timestamp,
+    ) {
         let number = |what: &str| {
             header(&format!("x-ratelimit-remaining-{what}"))
                 .or_else(|| header(&format!("anthropic-ratelimit-{what}-remaining")))

@@ -45,7 +45,7 @@ pub struct ModelService {
     responses: Arc<Cache<CachedAnswer, LoadFailure>>,
     meters: Arc<CallMeters>,
     spend: Arc<Spend>,
-    tapes: ReplayBuffers,
+    replays: ReplayBuffers,
     loopback_only: Arc<AtomicBool>,
     rebuilding: Mutex<()>,
     breaker_observer: std::sync::OnceLock<TransitionObserver>,
@@ -76,7 +76,7 @@ impl ModelService {
                 observer: std::sync::OnceLock::new(),
             }),
             spend: Arc::default(),
-            tapes: ReplayBuffers::default(),
+            replays: ReplayBuffers::default(),
             loopback_only: Arc::new(AtomicBool::new(around.settings.loopback_only())),
             clock,
             rebuilding: Mutex::new(()),
@@ -262,16 +262,16 @@ impl ModelService {
             format!("model:{}", first.what.name),
         ];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let tape = self.tapes.of(&key);
+        let replay = self.replays.of(&key);
         // Who has asked hears until the answer is there, and no refresh after it.
-        let _listening = ask.listener.clone().map(|l| tape.join(l));
+        let _listening = ask.listener.clone().map(|l| replay.join(l));
         let mine = Arc::new(Mutex::new(None));
         let deadline = ask.deadline;
         let shared = Arc::new((targets, ask));
         let mut asked = 0;
         let result = loop {
             asked += 1;
-            let tools = self.tools(&settings, &tape);
+            let tools = self.tools(&settings, &replay);
             let (shared, mine_too) = (Arc::clone(&shared), Arc::clone(&mine));
             let load = move |loading: Loading| async move {
                 let call = on_behalf(call, loading, tools.clock.now());
@@ -295,7 +295,7 @@ impl ModelService {
             match loaded {
                 Ok(found) => break Ok(found),
                 Err(LoadError::Failed(failed)) => {
-                    let another = failed.partial && lock(&mine).is_none() && !tape.is_read();
+                    let another = failed.partial && lock(&mine).is_none() && !replay.is_read();
                     let now = self.clock.now();
                     if another && asked <= ASKED_AGAIN && !deadline.has_passed(now) {
                         began = now; // until here it was somebody else's provider
@@ -329,13 +329,13 @@ impl ModelService {
     }
 
     /// What one load works with.
-    fn tools(&self, settings: &Settings, tape: &Arc<ReplayBuffer>) -> LoadContext {
+    fn tools(&self, settings: &Settings, replay: &Arc<ReplayBuffer>) -> LoadContext {
         LoadContext {
             policy: Arc::clone(&self.policy),
             meters: Arc::clone(&self.meters),
             spend: Arc::clone(&self.spend),
             clock: Arc::clone(&self.clock),
-            tape: Arc::clone(tape),
+            replay: Arc::clone(replay),
             budgets: settings.budgets,
             search: settings.search.clone(),
             loopback_only: Arc::clone(&self.loopback_only),

@@ -1,30 +1,30 @@
-//! Who hears an answer while it comes.
+//! Subscribers of an answer while it comes.
 //!
-//! Why a tape: one flight answers many callers, and one that joins late must hear what it missed. Why
-//! readers count: what somebody has read cannot be taken back, so after its first word a load that has
-//! a reader neither retries nor falls back. Watchers only look on: for them it begins again.
+//! Why a replay buffer: one load answers many callers, and one that joins late must receive what it missed. Why
+//! readers count: what somebody has read cannot be taken back, so after its first chunk a load that has
+//! a reader neither retries nor falls back. For a subscriber that only shows the answer it begins again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::resilience::clock::lock;
 
-/// What a listener is told.
+/// What a subscriber receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamChunk<'a> {
-    /// What came before counts no more: another attempt, another model.
+    /// The text so far is void: another attempt, another model.
     Again,
     /// More of the answer.
     Text(&'a str),
 }
 
-/// Somebody who listens.
+/// Receives an answer chunk by chunk.
 #[derive(Clone)]
 pub struct Subscriber {
-    /// It passes on what it hears: nothing can be taken back.
+    /// It passes chunks on: nothing can be taken back.
     pub reads: bool,
     /// Called with every piece, on the load's task: it must not wait.
-    pub hear: Arc<dyn Fn(StreamChunk<'_>) + Send + Sync>,
+    pub on_chunk: Arc<dyn Fn(StreamChunk<'_>) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Subscriber {
@@ -36,24 +36,24 @@ impl std::fmt::Debug for Subscriber {
 #[derive(Default)]
 struct Inner {
     text: String,
-    listeners: Vec<(u64, Subscriber)>,
+    subscribers: Vec<(u64, Subscriber)>,
     joined: u64,
 }
 
-/// One answer in the making.
+/// One answer while it comes.
 #[derive(Default)]
 pub(super) struct ReplayBuffer(Mutex<Inner>);
 
-/// A listener at a tape; it hears no more when this is dropped.
+/// A subscription to a load; it ends when this is dropped.
 pub(super) struct Subscription {
-    tape: Arc<ReplayBuffer>,
+    replay: Arc<ReplayBuffer>,
     number: u64,
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.tape.0)
-            .listeners
+        lock(&self.replay.0)
+            .subscribers
             .retain(|(number, _)| *number != self.number);
     }
 }
@@ -63,13 +63,13 @@ impl ReplayBuffer {
     pub(super) fn join(self: &Arc<Self>, listener: Subscriber) -> Subscription {
         let mut inner = lock(&self.0);
         if !inner.text.is_empty() {
-            (listener.hear)(StreamChunk::Text(&inner.text));
+            (listener.on_chunk)(StreamChunk::Text(&inner.text));
         }
         inner.joined += 1;
         let number = inner.joined;
-        inner.listeners.push((number, listener));
+        inner.subscribers.push((number, listener));
         Subscription {
-            tape: Arc::clone(self),
+            replay: Arc::clone(self),
             number,
         }
     }
@@ -84,9 +84,9 @@ impl ReplayBuffer {
         let mut inner = lock(&self.0);
         if !std::mem::take(&mut inner.text).is_empty() {
             inner
-                .listeners
+                .subscribers
                 .iter()
-                .for_each(|(_, l)| (l.hear)(StreamChunk::Again));
+                .for_each(|(_, l)| (l.on_chunk)(StreamChunk::Again));
         }
     }
 
@@ -95,35 +95,35 @@ impl ReplayBuffer {
         let mut inner = lock(&self.0);
         inner.text.push_str(text);
         inner
-            .listeners
+            .subscribers
             .iter()
-            .for_each(|(_, l)| (l.hear)(StreamChunk::Text(text)));
+            .for_each(|(_, l)| (l.on_chunk)(StreamChunk::Text(text)));
     }
 
     /// Somebody has read a part of it.
     pub(super) fn is_read(&self) -> bool {
         let inner = lock(&self.0);
-        !inner.text.is_empty() && inner.listeners.iter().any(|(_, l)| l.reads)
+        !inner.text.is_empty() && inner.subscribers.iter().any(|(_, l)| l.reads)
     }
 }
 
-/// The tapes of all loads under way, by their keys. A tape ends with the last one who holds it.
+/// The replay buffers of all running loads, by their keys. A buffer ends with the last one who holds it.
 #[derive(Default)]
 pub(super) struct ReplayBuffers(Mutex<HashMap<String, Weak<ReplayBuffer>>>);
 
 impl ReplayBuffers {
-    /// The tape of a key.
+    /// The replay buffer of a key.
     pub(super) fn of(&self, key: &str) -> Arc<ReplayBuffer> {
         let mut all = lock(&self.0);
-        if let Some(tape) = all.get(key).and_then(Weak::upgrade) {
-            return tape;
+        if let Some(replay) = all.get(key).and_then(Weak::upgrade) {
+            return replay;
         }
         if all.len() > 64 {
-            all.retain(|_, tape| tape.strong_count() > 0);
+            all.retain(|_, replay| replay.strong_count() > 0);
         }
-        let tape = Arc::new(ReplayBuffer::default());
-        all.insert(key.to_owned(), Arc::downgrade(&tape));
-        tape
+        let replay = Arc::new(ReplayBuffer::default());
+        all.insert(key.to_owned(), Arc::downgrade(&replay));
+        replay
     }
 }
 
@@ -132,38 +132,38 @@ mod tests {
     use super::*;
 
     fn listener(reads: bool) -> (Subscriber, Arc<Mutex<String>>) {
-        let heard = Arc::new(Mutex::new(String::new()));
-        let into = Arc::clone(&heard);
-        let hear = Arc::new(move |h: StreamChunk<'_>| match h {
+        let received = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&received);
+        let on_chunk = Arc::new(move |h: StreamChunk<'_>| match h {
             StreamChunk::Again => lock(&into).push('|'),
             StreamChunk::Text(t) => lock(&into).push_str(t),
         });
-        (Subscriber { reads, hear }, heard)
+        (Subscriber { reads, on_chunk }, received)
     }
 
     #[test]
     fn who_joins_late_hears_what_it_missed_and_only_readers_bind() {
-        let tapes = ReplayBuffers::default();
-        let tape = tapes.of("k");
+        let replays = ReplayBuffers::default();
+        let replay = replays.of("k");
         let (watcher, watched) = listener(false);
-        let watching = tape.join(watcher);
-        tape.begin();
-        tape.say("one ");
-        assert!(!tape.is_read());
+        let watching = replay.join(watcher);
+        replay.begin();
+        replay.say("one ");
+        assert!(!replay.is_read());
         let (reader, read) = listener(true);
-        let reading = tapes.of("k").join(reader);
-        assert!(tape.is_read());
-        tape.say("two");
+        let reading = replays.of("k").join(reader);
+        assert!(replay.is_read());
+        replay.say("two");
         assert_eq!((&**lock(&watched), &**lock(&read)), ("one two", "one two"));
-        tape.begin();
-        tape.say("new");
+        replay.begin();
+        replay.say("new");
         assert_eq!(&**lock(&watched), "one two|new");
         drop(reading);
-        assert!(!tape.is_read(), "who has left binds nobody");
-        tape.say(", unheard");
+        assert!(!replay.is_read(), "who has left binds nobody");
+        replay.say(", unheard");
         assert_eq!(&**lock(&read), "one two|new");
         drop(watching);
-        drop(tape);
-        assert!(!tapes.of("k").is_read(), "another load, another tape");
+        drop(replay);
+        assert!(!replays.of("k").is_read(), "another load, another replay");
     }
 }

@@ -489,7 +489,7 @@ async fn an_answer_is_heard_while_it_comes() {
         ask.wanted = Some(model.into());
         ask.listener = Some(Subscriber {
             reads: false,
-            hear: Arc::new(move |h| {
+            on_chunk: Arc::new(move |h| {
                 if let StreamChunk::Text(text) = h {
                     into.lock().unwrap().push(text.to_owned());
                 }
@@ -512,7 +512,7 @@ async fn what_a_reader_has_read_is_never_followed_by_another_models_words() {
         let mut ask = verdict_of(question(""));
         ask.listener = Some(Subscriber {
             reads,
-            hear: Arc::new(|_| ()),
+            on_chunk: Arc::new(|_| ()),
         });
         let asked = rig.ask(ask).await;
         let sent = (
@@ -924,7 +924,7 @@ async fn a_question_passed_on_goes_out_as_it_came_and_its_mistakes_teach_nothing
     let listens = CompletionRequest {
         listener: Some(Subscriber {
             reads: true,
-            hear: Arc::new(|_| ()),
+            on_chunk: Arc::new(|_| ()),
         }),
         ..passed_on(Format::Object)
     };

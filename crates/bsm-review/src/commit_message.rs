@@ -66,21 +66,21 @@ pub(crate) struct LineOutcome {
 impl Mail {
     /// Takes a line that stands outside of a diff.
     pub(crate) fn line(&mut self, line: &[u8]) -> LineOutcome {
-        let mut heard = LineOutcome::default();
+        let mut outcome = LineOutcome::default();
         let text = String::from_utf8_lossy(line);
         if let Some(id) = envelope(line) {
-            heard.commit = self.begin();
+            outcome.commit = self.begin();
             self.commit.id = id;
-            return heard;
+            return outcome;
         }
         if let Some(id) = log_entry(line) {
-            heard.commit = self.take();
+            outcome.commit = self.take();
             *self = Self {
                 part: Part::LogHead,
                 ..Self::default()
             };
             self.commit.id = id;
-            return heard;
+            return outcome;
         }
         let lower = cut_to_boundary(&text, 1_000).to_ascii_lowercase();
         // A part of a mail has such lines, too, wherever it begins.
@@ -90,8 +90,8 @@ impl Mail {
         ] {
             if let Some(value) = lower.strip_prefix(name) {
                 self.header = header;
-                heard.unreadable = header.obstacle(value);
-                return heard;
+                outcome.unreadable = header.obstacle(value);
+                return outcome;
             }
         }
         let begins = [
@@ -104,7 +104,7 @@ impl Mail {
         if matches!(self.part, Part::None | Part::Rest)
             && begins.iter().any(|b| lower.starts_with(b))
         {
-            heard.commit = self.begin();
+            outcome.commit = self.begin();
         }
         match self.part {
             Part::Head if text.trim().is_empty() => {
@@ -117,7 +117,7 @@ impl Mail {
                     self.commit.subject.push(' ');
                     self.commit.subject.push_str(text.trim());
                 }
-                other => heard.unreadable = other.obstacle(&lower),
+                other => outcome.unreadable = other.obstacle(&lower),
             },
             Part::Head => {
                 self.header = Header::Other;
@@ -134,7 +134,7 @@ impl Mail {
             }
             Part::Message if text.trim_end() == "---" => {
                 self.part = Part::Rest;
-                heard.commit = Some(std::mem::take(&mut self.commit));
+                outcome.commit = Some(std::mem::take(&mut self.commit));
             }
             Part::Message if self.commit.body.len() < LONGEST_BODY => {
                 self.commit.body.push_str(&text);
@@ -156,13 +156,13 @@ impl Mail {
             }
             Part::None | Part::Rest => {
                 if text.starts_with([' ', '\t']) {
-                    heard.unreadable = self.header.obstacle(&lower);
+                    outcome.unreadable = self.header.obstacle(&lower);
                 } else {
                     self.header = Header::Other;
                 }
             }
         }
-        heard
+        outcome
     }
 
     fn begin(&mut self) -> Option<Commit> {

@@ -3,8 +3,8 @@
 //! Why it stands alone: this is what the program is worth offline, and what no model may overrule.
 //! [`diff`] reads any diff in bounded memory; [`rules`] matches what [`packs`] and the workspace's own
 //! [`policy`] hold (files in gitleaks' form); [`scan`] runs them over pieces and redacts what they hold;
-//! `checks`, `commits` and `dependencies` look at the shape of a change, its messages and what it builds on;
-//! `ignores` and [`baseline`] list accepted findings; [`linters`] reads what other tools found; [`folder`]
+//! `structural_checks`, `commits` and `dependencies` look at the shape of a change, its messages and what it builds on;
+//! `inline_suppressions` and [`baseline`] list accepted findings; [`linters`] reads what other tools found; [`folder`]
 //! looks at a repository instead of a change; [`verdict`] turns findings and a model's answer into one
 //! verdict.
 

@@ -129,8 +129,8 @@ fn forward_to(pieces: Pieces) -> Subscriber {
     Subscriber {
         // What was sent on cannot be taken back.
         reads: true,
-        hear: Arc::new(move |heard: StreamChunk<'_>| {
-            if let StreamChunk::Text(text) = heard {
+        on_chunk: Arc::new(move |chunk: StreamChunk<'_>| {
+            if let StreamChunk::Text(text) = chunk {
                 // The reader may have left; then nobody needs the answer.
                 let _ = pieces.send(text.to_owned());
             }

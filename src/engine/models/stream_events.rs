@@ -50,9 +50,9 @@ impl StreamEvents {
     pub fn listener(self: &Arc<Self>, of: &str, agent: &str) -> Subscriber {
         let partial = Mutex::new(PartialAnswer::default());
         let (events, of, agent) = (Arc::clone(self), of.to_owned(), agent.to_owned());
-        let hear = move |heard: StreamChunk<'_>| {
+        let on_chunk = move |chunk: StreamChunk<'_>| {
             let mut partial = lock(&partial);
-            match heard {
+            match chunk {
                 StreamChunk::Again => *partial = PartialAnswer::default(),
                 StreamChunk::Text(text) => partial.text.push_str(text),
             }
@@ -73,7 +73,7 @@ impl StreamEvents {
         };
         Subscriber {
             reads: false,
-            hear: Arc::new(hear),
+            on_chunk: Arc::new(on_chunk),
         }
     }
 }
