@@ -103,7 +103,7 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
             &agents,
             &attachments,
             &parts.state,
-            &parts.log,
+            parts.log.as_ref(),
         ),
         recorder: Recorder::new(Arc::clone(&ground.lifecycle), Arc::clone(&ground.durable)),
         drills: DrillRunner::new(Arc::clone(&ground.lifecycle), Arc::clone(&ground.notifier)),
@@ -326,7 +326,7 @@ fn runs(
         approvals: Arc::clone(&publishing.approvals),
         status: Arc::clone(&publishing.status),
         memory: Arc::clone(&memory.index),
-        reports: reports,
+        reports,
     });
     let changes = Arc::new(ChangeFetcher {
         lifecycle: Arc::clone(&ground.lifecycle),
@@ -351,8 +351,8 @@ fn runs(
         durable: Arc::clone(&ground.durable),
         registry: Arc::clone(&ground.registry),
         models: Arc::clone(&ground.models),
-        changes: changes,
-        steps: steps,
+        changes,
+        steps,
         publisher: Arc::clone(&publishing.publisher),
         memory: Arc::clone(&memory.index),
         completion: Arc::clone(&completion),
@@ -374,9 +374,9 @@ fn runs(
             store: Arc::clone(&ground.store),
             durable: Arc::clone(&ground.durable),
             registry: Arc::clone(&ground.registry),
-            executor: executor,
+            executor,
             publisher: Arc::clone(&publishing.publisher),
-            completion: completion,
+            completion,
         }),
     }
 }
@@ -387,7 +387,7 @@ fn snapshots(
     agents: &Arc<AgentControl>,
     attachments: &Arc<Attachments>,
     state: &StateDir,
-    log: &Option<Arc<LogGuard>>,
+    log: Option<&Arc<LogGuard>>,
 ) -> Arc<SnapshotSource> {
     Arc::new(SnapshotSource {
         lifecycle: Arc::clone(&ground.lifecycle),
@@ -401,7 +401,7 @@ fn snapshots(
         agents: Arc::clone(agents),
         attachments: Arc::clone(attachments),
         audit: Arc::clone(&ground.audit),
-        log: log.clone(),
+        log: log.cloned(),
         state_dir: state.path().to_path_buf(),
         raised: Mutex::default(),
     })

@@ -311,7 +311,7 @@ fn take(
         None | Some("") => {}
         Some("length") => draft.finish = Some(FinishReason::Length),
         Some("content_filter") => {
-            draft.finish = Some(FinishReason::Refused("content filter".into()))
+            draft.finish = Some(FinishReason::Refused("content filter".into()));
         }
         // What servers say that are like it.
         Some("stop" | "STOP" | "eos" | "eos_token" | "end_turn" | "stop_sequence") => {

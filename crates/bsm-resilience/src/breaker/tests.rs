@@ -444,7 +444,7 @@ fn breaker_observer_sees_every_transition_once_in_order() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&seen);
     b.observe(Arc::new(move |_, t| {
-        into.lock().unwrap().push((t.generation, t.to))
+        into.lock().unwrap().push((t.generation, t.to));
     }));
     b.reset("reset", now);
     trip(&b, now);
