@@ -44,7 +44,7 @@ impl Corpus {
         let size = self.size();
         let mut set = HashSet::with_capacity(size);
         while set.len() < size {
-            set.insert(self.as_str());
+            set.insert(self.word());
         }
         set.into_iter().collect()
     }

@@ -72,7 +72,7 @@ pub struct Scanned {
     pub documentation: Documentation,
 }
 
-/// A [`Sink`] that scans.
+/// A [`Sink`](super::diff::Sink) that scans.
 pub struct Scanner<'a> {
     redactor: &'a Redactor,
     limits: ScanLimits,
