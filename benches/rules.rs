@@ -19,7 +19,7 @@ use bsm::review::diff::parse;
 use bsm::review::packs;
 use bsm::review::policy::{Policy, ReviewSettings};
 use bsm::review::redact::Redactor;
-use bsm::review::rules::RuleSet;
+use bsm::review::rules::{Looking, RuleSet};
 use bsm::review::scan::{ScanLimits, Scanner};
 
 fn main() {
@@ -102,7 +102,7 @@ fn slowest(rules: &RuleSet, text: &str) {
                         &only,
                         "a.rs",
                         hunk,
-                        false,
+                        Looking::Findings,
                         &Budget::unlimited(),
                     ));
                 }

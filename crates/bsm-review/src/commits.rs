@@ -4,6 +4,7 @@
 //! like any other text.
 
 use super::redact::Redactor;
+use super::rules::Looking;
 use crate::commit_message::{Commit, LONGEST};
 use crate::remark::Noted;
 
@@ -44,7 +45,7 @@ pub(super) fn check(commits: &[Commit], sign_off: bool, redactor: &Redactor) -> 
         }
         let text = format!("{}\n{}", commit.subject, commit.body);
         let rules = redactor.rules();
-        let hits = rules.find("", text.as_bytes(), false);
+        let hits = rules.find("", text.as_bytes(), Looking::Findings);
         let mut hits = hits.iter().map(|h| &rules.rules()[h.rule]);
         if hits.clone().any(|rule| rule.secret) {
             notes.push(Noted::whole(

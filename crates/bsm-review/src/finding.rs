@@ -116,6 +116,9 @@ pub struct Finding {
     /// and its occurrence, 32 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// The line as it should be, where the fix needs no thought; it stands for the lines from `line` to `end_line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<Untrusted>,
 }
 
 impl Finding {
@@ -141,6 +144,7 @@ impl Finding {
             excerpt: None,
             fingerprint: None,
             identity: None,
+            suggestion: None,
         }
     }
 

@@ -113,12 +113,17 @@ fn diff_of(rule: &Rule, text: &str) -> String {
         return counted(text);
     }
     let file = rule.docs.file.as_deref().unwrap_or("src/example.txt");
+    if rule.is_about_paths() && rule.deleted {
+        return counted(&format!(
+            "diff --git a/{text} b/{text}\ndeleted file mode 100644\n--- a/{text}\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
+        ));
+    }
     if rule.is_about_paths() {
         return counted(&format!(
             "diff --git a/{text} b/{text}\nnew file mode 100644\n--- /dev/null\n+++ b/{text}\n@@ -0 +1 @@\n+x\n"
         ));
     }
-    let body = if rule.check {
+    let body = if rule.check || rule.removed {
         text.to_owned()
     } else {
         text.lines().map(|l| format!("+{l}\n")).collect()

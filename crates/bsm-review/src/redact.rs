@@ -10,7 +10,7 @@ use super::budget::Budget;
 use super::known_secrets::KnownSecrets;
 use super::packs;
 use super::policy::Rules;
-use super::rules::RuleSet;
+use super::rules::{Looking, RuleSet};
 use bsm_base::hex;
 
 /// Finds and masks secrets.
@@ -80,7 +80,10 @@ impl Redactor {
         budget: &Budget,
     ) -> Vec<(usize, usize, String)> {
         let mut spans: Vec<(usize, usize, String)> = Vec::new();
-        for hit in self.rules().find_wanted(wanted, path, text, true, budget) {
+        for hit in self
+            .rules()
+            .find_wanted(wanted, path, text, Looking::Secrets, budget)
+        {
             let rule = &self.rules().rules()[hit.rule].id;
             spans.push((hit.start, hit.end, rule.clone()));
         }

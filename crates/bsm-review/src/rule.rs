@@ -7,6 +7,8 @@ use super::finding::Severity;
 use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
 use crate::allowlist::Allow;
+use crate::languages::language;
+use crate::placeholders::is_placeholder;
 
 /// What a rule says of itself, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub struct Docs {
     pub help: String,
     /// Other names the field knows it by.
     pub aliases: Vec<String>,
+    /// What kind of danger it is about.
+    pub class: String,
+    /// The languages that it is about; none: all.
+    pub languages: Vec<String>,
     /// What it must find; `{{kind:length}}` stands for something random.
     pub bad: Vec<String>,
     /// What it must leave alone.
@@ -70,6 +76,16 @@ pub struct Rule {
     pub folder: bool,
     /// It names a kind of secret that other rules know more closely (tag `generic`).
     pub generic: bool,
+    /// It looks at lines that a change takes away.
+    pub removed: bool,
+    /// It is about a file that a change deletes (tag `deleted`).
+    pub deleted: bool,
+    /// What stands in a comment is no hit (tag `code`).
+    pub not_in_comments: bool,
+    /// Values that only stand for a secret are no hits.
+    pub(super) no_placeholders: bool,
+    /// A fix that needs no thought: what to look for in the line, and what to put there.
+    pub(super) fix: Option<(Pattern, String)>,
     /// For people.
     pub docs: Docs,
     pub(super) regex: Option<Pattern>,
@@ -107,12 +123,19 @@ impl Rule {
             ));
         }
         let path = raw.path.as_ref().map(pattern).transpose()?;
+        let fix = match raw.fix.as_slice() {
+            [] => None,
+            [find, put] => Some((Pattern::new(find, raw.ours)?, put.clone())),
+            _ => return Err("a fix is two texts: what to look for, what to put there".into()),
+        };
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
         let docs = Docs {
             what: raw.description,
             why: raw.why,
             help: raw.help,
             aliases: raw.aliases,
+            class: raw.class,
+            languages: raw.languages,
             bad: raw.bad,
             good: raw.good,
             file: raw.file,
@@ -127,6 +150,11 @@ impl Rule {
             reports: !raw.skip_report,
             check: raw.check,
             folder: tagged("folder"),
+            removed: raw.side == "removed",
+            deleted: tagged("deleted"),
+            not_in_comments: tagged("code"),
+            no_placeholders: raw.token.is_some() || raw.value.is_some(),
+            fix,
             docs,
             id: format!("{pack}/{}", raw.id),
             regex,
@@ -145,9 +173,13 @@ impl Rule {
     }
 
     pub(super) fn applies_to(&self, path: &str) -> bool {
-        self.path
-            .as_ref()
-            .is_none_or(|p| p.is_match(path.as_bytes()))
+        let languages = &self.docs.languages;
+        (languages.is_empty()
+            || language(path).is_some_and(|l| languages.iter().any(|own| own == l)))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|p| p.is_match(path.as_bytes()))
     }
 
     /// Calls `hit` with each match until it says stop or the time is over. `redacting`: a path that is
@@ -180,6 +212,9 @@ impl Rule {
                 .entropy
                 .is_some_and(|least| entropy(secret.as_bytes()) <= least)
             {
+                continue;
+            }
+            if self.no_placeholders && is_placeholder(secret.as_bytes()) {
                 continue;
             }
             // Only looked for where it is asked for: a line may be long, and hold a thousand hits.

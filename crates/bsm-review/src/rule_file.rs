@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::finding::Severity;
+use crate::rule_pattern::{Parts, composed};
 
 /// One file, its rules not yet compiled. Keys are lower-cased, as gitleaks reads them.
 #[derive(Debug, Default)]
@@ -57,6 +58,20 @@ pub(super) struct RawRule {
     pub(super) help: String,
     /// Ours: by which other names the field knows it.
     pub(super) aliases: Vec<String>,
+    /// Ours: what kind of danger it is about; by default its file's.
+    pub(super) class: String,
+    /// Ours: the languages that it is about (`languages.rs` names them); none: all.
+    pub(super) languages: Vec<String>,
+    /// Ours: the shape of a token that stands alone, in place of a regex. Its first group is the secret.
+    pub(super) token: Option<String>,
+    /// Ours: names that stand before a value on its line, in place of a regex; with `value`.
+    pub(super) near: Vec<String>,
+    /// Ours: the shape of the value after one of the names in `near`.
+    pub(super) value: Option<String>,
+    /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
+    pub(super) side: String,
+    /// Ours: a fix that needs no thought: what to look for in the line, and what to put there.
+    pub(super) fix: Vec<String>,
     /// Ours: the shape of the change decides, in code.
     pub(super) check: bool,
     /// Ours: the file in which the examples stand.
@@ -132,6 +147,11 @@ impl RuleFile {
                     .push(list.try_into().map_err(|e| short(key, &e))?);
             }
         }
+        let class = file
+            .get("class")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let class = class.to_owned();
         let rules = match file.remove("rules") {
             Some(Value::Array(rules)) => rules,
             Some(_) => return Err("'rules' is not a list of tables".into()),
@@ -148,11 +168,31 @@ impl RuleFile {
                 Ok(rule) if rule.id.trim().is_empty() => {
                     read.broken.push((name, "it has no id".into()));
                 }
-                Ok(rule) => read.rules.push(rule),
+                Ok(mut rule) => {
+                    if rule.class.is_empty() {
+                        rule.class.clone_from(&class);
+                    }
+                    match composed(&rule.parts()) {
+                        Ok(Some(regex)) => {
+                            rule.regex = Some(regex);
+                            rule.keywords.extend(rule.near.iter().cloned());
+                            read.rules.push(rule);
+                        }
+                        Ok(None) => read.rules.push(rule),
+                        Err(what) => read.broken.push((name, what)),
+                    }
+                }
                 Err(error) => read.broken.push((name, error.message().to_owned())),
             }
         }
         Ok(read)
+    }
+
+    /// Adds what another file of the same pack says.
+    pub(super) fn append(&mut self, other: Self) {
+        self.rules.extend(other.rules);
+        self.allows.extend(other.allows);
+        self.broken.extend(other.broken);
     }
 
     /// Says of everything in it that it is our own.
@@ -201,6 +241,15 @@ impl RawRule {
     /// By its id, or by another name it is known by.
     pub(super) fn is_called(&self, id: &str) -> bool {
         self.id == id || self.aliases.iter().any(|a| a == id)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            token: self.token.as_deref(),
+            near: &self.near,
+            value: self.value.as_deref(),
+            has_regex: self.regex.is_some(),
+        }
     }
 
     /// It says nothing of what to match: it can only change a rule that does.

@@ -47,6 +47,27 @@ impl RuleWarning {
 /// Most hits of one rule in one piece of text that are handed on as findings.
 const MOST_HITS: usize = 1_000;
 
+/// What rules are tried for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looking {
+    /// Findings, in lines that are there.
+    Findings,
+    /// Secrets, so that they can be redacted.
+    Secrets,
+    /// Findings, in lines that a change takes away.
+    Removed,
+}
+
+impl Looking {
+    fn tries(self, rule: &Rule) -> bool {
+        match self {
+            Self::Findings => rule.reports && !rule.removed,
+            Self::Secrets => rule.secret,
+            Self::Removed => rule.reports && rule.removed,
+        }
+    }
+}
+
 /// A hit inside the text that was matched: byte offsets of the whole match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
@@ -80,17 +101,20 @@ pub(super) struct Pack {
 }
 
 impl Pack {
-    /// Reads a pack; what cannot be read is said.
+    /// Reads a pack from the texts of its files; what cannot be read is said.
     pub(super) fn read(
         name: &str,
-        text: &str,
+        texts: &[&str],
         secrets: bool,
         warnings: &mut Vec<RuleWarning>,
     ) -> Self {
-        let file = RuleFile::read(text).unwrap_or_else(|what| {
-            warnings.push(RuleWarning::lost(name, what));
-            RuleFile::default()
-        });
+        let mut file = RuleFile::default();
+        for text in texts {
+            match RuleFile::read(text) {
+                Ok(read) => file.append(read),
+                Err(what) => warnings.push(RuleWarning::lost(name, what)),
+            }
+        }
         Self {
             name: name.to_owned(),
             file,
@@ -100,12 +124,12 @@ impl Pack {
 }
 
 impl RuleSet {
-    /// Loads packs: (name, TOML, whether a rule without a `severity` is a secret).
-    pub fn load(packs: &[(&str, &str, bool)]) -> Self {
+    /// Loads packs: (name, the TOML of each file, whether a rule without a `severity` is a secret).
+    pub fn load(packs: &[(&str, &[&str], bool)]) -> Self {
         let mut warnings = Vec::new();
         let packs = packs
             .iter()
-            .map(|(name, text, secrets)| Pack::read(name, text, *secrets, &mut warnings))
+            .map(|(name, texts, secrets)| Pack::read(name, texts, *secrets, &mut warnings))
             .collect();
         Self::compile(packs, warnings, |_| None)
     }
@@ -249,10 +273,9 @@ impl RuleSet {
     }
 
     /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
-    /// `secrets_only` tries only rules whose match must be redacted.
-    pub fn find(&self, path: &str, text: &[u8], secrets_only: bool) -> Vec<Hit> {
+    pub fn find(&self, path: &str, text: &[u8], looking: Looking) -> Vec<Hit> {
         let budget = Budget::unlimited();
-        self.find_wanted(&self.wanted(text), path, text, secrets_only, &budget)
+        self.find_wanted(&self.wanted(text), path, text, looking, &budget)
     }
 
     /// Which rules may hit in `text`, by their keywords. The one pass over all of the text; a caller that
@@ -274,17 +297,13 @@ impl RuleSet {
         wanted: &[bool],
         path: &str,
         text: &[u8],
-        secrets_only: bool,
+        looking: Looking,
         budget: &Budget,
     ) -> Vec<Hit> {
+        let secrets_only = looking == Looking::Secrets;
         let mut hits = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            let tried = if secrets_only {
-                rule.secret
-            } else {
-                rule.reports
-            };
-            if !wanted[index] || !tried || !rule.applies_to(path) {
+            if !wanted[index] || !looking.tries(rule) || !rule.applies_to(path) {
                 continue;
             }
             if budget.look() {
@@ -309,7 +328,7 @@ impl RuleSet {
                 self.keep_accompanied(rule, path, text, &mut hits, first, budget);
             }
         }
-        if !secrets_only {
+        if looking == Looking::Findings {
             self.keep_the_closest(&mut hits);
         }
         hits
@@ -415,10 +434,16 @@ impl RuleSet {
         })
     }
 
-    /// Rules about a path alone that the path meets.
-    pub fn path_hits<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Rule> {
+    /// Some rule looks at lines that a change takes away.
+    pub(super) fn looks_at_removed(&self) -> bool {
+        self.rules.iter().any(|r| Looking::Removed.tries(r))
+    }
+
+    /// Rules about a path alone that the path meets; `deleted`: of a file that a change deletes.
+    pub fn path_hits<'a>(&'a self, path: &'a str, deleted: bool) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(move |r| {
             r.reports
+                && r.deleted == deleted
                 && r.regex.is_none()
                 && r.path.is_some()
                 && r.applies_to(path)
@@ -453,17 +478,20 @@ mod tests {
 
     #[test]
     fn gitleaks_semantics() {
-        let set = RuleSet::load(&[("t", PACK, true)]);
-        let count = |path: &str, text: &str| set.find(path, text.as_bytes(), false).len();
+        let set = RuleSet::load(&[("t", &[PACK], true)]);
+        let count =
+            |path: &str, text: &str| set.find(path, text.as_bytes(), Looking::Findings).len();
         assert_eq!(count("a.txt", "x tok_a1b2c3d4e5 y"), 1);
         assert_eq!(count("a.txt", "TOK_ tok_aaaaaaaaaa"), 0, "low entropy");
         assert_eq!(count("a.txt", "tok_example1b2c3"), 0, "stop word");
         assert_eq!(count("vendor/a", "tok_a1b2c3d4e5"), 0, "global allow list");
-        assert_eq!(set.path_hits("keys/a.pem").count(), 1);
+        assert_eq!(set.path_hits("keys/a.pem", false).count(), 1);
         assert_eq!(set.warnings().len(), 1);
         assert!(set.warnings()[0].rule == "t/broken");
         assert_eq!(
-            RuleSet::load(&[("x", "not toml [", true)]).warnings().len(),
+            RuleSet::load(&[("x", &["not toml ["], true)])
+                .warnings()
+                .len(),
             1
         );
     }

@@ -130,6 +130,7 @@ fn secrets_in_history<'a>(
                 end_line: None,
                 end_column: None,
                 utf16_columns: None,
+                suggestion: None,
                 ..finding
             }
         })

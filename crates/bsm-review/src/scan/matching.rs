@@ -5,12 +5,14 @@
 use super::super::budget::Budget;
 use super::super::diff::{Change, FileHead, Hunk, Side};
 use super::super::finding::Finding;
-use super::super::rules::Hit;
+use super::super::rules::{Hit, Looking};
 use super::identity;
 use super::{MOST_OF_A_RULE, Scanner};
 use crate::finding::FilterMode;
 use crate::hunk_redaction::{Joined, key_body};
+use crate::languages::comment_start;
 use crate::remark::Noted;
+use crate::rule::Rule;
 use crate::scan::types::ScannedFile;
 use bsm_base::text::{Untrusted, cut};
 
@@ -49,6 +51,18 @@ fn with_columns(finding: Finding, hunk: &Hunk, joined: &Joined, hit: Hit, index:
     }
 }
 
+/// The line as it would be without what was found, where the rule knows a fix that needs no thought. A line that
+/// holds a secret has none: it could not be written down.
+fn suggestion(rule: &Rule, line: &[u8], redacted: &str) -> Option<Untrusted> {
+    let (find, put) = rule.fix.as_ref()?;
+    if line != redacted.as_bytes() {
+        return None;
+    }
+    let fixed = find.replace(line, put.as_bytes());
+    let fixed = std::str::from_utf8(&fixed).ok()?;
+    (fixed.as_bytes() != line).then(|| Untrusted::new(fixed))
+}
+
 const KEY_BODY: &str = "secrets/key-body";
 
 impl Scanner<'_> {
@@ -70,7 +84,7 @@ impl Scanner<'_> {
                 .iter()
                 .find(|(_, i)| *i == index)
                 .map_or(0, |(at, _)| *at);
-            let hits = rules.find_wanted(&wanted, &file.raw, &added.text, true, budget);
+            let hits = rules.find_wanted(&wanted, &file.raw, &added.text, Looking::Secrets, budget);
             hits.iter().any(|h| h.start <= at && at < h.end)
         };
         if let Some(index) = key_body(hunk, added).first().filter(|i| !whole_key(**i)) {
@@ -80,11 +94,12 @@ impl Scanner<'_> {
                 ..Noted::file(KEY_BODY, &file.shown)
             });
         }
+        self.match_removed(file, hunk, redacted, budget);
         if self.filter != FilterMode::Added {
             // Every line that the diff shows of the new file.
             let new = Joined::of(hunk, |s| s != Side::Removed);
             let wanted = rules.wanted(&new.text);
-            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, false, budget) {
+            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, Looking::Findings, budget) {
                 if self.is_over(budget) {
                     return;
                 }
@@ -95,7 +110,7 @@ impl Scanner<'_> {
         if added.text.is_empty() {
             return;
         }
-        for hit in rules.find_wanted(&wanted, &file.raw, &added.text, false, budget) {
+        for hit in rules.find_wanted(&wanted, &file.raw, &added.text, Looking::Findings, budget) {
             if self.is_over(budget) {
                 return;
             }
@@ -106,7 +121,7 @@ impl Scanner<'_> {
         if hunk.lines.iter().any(|l| l.side == Side::Context) {
             let new = Joined::of(hunk, |s| s != Side::Removed);
             let wanted = rules.wanted(&new.text);
-            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, false, budget) {
+            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, Looking::Findings, budget) {
                 if self.is_over(budget) {
                     return;
                 }
@@ -155,6 +170,11 @@ impl Scanner<'_> {
         {
             return;
         }
+        let before = hit.start - joined.starts[first].0;
+        if rule.not_in_comments && comment_start(file.language, line).is_some_and(|at| at <= before)
+        {
+            return;
+        }
         let last = joined.position(hit.end.saturating_sub(1));
         let place = joined.starts[first..]
             .iter()
@@ -175,6 +195,12 @@ impl Scanner<'_> {
             ..Finding::about_file(&rule.id, rule.severity, &file.shown, rule.message.clone())
         };
         let finding = with_columns(finding, hunk, joined, hit, index);
+        let finding = Finding {
+            suggestion: (first == last)
+                .then(|| suggestion(rule, line, &redacted[index]))
+                .flatten(),
+            ..finding
+        };
         let lines = joined.starts[first].1..=joined.starts[last].1;
         let inline = file.ignores.reason(&rule.id, lines);
         // Of what is no secret the whole line is what is known: a call is not excused with other arguments.
@@ -200,7 +226,7 @@ impl Scanner<'_> {
             return;
         }
         let rules = self.redactor.rules();
-        let hits = rules.find(path.raw(), path.raw().as_bytes(), false);
+        let hits = rules.find(path.raw(), path.raw().as_bytes(), Looking::Findings);
         let findings: Vec<Finding> = hits
             .iter()
             .map(|h| &rules.rules()[h.rule])

@@ -6,6 +6,7 @@
 
 mod identity;
 mod matching;
+mod removed;
 mod reporting;
 mod sink;
 mod types;
@@ -112,6 +113,7 @@ struct Current {
     kept_all: bool,
     dependencies: Option<Dependencies>,
     losses: Losses,
+    removed: removed::RemovedMatches,
     /// The operator does not want it reviewed.
     ignored: bool,
     /// Nothing more of it is looked at or kept.

@@ -14,11 +14,13 @@ use crate::finding::Finding;
 use crate::hunk_redaction::Joined;
 use crate::hunk_redaction::redact_lines;
 use crate::inline_suppressions::Ignores;
+use crate::languages::language;
 use crate::remark::Noted;
 use crate::scan::MOST_COMMITS;
 use crate::scan::MOST_FILES;
 use crate::scan::Scanner;
 use crate::scan::UNDECODABLE;
+use crate::scan::removed::RemovedMatches;
 use crate::scan::types::ScannedFile;
 use crate::scan::{Current, UNREAD_MANIFEST};
 use crate::structural_checks;
@@ -52,7 +54,7 @@ impl Sink for Scanner<'_> {
         self.touched.file(path.raw());
         let there = head.change != Change::Deleted && !ignored;
         let image = self.is_read_image(head);
-        self.check_file(head, &shown, there, ignored, image);
+        self.check_file(head, &shown, ignored, image);
         let summary = FileSummary {
             path: shown.clone(),
             change: head.change,
@@ -79,6 +81,7 @@ impl Sink for Scanner<'_> {
             kept_all: true,
             dependencies,
             losses: Losses::default(),
+            removed: RemovedMatches::default(),
             ignored,
             stopped: head.binary,
             wide: None,
@@ -133,6 +136,7 @@ impl Sink for Scanner<'_> {
         let file = ScannedFile {
             raw: current.head.path.raw().to_owned(),
             shown: current.path.clone(),
+            language: language(current.head.path.raw()),
             generated: current.summary.generated,
             new: current.head.change == Change::Added || !self.of_change,
             ignores: Ignores::of(hunk),
@@ -175,6 +179,9 @@ impl Sink for Scanner<'_> {
         }
         if unread.is_some() {
             self.documentation.unread();
+        }
+        for finding in current.removed.taken() {
+            self.found(finding, b"", None);
         }
         for noted in current.losses.remarks(current.head.change, &current.path) {
             self.note(noted);
@@ -228,19 +235,12 @@ impl Sink for Scanner<'_> {
 
 impl Scanner<'_> {
     /// What the file's name and modes say.
-    fn check_file(
-        &mut self,
-        head: &FileHead,
-        shown: &Untrusted,
-        there: bool,
-        ignored: bool,
-        image: bool,
-    ) {
+    fn check_file(&mut self, head: &FileHead, shown: &Untrusted, ignored: bool, image: bool) {
         let rules: Vec<Finding> = self
             .redactor
             .rules()
-            .path_hits(head.path.raw())
-            .filter(|r| there && (self.of_change || !r.change_only))
+            .path_hits(head.path.raw(), head.change == Change::Deleted)
+            .filter(|r| !ignored && (self.of_change || !r.change_only))
             .map(|r| Finding::about_file(&r.id, r.severity, shown, r.message.clone()))
             .collect();
         for finding in rules {

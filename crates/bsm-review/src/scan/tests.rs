@@ -122,10 +122,10 @@ fn a_key_across_the_border_of_two_batches_is_redacted() {
             "--- /dev/null\n+++ b/big\n@@ -0,0 +1,{} @@\n{text}",
             lines.len()
         );
-        let only_secrets = include_str!("../../rules/secrets.toml");
+        let only_secrets = include_str!("../../rules/secrets/keys.toml");
         let rules =
             LazyLock::new(
-                Box::new(move || RuleSet::load(&[("secrets", only_secrets, true)]))
+                Box::new(move || RuleSet::load(&[("secrets", &[only_secrets], true)]))
                     as Box<dyn FnOnce() -> RuleSet + Send>,
             );
         let redactor = Redactor::new(Some(Arc::new(rules)), &[], [1; 32]);

@@ -1,0 +1,108 @@
+//! Regexes of rules that only say what a value looks like: a token that stands alone, or a value after a name.
+//!
+//! Why composed: the ways to write `name = "value"` are the same for every service. A rule names the service and
+//! the shape of its value; the rest is here, once.
+
+/// Between a name and its value, inside the name: `_API_KEY`, `.token`, ` secret `.
+const REST_OF_NAME: &str = r"[\w.\- ]{0,40}?";
+/// From the end of a name to the value: quotes, blanks, and what assigns.
+const ASSIGNS: &str = r#"(?:[ \t]+(?:string|str|String))?["'`\])]{0,3}[ \t]{0,8}(?:=>|:{1,3}=?|\|\|:?=|\?=|={1,3}|,|>|\()[ \t]{0,8}["'`=(\[ \\@]{0,6}"#;
+/// After a value.
+const ENDS: &str = r"(?:[^A-Za-z0-9_+/\-]|\\[nr]|\z)";
+
+/// What a rule says of its form.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Parts<'a> {
+    /// The shape of a token that stands alone.
+    pub(super) token: Option<&'a str>,
+    /// Names that stand before a value.
+    pub(super) near: &'a [String],
+    /// The shape of that value.
+    pub(super) value: Option<&'a str>,
+    /// It names a regex itself.
+    pub(super) has_regex: bool,
+}
+
+/// The regex that a rule means; `None` where it names its own, or none.
+///
+/// # Errors
+/// When it says two things at once, or half of one.
+pub(super) fn composed(parts: &Parts<'_>) -> Result<Option<String>, String> {
+    match (parts.token, parts.value, parts.near.is_empty()) {
+        (None, None, true) => Ok(None),
+        (Some(token), None, true) if !parts.has_regex => Ok(Some(format!(r"\b({token}){ENDS}"))),
+        (None, Some(value), false) if !parts.has_regex => {
+            let names: Vec<String> = parts.near.iter().map(|n| name(n)).collect();
+            let names = names.join("|");
+            Ok(Some(format!(
+                "(?i:{names}){REST_OF_NAME}{ASSIGNS}({value}){ENDS}"
+            )))
+        }
+        (_, None, false) | (_, Some(_), true) => Err("'near' and 'value' belong together".into()),
+        _ => Err("it may have one of regex, token, and near with value".into()),
+    }
+}
+
+/// A name as it is written in code: where its words meet there may be a border.
+fn name(text: &str) -> String {
+    let words: Vec<String> = text.split([' ', '_', '-']).map(regex::escape).collect();
+    words.join("[ _.-]?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::re2::compile;
+
+    fn found(rule: &Parts<'_>, text: &str) -> bool {
+        let regex = composed(rule).unwrap().unwrap();
+        compile(&regex).unwrap().is_match(text.as_bytes())
+    }
+
+    #[test]
+    fn value_after_a_name_is_found_in_every_usual_form() {
+        let rule = Parts {
+            near: &["acme mail".into()],
+            value: Some("[a-f0-9]{8}"),
+            ..Parts::default()
+        };
+        for text in [
+            "ACME_MAIL_TOKEN=0a1b2c3d",
+            "acmeMailKey: '0a1b2c3d'",
+            r#""acme-mail": {"acme-mail-key": "0a1b2c3d"}"#,
+            "<acmeMail>0a1b2c3d</acmeMail>",
+            r#"setProperty("acme.mail.key", "0a1b2c3d");"#,
+            "acme_mail_key := \"0a1b2c3d\"",
+            "acme_mail_key => `0a1b2c3d`",
+            "const acmeMailKey string = \"0a1b2c3d\"",
+        ] {
+            assert!(found(&rule, text), "{text}");
+        }
+        for text in [
+            "acme mail\n0a1b2c3d",
+            "acmeMailKey: 0a1b2c3d4e",
+            "other = 0a1b2c3d",
+        ] {
+            assert!(!found(&rule, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn token_is_found_only_between_borders() {
+        let rule = Parts {
+            token: Some("tk_[a-z]{4}"),
+            ..Parts::default()
+        };
+        assert!(found(&rule, "x=tk_abcd;") && found(&rule, "tk_abcd"));
+        assert!(!found(&rule, "xtk_abcd") && !found(&rule, "tk_abcde"));
+    }
+
+    #[test]
+    fn rule_that_says_half_of_a_form_is_refused() {
+        let half = Parts {
+            value: Some("x"),
+            ..Parts::default()
+        };
+        assert!(composed(&half).is_err());
+    }
+}

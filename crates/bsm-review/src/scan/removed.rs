@@ -1,0 +1,128 @@
+//! What a change takes away: matches of rules on removed lines that the file does not get back elsewhere.
+//!
+//! Why counted for a whole file: a check that moves is taken away in one hunk and added in another.
+
+use std::collections::HashMap;
+
+use super::super::budget::Budget;
+use super::super::diff::{Change, Hunk, Side};
+use super::super::finding::Finding;
+use super::super::rules::Looking;
+use super::{Scanner, identity};
+use crate::hunk_redaction::Joined;
+use crate::languages::comment_start;
+use crate::scan::types::ScannedFile;
+use bsm_base::text::{Untrusted, cut};
+
+/// Findings of one rule that are kept until the file's end.
+const MOST: usize = 20;
+
+/// Matches on a file's removed lines, by rule.
+#[derive(Debug, Default)]
+pub(super) struct RemovedMatches {
+    by_rule: HashMap<usize, Matches>,
+}
+
+#[derive(Debug, Default)]
+struct Matches {
+    removed: usize,
+    added: usize,
+    findings: Vec<Finding>,
+}
+
+impl RemovedMatches {
+    /// What is gone at the file's end: of each rule as many as were not added again.
+    pub(super) fn taken(&mut self) -> Vec<Finding> {
+        let mut all: Vec<(usize, Matches)> = self.by_rule.drain().collect();
+        all.sort_by_key(|(rule, _)| *rule);
+        all.into_iter()
+            .flat_map(|(_, of)| {
+                let gone = of.removed.saturating_sub(of.added);
+                of.findings.into_iter().take(gone)
+            })
+            .collect()
+    }
+}
+
+impl Scanner<'_> {
+    /// Tries the rules for removed lines on a hunk's removed and added lines.
+    pub(super) fn match_removed(
+        &mut self,
+        file: &ScannedFile,
+        hunk: &Hunk,
+        redacted: &[String],
+        budget: &Budget,
+    ) {
+        let Some(current) = &self.current else { return };
+        let changes = self.of_change && current.head.change != Change::Deleted;
+        if !changes || !self.redactor.rules().looks_at_removed() {
+            return;
+        }
+        for side in [Side::Removed, Side::Added] {
+            if hunk.lines.iter().any(|l| l.side == side) {
+                self.match_side(file, hunk, redacted, side, budget);
+            }
+        }
+    }
+
+    fn match_side(
+        &mut self,
+        file: &ScannedFile,
+        hunk: &Hunk,
+        redacted: &[String],
+        side: Side,
+        budget: &Budget,
+    ) {
+        let rules = self.redactor.rules();
+        let joined = Joined::of(hunk, |s| s == side);
+        let wanted = rules.wanted(&joined.text);
+        for hit in rules.find_wanted(&wanted, &file.raw, &joined.text, Looking::Removed, budget) {
+            let Some(current) = &mut self.current else {
+                return;
+            };
+            let rule = &rules.rules()[hit.rule];
+            let position = joined.position(hit.start);
+            let (start, index) = joined.starts[position];
+            let line = &hunk.lines[index];
+            let comment = comment_start(file.language, &line.text);
+            if rule.not_in_comments && comment.is_some_and(|at| at <= hit.start - start) {
+                continue;
+            }
+            let of = current.removed.by_rule.entry(hit.rule).or_default();
+            if side == Side::Added {
+                of.added += 1;
+                continue;
+            }
+            of.removed += 1;
+            if of.findings.len() < MOST {
+                let text = redacted[index].trim();
+                of.findings.push(Finding {
+                    line: new_line(hunk, index),
+                    excerpt: Some(Untrusted::new(cut(text, 160))),
+                    fingerprint: Some(self.redactor.fingerprint(&line.text)),
+                    identity: Some(identity::of_line(&rule.id, file.shown.raw(), text)),
+                    ..Finding::about_file(
+                        &rule.id,
+                        rule.severity,
+                        &file.shown,
+                        rule.message.clone(),
+                    )
+                });
+            }
+        }
+    }
+}
+
+/// The line of the new file at which a removed line stood.
+fn new_line(hunk: &Hunk, index: usize) -> Option<u32> {
+    let there = |line: &&super::super::diff::Line| line.side != Side::Removed;
+    let after = hunk.lines[index..].iter().find(there).map(|l| l.number);
+    let before = || {
+        hunk.lines[..index]
+            .iter()
+            .rev()
+            .find(there)
+            .map(|l| l.number)
+    };
+    after.or_else(before)
+}
