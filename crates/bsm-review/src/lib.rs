@@ -9,6 +9,7 @@
 //! verdict.
 
 mod allowlist;
+mod assignments;
 pub mod baseline;
 pub mod budget;
 pub mod changed_lines;

@@ -7,6 +7,7 @@ use super::finding::Severity;
 use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
 use crate::allowlist::Allow;
+use crate::assignments::{self, Form};
 use crate::languages::language;
 use crate::placeholders::is_placeholder;
 
@@ -84,6 +85,8 @@ pub struct Rule {
     pub not_in_comments: bool,
     /// Values that only stand for a secret are no hits.
     pub(super) no_placeholders: bool,
+    /// It looks for values that are assigned to names of secrets, in this form, instead of a regex.
+    pub(super) assigned: Option<Form>,
     /// A fix that needs no thought: what to look for in the line, and what to put there.
     pub(super) fix: Option<(Pattern, String)>,
     /// For people.
@@ -154,6 +157,12 @@ impl Rule {
             deleted: tagged("deleted"),
             not_in_comments: tagged("code"),
             no_placeholders: raw.token.is_some() || raw.value.is_some(),
+            assigned: match raw.assigned.as_str() {
+                "" => None,
+                "quoted" => Some(Form::Quoted),
+                "bare" => Some(Form::Bare),
+                other => return Err(format!("assigned = '{other}': quoted or bare")),
+            },
             fix,
             docs,
             id: format!("{pack}/{}", raw.id),
@@ -167,9 +176,14 @@ impl Rule {
         })
     }
 
+    /// It has a pattern that is held against the text of files.
+    pub(super) fn looks_into_files(&self) -> bool {
+        self.regex.is_some() || self.assigned.is_some()
+    }
+
     /// It looks at names of files, not into them.
     pub fn is_about_paths(&self) -> bool {
-        self.regex.is_none() && self.path.is_some()
+        !self.looks_into_files() && self.path.is_some()
     }
 
     pub(super) fn applies_to(&self, path: &str) -> bool {
@@ -192,7 +206,19 @@ impl Rule {
         budget: &Budget,
         mut hit: impl FnMut(usize, usize) -> bool,
     ) {
-        let path = if redacting { None } else { Some(path) };
+        let excusing = if redacting { None } else { Some(path) };
+        if let Some(form) = self.assigned {
+            assignments::find(path, text, form, |assigned| {
+                let found = Match {
+                    whole: (assigned.start, assigned.value.1),
+                    secret: assigned.value,
+                };
+                !budget.is_over()
+                    && (self.is_excused(excusing, text, found, redacting)
+                        || hit(assigned.value.0, assigned.value.1))
+            });
+            return;
+        }
         let Some(regex) = &self.regex else { return };
         for captures in regex.captures_iter(text) {
             if budget.is_over() {
@@ -208,23 +234,11 @@ impl Rule {
                     .unwrap_or(whole),
                 group => captures.get(group).unwrap_or(whole),
             };
-            if self
-                .entropy
-                .is_some_and(|least| entropy(secret.as_bytes()) <= least)
-            {
-                continue;
-            }
-            if self.no_placeholders && is_placeholder(secret.as_bytes()) {
-                continue;
-            }
-            // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
-            let line = || line_around(text, whole.start(), whole.end());
-            let excused = self
-                .allows
-                .iter()
-                .filter(|a| !(redacting && a.findings_only))
-                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line));
-            if excused {
+            let found = Match {
+                whole: (whole.start(), whole.end()),
+                secret: (secret.start(), secret.end()),
+            };
+            if self.is_excused(excusing, text, found, redacting) {
                 continue;
             }
             // A line break at an end of the match belongs to no secret.
@@ -236,6 +250,32 @@ impl Rule {
             }
         }
     }
+
+    /// Too little entropy, a placeholder, or an allow list excuses a match.
+    fn is_excused(&self, path: Option<&str>, text: &[u8], found: Match, redacting: bool) -> bool {
+        let (secret, whole) = (
+            &text[found.secret.0..found.secret.1],
+            &text[found.whole.0..found.whole.1],
+        );
+        if self.entropy.is_some_and(|least| entropy(secret) <= least)
+            || (self.no_placeholders && is_placeholder(secret))
+        {
+            return true;
+        }
+        // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
+        let line = || line_around(text, found.whole.0, found.whole.1);
+        self.allows
+            .iter()
+            .filter(|a| !(redacting && a.findings_only))
+            .any(|a| a.allows(path, secret, whole, line))
+    }
+}
+
+/// A match, and what of it is the secret: byte offsets.
+#[derive(Debug, Clone, Copy)]
+struct Match {
+    whole: (usize, usize),
+    secret: (usize, usize),
 }
 
 /// Shannon entropy, bits a byte.

@@ -68,6 +68,8 @@ pub(super) struct RawRule {
     pub(super) near: Vec<String>,
     /// Ours: the shape of the value after one of the names in `near`.
     pub(super) value: Option<String>,
+    /// Ours: values assigned to names of secrets, in place of a regex: `quoted` or `bare` (`assignments/`).
+    pub(super) assigned: String,
     /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
     pub(super) side: String,
     /// Ours: a fix that needs no thought: what to look for in the line, and what to put there.
@@ -254,7 +256,7 @@ impl RawRule {
 
     /// It says nothing of what to match: it can only change a rule that does.
     pub(super) fn only_changes(&self) -> bool {
-        self.regex.is_none() && self.path.is_none() && !self.check
+        self.regex.is_none() && self.path.is_none() && self.assigned.is_empty() && !self.check
     }
 
     /// Takes over what another rule of the same id says.

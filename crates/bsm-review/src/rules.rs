@@ -213,7 +213,7 @@ impl RuleSet {
                         None => {}
                     }
                     let index = self.rules.len();
-                    if rule.regex.is_some() && keywords.is_empty() {
+                    if rule.looks_into_files() && keywords.is_empty() {
                         self.always.push(index);
                     }
                     for keyword in keywords {
@@ -425,7 +425,7 @@ impl RuleSet {
     /// Some rule that looks into files at `new` does not at `old`.
     pub(super) fn newly_apply(&self, old: &str, new: &str) -> bool {
         self.rules.iter().any(|r| {
-            let looks = r.reports && r.regex.is_some();
+            let looks = r.reports && r.looks_into_files();
             looks
                 && ((r.path.is_some() && r.applies_to(new) && !r.applies_to(old))
                     || r.allows
@@ -444,7 +444,7 @@ impl RuleSet {
         self.rules.iter().filter(move |r| {
             r.reports
                 && r.deleted == deleted
-                && r.regex.is_none()
+                && !r.looks_into_files()
                 && r.path.is_some()
                 && r.applies_to(path)
                 && !r.allows.iter().any(|a| a.allows_path(path))
