@@ -16,6 +16,7 @@ pub mod changed_lines;
 pub mod commit_message;
 pub mod commit_scan;
 pub mod commits;
+mod decoding;
 mod dependencies;
 pub mod diff;
 pub mod documentation;
