@@ -122,7 +122,7 @@ fn is_repetitive(value: &[u8]) -> bool {
     for byte in value {
         run = if *byte == before { run + 1 } else { 1 };
         before = *byte;
-        let mask = matches!(byte, b'x' | b'X' | b'*' | b'.' | b'_' | b'#' | b'?' | b'-');
+        let mask = matches!(byte, b'x' | b'X' | b'*' | b'.' | b'_' | b'#' | b'?');
         if run >= if mask { 4 } else { 6 } {
             return true;
         }

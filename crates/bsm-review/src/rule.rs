@@ -156,7 +156,7 @@ impl Rule {
             removed: raw.side == "removed",
             deleted: tagged("deleted"),
             not_in_comments: tagged("code"),
-            no_placeholders: raw.token.is_some() || raw.value.is_some(),
+            no_placeholders: secrets && (raw.ours || raw.token.is_some() || raw.value.is_some()),
             assigned: match raw.assigned.as_str() {
                 "" => None,
                 "quoted" => Some(Form::Quoted),
@@ -258,7 +258,7 @@ impl Rule {
             &text[found.whole.0..found.whole.1],
         );
         if self.entropy.is_some_and(|least| entropy(secret) <= least)
-            || (self.no_placeholders && is_placeholder(secret))
+            || (self.no_placeholders && !secret.contains(&b'\n') && is_placeholder(secret))
         {
             return true;
         }
