@@ -83,7 +83,7 @@ pub struct Rule {
     pub deleted: bool,
     /// What stands in a comment is no hit (tag `code`).
     pub not_in_comments: bool,
-    /// Values that only stand for a secret are no hits.
+    /// Values that only stand for a secret are no hits (but with tag `exact`: its form says enough).
     pub(super) no_placeholders: bool,
     /// It looks for values that are assigned to names of secrets, in this form, instead of a regex.
     pub(super) assigned: Option<Form>,
@@ -156,7 +156,9 @@ impl Rule {
             removed: raw.side == "removed",
             deleted: tagged("deleted"),
             not_in_comments: tagged("code"),
-            no_placeholders: secrets && (raw.ours || raw.token.is_some() || raw.value.is_some()),
+            no_placeholders: secrets
+                && !tagged("exact")
+                && (raw.ours || raw.token.is_some() || raw.value.is_some()),
             assigned: match raw.assigned.as_str() {
                 "" => None,
                 "quoted" => Some(Form::Quoted),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::finding::Severity;
-use crate::rule_pattern::{Parts, composed};
+use crate::rule_pattern::{Parts, composed, keyword};
 
 /// One file, its rules not yet compiled. Keys are lower-cased, as gitleaks reads them.
 #[derive(Debug, Default)]
@@ -177,7 +177,7 @@ impl RuleFile {
                     match composed(&rule.parts()) {
                         Ok(Some(regex)) => {
                             rule.regex = Some(regex);
-                            rule.keywords.extend(rule.near.iter().cloned());
+                            rule.keywords.extend(rule.near.iter().map(|n| keyword(n)));
                             read.rules.push(rule);
                         }
                         Ok(None) => read.rules.push(rule),

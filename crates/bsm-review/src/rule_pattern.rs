@@ -6,7 +6,7 @@
 /// Between a name and its value, inside the name: `_API_KEY`, `.token`, ` secret `.
 const REST_OF_NAME: &str = r"[\w.\- ]{0,40}?";
 /// From the end of a name to the value: quotes, blanks, and what assigns.
-const ASSIGNS: &str = r#"(?:[ \t]+(?:string|str|String))?["'`\])]{0,3}[ \t]{0,8}(?:=>|:{1,3}=?|\|\|:?=|\?=|={1,3}|,|>|\()[ \t]{0,8}["'`=(\[ \\@]{0,6}"#;
+const ASSIGNS: &str = r#"(?:[ \t]+(?:string|str|String))?["'`\])]{0,3}[ \t]{0,8}(?:=>|:{1,3}=?|\|\|:?=|[?.]=|={1,3}|,|>\s{0,12}|\()[ \t]{0,8}["'`=(\[ \\@]{0,6}"#;
 /// After a value.
 const ENDS: &str = r"(?:[^A-Za-z0-9_+/\-]|\\[nr]|\z)";
 
@@ -43,9 +43,18 @@ pub(super) fn composed(parts: &Parts<'_>) -> Result<Option<String>, String> {
     }
 }
 
+/// The word of a name that the prefilter looks for: the longest, since what stands between them differs.
+pub(super) fn keyword(name: &str) -> String {
+    let longest = name.split(BETWEEN).max_by_key(|word| word.len());
+    longest.unwrap_or(name).to_ascii_lowercase()
+}
+
+/// What may stand between the words of a name, as rules write it.
+const BETWEEN: [char; 3] = [' ', '_', '-'];
+
 /// A name as it is written in code: where its words meet there may be a border.
 fn name(text: &str) -> String {
-    let words: Vec<String> = text.split([' ', '_', '-']).map(regex::escape).collect();
+    let words: Vec<String> = text.split(BETWEEN).map(regex::escape).collect();
     words.join("[ _.-]?")
 }
 

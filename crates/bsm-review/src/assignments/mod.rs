@@ -109,8 +109,7 @@ fn value_of(
     let at = name.end + skipped;
     let rest = &text[at..line.1];
     if assigns == Assigns::Element {
-        let end = memchr::memchr(b'<', rest)?;
-        return bounded(at, at + end, Form::Bare);
+        return element_text(text, at);
     }
     let (prefix, quote) = opening_quote(rest);
     if let Some(quote) = quote {
@@ -127,7 +126,8 @@ fn value_of(
         return None;
     }
     let ends = |byte: &u8| {
-        byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b',' | b';')
+        byte.is_ascii_whitespace()
+            || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b',' | b';' | b'\\')
     };
     // A comma or a semicolon belongs to a value of settings that have no other border.
     let loose = matches!(
@@ -156,9 +156,25 @@ fn value_of(
     bounded(at, at + end, Form::Bare)
 }
 
+/// The text of an element, which may stand on a line of its own.
+fn element_text(text: &[u8], at: usize) -> Option<Value> {
+    let rest = &text[at..(at + LONGEST).min(text.len())];
+    let start = rest.iter().position(|b| !b.is_ascii_whitespace())?;
+    let length = rest[start..]
+        .iter()
+        .position(|b| *b == b'<' || b.is_ascii_whitespace())?;
+    bounded(at + start, at + start + length, Form::Bare)
+}
+
 fn bounded(start: usize, end: usize, form: Form) -> Option<Value> {
     (end > start).then_some(Value { start, end, form })
 }
+
+/// What assigns, longest first.
+const MARKS: [&[u8]; 14] = [
+    b":::=", b"::=", b":=", b"||=", b"?=", b".=", b"+=", b"=>", b"->", b"===", b"==", b"!==",
+    b"!=", b"=",
+];
 
 /// What stands between a name and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,20 +214,7 @@ fn assignment(rest: &[u8], name: &Name, language: Option<Language>) -> Option<(u
         let end = at + blanks + length;
         Some((end + self::blanks(&rest[end..]), what))
     };
-    for mark in [
-        &b"=>"[..],
-        b"->",
-        b":=",
-        b"::=",
-        b"||=",
-        b"?=",
-        b"===",
-        b"==",
-        b"!==",
-        b"!=",
-        b"+=",
-        b"=",
-    ] {
+    for mark in MARKS {
         if after.starts_with(mark) {
             return sign(mark.len(), Assigns::Sign);
         }
@@ -261,7 +264,8 @@ fn assignment(rest: &[u8], name: &Name, language: Option<Language>) -> Option<(u
                 .count();
             let next = &after[word..];
             let gap = self::blanks(next);
-            if language == Some("go") && next[gap..].starts_with(b"=") {
+            let typed = next[gap..].starts_with(b"=") && !next[gap..].starts_with(b"==");
+            if gap > 0 && typed {
                 return sign(word + gap + 1, Assigns::Sign);
             }
             spaced(name, language).map(|what| (at + blanks, what))

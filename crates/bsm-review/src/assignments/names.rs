@@ -244,17 +244,14 @@ pub(super) fn around(
     let left = text[line.0..start].trim_ascii_end();
     let upper = left.to_ascii_uppercase();
     let quotes = text[line.0..start].iter().filter(|b| **b == b'"').count();
-    let opened_here = matches!(
-        text[line.0..start].last(),
-        Some(b'"' | b'\'' | b'`' | b'[' | b'<')
-    );
+    let closed = matches!(text.get(end), Some(b'"' | b'\'' | b'`' | b']'));
     Some(Name {
         start,
         end,
         kind,
         flag: text[start..].starts_with(b"--") || text[start..].starts_with(b"-"),
         element: left.ends_with(b"<") || text[line.0..start].last() == Some(&b'<'),
-        in_string: quotes % 2 == 1 && !opened_here,
+        in_string: quotes % 2 == 1 && !closed,
         after_env: upper.ends_with(b"ENV") || upper.ends_with(b"ARG"),
         netrc: kind == Kind::Password && memchr::memmem::find(&upper, b"LOGIN ").is_some(),
     })
