@@ -77,7 +77,9 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
             .build(WORDS)
             .ok()
     });
-    is_reference(value)
+    value.ends_with(b"...")
+        || value.ends_with("…".as_bytes())
+        || is_reference(value)
         || is_repetitive(value)
         || is_sequence(value)
         || SAMPLE.as_ref().is_some_and(|words| words.is_match(value))

@@ -10,6 +10,7 @@ use crate::allowlist::Allow;
 use crate::assignments::{self, Form};
 use crate::languages::language;
 use crate::placeholders::is_placeholder;
+use crate::rule_pattern::{VALUE_GROUP, stands_alone};
 
 /// What a rule says of itself, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,10 +84,14 @@ pub struct Rule {
     pub deleted: bool,
     /// What stands in a comment is no hit (tag `code`).
     pub not_in_comments: bool,
+    /// Its form says enough: its values are not judged (tag `exact`).
+    pub(super) exact: bool,
     /// Values that only stand for a secret are no hits (but with tag `exact`: its form says enough).
     pub(super) no_placeholders: bool,
     /// It looks for values that are assigned to names of secrets, in this form, instead of a regex.
     pub(super) assigned: Option<Form>,
+    /// It looks for a value after a name (`rule_pattern.rs`).
+    pub(super) named: bool,
     /// A fix that needs no thought: what to look for in the line, and what to put there.
     pub(super) fix: Option<(Pattern, String)>,
     /// For people.
@@ -132,6 +137,7 @@ impl Rule {
             _ => return Err("a fix is two texts: what to look for, what to put there".into()),
         };
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
+        let exact = tagged("exact");
         let docs = Docs {
             what: raw.description,
             why: raw.why,
@@ -157,7 +163,7 @@ impl Rule {
             deleted: tagged("deleted"),
             not_in_comments: tagged("code"),
             no_placeholders: secrets
-                && !tagged("exact")
+                && !exact
                 && (raw.ours || raw.token.is_some() || raw.value.is_some()),
             assigned: match raw.assigned.as_str() {
                 "" => None,
@@ -170,7 +176,13 @@ impl Rule {
             id: format!("{pack}/{}", raw.id),
             regex,
             path,
-            secret_group: raw.secret_group,
+            secret_group: if raw.value.is_some() {
+                VALUE_GROUP
+            } else {
+                raw.secret_group
+            },
+            exact,
+            named: raw.value.is_some(),
             entropy: raw.entropy.filter(|e| *e != 0.0),
             allows,
             required: raw.required,
@@ -236,6 +248,13 @@ impl Rule {
                     .unwrap_or(whole),
                 group => captures.get(group).unwrap_or(whole),
             };
+            if self.named {
+                let name = captures.get(1).unwrap_or(whole);
+                let digit = secret.as_bytes().iter().any(u8::is_ascii_digit);
+                if !stands_alone(text, name.start(), name.end()) || !(digit || self.exact) {
+                    continue;
+                }
+            }
             let found = Match {
                 whole: (whole.start(), whole.end()),
                 secret: (secret.start(), secret.end()),

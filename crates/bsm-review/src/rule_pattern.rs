@@ -35,12 +35,27 @@ pub(super) fn composed(parts: &Parts<'_>) -> Result<Option<String>, String> {
             let names: Vec<String> = parts.near.iter().map(|n| name(n)).collect();
             let names = names.join("|");
             Ok(Some(format!(
-                "(?i:{names}){REST_OF_NAME}{ASSIGNS}({value}){ENDS}"
+                "((?i:{names})){REST_OF_NAME}{ASSIGNS}({value}){ENDS}"
             )))
         }
         (_, None, false) | (_, Some(_), true) => Err("'near' and 'value' belong together".into()),
         _ => Err("it may have one of regex, token, and near with value".into()),
     }
+}
+
+/// The group of a composed regex that holds the value after a name; the one before holds the name.
+pub(super) const VALUE_GROUP: usize = 2;
+
+/// Whether a name that was found in `text` is a word of its own: not `meraki` in `CameraKit`, not `sumo` in `sumOf`.
+pub(super) fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    let (first, last) = (text[start], text[end - 1]);
+    let before = start.checked_sub(1).map(|at| text[at]);
+    let after = text.get(end).copied();
+    let begins = before.is_none_or(|b| {
+        !b.is_ascii_alphabetic() || (b.is_ascii_lowercase() && first.is_ascii_uppercase())
+    });
+    let ends = after.is_none_or(|a| !(a.is_ascii_lowercase() && last.is_ascii_uppercase()));
+    begins && ends
 }
 
 /// The word of a name that the prefilter looks for: the longest, since what stands between them differs.
@@ -94,6 +109,31 @@ mod tests {
         ] {
             assert!(!found(&rule, text), "{text}");
         }
+    }
+
+    #[test]
+    fn name_inside_another_word_does_not_stand_alone() {
+        let alone = |text: &str, name: &str| {
+            let start = text.to_lowercase().find(name).unwrap();
+            stands_alone(text.as_bytes(), start, start + name.len())
+        };
+        for text in ["acmeKey", "myAcmeKey", "MY_ACME_KEY", "acmekey"] {
+            assert!(alone(text, "acme"), "{text}");
+        }
+        for text in ["CameraKit", "SetSysctl"] {
+            assert!(
+                !alone(
+                    text,
+                    if text.starts_with('C') {
+                        "meraki"
+                    } else {
+                        "etsy"
+                    }
+                ),
+                "{text}"
+            );
+        }
+        assert!(!alone("sumOfAll", "sumo"));
     }
 
     #[test]

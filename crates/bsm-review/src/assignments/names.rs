@@ -22,6 +22,7 @@ pub(super) const WORDS: &[(&str, Kind)] = &[
     ("pwd", Kind::Password),
     ("secret", Kind::Secret),
     ("credential", Kind::Secret),
+    ("creds", Kind::Secret),
     ("apikey", Kind::Key),
     ("api_key", Kind::Key),
     ("api-key", Kind::Key),
@@ -199,6 +200,21 @@ const OTHERWISE: &[&str] = &[
     "example",
 ];
 
+/// Words before it that make it something that may be known.
+const NO_SECRET: &[&str] = &[
+    "public",
+    "csrf",
+    "xsrf",
+    "authenticity",
+    "publishable",
+    "next",
+    "page",
+    "cursor",
+    "sync",
+    "cancel",
+    "cancellation",
+];
+
 /// A name that stands at something that is given to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
@@ -238,7 +254,11 @@ pub(super) fn around(
         .take_while(|b| in_name(b))
         .count();
     let (start, end) = (word.0 - before, word.1 + after);
-    if !word_stands_alone(text, word) || means_otherwise(&text[word.1..end]) {
+    let lead = text[start..word.0].to_ascii_lowercase();
+    let known = NO_SECRET
+        .iter()
+        .any(|no| memchr::memmem::find(&lead, no.as_bytes()).is_some());
+    if known || !word_stands_alone(text, word) || means_otherwise(&text[word.1..end]) {
         return None;
     }
     let left = text[line.0..start].trim_ascii_end();
@@ -283,16 +303,16 @@ fn means_otherwise(rest: &[u8]) -> bool {
     let rest = String::from_utf8_lossy(rest);
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
+    let mut before = ' ';
     for c in rest.chars() {
-        let border = !c.is_ascii_alphanumeric()
-            || (c.is_ascii_uppercase()
-                && word.chars().last().is_some_and(|l| l.is_ascii_lowercase()));
-        if border && !word.is_empty() {
+        let camel = c.is_ascii_uppercase() && before.is_ascii_lowercase();
+        if (camel || !c.is_ascii_alphanumeric()) && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
         if c.is_ascii_alphanumeric() {
             word.push(c.to_ascii_lowercase());
         }
+        before = c;
     }
     if !word.is_empty() {
         words.push(word);

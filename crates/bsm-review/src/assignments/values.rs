@@ -86,6 +86,10 @@ pub(super) fn is_secret(value: &[u8], name: &Name, form: Form, language: Option<
     {
         return false;
     }
+    // `ClearTextPassword1` is what a sample says.
+    if name.kind == Kind::Password && value.len() <= 24 && lower.contains("password") {
+        return false;
+    }
     let shape = Shape::of(value);
     match name.kind {
         Kind::Password => shape.is_password(value),
