@@ -246,8 +246,8 @@ fn assignment(rest: &[u8], name: &Name, language: Option<Language>) -> Option<(u
             });
             sign(typed.map_or(1, |end| end + 1), Assigns::Sign)
         }
-        Some(b',') if closed_string => sign(1, Assigns::Argument),
-        Some(b'(') if !closed_string => sign(1, Assigns::Argument),
+        Some(b',') if closed_string && name.first_argument => sign(1, Assigns::Argument),
+        Some(b'(') if !closed_string && name.is_called_itself => sign(1, Assigns::Argument),
         // `value="…"` of an element whose name or key is ours.
         Some(_) if closed_string && blanks > 0 && after.starts_with(b"value=") => {
             sign(6, Assigns::Sign)

@@ -164,6 +164,11 @@ const OTHERWISE: &[&str] = &[
     "flow",
     "grant",
     "lookup",
+    "mgr",
+    "realm",
+    "variants",
+    "kinds",
+    "types",
     "handler",
     "callback",
     "function",
@@ -231,6 +236,10 @@ pub(super) struct Name {
     pub(super) after_env: bool,
     /// `login … password …` of .netrc.
     pub(super) netrc: bool,
+    /// It is the first argument of a call, in quotes.
+    pub(super) first_argument: bool,
+    /// Its last part is the word itself: `password(…)`, not `password.encode(…)`.
+    pub(super) is_called_itself: bool,
 }
 
 /// The name that holds the word at `word`, on its line; `None` where it names something else.
@@ -240,8 +249,8 @@ pub(super) fn around(
     word: (usize, usize),
     kind: Kind,
 ) -> Option<Name> {
-    let in_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'$' | b'@');
+    let goes_on = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let in_name = |b: &u8| goes_on(b) || matches!(b, b'$' | b'@');
     let before = text[line.0..word.0]
         .iter()
         .rev()
@@ -251,7 +260,7 @@ pub(super) fn around(
     let after = text[word.1..line.1]
         .iter()
         .take(48)
-        .take_while(|b| in_name(b))
+        .take_while(|b| goes_on(b))
         .count();
     let (start, end) = (word.0 - before, word.1 + after);
     let lead = text[start..word.0].to_ascii_lowercase();
@@ -265,6 +274,11 @@ pub(super) fn around(
     let upper = left.to_ascii_uppercase();
     let quotes = text[line.0..start].iter().filter(|b| **b == b'"').count();
     let closed = matches!(text.get(end), Some(b'"' | b'\'' | b'`' | b']'));
+    let before = &text[line.0..start];
+    let first_argument = matches!(
+        before,
+        [.., b'(', b'"' | b'\'' | b'`'] | [.., b'(', b' ', b'"' | b'\'' | b'`']
+    );
     Some(Name {
         start,
         end,
@@ -274,6 +288,8 @@ pub(super) fn around(
         in_string: quotes % 2 == 1 && !closed,
         after_env: upper.ends_with(b"ENV") || upper.ends_with(b"ARG"),
         netrc: kind == Kind::Password && memchr::memmem::find(&upper, b"LOGIN ").is_some(),
+        first_argument,
+        is_called_itself: !text[word.1..end].contains(&b'.'),
     })
 }
 

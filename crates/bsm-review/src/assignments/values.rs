@@ -78,7 +78,16 @@ pub(super) fn is_secret(value: &[u8], name: &Name, form: Form, language: Option<
         return false;
     }
     let blanks = value.iter().filter(|b| b.is_ascii_whitespace()).count();
-    if blanks > 0 && !(name.kind == Kind::Token && blanks == 1) {
+    let scheme = || {
+        let first = value
+            .split(u8::is_ascii_whitespace)
+            .next()
+            .unwrap_or_default();
+        [&b"bearer"[..], b"basic", b"token", b"apikey"]
+            .iter()
+            .any(|s| first.eq_ignore_ascii_case(s))
+    };
+    if blanks > 0 && !(name.kind == Kind::Token && blanks == 1 && scheme()) {
         return false;
     }
     let lower = String::from_utf8_lossy(value).to_ascii_lowercase();
@@ -151,7 +160,13 @@ fn is_code(value: &[u8], form: Form, language: Option<Language>) -> bool {
             || value.starts_with(b"@")
             || (language.is_none() && has(b"="));
     }
-    has(b"()") || has(b"=>") || has(b"</") || has(b" + ") || has(b"' +") || has(b"\" +")
+    has(b"\\x")
+        || has(b"()")
+        || has(b"=>")
+        || has(b"</")
+        || has(b" + ")
+        || has(b"' +")
+        || has(b"\" +")
 }
 
 /// Which kinds of characters a value has.
