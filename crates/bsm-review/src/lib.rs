@@ -47,3 +47,4 @@ pub mod rules;
 pub mod scan;
 pub mod structural_checks;
 pub mod verdict;
+mod workflows;
