@@ -1,6 +1,7 @@
 //! Caches in workflows that publish: what a cheaper job put into the cache is then shipped.
 
 use super::document::{Document, Step};
+use super::yaml::Node;
 use super::{Remark, remark};
 
 /// How an action's cache is switched.
@@ -106,7 +107,7 @@ pub(super) fn look(
                 .steps
                 .iter()
                 .any(|other| same_job(step, other) && is_publisher(other));
-        if publishes && restores_cache(step, &comment(entry.line)) {
+        if publishes && restores_cache(document, step, &comment(entry.line)) {
             let mut found = remark("security/workflow-cache-poisoning", entry.line);
             found
                 .also
@@ -131,16 +132,25 @@ fn is_release(document: &Document<'_>) -> bool {
         .iter()
         .any(|(name, _, node)| match name.as_str() {
             "release" => true,
-            "push" => node.is_some_and(|node| {
-                let branches = node.get("branches").map(|b| b.items()).unwrap_or_default();
-                node.get("tags").is_some()
-                    || branches.iter().any(|b| {
-                        b.text()
-                            .is_some_and(|t| t.to_ascii_lowercase().contains("release"))
-                    })
-            }),
+            "push" => node.is_some_and(|node| node.get("tags").is_some() || names_release(node)),
             _ => false,
         })
+}
+
+/// Its branches are named after releases.
+fn names_release(push: &Node) -> bool {
+    let branches = push.get("branches").map(Node::items).unwrap_or_default();
+    branches.iter().any(|b| {
+        b.text()
+            .is_some_and(|t| t.to_ascii_lowercase().contains("release"))
+    })
+}
+
+fn has_release_branch(document: &Document<'_>) -> bool {
+    let named = |(name, _, node): &(String, u32, Option<&Node>)| {
+        name == "push" && node.is_some_and(names_release)
+    };
+    document.triggers.iter().any(named)
 }
 
 fn is_publisher(step: &Step<'_>) -> bool {
@@ -162,7 +172,7 @@ fn is_publisher(step: &Step<'_>) -> bool {
     by_action || by_command
 }
 
-fn restores_cache(step: &Step<'_>, comment: &str) -> bool {
+fn restores_cache(document: &Document<'_>, step: &Step<'_>, comment: &str) -> bool {
     let Some(action) = step.action().map(str::to_ascii_lowercase) else {
         return false;
     };
@@ -171,16 +181,27 @@ fn restores_cache(step: &Step<'_>, comment: &str) -> bool {
             .and_then(|e| e.node.text())
             .map(|t| t.trim().to_ascii_lowercase())
     };
+    let tag = || {
+        step.uses()
+            .and_then(|(_, uses)| uses.split_once('@'))
+            .and_then(|(_, v)| major(v))
+    };
+    let version = major(comment).or_else(tag);
+    // What switches the cache off for tags does so for every release, unless a branch is one, too.
+    let off_for_tags = |value: &str| {
+        value.contains("${{")
+            && value.contains('!')
+            && (value.contains("refs/tags/") || value.contains("ref_type"))
+            && !has_release_branch(document)
+    };
     if action == "actions/setup-node" {
-        let version = major(comment).or_else(|| {
-            step.uses()
-                .and_then(|(_, u)| u.split_once('@'))
-                .and_then(|(_, v)| major(v))
-        });
         let named = input("cache").is_some_and(|c| !c.is_empty() && c != "false");
         let by_default = version.is_some_and(|v| v >= 5)
             && input("package-manager-cache").as_deref() != Some("false");
         return named || by_default;
+    }
+    if action == "astral-sh/setup-uv" && version.is_some_and(|v| v >= 10) {
+        return input("enable-cache").is_some_and(|v| !matches!(v.as_str(), "false" | "auto"));
     }
     let Some((_, switch)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
         return false;
@@ -188,8 +209,12 @@ fn restores_cache(step: &Step<'_>, comment: &str) -> bool {
     match switch {
         Switch::Always => true,
         Switch::OnUnlessFalse(name) => input(name).as_deref() != Some("false"),
-        Switch::OnUnlessTrue(name) => input(name).as_deref() != Some("true"),
-        Switch::OffUnless(name) => input(name).is_some_and(|v| !matches!(v.as_str(), "" | "false")),
+        Switch::OnUnlessTrue(name) => {
+            !input(name).is_some_and(|v| matches!(v.as_str(), "true" | "yes" | "1"))
+        }
+        Switch::OffUnless(name) => {
+            input(name).is_some_and(|v| !matches!(v.as_str(), "" | "false") && !off_for_tags(&v))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::document::Document;
 use super::expression;
+use super::yaml::Style;
 use super::{Remark, remark};
 
 pub(super) fn look(document: &Document<'_>, remarks: &mut Vec<Remark>) {
@@ -11,7 +12,7 @@ pub(super) fn look(document: &Document<'_>, remarks: &mut Vec<Remark>) {
         };
         let text = scalar.text.as_str();
         let found = expression::all(text);
-        if is_always_true(text, &found, scalar.block) {
+        if is_always_true(text, &found, scalar.style) {
             remarks.push(remark(
                 "security/workflow-condition-always-true",
                 entry.line,
@@ -44,7 +45,11 @@ pub(super) fn look(document: &Document<'_>, remarks: &mut Vec<Remark>) {
 }
 
 /// A text with something beside the expression is never empty, so it counts as true.
-fn is_always_true(text: &str, found: &[expression::Found<'_>], block: bool) -> bool {
+fn is_always_true(text: &str, found: &[expression::Found<'_>], style: Style) -> bool {
+    if style == Style::StrippedBlock {
+        let text = text.trim();
+        return is_always_true(text, &expression::all(text), Style::Line);
+    }
     let Some(first) = found.first() else {
         return false;
     };
@@ -52,7 +57,7 @@ fn is_always_true(text: &str, found: &[expression::Found<'_>], block: bool) -> b
     if whole {
         return false;
     }
-    if block {
+    if style == Style::Block {
         // The line break at its end stays.
         return true;
     }

@@ -146,7 +146,7 @@ fn insecure_commands(node: &Node, remarks: &mut Vec<Remark>) {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    if !matches!(value.as_str(), "" | "false" | "0") {
+    if value == "true" {
         let mut found = remark("security/workflow-insecure-commands", env.line);
         found.also.push(switch.line);
         remarks.push(found);

@@ -49,10 +49,20 @@ pub(super) struct Scalar {
     pub(super) text: String,
     /// (offset in `text`, line), ascending.
     pub(super) lines: Vec<(usize, u32)>,
+    /// How it is written.
+    pub(super) style: Style,
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Style {
+    /// Plain, or between quotes.
+    #[default]
+    Line,
     /// `|` or `>`, with the line break at its end.
-    pub(super) block: bool,
-    /// Between quotes.
-    pub(super) quoted: bool,
+    Block,
+    /// `|-` or `>-`: without it.
+    StrippedBlock,
 }
 
 impl Scalar {
@@ -358,7 +368,11 @@ impl Reader {
     /// The lines of a `|` or `>` scalar.
     fn block_scalar(&mut self, head: &str, least: usize) -> Scalar {
         let mut scalar = Scalar {
-            block: !head.contains('-'),
+            style: if head.contains('-') {
+                Style::StrippedBlock
+            } else {
+                Style::Block
+            },
             ..Scalar::default()
         };
         let mut before = self.lines[self.at - 1].number;
@@ -402,7 +416,6 @@ impl Reader {
     fn quoted(&mut self, text: &str, quote: u8, number: u32) -> Scalar {
         let mut scalar = Scalar {
             lines: vec![(0, number)],
-            quoted: true,
             ..Scalar::default()
         };
         let mut rest = text[1..].to_owned();
@@ -544,11 +557,11 @@ impl Flow<'_> {
     fn scalar(&mut self, key: bool) -> Scalar {
         let line = self.line();
         let rest = &self.text[self.at..];
-        let (text, taken, quoted) = match rest.as_bytes().first() {
+        let (text, taken) = match rest.as_bytes().first() {
             Some(quote @ (b'"' | b'\'')) => {
                 let end = closing(&rest[1..], *quote);
                 let inner = &rest[1..end.map_or(rest.len(), |e| e + 1)];
-                (inner.to_owned(), end.map_or(rest.len(), |e| e + 2), true)
+                (inner.to_owned(), end.map_or(rest.len(), |e| e + 2))
             }
             _ => {
                 let mut depth = 0i32;
@@ -566,11 +579,7 @@ impl Flow<'_> {
                     _ => false,
                 });
                 let end = end.map_or(rest.len(), |(at, _)| at);
-                (
-                    rest[..end].trim().to_owned(),
-                    end.max(1).min(rest.len()),
-                    false,
-                )
+                (rest[..end].trim().to_owned(), end.max(1).min(rest.len()))
             }
         };
         self.at += taken;
@@ -580,8 +589,7 @@ impl Flow<'_> {
         Scalar {
             text,
             lines: vec![(0, line)],
-            block: false,
-            quoted,
+            style: Style::Line,
         }
     }
 }
