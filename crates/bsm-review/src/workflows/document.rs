@@ -80,7 +80,7 @@ impl<'n> Document<'n> {
         match &on.node.value {
             Value::Scalar(scalar) => {
                 self.triggers
-                    .push((scalar.text.trim().to_owned(), on.node.line, None))
+                    .push((scalar.text.trim().to_owned(), on.node.line, None));
             }
             Value::Sequence(items) => {
                 for item in items {

@@ -437,7 +437,7 @@ impl Reader {
             };
             scalar.text.push(' ');
             scalar.lines.push((scalar.text.len(), line.number));
-            rest = line.text.clone();
+            rest.clone_from(&line.text);
             self.at += 1;
         }
         scalar
@@ -461,7 +461,7 @@ impl Reader {
             };
             all.push(' ');
             lines.push((all.len(), line.number));
-            next = line.text.clone();
+            next.clone_from(&line.text);
             self.at += 1;
         }
     }
@@ -667,7 +667,7 @@ fn without_comment(text: &str) -> &str {
         match (quote, byte) {
             (Some(q), b) if q == b => quote = None,
             (None, b'"' | b'\'') if matches!(before, b' ' | b'[' | b'{' | b',' | b':' | b'(') => {
-                quote = Some(byte)
+                quote = Some(byte);
             }
             (None, b'#') if matches!(before, b' ' | b'\t') => return text[..at].trim_end(),
             _ => {}
