@@ -35,6 +35,7 @@ mod output;
 mod remote;
 mod review;
 mod rules;
+mod rules_explain;
 mod run;
 mod runs;
 mod scan;

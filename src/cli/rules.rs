@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::findings;
+use super::rules_explain;
 use crate::cli::context;
 use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
@@ -45,6 +46,9 @@ struct List {
     /// Only this pack
     #[arg(long, value_name = "PACK")]
     pack: Option<String>,
+    /// The identifiers of gitleaks' rules, each with the rules here that cover it
+    #[arg(long, conflicts_with = "pack")]
+    gitleaks: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -62,15 +66,33 @@ enum RulesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say what the rules find in a diff
-    #[command(
-        after_help = "Exit: 0 nothing that matters, 10 a person should look (also at what \
+    /// Say what the rules find in a diff, or why a rule does or does not match a line
+    #[command(after_help = "Examples:
+  git diff main | bsm rules test -
+  bsm rules test --line 'eval(x)' --path src/a.js
+  bsm rules test --line 'token: abc' --path a.yml --rule secrets/assigned-secret-unquoted
+
+Exit: 0 nothing that matters, 10 a person should look (also at what \
         could not be read, or at an empty diff), \
-        20 something must be changed, 30 it must not be merged, 2 wrong input."
-    )]
+        20 something must be changed, 30 it must not be merged, 2 wrong input.")]
     Test {
         /// A git or unified diff (- for standard input)
-        diff: PathBuf,
+        #[arg(required_unless_present = "line")]
+        diff: Option<PathBuf>,
+        /// A line to explain, instead of a diff
+        #[arg(long, value_name = "TEXT", conflicts_with = "diff")]
+        line: Option<String>,
+        /// The file in which the line stands: its name decides which rules look at it
+        #[arg(
+            long,
+            value_name = "PATH",
+            requires = "line",
+            default_value = "example.txt"
+        )]
+        path: String,
+        /// Explain this rule only, whatever becomes of it
+        #[arg(long, value_name = "ID", requires = "line")]
+        rule: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -97,7 +119,19 @@ pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
     match args.command.unwrap_or(RulesCommand::List(args.list)) {
         RulesCommand::List(list) => print_list(&policy, &redactor, &list),
         RulesCommand::Show { id, json } => show(&redactor, &id, json),
-        RulesCommand::Test { diff, json } => test(&policy, &redactor, &diff, json),
+        RulesCommand::Test {
+            line: Some(line),
+            path,
+            rule,
+            json,
+            ..
+        } => rules_explain::explain(&redactor, &line, &path, rule.as_deref(), json),
+        RulesCommand::Test { diff, json, .. } => test(
+            &policy,
+            &redactor,
+            &diff.unwrap_or_else(|| "-".into()),
+            json,
+        ),
         RulesCommand::Baseline { dir, output } => {
             if output.is_some() {
                 crate::cli::failure::refuse_when_read_only(global)?;
@@ -151,6 +185,9 @@ fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, F
         })
         .collect();
     say_warnings(policy, redactor);
+    if list.gitleaks {
+        return rules_explain::print_gitleaks(redactor, list.json);
+    }
     if list.json {
         let rules: Vec<_> = rules.iter().map(|r| described(r)).collect();
         say(json_pretty(&rules).map_err(Failure::engine)?);
@@ -181,6 +218,8 @@ fn described(rule: &Rule) -> serde_json::Value {
         "why": docs.why,
         "help": docs.help,
         "aliases": docs.aliases,
+        "class": docs.class,
+        "languages": docs.languages,
         "bad": docs.bad,
         "good": docs.good,
     })
@@ -188,18 +227,7 @@ fn described(rule: &Rule) -> serde_json::Value {
 
 fn show(redactor: &Redactor, id: &str, json: bool) -> Result<u8, Failure> {
     let rules = redactor.rules();
-    let rule = rules.rule(id).or_else(|| {
-        rules.rules().iter().find(|r| {
-            r.id.split_once('/').is_some_and(|(_, bare)| bare == id)
-                || r.docs.aliases.iter().any(|a| a == id)
-        })
-    });
-    let Some(rule) = rule else {
-        return Err(Failure::usage(
-            format!("there is no rule '{}'", clean_line(id, 80)),
-            "`bsm rules` lists them.",
-        ));
-    };
+    let rule = rules_explain::rule_called(rules, id)?;
     if json {
         say(json_pretty(&described(rule)).map_err(Failure::engine)?);
         return Ok(0);
@@ -218,6 +246,14 @@ fn show(redactor: &Redactor, id: &str, json: bool) -> Result<u8, Failure> {
     ] {
         if !text.is_empty() {
             say(format!("  {name}{}", clean_line(text, 500)));
+        }
+    }
+    for (name, list) in [
+        ("Class", std::slice::from_ref(&docs.class)),
+        ("Languages", docs.languages.as_slice()),
+    ] {
+        if list.iter().any(|l| !l.is_empty()) {
+            say(format!("  {name}: {}", clean_line(&list.join(", "), 200)));
         }
     }
     if !docs.aliases.is_empty() {

@@ -21,6 +21,7 @@ mod dependencies;
 pub mod diff;
 pub mod documentation;
 mod encoding;
+pub mod explain;
 pub mod finding;
 pub mod folder;
 pub mod git;

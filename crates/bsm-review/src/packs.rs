@@ -98,6 +98,11 @@ pub(super) fn read(warnings: &mut Vec<RuleWarning>) -> Vec<Pack> {
         .collect()
 }
 
+/// Identifiers of gitleaks' own rules, which configurations name.
+pub fn gitleaks_ids() -> impl Iterator<Item = &'static str> {
+    include_str!("../rules/gitleaks-ids.txt").lines()
+}
+
 /// A hash of the packs' text.
 pub fn hash() -> String {
     let text: String = PACKS

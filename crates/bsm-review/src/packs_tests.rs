@@ -250,6 +250,20 @@ fn every_check_in_code_has_its_words() {
 }
 
 #[test]
+fn every_identifier_of_gitleaks_names_a_rule() {
+    let set = built_in();
+    let named = |id: &str| {
+        let bare = |r: &Rule| r.id.split_once('/').is_some_and(|(_, bare)| bare == id);
+        set.rules()
+            .iter()
+            .any(|r| r.secret && (bare(r) || r.docs.aliases.iter().any(|a| a == id)))
+    };
+    let missing: Vec<&str> = gitleaks_ids().filter(|id| !named(id)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    assert!(gitleaks_ids().count() > 200);
+}
+
+#[test]
 fn every_pattern_compiles_and_has_its_group() {
     // Not as `built_in` has them, which are compiled when they are first needed.
     let set = RuleSet::load(PACKS);

@@ -419,9 +419,20 @@ fn compiled(gitleaks: Option<RuleFile>, weights: &BTreeMap<String, Weight>) -> R
     RuleSet::compile(all, warnings, |rule| weight(weights, rule))
 }
 
+/// Rules of the default configuration that nothing here covers: it was asked for, and is not whole.
+fn lose_uncovered(ours: &RuleFile, warnings: &mut Vec<RuleWarning>) {
+    for id in packs::gitleaks_ids().filter(|id| !ours.rules.iter().any(|r| r.is_called(id))) {
+        let what = "the default configuration has this rule, and nothing here covers it";
+        warnings.push(RuleWarning::lost(format!("{GITLEAKS}: {id}"), what));
+    }
+}
+
 /// Lets a configuration change our own rules, as far as it extends the default; what is left are its own.
 /// Our rules stay in force for redaction whatever it says.
 fn merged(ours: &mut RuleFile, mut file: RuleFile, warnings: &mut Vec<RuleWarning>) -> RuleFile {
+    if file.extend.use_default {
+        lose_uncovered(ours, warnings);
+    }
     let mut remark = |rule: &str, what: &str| {
         warnings.push(RuleWarning::remark(format!("{GITLEAKS}: {rule}"), what));
     };

@@ -272,6 +272,19 @@ impl Rule {
         }
     }
 
+    /// The secret of the first match, whatever excuses it.
+    pub(super) fn first_match<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let captures = self.regex.as_ref()?.captures(text)?;
+        let whole = captures.get(0)?;
+        let secret = match self.secret_group {
+            0 => (1..captures.len())
+                .filter_map(|i| captures.get(i))
+                .find(|m| !m.is_empty()),
+            group => captures.get(group),
+        };
+        Some(secret.unwrap_or(whole).as_bytes())
+    }
+
     /// Too little entropy, a placeholder, or an allow list excuses a match.
     fn is_excused(&self, path: Option<&str>, text: &[u8], found: Match, redacting: bool) -> bool {
         let (secret, whole) = (
