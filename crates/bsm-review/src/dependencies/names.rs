@@ -1,128 +1,18 @@
 //! Names that are almost a well-known one.
 //!
-//! Why: a package that lives from being mistaken for another differs by a letter. The lists are short on
-//! purpose: only what nearly every project knows is worth imitating.
+//! Why: a package that lives from being mistaken for another differs by a letter. The lists hold only what nearly
+//! every project knows: only that is worth imitating. A name that is in a list is itself well known, and looks like
+//! no other (`psycopg` is not `psycopg2`).
 
 use crate::dependencies::registry::Registry;
 
-const CRATES: &[&str] = &[
-    "anyhow",
-    "axum",
-    "base64",
-    "bitflags",
-    "chrono",
-    "clap",
-    "crossbeam",
-    "crossterm",
-    "futures",
-    "hyper",
-    "itertools",
-    "lazy_static",
-    "libc",
-    "num_cpus",
-    "once_cell",
-    "parking_lot",
-    "proptest",
-    "rand",
-    "ratatui",
-    "rayon",
-    "regex",
-    "reqwest",
-    "ring",
-    "rusqlite",
-    "rustls",
-    "serde",
-    "serde_json",
-    "serde_yaml",
-    "sqlx",
-    "syn",
-    "tempfile",
-    "thiserror",
-    "tokio",
-    "toml",
-    "tower",
-    "tracing",
-    "uuid",
-    "walkdir",
-];
-const NPM: &[&str] = &[
-    "angular",
-    "axios",
-    "babel",
-    "chalk",
-    "commander",
-    "cross-env",
-    "debug",
-    "dotenv",
-    "electron",
-    "eslint",
-    "express",
-    "fs-extra",
-    "jest",
-    "jquery",
-    "lodash",
-    "minimist",
-    "mocha",
-    "moment",
-    "mongoose",
-    "next",
-    "node-fetch",
-    "prettier",
-    "react",
-    "react-dom",
-    "redux",
-    "request",
-    "rimraf",
-    "rxjs",
-    "semver",
-    "typescript",
-    "underscore",
-    "uuid",
-    "vite",
-    "webpack",
-    "winston",
-    "yargs",
-];
-const PYPI: &[&str] = &[
-    "aiohttp",
-    "beautifulsoup4",
-    "boto3",
-    "botocore",
-    "celery",
-    "certifi",
-    "click",
-    "colorama",
-    "cryptography",
-    "django",
-    "fastapi",
-    "flask",
-    "jinja2",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "pillow",
-    "psycopg2",
-    "pydantic",
-    "pytest",
-    "python-dateutil",
-    "pyyaml",
-    "redis",
-    "requests",
-    "scikit-learn",
-    "scipy",
-    "selenium",
-    "setuptools",
-    "sqlalchemy",
-    "tensorflow",
-    "tqdm",
-    "urllib3",
-    "virtualenv",
-];
+/// One name a line.
+const CRATES: &str = include_str!("well-known/crates.txt");
+const NPM: &str = include_str!("well-known/npm.txt");
+const PYPI: &str = include_str!("well-known/pypi.txt");
 
-/// Known themselves, though they differ by a letter from one above.
-const KNOWN_NEIGHBOURS: &[&str] = &[
-    "preact", "nest", "vitest", "jasmine", "yarg", "regexp", "flake8", "tokei", "clang",
-];
+/// Known themselves, though too short or too rare to be imitated.
+const KNOWN_NEIGHBOURS: &[&str] = &["yarg", "regexp"];
 
 /// The well-known name that `name` could be mistaken for.
 pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str> {
@@ -134,14 +24,14 @@ pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str>
     };
     let folded = |n: &str| n.to_ascii_lowercase().replace('_', "-");
     let own = folded(name);
-    if known.iter().any(|k| folded(k) == own) || own.len() < 4 {
+    if own.len() < 4 || known.lines().any(|k| folded(k) == own) {
         return None;
     }
     let plain = |n: &str| folded(n).replace('-', "");
     if KNOWN_NEIGHBOURS.contains(&own.as_str()) {
         return None;
     }
-    known.iter().copied().find(|k| {
+    known.lines().find(|k| {
         let other = folded(k);
         other.len() >= 5 && (is_one_edit_away(&own, &other) || plain(k) == plain(name))
     })
@@ -182,5 +72,20 @@ mod tests {
         assert_eq!(looks_like(Registry::PyPi, "requestss"), Some("requests"));
         assert_eq!(looks_like(Registry::Crates, "serde-json"), None);
         assert_eq!(looks_like(Registry::Other, "reqeusts"), None);
+    }
+
+    #[test]
+    fn well_known_name_is_no_look_alike_of_another() {
+        for (registry, names) in [
+            (Registry::PyPi, PYPI),
+            (Registry::Npm, NPM),
+            (Registry::Crates, CRATES),
+        ] {
+            for name in names.lines() {
+                assert_eq!(looks_like(registry, name), None, "{name}");
+            }
+        }
+        assert_eq!(looks_like(Registry::PyPi, "psycopg"), None);
+        assert_eq!(looks_like(Registry::PyPi, "psycopgg"), Some("psycopg"));
     }
 }
