@@ -32,14 +32,7 @@ pub(super) fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
             .iter()
             .take_while(|(_, i)| dense(&hunk.lines[*i].text))
             .count();
-        // A certificate or a public key says so above it.
-        let above = at
-            .checked_sub(1)
-            .map(|n| hunk.lines[view.starts[n].1].text.as_slice());
-        let public = above.is_some_and(|line| {
-            let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
-            has("-----BEGIN ") && !has("PRIVATE")
-        });
+        let public = run >= 3 && is_inside_public_block(hunk, &view.starts[..at]);
         if run >= 3 && !public {
             let tail = view
                 .starts
@@ -54,6 +47,22 @@ pub(super) fn key_body(hunk: &Hunk, view: &Joined) -> Vec<usize> {
         at += run.max(1);
     }
     found
+}
+
+/// A certificate, a public key or a message says so above its body, perhaps with lines of its head between.
+fn is_inside_public_block(hunk: &Hunk, above: &[(usize, usize)]) -> bool {
+    const FAR: usize = 400;
+    for (_, index) in above.iter().rev().take(FAR) {
+        let line = &hunk.lines[*index].text;
+        let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+        if has("-----END ") {
+            return false;
+        }
+        if has("-----BEGIN ") {
+            return !has("PRIVATE");
+        }
+    }
+    false
 }
 
 /// Some of a hunk's lines joined by line breaks, with the way back from an offset to a line.

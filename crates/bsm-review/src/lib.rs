@@ -9,12 +9,14 @@
 //! verdict.
 
 mod allowlist;
+mod assignments;
 pub mod baseline;
 pub mod budget;
 pub mod changed_lines;
 pub mod commit_message;
 pub mod commit_scan;
 pub mod commits;
+mod decoding;
 mod dependencies;
 pub mod diff;
 pub mod documentation;

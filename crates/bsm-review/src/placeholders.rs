@@ -77,7 +77,9 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
             .build(WORDS)
             .ok()
     });
-    is_reference(value)
+    value.ends_with(b"...")
+        || value.ends_with("…".as_bytes())
+        || is_reference(value)
         || is_repetitive(value)
         || is_sequence(value)
         || SAMPLE.as_ref().is_some_and(|words| words.is_match(value))
@@ -122,7 +124,7 @@ fn is_repetitive(value: &[u8]) -> bool {
     for byte in value {
         run = if *byte == before { run + 1 } else { 1 };
         before = *byte;
-        let mask = matches!(byte, b'x' | b'X' | b'*' | b'.' | b'_' | b'#' | b'?' | b'-');
+        let mask = matches!(byte, b'x' | b'X' | b'*' | b'.' | b'_' | b'#' | b'?');
         if run >= if mask { 4 } else { 6 } {
             return true;
         }

@@ -7,8 +7,10 @@ use super::finding::Severity;
 use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
 use crate::allowlist::Allow;
+use crate::assignments::{self, Form};
 use crate::languages::language;
 use crate::placeholders::is_placeholder;
+use crate::rule_pattern::{VALUE_GROUP, stands_alone};
 
 /// What a rule says of itself, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,8 +84,14 @@ pub struct Rule {
     pub deleted: bool,
     /// What stands in a comment is no hit (tag `code`).
     pub not_in_comments: bool,
-    /// Values that only stand for a secret are no hits.
+    /// Its form says enough: its values are not judged (tag `exact`).
+    pub(super) exact: bool,
+    /// Values that only stand for a secret are no hits (but with tag `exact`: its form says enough).
     pub(super) no_placeholders: bool,
+    /// It looks for values that are assigned to names of secrets, in this form, instead of a regex.
+    pub(super) assigned: Option<Form>,
+    /// It looks for a value after a name (`rule_pattern.rs`).
+    pub(super) named: bool,
     /// A fix that needs no thought: what to look for in the line, and what to put there.
     pub(super) fix: Option<(Pattern, String)>,
     /// For people.
@@ -129,6 +137,7 @@ impl Rule {
             _ => return Err("a fix is two texts: what to look for, what to put there".into()),
         };
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
+        let exact = tagged("exact");
         let docs = Docs {
             what: raw.description,
             why: raw.why,
@@ -153,13 +162,27 @@ impl Rule {
             removed: raw.side == "removed",
             deleted: tagged("deleted"),
             not_in_comments: tagged("code"),
-            no_placeholders: raw.token.is_some() || raw.value.is_some(),
+            no_placeholders: secrets
+                && !exact
+                && (raw.ours || raw.token.is_some() || raw.value.is_some()),
+            assigned: match raw.assigned.as_str() {
+                "" => None,
+                "quoted" => Some(Form::Quoted),
+                "bare" => Some(Form::Bare),
+                other => return Err(format!("assigned = '{other}': quoted or bare")),
+            },
             fix,
             docs,
             id: format!("{pack}/{}", raw.id),
             regex,
             path,
-            secret_group: raw.secret_group,
+            secret_group: if raw.value.is_some() {
+                VALUE_GROUP
+            } else {
+                raw.secret_group
+            },
+            exact,
+            named: raw.value.is_some(),
             entropy: raw.entropy.filter(|e| *e != 0.0),
             allows,
             required: raw.required,
@@ -167,9 +190,14 @@ impl Rule {
         })
     }
 
+    /// It has a pattern that is held against the text of files.
+    pub(super) fn looks_into_files(&self) -> bool {
+        self.regex.is_some() || self.assigned.is_some()
+    }
+
     /// It looks at names of files, not into them.
     pub fn is_about_paths(&self) -> bool {
-        self.regex.is_none() && self.path.is_some()
+        !self.looks_into_files() && self.path.is_some()
     }
 
     pub(super) fn applies_to(&self, path: &str) -> bool {
@@ -192,7 +220,19 @@ impl Rule {
         budget: &Budget,
         mut hit: impl FnMut(usize, usize) -> bool,
     ) {
-        let path = if redacting { None } else { Some(path) };
+        let excusing = if redacting { None } else { Some(path) };
+        if let Some(form) = self.assigned {
+            assignments::find(path, text, form, |assigned| {
+                let found = Match {
+                    whole: (assigned.start, assigned.value.1),
+                    secret: assigned.value,
+                };
+                !budget.is_over()
+                    && (self.is_excused(excusing, text, found, redacting)
+                        || hit(assigned.value.0, assigned.value.1))
+            });
+            return;
+        }
         let Some(regex) = &self.regex else { return };
         for captures in regex.captures_iter(text) {
             if budget.is_over() {
@@ -208,23 +248,18 @@ impl Rule {
                     .unwrap_or(whole),
                 group => captures.get(group).unwrap_or(whole),
             };
-            if self
-                .entropy
-                .is_some_and(|least| entropy(secret.as_bytes()) <= least)
-            {
-                continue;
+            if self.named {
+                let name = captures.get(1).unwrap_or(whole);
+                let digit = secret.as_bytes().iter().any(u8::is_ascii_digit);
+                if !stands_alone(text, name.start(), name.end()) || !(digit || self.exact) {
+                    continue;
+                }
             }
-            if self.no_placeholders && is_placeholder(secret.as_bytes()) {
-                continue;
-            }
-            // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
-            let line = || line_around(text, whole.start(), whole.end());
-            let excused = self
-                .allows
-                .iter()
-                .filter(|a| !(redacting && a.findings_only))
-                .any(|a| a.allows(path, secret.as_bytes(), whole.as_bytes(), line));
-            if excused {
+            let found = Match {
+                whole: (whole.start(), whole.end()),
+                secret: (secret.start(), secret.end()),
+            };
+            if self.is_excused(excusing, text, found, redacting) {
                 continue;
             }
             // A line break at an end of the match belongs to no secret.
@@ -236,6 +271,32 @@ impl Rule {
             }
         }
     }
+
+    /// Too little entropy, a placeholder, or an allow list excuses a match.
+    fn is_excused(&self, path: Option<&str>, text: &[u8], found: Match, redacting: bool) -> bool {
+        let (secret, whole) = (
+            &text[found.secret.0..found.secret.1],
+            &text[found.whole.0..found.whole.1],
+        );
+        if self.entropy.is_some_and(|least| entropy(secret) <= least)
+            || (self.no_placeholders && !secret.contains(&b'\n') && is_placeholder(secret))
+        {
+            return true;
+        }
+        // Only looked for where it is asked for: a line may be long, and hold a thousand hits.
+        let line = || line_around(text, found.whole.0, found.whole.1);
+        self.allows
+            .iter()
+            .filter(|a| !(redacting && a.findings_only))
+            .any(|a| a.allows(path, secret, whole, line))
+    }
+}
+
+/// A match, and what of it is the secret: byte offsets.
+#[derive(Debug, Clone, Copy)]
+struct Match {
+    whole: (usize, usize),
+    secret: (usize, usize),
 }
 
 /// Shannon entropy, bits a byte.

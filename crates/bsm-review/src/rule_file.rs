@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::finding::Severity;
-use crate::rule_pattern::{Parts, composed};
+use crate::rule_pattern::{Parts, composed, keyword};
 
 /// One file, its rules not yet compiled. Keys are lower-cased, as gitleaks reads them.
 #[derive(Debug, Default)]
@@ -68,6 +68,8 @@ pub(super) struct RawRule {
     pub(super) near: Vec<String>,
     /// Ours: the shape of the value after one of the names in `near`.
     pub(super) value: Option<String>,
+    /// Ours: values assigned to names of secrets, in place of a regex: `quoted` or `bare` (`assignments/`).
+    pub(super) assigned: String,
     /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
     pub(super) side: String,
     /// Ours: a fix that needs no thought: what to look for in the line, and what to put there.
@@ -175,7 +177,7 @@ impl RuleFile {
                     match composed(&rule.parts()) {
                         Ok(Some(regex)) => {
                             rule.regex = Some(regex);
-                            rule.keywords.extend(rule.near.iter().cloned());
+                            rule.keywords.extend(rule.near.iter().map(|n| keyword(n)));
                             read.rules.push(rule);
                         }
                         Ok(None) => read.rules.push(rule),
@@ -254,7 +256,7 @@ impl RawRule {
 
     /// It says nothing of what to match: it can only change a rule that does.
     pub(super) fn only_changes(&self) -> bool {
-        self.regex.is_none() && self.path.is_none() && !self.check
+        self.regex.is_none() && self.path.is_none() && self.assigned.is_empty() && !self.check
     }
 
     /// Takes over what another rule of the same id says.

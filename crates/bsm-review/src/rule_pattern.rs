@@ -6,7 +6,7 @@
 /// Between a name and its value, inside the name: `_API_KEY`, `.token`, ` secret `.
 const REST_OF_NAME: &str = r"[\w.\- ]{0,40}?";
 /// From the end of a name to the value: quotes, blanks, and what assigns.
-const ASSIGNS: &str = r#"(?:[ \t]+(?:string|str|String))?["'`\])]{0,3}[ \t]{0,8}(?:=>|:{1,3}=?|\|\|:?=|\?=|={1,3}|,|>|\()[ \t]{0,8}["'`=(\[ \\@]{0,6}"#;
+const ASSIGNS: &str = r#"(?:[ \t]+(?:string|str|String))?["'`\])]{0,3}[ \t]{0,8}(?:=>|:{1,3}=?|\|\|:?=|[?.]=|={1,3}|,|>\s{0,12}|\()[ \t]{0,8}["'`=(\[ \\@]{0,6}"#;
 /// After a value.
 const ENDS: &str = r"(?:[^A-Za-z0-9_+/\-]|\\[nr]|\z)";
 
@@ -35,7 +35,7 @@ pub(super) fn composed(parts: &Parts<'_>) -> Result<Option<String>, String> {
             let names: Vec<String> = parts.near.iter().map(|n| name(n)).collect();
             let names = names.join("|");
             Ok(Some(format!(
-                "(?i:{names}){REST_OF_NAME}{ASSIGNS}({value}){ENDS}"
+                "((?i:{names})){REST_OF_NAME}{ASSIGNS}({value}){ENDS}"
             )))
         }
         (_, None, false) | (_, Some(_), true) => Err("'near' and 'value' belong together".into()),
@@ -43,9 +43,33 @@ pub(super) fn composed(parts: &Parts<'_>) -> Result<Option<String>, String> {
     }
 }
 
+/// The group of a composed regex that holds the value after a name; the one before holds the name.
+pub(super) const VALUE_GROUP: usize = 2;
+
+/// Whether a name that was found in `text` is a word of its own: not `meraki` in `CameraKit`, not `sumo` in `sumOf`.
+pub(super) fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    let (first, last) = (text[start], text[end - 1]);
+    let before = start.checked_sub(1).map(|at| text[at]);
+    let after = text.get(end).copied();
+    let begins = before.is_none_or(|b| {
+        !b.is_ascii_alphabetic() || (b.is_ascii_lowercase() && first.is_ascii_uppercase())
+    });
+    let ends = after.is_none_or(|a| !(a.is_ascii_lowercase() && last.is_ascii_uppercase()));
+    begins && ends
+}
+
+/// The word of a name that the prefilter looks for: the longest, since what stands between them differs.
+pub(super) fn keyword(name: &str) -> String {
+    let longest = name.split(BETWEEN).max_by_key(|word| word.len());
+    longest.unwrap_or(name).to_ascii_lowercase()
+}
+
+/// What may stand between the words of a name, as rules write it.
+const BETWEEN: [char; 3] = [' ', '_', '-'];
+
 /// A name as it is written in code: where its words meet there may be a border.
 fn name(text: &str) -> String {
-    let words: Vec<String> = text.split([' ', '_', '-']).map(regex::escape).collect();
+    let words: Vec<String> = text.split(BETWEEN).map(regex::escape).collect();
     words.join("[ _.-]?")
 }
 
@@ -85,6 +109,31 @@ mod tests {
         ] {
             assert!(!found(&rule, text), "{text}");
         }
+    }
+
+    #[test]
+    fn name_inside_another_word_does_not_stand_alone() {
+        let alone = |text: &str, name: &str| {
+            let start = text.to_lowercase().find(name).unwrap();
+            stands_alone(text.as_bytes(), start, start + name.len())
+        };
+        for text in ["acmeKey", "myAcmeKey", "MY_ACME_KEY", "acmekey"] {
+            assert!(alone(text, "acme"), "{text}");
+        }
+        for text in ["CameraKit", "SetSysctl"] {
+            assert!(
+                !alone(
+                    text,
+                    if text.starts_with('C') {
+                        "meraki"
+                    } else {
+                        "etsy"
+                    }
+                ),
+                "{text}"
+            );
+        }
+        assert!(!alone("sumOfAll", "sumo"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! are tried. Regexes work on bytes with ASCII classes, as RE2's do (`re2.rs`); how rules are written is
 //! `rule_file.rs`' business, where they come from `packs.rs`' and `policy.rs`'.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -12,6 +12,7 @@ use super::finding::Weight;
 use super::rule::Rule;
 use super::rule_file::{Required, RuleFile};
 use crate::allowlist::Allow;
+use crate::decoding::{self, Piece};
 use crate::prefilter::Keywords;
 
 /// Something about a rule that its author should know.
@@ -90,6 +91,8 @@ pub struct RuleSet {
     /// Rules without keywords: always tried.
     always: Vec<usize>,
     warnings: Vec<RuleWarning>,
+    /// Some rule finds secrets.
+    holds_secrets: bool,
 }
 
 /// A pack's name, its rules, and whether what it finds is a secret.
@@ -149,6 +152,7 @@ impl RuleSet {
             set.add(pack, &mut words, &severity);
         }
         set.resolve();
+        set.holds_secrets = set.rules.iter().any(|r| r.secret);
         set.keywords = Keywords::new(words);
         if set.keywords.is_none() {
             // Without the prefilter every rule is tried: slower, never less.
@@ -213,7 +217,7 @@ impl RuleSet {
                         None => {}
                     }
                     let index = self.rules.len();
-                    if rule.regex.is_some() && keywords.is_empty() {
+                    if rule.looks_into_files() && keywords.is_empty() {
                         self.always.push(index);
                     }
                     for keyword in keywords {
@@ -328,10 +332,64 @@ impl RuleSet {
                 self.keep_accompanied(rule, path, text, &mut hits, first, budget);
             }
         }
+        if looking != Looking::Removed && self.holds_secrets {
+            self.find_encoded(path, text, decoding::DEEPEST, budget, |rule, piece| {
+                if looking.tries(&self.rules[rule]) {
+                    hits.push(Hit {
+                        rule,
+                        start: piece.start,
+                        end: piece.end,
+                    });
+                }
+            });
+        }
         if looking == Looking::Findings {
             self.keep_the_closest(&mut hits);
         }
         hits
+    }
+
+    /// Calls `hit` with every rule for secrets that finds something in an encoded piece of `text`, and with the piece.
+    fn find_encoded(
+        &self,
+        path: &str,
+        text: &[u8],
+        depth: usize,
+        budget: &Budget,
+        mut hit: impl FnMut(usize, &Piece),
+    ) {
+        decoding::pieces(text, |piece| {
+            for rule in self.secrets_in(path, &piece.text, depth - 1, budget) {
+                hit(rule, &piece);
+            }
+            !budget.is_over()
+        });
+    }
+
+    /// The rules for secrets that find something in a text, or in what is encoded in it.
+    fn secrets_in(
+        &self,
+        path: &str,
+        text: &[u8],
+        depth: usize,
+        budget: &Budget,
+    ) -> BTreeSet<usize> {
+        let wanted = self.wanted(text);
+        let mut found: BTreeSet<usize> = BTreeSet::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            if wanted[index] && rule.secret && rule.required.is_empty() && rule.applies_to(path) {
+                rule.find(path, text, false, budget, |_, _| {
+                    found.insert(index);
+                    false
+                });
+            }
+        }
+        if depth > 0 {
+            self.find_encoded(path, text, depth, budget, |rule, _| {
+                found.insert(rule);
+            });
+        }
+        found
     }
 
     /// Of a rule that requires others, only the hits that have all of them near by.
@@ -425,7 +483,7 @@ impl RuleSet {
     /// Some rule that looks into files at `new` does not at `old`.
     pub(super) fn newly_apply(&self, old: &str, new: &str) -> bool {
         self.rules.iter().any(|r| {
-            let looks = r.reports && r.regex.is_some();
+            let looks = r.reports && r.looks_into_files();
             looks
                 && ((r.path.is_some() && r.applies_to(new) && !r.applies_to(old))
                     || r.allows
@@ -444,7 +502,7 @@ impl RuleSet {
         self.rules.iter().filter(move |r| {
             r.reports
                 && r.deleted == deleted
-                && r.regex.is_none()
+                && !r.looks_into_files()
                 && r.path.is_some()
                 && r.applies_to(path)
                 && !r.allows.iter().any(|a| a.allows_path(path))

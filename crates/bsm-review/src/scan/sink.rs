@@ -333,7 +333,7 @@ impl Scanner<'_> {
         if let Some(line) = looks.then(|| replaced_checks::line(hunk)).flatten() {
             self.note(Noted {
                 line: Some(line),
-                ..Noted::file("security/check-replaced", &file.shown)
+                ..Noted::file("security/check-made-constant", &file.shown)
             });
         }
     }

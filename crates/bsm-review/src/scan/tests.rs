@@ -297,3 +297,43 @@ fn findings_are_bounded_and_the_rest_is_no_secret() {
         got.notes
     );
 }
+
+#[test]
+fn token_in_an_encoding_is_found_and_redacted_two_levels_deep() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let token = ["ghp", "_", &"a1B2c3D4e5".repeat(4)[..36]].concat();
+    let once = STANDARD.encode(format!("token {token} of the project"));
+    let twice = STANDARD.encode(&once);
+    let hex: String = token.bytes().map(|b| format!("{b:02x}")).collect();
+    for encoded in [once, twice, hex] {
+        let got = scan(&format!(
+            "--- a/x.txt\n+++ b/x.txt\n@@ -0,0 +1 @@\n+value {encoded} here\n"
+        ));
+        assert!(
+            rules(&got).contains(&"secrets/github-token"),
+            "{encoded}: {:?}",
+            rules(&got)
+        );
+        assert!(!got.redacted.contains(&encoded), "{encoded}");
+    }
+}
+
+#[test]
+fn protection_that_moves_within_its_file_is_not_taken_away() {
+    const PACK: &str = "[[rules]]\nid = \"guard\"\nregex = '''guard\\('''\nkeywords = [\"guard\"]\nside = \"removed\"\n";
+    let with_rules = |diff: &str| {
+        let rules = LazyLock::new(Box::new(|| RuleSet::load(&[("t", &[PACK], false)]))
+            as Box<dyn FnOnce() -> RuleSet + Send>);
+        let redactor = Redactor::new(Some(Arc::new(rules)), &[], [1; 32]);
+        let mut scanner = Scanner::new(&redactor, ScanLimits::default(), &|| false);
+        parse(diff.as_bytes(), &mut scanner).unwrap();
+        let scanned = scanner.finish();
+        let found = scanned.findings.iter().filter(|f| f.rule == "t/guard");
+        found.map(|f| f.line).collect::<Vec<_>>()
+    };
+    let gone = "--- a/x.py\n+++ b/x.py\n@@ -4,3 +4,2 @@\n a\n-  guard(user)\n b\n";
+    assert_eq!(with_rules(gone), [Some(5)]);
+    let moved = format!("{gone}@@ -20,1 +19,2 @@\n c\n+    guard(user, 1)\n");
+    assert_eq!(with_rules(&moved), Vec::<Option<u32>>::new());
+}
