@@ -10,7 +10,7 @@ use crate::diff::{Hunk, Side};
 use crate::re2::compile;
 
 /// A call whose answer decides who or what is let through.
-const CHECK: &str = r"(?i)(?:verif|authenticat|authori[sz]|is_?valid|check_?(?:password|pw|sign|token|auth|access|perm|hash|user|cred|mac)|valid_?(?:sign|token|password)|validate_?(?:token|sign|jwt|password|session|user|credential)|password_verify|compare_?(?:digest|hash|password)|timing_?safe_?equal|constant_?time|secure_?compare|has_?(?:permission|role|access|authority)|is_?(?:admin|auth\w*|owner|allowed)|can_?access|require_?(?:auth|login|admin)|hmac\.equal|mac_equal|fixed_?time)\w*[!?]?\s*\(";
+const CHECK: &str = r"(?i)(?:verif|authenticat|authori[sz]|is_?valid|check_?(?:password|pw|sign|token|auth|access|perm|hash|user|cred|mac)|valid_?(?:sign|token|password)|validate_?(?:token|sign|jwt|password|session|user|credential)|password_verify|is_password|bcrypt\.\w*compare|compare_hash|\.compare\(\s*(?:password|pw)|compare_?(?:digest|hash|password)|timing_?safe_?equal|constant_?time|secure_?compare|has_?(?:permission|role|access|authority)|is_?(?:admin|auth\w*|owner|allowed)|can_?access|require_?(?:auth|login|admin)|hmac\.equal|mac_equal|fixed_?time)\w*[!?]?\s*\(";
 /// An answer that does not depend on anything.
 const FIXED: &str = r"(?i)^\s*(?:\}?\s*(?:else\s+)?if\s*\(?\s*!?\s*(?:true|false|0|1)\s*\)?\s*(?:\{|:|then)?|(?:return\s+)?(?:true|nil|null|None|Ok\(\(\)\)|Ok\(true\)|1|Promise\.resolve\((?:true)?\))\s*[;,]?|(?:(?:const|let|var|val|bool|boolean|auto)\s+)?[\w.$>-]{1,60}\s*:?=\s*(?:true|nil|null|None|1)\s*;?|(?:pass|next\(\))\s*;?)\s*(?:(?://|#|/\*).*)?$";
 
