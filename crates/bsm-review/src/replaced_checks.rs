@@ -12,7 +12,10 @@ use crate::re2::compile;
 /// A call whose answer decides who or what is let through.
 const CHECK: &str = r"(?i)(?:verif|authenticat|authori[sz]|is_?valid|check_?(?:password|pw|sign|token|auth|access|perm|hash|user|cred|mac)|valid_?(?:sign|token|password)|validate_?(?:token|sign|jwt|password|session|user|credential)|password_verify|is_password|bcrypt\.\w*compare|compare_hash|\.compare\(\s*(?:password|pw)|compare_?(?:digest|hash|password)|timing_?safe_?equal|constant_?time|secure_?compare|has_?(?:permission|role|access|authority)|is_?(?:admin|auth\w*|owner|allowed)|can_?access|require_?(?:auth|login|admin)|hmac\.equal|mac_equal|fixed_?time)\w*[!?]?\s*\(";
 /// An answer that does not depend on anything.
-const FIXED: &str = r"(?i)^\s*(?:\}?\s*(?:else\s+)?if\s*\(?\s*!?\s*(?:true|false|0|1)\s*\)?\s*(?:\{|:|then)?|(?:return\s+)?(?:true|nil|null|None|Ok\(\(\)\)|Ok\(true\)|1|Promise\.resolve\((?:true)?\))\s*[;,]?|(?:(?:const|let|var|val|bool|boolean|auto)\s+)?[\w.$>-]{1,60}\s*:?=\s*(?:true|nil|null|None|1)\s*;?|(?:pass|next\(\))\s*;?)\s*(?:(?://|#|/\*).*)?$";
+const FIXED: &str = r"(?i)^\s*(?:\}?\s*(?:else\s+)?if\s*\(?\s*!?\s*(?:true|false|0|1)\s*\)?\s*(?:\{|:|then)?|(?:return\s+)?(?:true|nil|null|None|Ok\(\(\)\)|Ok\(true\)|1|Promise\.resolve\((?:true)?\))\s*[;,]?|(?:(?:const|let|var|val|bool|boolean|auto)\s+)?[\w.$>-]{1,60}\s*:?=\s*(?:true|1)\s*;?|(?:pass|next\(\))\s*;?)\s*(?:(?://|#|/\*).*)?$";
+
+/// What is larger is written anew, not changed in one place.
+const MOST_LINES: usize = 12;
 
 static PATTERNS: LazyLock<Option<(Regex, Regex)>> =
     LazyLock::new(|| Some((compile(CHECK).ok()?, compile(FIXED).ok()?)));
@@ -35,7 +38,8 @@ pub(super) fn line(hunk: &Hunk) -> Option<u32> {
             of_side.filter(|l| check.is_match(&l.text) && !is_definition(&l.text))
         };
         // As many lines, or fewer: what is written anew is not judged.
-        let few = side(Side::Added).count() <= side(Side::Removed).count();
+        let removed = side(Side::Removed).count();
+        let few = removed <= MOST_LINES && side(Side::Added).count() <= removed;
         if few && calls(Side::Removed).next().is_some() && calls(Side::Added).next().is_none() {
             if let Some(line) = side(Side::Added).find(|l| fixed.is_match(&l.text)) {
                 return Some(line.number);
