@@ -40,10 +40,10 @@ pub(super) fn line(hunk: &Hunk) -> Option<u32> {
         // As many lines, or fewer: what is written anew is not judged.
         let removed = side(Side::Removed).count();
         let few = removed <= MOST_LINES && side(Side::Added).count() <= removed;
-        if few && calls(Side::Removed).next().is_some() && calls(Side::Added).next().is_none() {
-            if let Some(line) = side(Side::Added).find(|l| fixed.is_match(&l.text)) {
-                return Some(line.number);
-            }
+        let gives_way =
+            few && calls(Side::Removed).next().is_some() && calls(Side::Added).next().is_none();
+        if gives_way && let Some(line) = side(Side::Added).find(|l| fixed.is_match(&l.text)) {
+            return Some(line.number);
         }
     }
     None
@@ -52,7 +52,15 @@ pub(super) fn line(hunk: &Hunk) -> Option<u32> {
 fn is_definition(line: &[u8]) -> bool {
     let text = line.trim_ascii_start();
     [
-        "def ", "func ", "function ", "fn ", "fun ", "pub ", "//", "#", "*",
+        "def ",
+        "func ",
+        "function ",
+        "fn ",
+        "fun ",
+        "pub ",
+        "//",
+        "#",
+        "*",
     ]
     .iter()
     .any(|word| text.starts_with(word.as_bytes()))
