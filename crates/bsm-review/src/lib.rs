@@ -48,3 +48,4 @@ pub mod rules;
 pub mod scan;
 pub mod structural_checks;
 pub mod verdict;
+mod workflows;

@@ -114,6 +114,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     (value.first() == Some(&b'$') && name(&value[1..]) && !value[1].is_ascii_digit())
         || (value.first() == Some(&b'%') && value.len() <= 3)
         || memchr::memmem::find(value, b"${").is_some()
+        || memchr::memmem::find(value, b"#{").is_some()
         || memchr::memmem::find(value, b"{{").is_some()
         || memchr::memmem::find(value, b"$(").is_some()
 }

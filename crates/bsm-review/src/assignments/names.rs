@@ -55,6 +55,19 @@ pub(super) const WORDS: &[(&str, Kind)] = &[
     ("clientkey", Kind::Key),
     ("client_key", Kind::Key),
     ("appkey", Kind::Key),
+    ("cipherkey", Kind::Key),
+    ("cipher_key", Kind::Key),
+    ("aeskey", Kind::Key),
+    ("aes_key", Kind::Key),
+    ("hmackey", Kind::Key),
+    ("hmac_key", Kind::Key),
+    ("sharedkey", Kind::Key),
+    ("shared_key", Kind::Key),
+    ("cryptkey", Kind::Key),
+    ("crypt_key", Kind::Key),
+    ("deploy_key", Kind::Key),
+    ("service_key", Kind::Key),
+    ("storage_key", Kind::Key),
     ("app_key", Kind::Key),
     ("token", Kind::Token),
     ("bearer", Kind::Token),
@@ -64,6 +77,20 @@ pub(super) const WORDS: &[(&str, Kind)] = &[
 
 /// What follows the word in a name and makes it something else: where the secret lies, what it is called, how long.
 const OTHERWISE: &[&str] = &[
+    "uuid",
+    "hash",
+    "hashed",
+    "digest",
+    "within",
+    "encryption",
+    "scheme",
+    "ratelimit",
+    "oid",
+    "salt",
+    "retries",
+    "years",
+    "days",
+    "hours",
     "file",
     "path",
     "dir",
@@ -270,9 +297,13 @@ pub(super) fn around(
     if known || !word_stands_alone(text, word) || means_otherwise(&text[word.1..end]) {
         return None;
     }
+    // The default of a variable: `${PASSWORD:…}`.
+    if text[line.0..start].ends_with(b"${") {
+        return None;
+    }
     let left = text[line.0..start].trim_ascii_end();
     let upper = left.to_ascii_uppercase();
-    let quotes = text[line.0..start].iter().filter(|b| **b == b'"').count();
+    let quotes = memchr::memchr_iter(b'"', &text[line.0..start]).count();
     let closed = matches!(text.get(end), Some(b'"' | b'\'' | b'`' | b']'));
     let before = &text[line.0..start];
     let first_argument = matches!(

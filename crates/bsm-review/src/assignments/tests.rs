@@ -53,7 +53,11 @@ fn secret_is_found_in_every_form_of_assignment() {
         ),
         ("README.md", format!("token: {v}")),
     ] {
-        assert_eq!(found(path, &text), [v.clone()], "{path}: {text}");
+        assert_eq!(
+            found(path, &text),
+            std::slice::from_ref(&v),
+            "{path}: {text}"
+        );
     }
 }
 

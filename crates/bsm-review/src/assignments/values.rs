@@ -100,10 +100,22 @@ pub(super) fn is_secret(value: &[u8], name: &Name, form: Form, language: Option<
         return false;
     }
     let shape = Shape::of(value);
+    if is_hash_or_number(&lower, &shape) {
+        return false;
+    }
     match name.kind {
         Kind::Password => shape.is_password(value),
         Kind::Secret | Kind::Token | Kind::Key => shape.is_made_by_a_machine(value),
     }
+}
+
+/// What a password became, the name of an algorithm, a number with dots.
+fn is_hash_or_number(lower: &str, shape: &Shape) -> bool {
+    const HASHES: [&str; 9] = [
+        "$2a$", "$2b$", "$2y$", "$argon2", "$1$", "$5$", "$6$", "scram-", "sha",
+    ];
+    HASHES.iter().any(|mark| lower.starts_with(mark))
+        || (shape.lower + shape.upper == 0 && lower.contains('.'))
 }
 
 /// An address, a path, a name of a host or a package: they are settings.

@@ -8,7 +8,7 @@
 mod entry;
 mod formats;
 mod manifests;
-mod names;
+pub(crate) mod names;
 mod registry;
 mod versions;
 

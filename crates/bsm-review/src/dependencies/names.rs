@@ -38,7 +38,7 @@ pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str>
 }
 
 /// One letter more, less, other, or two neighbours exchanged.
-fn is_one_edit_away(a: &str, b: &str) -> bool {
+pub(crate) fn is_one_edit_away(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[same..], &b[same..]);

@@ -29,6 +29,7 @@ use crate::commit_message::Commit;
 use crate::finding::FilterMode;
 use crate::structural_checks;
 use crate::structural_checks::{FileSummary, Losses};
+use crate::workflows::WorkflowText;
 use bsm_base::text::Untrusted;
 
 /// Bounds of one scan.
@@ -114,6 +115,7 @@ struct Current {
     dependencies: Option<Dependencies>,
     losses: Losses,
     removed: removed::RemovedMatches,
+    workflow: Option<WorkflowText>,
     /// The operator does not want it reviewed.
     ignored: bool,
     /// Nothing more of it is looked at or kept.

@@ -10,6 +10,7 @@ use crate::diff::Side;
 use crate::diff::Sink;
 use crate::encoding;
 use crate::encoding::Reading;
+use crate::finding::FilterMode;
 use crate::finding::Finding;
 use crate::hunk_redaction::Joined;
 use crate::hunk_redaction::redact_lines;
@@ -27,6 +28,7 @@ use crate::scan::{Current, UNREAD_MANIFEST};
 use crate::structural_checks;
 use crate::structural_checks::FileSummary;
 use crate::structural_checks::Losses;
+use crate::workflows::WorkflowText;
 use bsm_base::text::Untrusted;
 use bsm_base::text::clean_line;
 use std::time::Instant;
@@ -83,6 +85,7 @@ impl Sink for Scanner<'_> {
             dependencies,
             losses: Losses::default(),
             removed: RemovedMatches::default(),
+            workflow: there.then(|| WorkflowText::of(path.raw())).flatten(),
             ignored,
             stopped: head.binary,
             wide: None,
@@ -134,6 +137,13 @@ impl Sink for Scanner<'_> {
             dependencies.hunk(hunk);
         }
         current.losses.hunk(current.head.path.raw(), hunk);
+        if let Some(workflow) = &mut current.workflow {
+            workflow.hunk(hunk);
+            if workflow.cut {
+                let why = "it is longer than the workflows that are read";
+                current.reason.get_or_insert_with(|| why.to_owned());
+            }
+        }
         let file = ScannedFile {
             raw: current.head.path.raw().to_owned(),
             shown: current.path.clone(),
@@ -184,6 +194,9 @@ impl Sink for Scanner<'_> {
         }
         for finding in current.removed.taken() {
             self.found(finding, b"", None);
+        }
+        if let Some(workflow) = current.workflow.take() {
+            self.note_workflow(&workflow, &current.path);
         }
         for noted in current.losses.remarks(current.head.change, &current.path) {
             self.note(noted);
@@ -260,6 +273,17 @@ impl Scanner<'_> {
             if !ignored || noted.id == structural_checks::POLICY_FILE {
                 self.note(noted);
             }
+        }
+    }
+
+    /// What a workflow can be made to run, and what it gives away.
+    fn note_workflow(&mut self, workflow: &WorkflowText, shown: &Untrusted) {
+        for remark in workflow.remarks(self.filter == FilterMode::Added) {
+            self.note(Noted {
+                line: Some(remark.line),
+                detail: remark.detail,
+                ..Noted::file(remark.id, shown)
+            });
         }
     }
 
