@@ -41,6 +41,7 @@ pub mod quality;
 mod re2;
 pub mod redact;
 pub mod remark;
+mod replaced_checks;
 pub mod rule;
 mod rule_file;
 mod rule_pattern;

@@ -1,183 +1,18 @@
 //! Names that are almost a well-known one.
 //!
-//! Why: a package that lives from being mistaken for another differs by a letter. The lists are short on
-//! purpose: only what nearly every project knows is worth imitating.
+//! Why: a package that lives from being mistaken for another differs by a letter. The lists hold only what nearly
+//! every project knows: only that is worth imitating. A name that is in a list is itself well known, and looks like
+//! no other (`psycopg` is not `psycopg2`).
 
 use crate::dependencies::registry::Registry;
 
-const CRATES: &[&str] = &[
-    "anyhow",
-    "async-trait",
-    "axum",
-    "base64",
-    "bitflags",
-    "bytes",
-    "chrono",
-    "clap",
-    "crossbeam",
-    "crossterm",
-    "diesel",
-    "futures",
-    "hashbrown",
-    "hyper",
-    "indexmap",
-    "itertools",
-    "lazy_static",
-    "libc",
-    "log",
-    "num_cpus",
-    "once_cell",
-    "parking_lot",
-    "proptest",
-    "prost",
-    "rand",
-    "rand_core",
-    "ratatui",
-    "rayon",
-    "regex",
-    "reqwest",
-    "ring",
-    "rusqlite",
-    "rustls",
-    "serde",
-    "serde_derive",
-    "serde_json",
-    "serde_yaml",
-    "serde_yml",
-    "sqlx",
-    "syn",
-    "tempfile",
-    "thiserror",
-    "time",
-    "tokio",
-    "tokio-util",
-    "toml",
-    "tonic",
-    "tower",
-    "tracing",
-    "url",
-    "uuid",
-    "walkdir",
-];
-const NPM: &[&str] = &[
-    "angular",
-    "axios",
-    "babel",
-    "bcrypt",
-    "bcryptjs",
-    "chalk",
-    "commander",
-    "cross-env",
-    "dayjs",
-    "debug",
-    "dotenv",
-    "electron",
-    "esbuild",
-    "eslint",
-    "execa",
-    "express",
-    "fastify",
-    "fs-extra",
-    "ioredis",
-    "jest",
-    "jquery",
-    "koa",
-    "lodash",
-    "luxon",
-    "minimist",
-    "mocha",
-    "moment",
-    "mongodb",
-    "mongoose",
-    "nanoid",
-    "next",
-    "node-fetch",
-    "nodemon",
-    "nuxt",
-    "passport",
-    "preact",
-    "prettier",
-    "react",
-    "react-dom",
-    "redis",
-    "redux",
-    "request",
-    "rimraf",
-    "rollup",
-    "rxjs",
-    "semver",
-    "socket.io",
-    "svelte",
-    "ts-node",
-    "typescript",
-    "underscore",
-    "uuid",
-    "vite",
-    "vitest",
-    "webpack",
-    "winston",
-    "yargs",
-];
-const PYPI: &[&str] = &[
-    "aiohttp",
-    "beautifulsoup4",
-    "black",
-    "boto3",
-    "botocore",
-    "celery",
-    "certifi",
-    "click",
-    "colorama",
-    "cryptography",
-    "django",
-    "django-redis",
-    "fastapi",
-    "flask",
-    "flask-cors",
-    "gevent",
-    "greenlet",
-    "gunicorn",
-    "httpx",
-    "jinja2",
-    "markupsafe",
-    "matplotlib",
-    "numpy",
-    "packaging",
-    "pandas",
-    "paramiko",
-    "pillow",
-    "psycopg",
-    "psycopg-binary",
-    "psycopg2",
-    "psycopg2-binary",
-    "pydantic",
-    "pyjwt",
-    "pymongo",
-    "pymysql",
-    "pytest",
-    "pytest-cov",
-    "python-dateutil",
-    "pyyaml",
-    "redis",
-    "requests",
-    "scikit-learn",
-    "scipy",
-    "selenium",
-    "setuptools",
-    "sqlalchemy",
-    "starlette",
-    "tensorflow",
-    "tqdm",
-    "urllib3",
-    "uvicorn",
-    "virtualenv",
-    "werkzeug",
-];
+/// One name a line.
+const CRATES: &str = include_str!("well-known/crates.txt");
+const NPM: &str = include_str!("well-known/npm.txt");
+const PYPI: &str = include_str!("well-known/pypi.txt");
 
-/// Known themselves, though they differ by a letter from one above.
-const KNOWN_NEIGHBOURS: &[&str] = &[
-    "preact", "nest", "vitest", "jasmine", "yarg", "regexp", "flake8", "tokei", "clang",
-];
+/// Known themselves, though too short or too rare to be imitated.
+const KNOWN_NEIGHBOURS: &[&str] = &["yarg", "regexp"];
 
 /// The well-known name that `name` could be mistaken for.
 pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str> {
@@ -189,14 +24,14 @@ pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str>
     };
     let folded = |n: &str| n.to_ascii_lowercase().replace('_', "-");
     let own = folded(name);
-    if known.iter().any(|k| folded(k) == own) || own.len() < 4 {
+    if own.len() < 4 || known.lines().any(|k| folded(k) == own) {
         return None;
     }
     let plain = |n: &str| folded(n).replace('-', "");
     if KNOWN_NEIGHBOURS.contains(&own.as_str()) {
         return None;
     }
-    known.iter().copied().find(|k| {
+    known.lines().find(|k| {
         let other = folded(k);
         other.len() >= 5 && (is_one_edit_away(&own, &other) || plain(k) == plain(name))
     })
@@ -237,5 +72,20 @@ mod tests {
         assert_eq!(looks_like(Registry::PyPi, "requestss"), Some("requests"));
         assert_eq!(looks_like(Registry::Crates, "serde-json"), None);
         assert_eq!(looks_like(Registry::Other, "reqeusts"), None);
+    }
+
+    #[test]
+    fn well_known_name_is_no_look_alike_of_another() {
+        for (registry, names) in [
+            (Registry::PyPi, PYPI),
+            (Registry::Npm, NPM),
+            (Registry::Crates, CRATES),
+        ] {
+            for name in names.lines() {
+                assert_eq!(looks_like(registry, name), None, "{name}");
+            }
+        }
+        assert_eq!(looks_like(Registry::PyPi, "psycopg"), None);
+        assert_eq!(looks_like(Registry::PyPi, "psycopgg"), Some("psycopg"));
     }
 }

@@ -17,6 +17,7 @@ use crate::hunk_redaction::redact_lines;
 use crate::inline_suppressions::Ignores;
 use crate::languages::language;
 use crate::remark::Noted;
+use crate::replaced_checks;
 use crate::scan::MOST_COMMITS;
 use crate::scan::MOST_FILES;
 use crate::scan::Scanner;
@@ -174,6 +175,7 @@ impl Sink for Scanner<'_> {
             return;
         }
         self.note_disguises(hunk, &file);
+        self.note_replaced_check(hunk, &file);
         if let Some(head) = head {
             self.note_link(hunk, &head, &file.shown, &redacted);
         }
@@ -343,6 +345,19 @@ impl Scanner<'_> {
             self.note(Noted {
                 line: Some(hunk.lines[index].number),
                 ..Noted::file("governance/ignore-without-reason", &file.shown)
+            });
+        }
+    }
+
+    /// A check whose place a fixed answer takes.
+    fn note_replaced_check(&mut self, hunk: &Hunk, file: &ScannedFile) {
+        let looks = self.of_change
+            && structural_checks::is_source(&file.raw)
+            && !structural_checks::is_test(&file.raw);
+        if let Some(line) = looks.then(|| replaced_checks::line(hunk)).flatten() {
+            self.note(Noted {
+                line: Some(line),
+                ..Noted::file("security/check-made-constant", &file.shown)
             });
         }
     }
