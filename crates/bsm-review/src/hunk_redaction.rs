@@ -5,8 +5,8 @@
 
 use super::budget::Budget;
 use super::diff::{Hunk, Line, Side};
+use super::entropy::entropy;
 use super::redact::Redactor;
-use super::rule::entropy;
 use bsm_base::text::Untrusted;
 
 /// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long

@@ -8,6 +8,7 @@ use super::pattern::Pattern;
 use super::rule_file::{RawRule, Required};
 use crate::allowlist::Allow;
 use crate::assignments::{self, Form};
+use crate::entropy::entropy;
 use crate::languages::language;
 use crate::placeholders::is_placeholder;
 use crate::rule_pattern::{VALUE_GROUP, stands_alone};
@@ -92,8 +93,9 @@ pub struct Rule {
     pub(super) assigned: Option<Form>,
     /// It looks for a value after a name (`rule_pattern.rs`).
     pub(super) named: bool,
-    /// A fix that needs no thought: what to look for in the line, and what to put there.
-    pub(super) fix: Option<(Pattern, String)>,
+    /// Fixes that need no thought: what to look for in the line, and what to put there. The first that changes it
+    /// is offered.
+    pub(super) fix: Vec<(Pattern, String)>,
     /// For people.
     pub docs: Docs,
     pub(super) regex: Option<Pattern>,
@@ -131,11 +133,14 @@ impl Rule {
             ));
         }
         let path = raw.path.as_ref().map(pattern).transpose()?;
-        let fix = match raw.fix.as_slice() {
-            [] => None,
-            [find, put] => Some((Pattern::new(find, raw.ours)?, put.clone())),
-            _ => return Err("a fix is two texts: what to look for, what to put there".into()),
-        };
+        if raw.fix.len() % 2 == 1 {
+            return Err("a fix is two texts: what to look for, what to put there".into());
+        }
+        let fix = raw
+            .fix
+            .chunks_exact(2)
+            .map(|pair| Ok((Pattern::new(&pair[0], raw.ours)?, pair[1].clone())))
+            .collect::<Result<Vec<_>, String>>()?;
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
         let exact = tagged("exact");
         let docs = Docs {
@@ -310,21 +315,6 @@ impl Rule {
 struct Match {
     whole: (usize, usize),
     secret: (usize, usize),
-}
-
-/// Shannon entropy, bits a byte.
-pub fn entropy(bytes: &[u8]) -> f64 {
-    let mut counts = [0u32; 256];
-    for byte in bytes {
-        counts[usize::from(*byte)] += 1;
-    }
-    let length = bytes.len() as f64;
-    counts
-        .iter()
-        .filter(|c| **c > 0)
-        .map(|c| f64::from(*c) / length)
-        .map(|p| -p * p.log2())
-        .sum()
 }
 
 fn line_around(text: &[u8], start: usize, end: usize) -> &[u8] {

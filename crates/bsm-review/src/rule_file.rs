@@ -72,7 +72,7 @@ pub(super) struct RawRule {
     pub(super) assigned: String,
     /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
     pub(super) side: String,
-    /// Ours: a fix that needs no thought: what to look for in the line, and what to put there.
+    /// Ours: fixes that need no thought, two texts each: what to look for in the line, and what to put there.
     pub(super) fix: Vec<String>,
     /// Ours: the shape of the change decides, in code.
     pub(super) check: bool,

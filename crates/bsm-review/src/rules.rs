@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::finding::Weight;
 use super::rule::Rule;
-use super::rule_file::{Required, RuleFile};
+use super::rule_file::RuleFile;
 use crate::allowlist::Allow;
 use crate::decoding::{self, Piece};
+pub use crate::hits::Hit;
+use crate::hits::{keep_accompanied, keep_the_closest};
 use crate::prefilter::Keywords;
 
 /// Something about a rule that its author should know.
@@ -67,17 +69,6 @@ impl Looking {
             Self::Removed => rule.reports && rule.removed,
         }
     }
-}
-
-/// A hit inside the text that was matched: byte offsets of the whole match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hit {
-    /// Index into [`RuleSet::rules`].
-    pub rule: usize,
-    /// Start of the match.
-    pub start: usize,
-    /// End of the match.
-    pub end: usize,
 }
 
 /// Several packs, ready to match.
@@ -329,7 +320,7 @@ impl RuleSet {
                 hits.len() - first < most
             });
             if hits.len() > first && !rule.required.is_empty() {
-                self.keep_accompanied(rule, path, text, &mut hits, first, budget);
+                keep_accompanied(&self.rules, rule, path, text, &mut hits, first, budget);
             }
         }
         if looking != Looking::Removed && self.holds_secrets {
@@ -344,7 +335,7 @@ impl RuleSet {
             });
         }
         if looking == Looking::Findings {
-            self.keep_the_closest(&mut hits);
+            keep_the_closest(&self.rules, &mut hits);
         }
         hits
     }
@@ -390,94 +381,6 @@ impl RuleSet {
             });
         }
         found
-    }
-
-    /// Of a rule that requires others, only the hits that have all of them near by.
-    fn keep_accompanied(
-        &self,
-        rule: &Rule,
-        path: &str,
-        text: &[u8],
-        hits: &mut Vec<Hit>,
-        first: usize,
-        budget: &Budget,
-    ) {
-        let places = |offset: usize| {
-            let before = &text[..offset];
-            let line = memchr::memchr_iter(b'\n', before).count();
-            let column = memchr::memrchr(b'\n', before).map_or(offset, |at| offset - at - 1);
-            (line, column)
-        };
-        let others: Vec<(&Required, Vec<(usize, usize)>)> = rule
-            .required
-            .iter()
-            .zip(&rule.required_at)
-            .map(|(required, at)| {
-                let mut found = Vec::new();
-                self.rules[*at].find(path, text, false, budget, |start, _| {
-                    found.push(places(start));
-                    true
-                });
-                (required, found)
-            })
-            .collect();
-        let mut kept = first;
-        for index in first..hits.len() {
-            let (line, column) = places(hits[index].start);
-            let near = |required: &Required, other: &(usize, usize)| {
-                let within = |limit: Option<usize>, a: usize, b: usize| {
-                    limit.is_none_or(|most| a.abs_diff(b) <= most)
-                };
-                within(required.within_lines, line, other.0)
-                    && within(required.within_columns, column, other.1)
-            };
-            if others.len() == rule.required.len()
-                && others
-                    .iter()
-                    .all(|(required, found)| found.iter().any(|other| near(required, other)))
-            {
-                hits[kept] = hits[index];
-                kept += 1;
-            }
-        }
-        hits.truncate(kept);
-    }
-
-    /// One finding a secret: a general rule gives way to one that knows its kind, and a rule of ours to
-    /// one of the same name that the operator brought.
-    fn keep_the_closest(&self, hits: &mut Vec<Hit>) {
-        let secrets = hits.iter().filter(|h| self.rules[h.rule].secret);
-        if secrets.count() < 2 {
-            return;
-        }
-        let bare = |rule: &Rule| rule.id.split_once('/').map_or("", |(_, id)| id).to_owned();
-        let gives_way = |hit: &Hit, to: &Hit| {
-            let (rule, better) = (&self.rules[hit.rule], &self.rules[to.rule]);
-            to.rule != hit.rule
-                && ((rule.generic && !better.generic) || rule.docs.aliases.contains(&bare(better)))
-        };
-        // In the order of the text, each with those that are still open where it begins: of one rule no two
-        // overlap, so these are few.
-        let mut order: Vec<usize> = (0..hits.len())
-            .filter(|i| self.rules[hits[*i].rule].secret)
-            .collect();
-        order.sort_by_key(|i| hits[*i].start);
-        let mut open: Vec<usize> = Vec::new();
-        let mut gone = vec![false; hits.len()];
-        for index in order {
-            let hit = hits[index];
-            open.retain(|other| hits[*other].end > hit.start);
-            for other in &open {
-                gone[index] |= gives_way(&hit, &hits[*other]);
-                gone[*other] |= gives_way(&hits[*other], &hit);
-            }
-            open.push(index);
-        }
-        let mut index = 0;
-        hits.retain(|_| {
-            index += 1;
-            !gone[index - 1]
-        });
     }
 
     /// Some rule that looks into files at `new` does not at `old`.

@@ -39,6 +39,13 @@ pub fn rdjsonl(export: &Export<'_>) -> Result<String, serde_json::Error> {
             }
             diagnostic["location"]["range"] = range;
         }
+        if let (Some(suggestion), Some(line)) = (&finding.suggestion, finding.line) {
+            let end = finding.end_line.unwrap_or(line);
+            diagnostic["suggestions"] = json!([{
+                "range": {"start": {"line": line}, "end": {"line": end}},
+                "text": suggestion.raw(),
+            }]);
+        }
         out.push_str(&crate::text::json(&diagnostic)?);
         out.push('\n');
     }

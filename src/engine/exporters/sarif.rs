@@ -181,7 +181,7 @@ fn result(finding: &Finding, rules: &BTreeMap<&str, usize>, any: &Untrusted) -> 
     }
     let identity = identity(finding);
     let message = finding.message.block(2_000);
-    json!({
+    let mut result = json!({
         "ruleId": finding.rule,
         "ruleIndex": rules.get(finding.rule.as_str()),
         "level": word(finding.severity),
@@ -195,7 +195,22 @@ fn result(finding: &Finding, rules: &BTreeMap<&str, usize>, any: &Untrusted) -> 
                 Source::Model => "model",
             },
         },
-    })
+    });
+    if let (Some(suggestion), Some(line)) = (&finding.suggestion, finding.line) {
+        let end = finding.end_line.unwrap_or(line);
+        // The whole lines: from the first character of the first to the end of the last.
+        result["fixes"] = json!([{
+            "description": {"text": "Replace the line."},
+            "artifactChanges": [{
+                "artifactLocation": place(file.raw()),
+                "replacements": [{
+                    "deletedRegion": {"startLine": line, "endLine": end},
+                    "insertedContent": {"text": suggestion.raw()},
+                }],
+            }],
+        }]);
+    }
+    result
 }
 
 /// The same on every machine; of a model's remark, made of its words.

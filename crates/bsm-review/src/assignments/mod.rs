@@ -3,6 +3,7 @@
 //! Why in code: the forms of an assignment are the same everywhere, and what tells a secret from a setting is its
 //! value together with its name and its language. One regex for all of it was slow, and wrong in both ways.
 
+mod form;
 mod names;
 mod values;
 
@@ -11,6 +12,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::languages::{Language, is_configuration, language};
+pub(super) use form::Form;
 use names::Name;
 
 /// What is looked at of a line before and after a name, bytes.
@@ -18,15 +20,6 @@ const BEFORE: usize = 256;
 const AFTER: usize = LONGEST + 256;
 /// Longest value, bytes.
 const LONGEST: usize = 2_048;
-
-/// Which values are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Between quotes.
-    Quoted,
-    /// Without quotes, in files of settings.
-    Bare,
-}
 
 /// A value that is taken for a secret: where its name begins, and the value itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What tells a secret from a setting: the value itself.
 
-use super::Form;
+use super::form::Form;
 use super::names::{Kind, Name};
+use crate::entropy::entropy;
 use crate::languages::Language;
 use crate::placeholders::{is_placeholder, is_reference};
-use crate::rule::entropy;
 
 /// Words that stand for a password in samples and in code that asks for one.
 const NOT_A_PASSWORD: &[&str] = &[

@@ -52,15 +52,18 @@ fn with_columns(finding: Finding, hunk: &Hunk, joined: &Joined, hit: Hit, index:
 }
 
 /// The line as it would be without what was found, where the rule knows a fix that needs no thought. A line that
-/// holds a secret has none: it could not be written down.
+/// holds a secret has none: it could not be written down. Nor has one with other than plain characters: it is
+/// handed on as it is.
 fn suggestion(rule: &Rule, line: &[u8], redacted: &str) -> Option<Untrusted> {
-    let (find, put) = rule.fix.as_ref()?;
-    if line != redacted.as_bytes() {
+    let plain = line.iter().all(|b| matches!(b, b'\t' | b' '..=b'~'));
+    if line != redacted.as_bytes() || !plain {
         return None;
     }
-    let fixed = find.replace(line, put.as_bytes());
-    let fixed = std::str::from_utf8(&fixed).ok()?;
-    (fixed.as_bytes() != line).then(|| Untrusted::new(fixed))
+    rule.fix.iter().find_map(|(find, put)| {
+        let fixed = find.replace(line, put.as_bytes());
+        let fixed = std::str::from_utf8(&fixed).ok()?;
+        (fixed.as_bytes() != line).then(|| Untrusted::new(fixed))
+    })
 }
 
 const KEY_BODY: &str = "secrets/key-body";

@@ -114,7 +114,7 @@ struct Current {
     kept_all: bool,
     dependencies: Option<Dependencies>,
     losses: Losses,
-    removed: removed::RemovedMatches,
+    removed: types::RemovedMatches,
     workflow: Option<WorkflowText>,
     /// The operator does not want it reviewed.
     ignored: bool,

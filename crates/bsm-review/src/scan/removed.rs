@@ -2,8 +2,6 @@
 //!
 //! Why counted for a whole file: a check that moves is taken away in one hunk and added in another.
 
-use std::collections::HashMap;
-
 use super::super::budget::Budget;
 use super::super::diff::{Change, Hunk, Side};
 use super::super::finding::Finding;
@@ -11,38 +9,8 @@ use super::super::rules::Looking;
 use super::{Scanner, identity};
 use crate::hunk_redaction::Joined;
 use crate::languages::comment_start;
-use crate::scan::types::ScannedFile;
+use crate::scan::types::{MOST, ScannedFile};
 use bsm_base::text::{Untrusted, cut};
-
-/// Findings of one rule that are kept until the file's end.
-const MOST: usize = 20;
-
-/// Matches on a file's removed lines, by rule.
-#[derive(Debug, Default)]
-pub(super) struct RemovedMatches {
-    by_rule: HashMap<usize, Matches>,
-}
-
-#[derive(Debug, Default)]
-struct Matches {
-    removed: usize,
-    added: usize,
-    findings: Vec<Finding>,
-}
-
-impl RemovedMatches {
-    /// What is gone at the file's end: of each rule as many as were not added again.
-    pub(super) fn taken(&mut self) -> Vec<Finding> {
-        let mut all: Vec<(usize, Matches)> = self.by_rule.drain().collect();
-        all.sort_by_key(|(rule, _)| *rule);
-        all.into_iter()
-            .flat_map(|(_, of)| {
-                let gone = of.removed.saturating_sub(of.added);
-                of.findings.into_iter().take(gone)
-            })
-            .collect()
-    }
-}
 
 impl Scanner<'_> {
     /// Tries the rules for removed lines on a hunk's removed and added lines.

@@ -22,7 +22,7 @@ use crate::scan::MOST_COMMITS;
 use crate::scan::MOST_FILES;
 use crate::scan::Scanner;
 use crate::scan::UNDECODABLE;
-use crate::scan::removed::RemovedMatches;
+use crate::scan::types::RemovedMatches;
 use crate::scan::types::ScannedFile;
 use crate::scan::{Current, UNREAD_MANIFEST};
 use crate::structural_checks;

@@ -337,3 +337,15 @@ fn protection_that_moves_within_its_file_is_not_taken_away() {
     let moved = format!("{gone}@@ -20,1 +19,2 @@\n c\n+    guard(user, 1)\n");
     assert_eq!(with_rules(&moved), Vec::<Option<u32>>::new());
 }
+
+#[test]
+fn suggestion_is_the_line_without_what_was_found() {
+    let got = scan("--- a/a.go\n+++ b/a.go\n@@ -0,0 +1 @@\n+\tInsecureSkipVerify: true, // why\n");
+    let suggestions: Vec<_> = got
+        .findings
+        .iter()
+        .filter_map(|f| f.suggestion.as_ref())
+        .collect();
+    assert_eq!(suggestions.len(), 1, "{:?}", got.findings);
+    assert_eq!(suggestions[0].raw(), "\tInsecureSkipVerify: false, // why");
+}

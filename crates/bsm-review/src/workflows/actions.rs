@@ -2,9 +2,9 @@
 
 use super::document::{Document, Step};
 use super::expression;
+use super::node::{Entry, Node};
+use super::remark::{Remark, remark};
 use super::triggers::container_places;
-use super::yaml::{Entry, Node};
-use super::{Remark, remark};
 use crate::dependencies::names::is_one_edit_away;
 
 /// Actions that nearly every project knows.

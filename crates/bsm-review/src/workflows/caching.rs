@@ -1,8 +1,8 @@
 //! Caches in workflows that publish: what a cheaper job put into the cache is then shipped.
 
 use super::document::{Document, Step};
-use super::yaml::Node;
-use super::{Remark, remark};
+use super::node::Node;
+use super::remark::{Remark, remark};
 
 /// How an action's cache is switched.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use super::document::Document;
 use super::expression;
-use super::yaml::Style;
-use super::{Remark, remark};
+use super::node::Style;
+use super::remark::{Remark, remark};
 
 pub(super) fn look(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     for entry in document.conditions() {

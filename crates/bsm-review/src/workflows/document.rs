@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::yaml::{Entry, Node, Value};
+use super::node::{Entry, Node, Value};
 
 /// Which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::document::{Document, Kind};
 use super::expression;
-use super::yaml::Scalar;
-use super::{Remark, remark};
+use super::node::Scalar;
+use super::remark::{Remark, remark};
 
 /// Inputs of actions that are run as a program or a command.
 const CODE_INPUTS: [&str; 12] = [

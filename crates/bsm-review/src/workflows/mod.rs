@@ -8,7 +8,11 @@ mod caching;
 mod conditions;
 mod document;
 mod expression;
+mod flow;
 mod injection;
+mod lexical;
+mod node;
+mod remark;
 mod secrets;
 mod triggers;
 mod yaml;
@@ -17,40 +21,12 @@ use std::collections::BTreeSet;
 
 use super::diff::{Hunk, Side};
 use document::{Document, Kind};
-use yaml::SourceLine;
+use node::SourceLine;
+use remark::Remark;
 
 /// Most lines and bytes of a file that are read.
 const MOST_LINES: usize = 20_000;
 const MOST_BYTES: usize = 4 << 20;
-
-/// Something about a line of a workflow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remark {
-    /// `pack/id`.
-    pub(super) id: &'static str,
-    /// Its line in the new file.
-    pub(super) line: u32,
-    /// Other lines that it is made of.
-    pub(super) also: Vec<u32>,
-    /// What is particular about it.
-    pub(super) detail: Option<String>,
-}
-
-fn remark(id: &'static str, line: u32) -> Remark {
-    Remark {
-        id,
-        line,
-        also: Vec::new(),
-        detail: None,
-    }
-}
-
-impl Remark {
-    fn because(mut self, detail: String) -> Self {
-        self.detail = Some(detail);
-        self
-    }
-}
 
 /// What a diff shows of a workflow's new text.
 #[derive(Debug)]

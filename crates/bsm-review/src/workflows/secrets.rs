@@ -2,8 +2,8 @@
 
 use super::document::{Document, Kind, Step};
 use super::expression;
-use super::yaml::{Node, Scalar, Value};
-use super::{Remark, remark};
+use super::node::{Node, Scalar, Value};
+use super::remark::{Remark, remark};
 
 pub(super) fn look(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     for root in document.roots {

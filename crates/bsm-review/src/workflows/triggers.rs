@@ -2,8 +2,8 @@
 
 use super::document::Document;
 use super::expression;
-use super::yaml::Node;
-use super::{Remark, remark};
+use super::node::Node;
+use super::remark::{Remark, remark};
 
 /// Events that outsiders cause and that run with secrets and rights.
 const FROM_OUTSIDE: [&str; 2] = ["workflow_run", "issue_comment"];
