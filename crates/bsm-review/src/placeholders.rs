@@ -113,10 +113,28 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     // `$NAME`, `%s`, `:name` of statements.
     (value.first() == Some(&b'$') && name(&value[1..]) && !value[1].is_ascii_digit())
         || (value.first() == Some(&b'%') && value.len() <= 3)
-        || memchr::memmem::find(value, b"${").is_some()
-        || memchr::memmem::find(value, b"#{").is_some()
-        || memchr::memmem::find(value, b"{{").is_some()
-        || memchr::memmem::find(value, b"$(").is_some()
+        || [
+            (&b"${"[..], &b"}"[..]),
+            (b"#{", b"}"),
+            (b"{{", b"}}"),
+            (b"$(", b")"),
+        ]
+        .iter()
+        .any(|(open, close)| holds_reference(value, open, close))
+}
+
+/// A name or a call between these marks: `${NAME}`, `{{ secrets.token }}`, `$(pass show x)`.
+fn holds_reference(value: &[u8], open: &[u8], close: &[u8]) -> bool {
+    let Some(at) = memchr::memmem::find(value, open) else {
+        return false;
+    };
+    let inside = &value[at + open.len()..];
+    let Some(end) = memchr::memmem::find(inside, close) else {
+        // Cut off where the value ends.
+        return at == 0;
+    };
+    let named = |b: &u8| b.is_ascii_alphanumeric() || b" _.:-|'\"/(),$?=!@".contains(b);
+    !inside[..end].is_empty() && inside[..end].iter().all(named)
 }
 
 /// Few characters again and again, or a long run of one.

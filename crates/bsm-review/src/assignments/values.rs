@@ -104,7 +104,10 @@ pub(super) fn is_secret(value: &[u8], name: &Name, form: Form, language: Option<
         return false;
     }
     match name.kind {
-        Kind::Password => shape.is_password(value),
+        Kind::Password => {
+            shape.is_password(value)
+                || (form == Form::Bare && is_default_password(&lower, name, language))
+        }
         Kind::Secret | Kind::Token | Kind::Key => shape.is_made_by_a_machine(value),
     }
 }
@@ -116,6 +119,18 @@ fn is_hash_or_number(lower: &str, shape: &Shape) -> bool {
     ];
     HASHES.iter().any(|mark| lower.starts_with(mark))
         || (shape.lower + shape.upper == 0 && lower.contains('.'))
+}
+
+/// A plain word that a file of settings gives to a password: `POSTGRES_PASSWORD: banana`.
+fn is_default_password(lower: &str, name: &Name, language: Option<Language>) -> bool {
+    let settings = matches!(
+        language,
+        Some("yaml" | "env" | "properties" | "dockerfile" | "ini")
+    );
+    settings
+        && !name.in_string
+        && (5..=24).contains(&lower.len())
+        && lower.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
 }
 
 /// An address, a path, a name of a host or a package: they are settings.
@@ -224,9 +239,19 @@ impl Shape {
         } else {
             3.0_f64.min((value.len() as f64).log2() - 0.7)
         };
-        self.digits > 0
+        let plain = self.digits > 0
             && letters > 0
             && entropy(value) >= least
-            && (self.digits >= 2 || value.len() < 20)
+            && (self.digits >= 2 || value.len() < 20);
+        // Or signs that no word and no path has so many of.
+        let mut signs = [false; 128];
+        for byte in value
+            .iter()
+            .filter(|b| b"{}()[]<>$#@!%^&*?;~+=".contains(b))
+        {
+            signs[usize::from(*byte)] = true;
+        }
+        let signs = signs.iter().filter(|s| **s).count();
+        plain || (signs >= 6 && letters > 0 && value.len() >= 16 && entropy(value) >= 3.8)
     }
 }
