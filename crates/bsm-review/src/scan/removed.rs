@@ -22,7 +22,9 @@ impl Scanner<'_> {
         budget: &Budget,
     ) {
         let Some(current) = &self.current else { return };
-        let changes = self.of_change && current.head.change != Change::Deleted;
+        // A new file has lost nothing; a deleted one has rules of its own.
+        let changes =
+            self.of_change && !matches!(current.head.change, Change::Deleted | Change::Added);
         if !changes || !self.redactor.rules().looks_at_removed() {
             return;
         }
