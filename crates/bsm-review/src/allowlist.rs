@@ -2,6 +2,7 @@
 
 use aho_corasick::AhoCorasick;
 
+use super::path_pattern::{FileName, PathPattern};
 use super::pattern::Pattern;
 use super::rule_file::RawAllow;
 
@@ -17,7 +18,7 @@ enum AllowTarget {
 #[derive(Debug)]
 pub(super) struct Allow {
     regexes: Vec<Pattern>,
-    paths: Vec<Pattern>,
+    paths: Vec<PathPattern>,
     stopwords: Option<AhoCorasick>,
     target: AllowTarget,
     all: bool,
@@ -46,7 +47,15 @@ impl Allow {
         };
         Ok(Self {
             regexes: Pattern::all(&raw.regexes, raw.ours)?,
-            paths: Pattern::all(&raw.paths, raw.ours)?,
+            paths: raw
+                .paths
+                .iter()
+                .enumerate()
+                .map(|(place, path)| {
+                    let words = raw.path_words.get(place).cloned().unwrap_or_default();
+                    PathPattern::new(path, words, raw.ours)
+                })
+                .collect::<Result<_, String>>()?,
             stopwords,
             target: match raw.regex_target.as_deref() {
                 Some("match") => AllowTarget::Match,
@@ -68,14 +77,14 @@ impl Allow {
     }
 
     /// It excuses the whole file.
-    pub(super) fn allows_path(&self, path: &str) -> bool {
+    pub(super) fn allows_path(&self, path: &FileName) -> bool {
         let only_paths = self.regexes.is_empty() && self.stopwords.is_none() && !self.by_commit;
-        (!self.all || only_paths) && self.paths.iter().any(|r| r.is_match(path.as_bytes()))
+        (!self.all || only_paths) && self.paths.iter().any(|r| r.is_match(path))
     }
 
     pub(super) fn allows<'t>(
         &self,
-        path: Option<&str>,
+        path: Option<&FileName>,
         secret: &'t [u8],
         whole: &'t [u8],
         line: impl Fn() -> &'t [u8],
@@ -88,7 +97,7 @@ impl Allow {
         let criteria = [
             (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|r| r.is_match(text))),
             (!self.paths.is_empty())
-                .then(|| path.is_some_and(|p| self.paths.iter().any(|r| r.is_match(p.as_bytes())))),
+                .then(|| path.is_some_and(|p| self.paths.iter().any(|r| r.is_match(p)))),
             self.stopwords.as_ref().map(|words| words.is_match(secret)),
             self.by_commit.then_some(false),
         ];

@@ -23,23 +23,23 @@ pub(super) struct Piece {
 
 /// Calls `found` with every encoded piece of `text` until it says stop.
 pub(super) fn pieces(text: &[u8], mut found: impl FnMut(Piece) -> bool) {
-    let mut at = 0;
-    while at < text.len() {
-        let kind = CLASS[usize::from(text[at])];
-        if kind & WORD == 0 {
-            at += 1;
+    let is_word = |at: usize| CLASS[usize::from(text[at])] & WORD != 0;
+    let mut at = 0usize;
+    // Looked at from its far end, text of short words costs a look a word.
+    while let Some(far) = at.checked_add(SHORTEST - 1).filter(|far| *far < text.len()) {
+        if let Some(border) = (at..=far).rev().find(|i| !is_word(*i)) {
+            at = border + 1;
             continue;
         }
         // A word with what may stand inside an encoded one.
         let (mut end, mut all, mut escapes) = (at, 0u8, 0usize);
-        while end < text.len() && CLASS[usize::from(text[end])] & WORD != 0 {
+        while end < text.len() && is_word(end) {
             let class = CLASS[usize::from(text[end])];
             all |= class;
             escapes += usize::from(class & ESCAPE != 0);
             end += 1;
         }
-        if end - at >= SHORTEST
-            && end - at <= LONGEST
+        if end - at <= LONGEST
             && let Some(piece) = decoded(text, at, end, all, escapes)
             && !found(piece)
         {

@@ -6,7 +6,8 @@ use super::budget::Budget;
 use super::entropy::entropy;
 use super::rule::Rule;
 use super::rules::RuleSet;
-use crate::languages::{comment_start, language};
+use crate::languages::comment_start;
+use crate::path_pattern::FileName;
 use crate::placeholders::is_placeholder;
 
 /// What became of a rule on a line.
@@ -83,40 +84,42 @@ impl RuleSet {
     pub fn explain(&self, id: &str, path: &str, line: &str) -> Option<Outcome> {
         let index = self.rules().iter().position(|r| r.id == id)?;
         let rule = &self.rules()[index];
-        let wanted = self.wanted(line.as_bytes());
-        Some(outcome(rule, wanted[index], path, line))
+        let tried = self.prepare(path, line.as_bytes()).tries(index);
+        Some(outcome(rule, tried, path, line))
     }
 }
 
-fn outcome(rule: &Rule, wanted: bool, path: &str, line: &str) -> Outcome {
+fn outcome(rule: &Rule, tried: bool, path: &str, line: &str) -> Outcome {
     if !rule.reports {
         return Outcome::Off;
     }
     if rule.check || rule.removed {
         return Outcome::NeedsAChange;
     }
-    let own = language(path);
+    let name = FileName::of(path);
+    let own = name.language;
     if !rule.docs.languages.is_empty()
         && own.is_none_or(|l| rule.docs.languages.iter().all(|r| r != l))
     {
         return Outcome::OtherLanguage { language: own };
     }
     if rule.is_about_paths() {
-        return if rule.applies_to(path) {
+        return if rule.applies_to(&name) {
             Outcome::Matches { start: 0, end: 0 }
         } else {
             Outcome::OtherName
         };
     }
-    if !rule.applies_to(path) {
+    if !rule.applies_to(&name) {
         return Outcome::OtherPath;
     }
-    if !wanted {
+    if !tried {
         return Outcome::NoKeyword;
     }
     let text = line.as_bytes();
     let mut hit = None;
-    rule.find(path, text, false, &Budget::unlimited(), |start, end| {
+    let whole = [(0, text.len())];
+    rule.find(&name, text, &whole, false, &Budget::unlimited(), |start, end| {
         hit = Some((start, end));
         false
     });

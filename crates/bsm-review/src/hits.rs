@@ -2,12 +2,13 @@
 
 use super::budget::Budget;
 use super::rule::Rule;
+use super::path_pattern::FileName;
 use super::rule_file::Required;
 
 /// A hit inside the text that was matched: byte offsets of the whole match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
-    /// Index into [`RuleSet::rules`].
+    /// Index into the rules of the set.
     pub rule: usize,
     /// Start of the match.
     pub start: usize,
@@ -19,7 +20,7 @@ pub struct Hit {
 pub(super) fn keep_accompanied(
     rules: &[Rule],
     rule: &Rule,
-    path: &str,
+    name: &FileName,
     text: &[u8],
     hits: &mut Vec<Hit>,
     first: usize,
@@ -37,7 +38,8 @@ pub(super) fn keep_accompanied(
         .zip(&rule.required_at)
         .map(|(required, at)| {
             let mut found = Vec::new();
-            rules[*at].find(path, text, false, budget, |start, _| {
+            let whole = [(0, text.len())];
+            rules[*at].find(name, text, &whole, false, budget, |start, _| {
                 found.push(places(start));
                 true
             });

@@ -4,10 +4,10 @@
 //! two hunks so that no BEGIN is near: every view is searched, and bodies of keys are known by their look.
 
 use super::budget::Budget;
-use super::diff::{Hunk, Line, Side};
+use super::diff::{Hunk, Line};
 use super::entropy::entropy;
+use super::hunk_views::{Joined, PreparedViews, View};
 use super::redact::Redactor;
-use bsm_base::text::Untrusted;
 
 /// Lines that look like the body of a key (or of another encoded secret): three or more in a row of long
 /// base64 without words, and a shorter last one. A key may be cut by the border of two hunks, so that no
@@ -65,76 +65,23 @@ fn is_inside_public_block(hunk: &Hunk, above: &[(usize, usize)]) -> bool {
     false
 }
 
-/// Some of a hunk's lines joined by line breaks, with the way back from an offset to a line.
-pub(super) struct Joined {
-    pub(super) text: Vec<u8>,
-    /// (offset of the line's start, index into the hunk's lines), ascending.
-    pub(super) starts: Vec<(usize, usize)>,
-}
-
-impl Joined {
-    pub(super) fn of(hunk: &Hunk, wanted: impl Fn(Side) -> bool) -> Self {
-        let mut joined = Self {
-            text: Vec::new(),
-            starts: Vec::new(),
-        };
-        for (index, line) in hunk
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(_, l)| wanted(l.side))
-        {
-            joined.starts.push((joined.text.len(), index));
-            joined.text.extend_from_slice(&line.text);
-            joined.text.push(b'\n');
-        }
-        joined
-    }
-
-    /// Which of its lines an offset falls into.
-    pub(super) fn position(&self, offset: usize) -> usize {
-        self.starts
-            .partition_point(|(start, _)| *start <= offset)
-            .saturating_sub(1)
-    }
-}
-
 /// Every line of a hunk with its secrets replaced. Three views are searched, since a key may be
 /// whole among the added lines, in the new file, or in the old one. `None` when the time is over: then
 /// nothing of it may be kept.
 pub(super) fn redact_lines(
     redactor: &Redactor,
-    path: &Untrusted,
     hunk: &Hunk,
-    added: &Joined,
-    wanted: &[bool],
+    views: &PreparedViews,
     budget: &Budget,
 ) -> Option<Vec<String>> {
     // For each line, the byte ranges to hide and their mark (shown at the first of them).
     let mut hidden: Vec<Vec<(usize, usize, String)>> = vec![Vec::new(); hunk.lines.len()];
-    let views: [fn(Side) -> bool; 3] = [
-        |s| s == Side::Added,
-        |s| s != Side::Removed,
-        |s| s != Side::Added,
-    ];
-    let has_removed = hunk.lines.iter().any(|l| l.side == Side::Removed);
-    let has_context = hunk.lines.iter().any(|l| l.side == Side::Context);
-    for (number, view) in views.into_iter().enumerate() {
-        if (number == 1 && !has_context) || (number == 2 && !has_removed && !has_context) {
-            continue; // the same text as a view already searched, or nothing
-        }
-        let other;
-        let (joined, spans) = if number == 0 {
-            (
-                added,
-                redactor.spans_wanted(wanted, path.raw(), &added.text, budget),
-            )
-        } else {
-            other = Joined::of(hunk, view);
-            let wanted = redactor.rules().wanted(&other.text);
-            let spans = redactor.spans_wanted(&wanted, path.raw(), &other.text, budget);
-            (&other, spans)
+    for view in [View::Added, View::New, View::Old] {
+        // Not the same text as one already searched, and not nothing.
+        let Some((joined, prepared)) = views.distinct(view) else {
+            continue;
         };
+        let spans = redactor.spans_of(prepared, budget);
         if budget.look() {
             return None;
         }

@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::known_secrets::KnownSecrets;
 use super::packs;
 use super::policy::Rules;
+use super::prepared_text::PreparedText;
 use super::rules::{Looking, RuleSet};
 use bsm_base::hex;
 
@@ -67,23 +68,19 @@ impl Redactor {
 
     /// Byte ranges of all secrets in `text`, sorted and merged, each with the mark that replaces it.
     pub fn spans(&self, path: &str, text: &[u8]) -> Vec<(usize, usize, String)> {
-        let budget = Budget::unlimited();
-        self.spans_wanted(&self.rules().wanted(text), path, text, &budget)
+        let prepared = self.rules().prepare(path, text);
+        self.spans_of(&prepared, &Budget::unlimited())
     }
 
-    /// As [`Redactor::spans`], where it is known which rules may hit.
-    pub fn spans_wanted(
+    /// As [`Redactor::spans`], of a text that its rules were prepared for.
+    pub fn spans_of(
         &self,
-        wanted: &[bool],
-        path: &str,
-        text: &[u8],
+        prepared: &PreparedText,
         budget: &Budget,
     ) -> Vec<(usize, usize, String)> {
+        let text = prepared.text();
         let mut spans: Vec<(usize, usize, String)> = Vec::new();
-        for hit in self
-            .rules()
-            .find_wanted(wanted, path, text, Looking::Secrets, budget)
-        {
+        for hit in prepared.find(Looking::Secrets, budget) {
             let rule = &self.rules().rules()[hit.rule].id;
             spans.push((hit.start, hit.end, rule.clone()));
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use regex::bytes::Captures;
+
 use super::budget::Budget;
 use super::finding::Severity;
 use super::pattern::Pattern;
@@ -9,8 +11,9 @@ use super::rule_file::{RawRule, Required};
 use crate::allowlist::Allow;
 use crate::assignments::{self, Form};
 use crate::entropy::entropy;
-use crate::languages::language;
+use crate::path_pattern::{FileName, PathPattern};
 use crate::placeholders::is_placeholder;
+use crate::regions::Reach;
 use crate::rule_pattern::{VALUE_GROUP, stands_alone};
 
 /// What a rule says of itself, for people.
@@ -56,6 +59,9 @@ impl Docs {
     }
 }
 
+/// How many lines a match of one of our rules may lie on, where it says nothing else.
+const LINES: usize = 5;
+
 /// One rule, compiled.
 #[derive(Debug)]
 pub struct Rule {
@@ -93,13 +99,15 @@ pub struct Rule {
     pub(super) assigned: Option<Form>,
     /// It looks for a value after a name (`rule_pattern.rs`).
     pub(super) named: bool,
+    /// How many lines a match may lie on; `None`: nobody knows.
+    lines: Option<usize>,
     /// Fixes that need no thought: what to look for in the line, and what to put there. The first that changes it
     /// is offered.
     pub(super) fix: Vec<(Pattern, String)>,
     /// For people.
     pub docs: Docs,
     pub(super) regex: Option<Pattern>,
-    pub(super) path: Option<Pattern>,
+    pub(super) path: Option<PathPattern>,
     pub(super) secret_group: usize,
     pub(super) entropy: Option<f64>,
     pub(super) allows: Vec<Arc<Allow>>,
@@ -132,7 +140,11 @@ impl Rule {
                 raw.secret_group
             ));
         }
-        let path = raw.path.as_ref().map(pattern).transpose()?;
+        let path = raw
+            .path
+            .as_ref()
+            .map(|path| PathPattern::new(path, raw.path_words, raw.ours))
+            .transpose()?;
         if raw.fix.len() % 2 == 1 {
             return Err("a fix is two texts: what to look for, what to put there".into());
         }
@@ -143,6 +155,14 @@ impl Rule {
             .collect::<Result<Vec<_>, String>>()?;
         let tagged = |tag: &str| raw.tags.iter().any(|t| t == tag);
         let exact = tagged("exact");
+        let composed = raw.value.is_some() || raw.token.is_some();
+        let lines = match raw.lines {
+            _ if !raw.ours || tagged("long") => None,
+            0 if !raw.assigned.is_empty() => Some(1),
+            0 if composed => Some(2),
+            0 => Some(LINES),
+            lines => Some(lines),
+        };
         let docs = Docs {
             what: raw.description,
             why: raw.why,
@@ -188,6 +208,7 @@ impl Rule {
             },
             exact,
             named: raw.value.is_some(),
+            lines,
             entropy: raw.entropy.filter(|e| *e != 0.0),
             allows,
             required: raw.required,
@@ -205,29 +226,35 @@ impl Rule {
         !self.looks_into_files() && self.path.is_some()
     }
 
-    pub(super) fn applies_to(&self, path: &str) -> bool {
+    /// It is about files with this name.
+    pub(super) fn applies_to(&self, name: &FileName) -> bool {
         let languages = &self.docs.languages;
         (languages.is_empty()
-            || language(path).is_some_and(|l| languages.iter().any(|own| own == l)))
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|p| p.is_match(path.as_bytes()))
+            || name
+                .language
+                .is_some_and(|l| languages.iter().any(|own| own == l)))
+            && self.path.as_ref().is_none_or(|p| p.is_match(name))
     }
 
-    /// Calls `hit` with each match until it says stop or the time is over. `redacting`: a path that is
-    /// excused from findings is not excused from redaction.
+    /// How far from one of its keywords a match may lie.
+    pub(super) fn reach(&self) -> Reach {
+        self.lines.map_or(Reach::Anywhere, Reach::Lines)
+    }
+
+    /// Calls `hit` with each match in the `regions` of `text` until it says stop or the time is over. `redacting`: a
+    /// path that is excused from findings is not excused from redaction.
     pub(super) fn find(
         &self,
-        path: &str,
+        name: &FileName,
         text: &[u8],
+        regions: &[(usize, usize)],
         redacting: bool,
         budget: &Budget,
         mut hit: impl FnMut(usize, usize) -> bool,
     ) {
-        let excusing = if redacting { None } else { Some(path) };
+        let excusing = (!redacting).then_some(name);
         if let Some(form) = self.assigned {
-            assignments::find(path, text, form, |assigned| {
+            assignments::find(name.language, text, regions, form, |assigned| {
                 let found = Match {
                     whole: (assigned.start, assigned.value.1),
                     secret: assigned.value,
@@ -239,42 +266,62 @@ impl Rule {
             return;
         }
         let Some(regex) = &self.regex else { return };
-        for captures in regex.captures_iter(text) {
-            if budget.is_over() {
-                return;
-            }
-            let Some(whole) = captures.get(0).filter(|m| !m.is_empty()) else {
-                continue;
-            };
-            let secret = match self.secret_group {
-                0 => (1..captures.len())
-                    .filter_map(|i| captures.get(i))
-                    .find(|m| !m.is_empty())
-                    .unwrap_or(whole),
-                group => captures.get(group).unwrap_or(whole),
-            };
-            if self.named {
-                let name = captures.get(1).unwrap_or(whole);
-                let digit = secret.as_bytes().iter().any(u8::is_ascii_digit);
-                if !stands_alone(text, name.start(), name.end()) || !(digit || self.exact) {
-                    continue;
+        for (start, end) in regions {
+            // What stands before a region is looked at by borders of words, what stands behind it is not.
+            let (until, mut at) = (&text[..*end], *start);
+            while let Some(captures) = regex.captures_at(until, at) {
+                let Some(whole) = captures.get(0).filter(|_| !budget.is_over()) else {
+                    return;
+                };
+                at = whole.end() + usize::from(whole.is_empty());
+                let goes_on = self
+                    .matched(text, &captures, whole, excusing, redacting)
+                    .is_none_or(|(start, end)| hit(start, end));
+                if !goes_on {
+                    return;
+                }
+                if at > until.len() {
+                    break;
                 }
             }
-            let found = Match {
-                whole: (whole.start(), whole.end()),
-                secret: (secret.start(), secret.end()),
-            };
-            if self.is_excused(excusing, text, found, redacting) {
-                continue;
-            }
-            // A line break at an end of the match belongs to no secret.
-            let matched = whole.as_bytes();
-            let before = matched.iter().take_while(|b| **b == b'\n').count();
-            let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
-            if before + after < matched.len() && !hit(whole.start() + before, whole.end() - after) {
-                return;
+        }
+    }
+
+    /// Where a match is a hit: what of it counts.
+    fn matched(
+        &self,
+        text: &[u8],
+        captures: &Captures,
+        whole: regex::bytes::Match,
+        excusing: Option<&FileName>,
+        redacting: bool,
+    ) -> Option<(usize, usize)> {
+        let secret = match self.secret_group {
+            0 => (1..captures.len())
+                .filter_map(|i| captures.get(i))
+                .find(|m| !m.is_empty())
+                .unwrap_or(whole),
+            group => captures.get(group).unwrap_or(whole),
+        };
+        if self.named {
+            let name = captures.get(1).unwrap_or(whole);
+            let digit = secret.as_bytes().iter().any(u8::is_ascii_digit);
+            if !stands_alone(text, name.start(), name.end()) || !(digit || self.exact) {
+                return None;
             }
         }
+        let found = Match {
+            whole: (whole.start(), whole.end()),
+            secret: (secret.start(), secret.end()),
+        };
+        if whole.is_empty() || self.is_excused(excusing, text, found, redacting) {
+            return None;
+        }
+        // A line break at an end of the match belongs to no secret.
+        let matched = whole.as_bytes();
+        let before = matched.iter().take_while(|b| **b == b'\n').count();
+        let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
+        (before + after < matched.len()).then(|| (whole.start() + before, whole.end() - after))
     }
 
     /// The secret of the first match, whatever excuses it.
@@ -291,7 +338,7 @@ impl Rule {
     }
 
     /// Too little entropy, a placeholder, or an allow list excuses a match.
-    fn is_excused(&self, path: Option<&str>, text: &[u8], found: Match, redacting: bool) -> bool {
+    fn is_excused(&self, path: Option<&FileName>, text: &[u8], found: Match, redacting: bool) -> bool {
         let (secret, whole) = (
             &text[found.secret.0..found.secret.1],
             &text[found.whole.0..found.whole.1],

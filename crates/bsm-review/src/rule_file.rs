@@ -8,7 +8,8 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::finding::Severity;
-use crate::rule_pattern::{Parts, composed, keyword};
+use crate::rule_pattern::{Parts, composed, keywords};
+use crate::rule_toml;
 
 /// One file, its rules not yet compiled. Keys are lower-cased, as gitleaks reads them.
 #[derive(Debug, Default)]
@@ -70,6 +71,9 @@ pub(super) struct RawRule {
     pub(super) value: Option<String>,
     /// Ours: values assigned to names of secrets, in place of a regex: `quoted` or `bare` (`assignments/`).
     pub(super) assigned: String,
+    /// Ours: how many lines a match may lie on, its keyword among them; 0: as many as is usual for its form. The tag
+    /// `long`: any number.
+    pub(super) lines: usize,
     /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
     pub(super) side: String,
     /// Ours: fixes that need no thought, two texts each: what to look for in the line, and what to put there.
@@ -82,6 +86,9 @@ pub(super) struct RawRule {
     pub(super) bad: Vec<String>,
     /// Ours: what it must leave alone.
     pub(super) good: Vec<String>,
+    /// Of a built-in pack: words of which every path that `path` matches holds one (`build.rs`).
+    #[serde(rename = "pathwords")]
+    pub(super) path_words: Vec<String>,
     /// It stands in our own packs, whose patterns the tests compile.
     #[serde(skip)]
     pub(super) ours: bool,
@@ -111,6 +118,9 @@ pub(super) struct RawAllow {
     /// In a list of the whole file: the rules it is for.
     #[serde(rename = "targetrules")]
     pub(super) target_rules: Vec<String>,
+    /// Of a built-in pack: for each path, words of which every match holds one (`build.rs`).
+    #[serde(rename = "pathwords")]
+    pub(super) path_words: Vec<Vec<String>>,
     /// It excuses from being reported, never from being redacted.
     #[serde(skip)]
     pub(super) findings_only: bool,
@@ -125,15 +135,7 @@ impl RuleFile {
     /// # Errors
     /// When it is no TOML, or a table that holds for all of it cannot be read.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let value: toml::Table = text.parse().map_err(|e: toml::de::Error| {
-            let line = e
-                .span()
-                .map_or(1, |s| text[..s.start].lines().count().max(1));
-            format!("line {line}: {}", e.message())
-        })?;
-        let Value::Table(mut file) = lowered(Value::Table(value)) else {
-            return Err("not a table".into());
-        };
+        let mut file = rule_toml::table(text)?;
         let mut read = Self::default();
         if let Some(extend) = file.remove("extend") {
             read.extend = extend.try_into().map_err(|e| short("[extend]", &e))?;
@@ -149,11 +151,6 @@ impl RuleFile {
                     .push(list.try_into().map_err(|e| short(key, &e))?);
             }
         }
-        let class = file
-            .get("class")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let class = class.to_owned();
         let rules = match file.remove("rules") {
             Some(Value::Array(rules)) => rules,
             Some(_) => return Err("'rules' is not a list of tables".into()),
@@ -170,24 +167,24 @@ impl RuleFile {
                 Ok(rule) if rule.id.trim().is_empty() => {
                     read.broken.push((name, "it has no id".into()));
                 }
-                Ok(mut rule) => {
-                    if rule.class.is_empty() {
-                        rule.class.clone_from(&class);
-                    }
-                    match composed(&rule.parts()) {
-                        Ok(Some(regex)) => {
-                            rule.regex = Some(regex);
-                            rule.keywords.extend(rule.near.iter().map(|n| keyword(n)));
-                            read.rules.push(rule);
-                        }
-                        Ok(None) => read.rules.push(rule),
-                        Err(what) => read.broken.push((name, what)),
-                    }
-                }
+                Ok(rule) => read.add(rule),
                 Err(error) => read.broken.push((name, error.message().to_owned())),
             }
         }
         Ok(read)
+    }
+
+    /// Adds a rule, with the regex that its form means.
+    pub(super) fn add(&mut self, mut rule: RawRule) {
+        match composed(&rule.parts()) {
+            Ok(Some(regex)) => {
+                rule.regex = Some(regex);
+                rule.keywords.extend(rule.near.iter().flat_map(|n| keywords(n)));
+                self.rules.push(rule);
+            }
+            Ok(None) => self.rules.push(rule),
+            Err(what) => self.broken.push((rule.id, what)),
+        }
     }
 
     /// Adds what another file of the same pack says.
@@ -270,7 +267,10 @@ impl RawRule {
             self.secret_group = other.secret_group;
         }
         self.regex = other.regex.or_else(|| self.regex.take());
-        self.path = other.path.or_else(|| self.path.take());
+        if other.path.is_some() {
+            self.path = other.path;
+            self.path_words.clear();
+        }
         self.severity = other.severity.or(self.severity);
         self.tags.extend(other.tags);
         self.keywords.extend(other.keywords);
@@ -283,18 +283,4 @@ impl RawRule {
 
 fn short(what: &str, error: &toml::de::Error) -> String {
     format!("{what}: {}", error.message())
-}
-
-/// Every key in lower case; values stay as they are.
-fn lowered(value: Value) -> Value {
-    match value {
-        Value::Table(table) => Value::Table(
-            table
-                .into_iter()
-                .map(|(key, value)| (key.to_ascii_lowercase(), lowered(value)))
-                .collect(),
-        ),
-        Value::Array(values) => Value::Array(values.into_iter().map(lowered).collect()),
-        other => other,
-    }
 }

@@ -58,11 +58,61 @@ pub(super) fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     begins && ends
 }
 
-/// The word of a name that the prefilter looks for: the longest, since what stands between them differs.
-pub(super) fn keyword(name: &str) -> String {
-    let longest = name.split(BETWEEN).max_by_key(|word| word.len());
-    longest.unwrap_or(name).to_ascii_lowercase()
+/// The words of a name that the prefilter looks for: its longest, since what stands between them differs. Where that
+/// one is common in ordinary text, it and its neighbour in every form that they may have together.
+pub(super) fn keywords(name: &str) -> Vec<String> {
+    let name = name.to_ascii_lowercase();
+    let words: Vec<&str> = name.split(BETWEEN).collect();
+    let longest = (0..words.len()).max_by_key(|at| words[*at].len());
+    let longest = longest.unwrap_or(0);
+    let common = words[longest].len() < SHORT || COMMON.contains(&words[longest]);
+    if words.len() == 1 || !common {
+        return vec![words[longest].to_owned()];
+    }
+    let first = longest.min(words.len() - 2);
+    let pair = &words[first..first + 2];
+    ["", " ", "_", ".", "-"]
+        .iter()
+        .map(|between| pair.join(between))
+        .collect()
 }
+
+/// A word of fewer letters is taken for common.
+const SHORT: usize = 5;
+/// Longer words that are common in source text.
+const COMMON: &[&str] = &[
+    "abstract",
+    "access",
+    "application",
+    "assembly",
+    "channel",
+    "circle",
+    "client",
+    "close",
+    "cloud",
+    "deploy",
+    "exchange",
+    "launch",
+    "linked",
+    "master",
+    "message",
+    "notify",
+    "password",
+    "people",
+    "private",
+    "remove",
+    "secret",
+    "security",
+    "segment",
+    "semaphore",
+    "shared",
+    "shortcut",
+    "split",
+    "storage",
+    "times",
+    "together",
+    "token",
+];
 
 /// What may stand between the words of a name, as rules write it.
 const BETWEEN: [char; 3] = [' ', '_', '-'];
@@ -109,6 +159,15 @@ mod tests {
         ] {
             assert!(!found(&rule, text), "{text}");
         }
+    }
+
+    #[test]
+    fn keyword_of_a_name_is_no_common_word() {
+        assert_eq!(keywords("Acme maker"), ["maker"]);
+        assert_eq!(keywords("acme"), ["acme"]);
+        let forms = ["wit ai", "wit_ai", "wit.ai", "wit-ai", "witai"];
+        assert!(forms.iter().all(|form| keywords("wit ai").contains(&(*form).to_owned())));
+        assert!(keywords("acme client").contains(&"acme_client".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! are tried. Regexes work on bytes with ASCII classes, as RE2's do (`re2.rs`); how rules are written is
 //! `rule_file.rs`' business, where they come from `packs.rs`' and `policy.rs`'.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -12,10 +12,11 @@ use super::finding::Weight;
 use super::rule::Rule;
 use super::rule_file::RuleFile;
 use crate::allowlist::Allow;
-use crate::decoding::{self, Piece};
 pub use crate::hits::Hit;
-use crate::hits::{keep_accompanied, keep_the_closest};
+use crate::path_pattern::FileName;
 use crate::prefilter::Keywords;
+use crate::prepared_text::PreparedText;
+use crate::regions::Regions;
 
 /// Something about a rule that its author should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +48,6 @@ impl RuleWarning {
     }
 }
 
-/// Most hits of one rule in one piece of text that are handed on as findings.
-const MOST_HITS: usize = 1_000;
-
 /// What rules are tried for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looking {
@@ -62,7 +60,7 @@ pub enum Looking {
 }
 
 impl Looking {
-    fn tries(self, rule: &Rule) -> bool {
+    pub(super) fn tries(self, rule: &Rule) -> bool {
         match self {
             Self::Findings => rule.reports && !rule.removed,
             Self::Secrets => rule.secret,
@@ -77,7 +75,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// `pack/id` of every rule that can be asked for by name.
     by_id: HashMap<String, usize>,
-    /// `None`: every rule is tried.
+    /// `None`: there is no rule.
     keywords: Option<Keywords>,
     /// Rules without keywords: always tried.
     always: Vec<usize>,
@@ -144,11 +142,8 @@ impl RuleSet {
         }
         set.resolve();
         set.holds_secrets = set.rules.iter().any(|r| r.secret);
-        set.keywords = Keywords::new(words);
-        if set.keywords.is_none() {
-            // Without the prefilter every rule is tried: slower, never less.
-            set.always = (0..set.rules.len()).collect();
-        }
+        let reaches = set.rules.iter().map(Rule::reach).collect();
+        set.keywords = Some(Keywords::new(words, reaches));
         set
     }
 
@@ -269,122 +264,31 @@ impl RuleSet {
 
     /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
     pub fn find(&self, path: &str, text: &[u8], looking: Looking) -> Vec<Hit> {
-        let budget = Budget::unlimited();
-        self.find_wanted(&self.wanted(text), path, text, looking, &budget)
+        self.prepare(path, text).find(looking, &Budget::unlimited())
     }
 
-    /// Which rules may hit in `text`, by their keywords. The one pass over all of the text; a caller that
-    /// looks for findings and for secrets makes it once.
-    pub fn wanted(&self, text: &[u8]) -> Vec<bool> {
-        let mut wanted = vec![false; self.rules.len()];
+    /// Looks for the keywords of all rules, once for all that is asked of the text.
+    pub fn prepare<'a>(&'a self, path: &'a str, text: &'a [u8]) -> PreparedText<'a> {
+        let mut regions = Regions::new(self.rules.len());
+        let name = FileName::of(path);
+        let applies = |rule: usize| self.rules[rule].applies_to(&name);
         for index in &self.always {
-            wanted[*index] = true;
+            regions.add_whole(*index, text, applies);
         }
         if let Some(keywords) = &self.keywords {
-            keywords.each(text, |index| wanted[index] = true);
+            keywords.find(text, &mut regions, applies);
         }
-        wanted
+        PreparedText::new(self, name, text, regions)
     }
 
-    /// As [`RuleSet::find`], where it is known which rules may hit.
-    pub fn find_wanted(
-        &self,
-        wanted: &[bool],
-        path: &str,
-        text: &[u8],
-        looking: Looking,
-        budget: &Budget,
-    ) -> Vec<Hit> {
-        let secrets_only = looking == Looking::Secrets;
-        let mut hits = Vec::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            if !wanted[index] || !looking.tries(rule) || !rule.applies_to(path) {
-                continue;
-            }
-            if budget.look() {
-                break;
-            }
-            let first = hits.len();
-            // What is listed of one rule is bounded; what must be redacted is not.
-            let most = if secrets_only || !rule.required.is_empty() {
-                usize::MAX
-            } else {
-                MOST_HITS
-            };
-            rule.find(path, text, secrets_only, budget, |start, end| {
-                hits.push(Hit {
-                    rule: index,
-                    start,
-                    end,
-                });
-                hits.len() - first < most
-            });
-            if hits.len() > first && !rule.required.is_empty() {
-                keep_accompanied(&self.rules, rule, path, text, &mut hits, first, budget);
-            }
-        }
-        if looking != Looking::Removed && self.holds_secrets {
-            self.find_encoded(path, text, decoding::DEEPEST, budget, |rule, piece| {
-                if looking.tries(&self.rules[rule]) {
-                    hits.push(Hit {
-                        rule,
-                        start: piece.start,
-                        end: piece.end,
-                    });
-                }
-            });
-        }
-        if looking == Looking::Findings {
-            keep_the_closest(&self.rules, &mut hits);
-        }
-        hits
-    }
-
-    /// Calls `hit` with every rule for secrets that finds something in an encoded piece of `text`, and with the piece.
-    fn find_encoded(
-        &self,
-        path: &str,
-        text: &[u8],
-        depth: usize,
-        budget: &Budget,
-        mut hit: impl FnMut(usize, &Piece),
-    ) {
-        decoding::pieces(text, |piece| {
-            for rule in self.secrets_in(path, &piece.text, depth - 1, budget) {
-                hit(rule, &piece);
-            }
-            !budget.is_over()
-        });
-    }
-
-    /// The rules for secrets that find something in a text, or in what is encoded in it.
-    fn secrets_in(
-        &self,
-        path: &str,
-        text: &[u8],
-        depth: usize,
-        budget: &Budget,
-    ) -> BTreeSet<usize> {
-        let wanted = self.wanted(text);
-        let mut found: BTreeSet<usize> = BTreeSet::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            if wanted[index] && rule.secret && rule.required.is_empty() && rule.applies_to(path) {
-                rule.find(path, text, false, budget, |_, _| {
-                    found.insert(index);
-                    false
-                });
-            }
-        }
-        if depth > 0 {
-            self.find_encoded(path, text, depth, budget, |rule, _| {
-                found.insert(rule);
-            });
-        }
-        found
+    /// Some rule finds secrets.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.holds_secrets
     }
 
     /// Some rule that looks into files at `new` does not at `old`.
     pub(super) fn newly_apply(&self, old: &str, new: &str) -> bool {
+        let (old, new) = (&FileName::of(old), &FileName::of(new));
         self.rules.iter().any(|r| {
             let looks = r.reports && r.looks_into_files();
             looks
@@ -402,13 +306,14 @@ impl RuleSet {
 
     /// Rules about a path alone that the path meets; `deleted`: of a file that a change deletes.
     pub fn path_hits<'a>(&'a self, path: &'a str, deleted: bool) -> impl Iterator<Item = &'a Rule> {
+        let name = FileName::of(path);
         self.rules.iter().filter(move |r| {
             r.reports
                 && r.deleted == deleted
                 && !r.looks_into_files()
                 && r.path.is_some()
-                && r.applies_to(path)
-                && !r.allows.iter().any(|a| a.allows_path(path))
+                && r.applies_to(&name)
+                && !r.allows.iter().any(|a| a.allows_path(&name))
         })
     }
 }

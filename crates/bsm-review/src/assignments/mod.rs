@@ -9,9 +9,9 @@ mod values;
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
-use crate::languages::{Language, is_configuration, language};
+use crate::languages::{Language, is_configuration};
 pub(super) use form::Form;
 use names::Name;
 
@@ -30,9 +30,15 @@ pub(super) struct Assigned {
     pub(super) value: (usize, usize),
 }
 
-/// Calls `found` with every secret that is assigned in `text`, a piece of the file at `path`, until it says stop.
-pub(super) fn find(path: &str, text: &[u8], form: Form, mut found: impl FnMut(Assigned) -> bool) {
-    let language = language(path);
+/// Calls `found` with every secret that is assigned in the `regions` of `text`, a piece of a file in `language`,
+/// until it says stop.
+pub(super) fn find(
+    language: Option<Language>,
+    text: &[u8],
+    regions: &[(usize, usize)],
+    form: Form,
+    mut found: impl FnMut(Assigned) -> bool,
+) {
     static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         AhoCorasick::builder()
             .ascii_case_insensitive(true)
@@ -42,7 +48,10 @@ pub(super) fn find(path: &str, text: &[u8], form: Form, mut found: impl FnMut(As
     });
     let Some(words) = WORDS.as_ref() else { return };
     let mut after = 0;
-    for word in words.find_iter(text) {
+    let words = regions
+        .iter()
+        .flat_map(|(start, end)| words.find_iter(Input::new(text).span(*start..*end)));
+    for word in words {
         if word.start() < after {
             continue;
         }

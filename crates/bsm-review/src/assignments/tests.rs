@@ -1,11 +1,12 @@
 //! Assignments in every usual form are found, and settings are left alone.
 
 use super::*;
+use crate::languages::language;
 
 fn found(path: &str, text: &str) -> Vec<String> {
     let mut values = Vec::new();
     for form in [Form::Quoted, Form::Bare] {
-        find(path, text.as_bytes(), form, |assigned| {
+        find(language(path), text.as_bytes(), &[(0, text.len())], form, |assigned| {
             values.push(text[assigned.value.0..assigned.value.1].to_owned());
             true
         });

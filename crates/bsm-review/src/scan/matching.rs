@@ -9,7 +9,8 @@ use super::super::rules::{Hit, Looking};
 use super::identity;
 use super::{MOST_OF_A_RULE, Scanner};
 use crate::finding::FilterMode;
-use crate::hunk_redaction::{Joined, key_body};
+use crate::hunk_redaction::key_body;
+use crate::hunk_views::{Joined, PreparedViews, View};
 use crate::languages::comment_start;
 use crate::remark::Noted;
 use crate::rule::Rule;
@@ -76,18 +77,18 @@ impl Scanner<'_> {
         file: &ScannedFile,
         hunk: &Hunk,
         redacted: &[String],
-        added: &Joined,
+        views: &PreparedViews,
         budget: &Budget,
     ) {
         let rules = self.redactor.rules();
-        let wanted = rules.wanted(&added.text);
+        let (added, prepared) = views.get(View::Added);
         let whole_key = |index: usize| {
             let at = added
                 .starts
                 .iter()
                 .find(|(_, i)| *i == index)
                 .map_or(0, |(at, _)| *at);
-            let hits = rules.find_wanted(&wanted, &file.raw, &added.text, Looking::Secrets, budget);
+            let hits = prepared.find(Looking::Secrets, budget);
             hits.iter().any(|h| h.start <= at && at < h.end)
         };
         if let Some(index) = key_body(hunk, added).first().filter(|i| !whole_key(**i)) {
@@ -97,23 +98,22 @@ impl Scanner<'_> {
                 ..Noted::file(KEY_BODY, &file.shown)
             });
         }
-        self.match_removed(file, hunk, redacted, budget);
+        self.match_removed(file, hunk, redacted, views, budget);
         if self.filter != FilterMode::Added {
             // Every line that the diff shows of the new file.
-            let new = Joined::of(hunk, |s| s != Side::Removed);
-            let wanted = rules.wanted(&new.text);
-            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, Looking::Findings, budget) {
+            let (new, prepared) = views.get(View::New);
+            for hit in prepared.find(Looking::Findings, budget) {
                 if self.is_over(budget) {
                     return;
                 }
-                self.add_hit(file, hunk, redacted, &new, hit, false);
+                self.add_hit(file, hunk, redacted, new, hit, false);
             }
             return;
         }
         if added.text.is_empty() {
             return;
         }
-        for hit in rules.find_wanted(&wanted, &file.raw, &added.text, Looking::Findings, budget) {
+        for hit in prepared.find(Looking::Findings, budget) {
             if self.is_over(budget) {
                 return;
             }
@@ -122,9 +122,8 @@ impl Scanner<'_> {
         // A secret may be whole only together with the lines around it: a key whose body is exchanged
         // between a BEGIN and an END that stay.
         if hunk.lines.iter().any(|l| l.side == Side::Context) {
-            let new = Joined::of(hunk, |s| s != Side::Removed);
-            let wanted = rules.wanted(&new.text);
-            for hit in rules.find_wanted(&wanted, &file.raw, &new.text, Looking::Findings, budget) {
+            let (new, prepared) = views.get(View::New);
+            for hit in prepared.find(Looking::Findings, budget) {
                 if self.is_over(budget) {
                     return;
                 }
@@ -138,7 +137,7 @@ impl Scanner<'_> {
                     .any(|(_, i)| hunk.lines[*i].side == Side::Added);
                 let alone = first == last;
                 if rule.secret && touched && !alone {
-                    self.add_hit(file, hunk, redacted, &new, hit, true);
+                    self.add_hit(file, hunk, redacted, new, hit, true);
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::super::diff::{Change, Hunk, Side};
 use super::super::finding::Finding;
 use super::super::rules::Looking;
 use super::{Scanner, identity};
-use crate::hunk_redaction::Joined;
+use crate::hunk_views::{PreparedViews, View};
 use crate::languages::comment_start;
 use crate::scan::types::{MOST, ScannedFile};
 use bsm_base::text::{Untrusted, cut};
@@ -19,6 +19,7 @@ impl Scanner<'_> {
         file: &ScannedFile,
         hunk: &Hunk,
         redacted: &[String],
+        views: &PreparedViews,
         budget: &Budget,
     ) {
         let Some(current) = &self.current else { return };
@@ -28,25 +29,25 @@ impl Scanner<'_> {
         if !changes || !self.redactor.rules().looks_at_removed() {
             return;
         }
-        for side in [Side::Removed, Side::Added] {
-            if hunk.lines.iter().any(|l| l.side == side) {
-                self.match_side(file, hunk, redacted, side, budget);
+        for view in [View::Removed, View::Added] {
+            if views.distinct(view).is_some() {
+                self.match_view(file, hunk, redacted, views, view, budget);
             }
         }
     }
 
-    fn match_side(
+    fn match_view(
         &mut self,
         file: &ScannedFile,
         hunk: &Hunk,
         redacted: &[String],
-        side: Side,
+        views: &PreparedViews,
+        view: View,
         budget: &Budget,
     ) {
         let rules = self.redactor.rules();
-        let joined = Joined::of(hunk, |s| s == side);
-        let wanted = rules.wanted(&joined.text);
-        for hit in rules.find_wanted(&wanted, &file.raw, &joined.text, Looking::Removed, budget) {
+        let (joined, prepared) = views.get(view);
+        for hit in prepared.find(Looking::Removed, budget) {
             let Some(current) = &mut self.current else {
                 return;
             };
@@ -59,7 +60,7 @@ impl Scanner<'_> {
                 continue;
             }
             let of = current.removed.by_rule.entry(hit.rule).or_default();
-            if side == Side::Added {
+            if view == View::Added {
                 of.added += 1;
                 continue;
             }

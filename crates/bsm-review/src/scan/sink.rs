@@ -12,10 +12,11 @@ use crate::encoding;
 use crate::encoding::Reading;
 use crate::finding::FilterMode;
 use crate::finding::Finding;
-use crate::hunk_redaction::Joined;
 use crate::hunk_redaction::redact_lines;
+use crate::hunk_views::Views;
 use crate::inline_suppressions::Ignores;
 use crate::languages::language;
+use crate::path_pattern::FileName;
 use crate::remark::Noted;
 use crate::replaced_checks;
 use crate::scan::MOST_COMMITS;
@@ -154,18 +155,20 @@ impl Sink for Scanner<'_> {
         };
         let is_link = current.head.modes.1 == Some(structural_checks::SYMLINK);
         let head = is_link.then(|| current.head.clone());
-        let added = Joined::of(hunk, |s| s == Side::Added);
-        let wanted = self.redactor.rules().wanted(&added.text);
-        let lines = redact_lines(self.redactor, &file.shown, hunk, &added, &wanted, &budget);
+        let rules = self.redactor.rules();
+        let texts = Views::of(hunk);
+        let views = texts.prepare(rules, &file.raw);
+        let lines = redact_lines(self.redactor, hunk, &views, &budget);
         let Some(redacted) = lines else {
             current.too_long();
             return;
         };
-        self.match_rules(&file, hunk, &redacted, &added, &budget);
+        self.match_rules(&file, hunk, &redacted, &views, &budget);
         if let Some((_, odd)) = &cleaned {
             // As it is, too: a rule may look for the very bytes that were taken out.
-            let as_is = Joined::of(raw, |s| s == Side::Added);
-            self.match_rules(&file, raw, &redacted, &as_is, &budget);
+            let as_is = Views::of(raw);
+            let views = as_is.prepare(rules, &file.raw);
+            self.match_rules(&file, raw, &redacted, &views, &budget);
             self.note_odd_bytes(raw, odd, &file.shown);
         }
         if budget.look()
@@ -293,7 +296,7 @@ impl Scanner<'_> {
             .redactor
             .rules()
             .rule(structural_checks::UNREAD_MANIFEST);
-        self.of_change && rule.is_some_and(|r| r.applies_to(path))
+        self.of_change && rule.is_some_and(|r| r.applies_to(&FileName::of(path)))
     }
 
     /// Keeps the file's head. On one line each: a name with a line break would be read as another file.
