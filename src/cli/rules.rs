@@ -109,6 +109,7 @@ Exit: 0 nothing that matters, 10 a person should look (also at what \
 }
 
 pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
+    context::warm_rules();
     let setup = Setup::read(global)?;
     let policy = setup.policy();
     let redactor = Redactor::new(

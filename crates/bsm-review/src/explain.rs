@@ -119,10 +119,17 @@ fn outcome(rule: &Rule, tried: bool, path: &str, line: &str) -> Outcome {
     let text = line.as_bytes();
     let mut hit = None;
     let whole = [(0, text.len())];
-    rule.find(&name, text, &whole, false, &Budget::unlimited(), |start, end| {
-        hit = Some((start, end));
-        false
-    });
+    rule.find(
+        &name,
+        text,
+        &whole,
+        false,
+        &Budget::unlimited(),
+        |start, end| {
+            hit = Some((start, end));
+            false
+        },
+    );
     if let Some((start, end)) = hit {
         let comment =
             rule.not_in_comments && comment_start(own, text).is_some_and(|at| at <= start);

@@ -1,8 +1,8 @@
 //! Hits of rules in a text, and which of them are kept: one finding a secret, and only in the company a rule asks for.
 
 use super::budget::Budget;
-use super::rule::Rule;
 use super::path_pattern::FileName;
+use super::rule::Rule;
 use super::rule_file::Required;
 
 /// A hit inside the text that was matched: byte offsets of the whole match.

@@ -6,6 +6,7 @@ use super::super::redact::Redactor;
 use super::super::rule::Rule;
 use super::super::scan::{ScanLimits, Scanned, Scanner};
 use super::*;
+use crate::regions::Reach;
 
 /// Fills the blanks of an example: `{{alnum:36}}` is random, the same for the same example. Also returns
 /// what was filled in and must not be shown.
@@ -283,4 +284,34 @@ fn every_pattern_compiles_and_has_its_group() {
 fn packs_have_the_names_by_which_they_are_asked_for() {
     let built: Vec<String> = read(&mut Vec::new()).into_iter().map(|p| p.name).collect();
     assert_eq!(built, NAMES);
+}
+
+#[test]
+fn keywords_are_rare_in_ordinary_text() {
+    // A rule costs what it is tried on: a common keyword makes every scan slower.
+    let mut text = Vec::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for module in ["diff", "documentation", "dependencies", "git", "scan"] {
+        for entry in std::fs::read_dir(folder.join(module)).unwrap() {
+            text.extend(std::fs::read(entry.unwrap().path()).unwrap_or_default());
+        }
+    }
+    let set = built_in();
+    let prepared = set.prepare("src/main.rs", &text);
+    let mut all = 0.0;
+    let mut often = Vec::new();
+    let always = set.prepare("src/main.rs", b"");
+    for (rule, parts) in &prepared.tried {
+        if always.tries(*rule) || set.rules()[*rule].reach() == Reach::Anywhere {
+            continue; // its pattern is as fast as a keyword, or its keyword is as rare as itself
+        }
+        let bytes: usize = parts.iter().map(|(start, end)| end - start).sum();
+        let share = bytes as f64 / text.len() as f64;
+        all += share;
+        if share > 0.2 {
+            often.push((set.rules()[*rule].id.as_str(), share));
+        }
+    }
+    assert!(often.is_empty(), "tried on much of it: {often:?}");
+    assert!(all < 2.0, "a byte is tried by {all:.2} rules");
 }

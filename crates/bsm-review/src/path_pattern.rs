@@ -69,7 +69,11 @@ mod tests {
         let broken = PathPattern::new("(", vec!["lock".into()], true).unwrap();
         assert!(!broken.is_match(&FileName::of("src/main.rs")));
         let lock = PathPattern::new(r"(?i)\.lock$", vec![".lock".into()], false).unwrap();
-        for (path, is) in [("Cargo.lock", true), ("A.LOCK", true), ("a.lock.txt", false)] {
+        for (path, is) in [
+            ("Cargo.lock", true),
+            ("A.LOCK", true),
+            ("a.lock.txt", false),
+        ] {
             assert_eq!(lock.is_match(&FileName::of(path)), is, "{path}");
         }
     }

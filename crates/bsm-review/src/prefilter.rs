@@ -109,12 +109,7 @@ impl Keywords {
     }
 
     /// Adds where in `text` those rules must be tried that apply and whose words stand in it.
-    pub(super) fn find(
-        &self,
-        text: &[u8],
-        regions: &mut Regions,
-        applies: impl Fn(usize) -> bool,
-    ) {
+    pub(super) fn find(&self, text: &[u8], regions: &mut Regions, applies: impl Fn(usize) -> bool) {
         let mut found = |at: usize, word: usize| {
             let word = &self.words[word];
             for rule in &word.rules {
@@ -146,15 +141,12 @@ impl Keywords {
 
     /// Calls `found` with the words of which a piece stands at `at`, where the text is `four`.
     #[inline(never)]
-    fn compare(
-        &self,
-        text: &[u8],
-        at: usize,
-        four: [u8; 4],
-        found: &mut impl FnMut(usize, usize),
-    ) {
+    fn compare(&self, text: &[u8], at: usize, four: [u8; 4], found: &mut impl FnMut(usize, usize)) {
         let bytes = folded(four);
-        let short = self.triples.of(bytes & TRIPLE).chain(self.pairs.of(bytes & PAIR));
+        let short = self
+            .triples
+            .of(bytes & TRIPLE)
+            .chain(self.pairs.of(bytes & PAIR));
         for piece in self.grams.of(bytes).chain(short) {
             let word = piece.word as usize;
             let expected = &self.words[word].text;

@@ -8,7 +8,7 @@ use crate::budget::Budget;
 use crate::decoding::{self, Piece};
 use crate::hits::{Hit, keep_accompanied, keep_the_closest};
 use crate::path_pattern::FileName;
-use crate::regions::{Parts, Regions};
+use crate::regions::Parts;
 use crate::rules::{Looking, RuleSet};
 
 /// Most hits of one rule in one piece of text that are handed on as findings.
@@ -21,27 +21,31 @@ pub struct PreparedText<'a> {
     name: FileName<'a>,
     text: &'a [u8],
     /// The rules that may hit, ascending, and where.
-    tried: Vec<(usize, Parts)>,
+    pub(super) tried: Vec<(usize, Parts)>,
     /// What rules for secrets find in encoded pieces.
     encoded: OnceCell<Vec<Hit>>,
 }
 
-impl<'a> PreparedText<'a> {
-    pub(super) fn new(
-        set: &'a RuleSet,
-        name: FileName<'a>,
-        text: &'a [u8],
-        regions: Regions,
-    ) -> Self {
-        Self {
-            set,
-            name,
+impl RuleSet {
+    /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
+    pub fn find(&self, path: &str, text: &[u8], looking: Looking) -> Vec<Hit> {
+        self.prepare(path, text).find(looking, &Budget::unlimited())
+    }
+
+    /// Looks for the keywords of all rules, once for all that is asked of the text.
+    pub fn prepare<'a>(&'a self, path: &'a str, text: &'a [u8]) -> PreparedText<'a> {
+        let name = FileName::of(path);
+        PreparedText {
+            set: self,
             text,
-            tried: regions.sorted(),
+            tried: self.regions(&name, text).sorted(),
+            name,
             encoded: OnceCell::new(),
         }
     }
+}
 
+impl<'a> PreparedText<'a> {
     /// The text as it is.
     pub fn text(&self) -> &'a [u8] {
         self.text
@@ -90,28 +94,50 @@ impl<'a> PreparedText<'a> {
             MOST_HITS
         };
         let regions = &self.tried[place].1;
-        rule.find(&self.name, self.text, regions, secrets_only, budget, |start, end| {
-            hits.push(Hit {
-                rule: index,
-                start,
-                end,
-            });
-            hits.len() - first < most
-        });
+        rule.find(
+            &self.name,
+            self.text,
+            regions,
+            secrets_only,
+            budget,
+            |start, end| {
+                hits.push(Hit {
+                    rule: index,
+                    start,
+                    end,
+                });
+                hits.len() - first < most
+            },
+        );
         if hits.len() > first && !rule.required.is_empty() {
-            keep_accompanied(self.set.rules(), rule, &self.name, self.text, hits, first, budget);
+            keep_accompanied(
+                self.set.rules(),
+                rule,
+                &self.name,
+                self.text,
+                hits,
+                first,
+                budget,
+            );
         }
     }
 
     fn find_encoded(&self, budget: &Budget) -> Vec<Hit> {
         let mut hits = Vec::new();
-        in_pieces(self.set, self.name.path, self.text, decoding::DEEPEST, budget, |rule, piece| {
-            hits.push(Hit {
-                rule,
-                start: piece.start,
-                end: piece.end,
-            });
-        });
+        in_pieces(
+            self.set,
+            self.name.path,
+            self.text,
+            decoding::DEEPEST,
+            budget,
+            |rule, piece| {
+                hits.push(Hit {
+                    rule,
+                    start: piece.start,
+                    end: piece.end,
+                });
+            },
+        );
         hits
     }
 }

@@ -100,11 +100,7 @@ impl Regions {
         found.map(|of| (of.rule, of.parts)).collect()
     }
 
-    fn of(
-        &mut self,
-        rule: usize,
-        applies: impl Fn(usize) -> bool,
-    ) -> Option<&mut OfRule> {
+    fn of(&mut self, rule: usize, applies: impl Fn(usize) -> bool) -> Option<&mut OfRule> {
         let slot = &mut self.slots[rule];
         if *slot == 0 {
             if applies(rule) {
@@ -132,7 +128,13 @@ mod tests {
     fn regions(text: &str, word: &str, reach: Reach) -> Vec<String> {
         let mut regions = Regions::new(1);
         for (start, _) in text.match_indices(word) {
-            regions.add(0, text.as_bytes(), (start, start + word.len()), reach, |_| true);
+            regions.add(
+                0,
+                text.as_bytes(),
+                (start, start + word.len()),
+                reach,
+                |_| true,
+            );
         }
         let of = regions.sorted().first().map(|(_, of)| of.clone());
         let of = of.unwrap_or_default().into_iter();
@@ -151,7 +153,10 @@ mod tests {
         assert_eq!(regions(text, "key", Reach::Anywhere), all);
         assert!(regions(text, "seven", Reach::Anywhere).is_empty());
         assert_eq!(regions("key", "key", Reach::Lines(9)), ["key"]);
-        assert_eq!(regions("\nkey\n\nkey", "key", Reach::Lines(1)), ["key\n", "key"]);
+        assert_eq!(
+            regions("\nkey\n\nkey", "key", Reach::Lines(1)),
+            ["key\n", "key"]
+        );
         let mut none = Regions::new(1);
         none.add(0, b"key", (0, 3), Reach::Anywhere, |_| false);
         assert!(none.sorted().is_empty(), "it is not for this file");

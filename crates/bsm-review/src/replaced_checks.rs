@@ -22,7 +22,6 @@ static PATTERNS: LazyLock<Option<(Regex, Regex)>> =
 
 /// The line of the new file at which a check gave way to a fixed answer.
 pub(super) fn line(hunk: &Hunk) -> Option<u32> {
-    let (check, fixed) = PATTERNS.as_ref()?;
     let mut rest = &hunk.lines[..];
     while let Some(begins) = rest.iter().position(|l| l.side != Side::Context) {
         let length = rest[begins..]
@@ -32,21 +31,36 @@ pub(super) fn line(hunk: &Hunk) -> Option<u32> {
         let (block, after) = rest[begins..].split_at(length);
         rest = after;
         let side = |side| block.iter().filter(move |l| l.side == side);
+        // As many lines, or fewer: what is written anew is not judged.
+        let removed = side(Side::Removed).count();
+        let few = removed <= MOST_LINES && side(Side::Added).count() <= removed;
+        if !few || !side(Side::Added).any(|l| may_be_fixed(&l.text)) {
+            continue;
+        }
+        let (check, fixed) = PATTERNS.as_ref()?;
         // Lines that say what is done. Imports and definitions of a function are no calls.
         let calls = |side_of| {
             let of_side = side(side_of);
             of_side.filter(|l| check.is_match(&l.text) && !is_definition(&l.text))
         };
-        // As many lines, or fewer: what is written anew is not judged.
-        let removed = side(Side::Removed).count();
-        let few = removed <= MOST_LINES && side(Side::Added).count() <= removed;
         let gives_way =
-            few && calls(Side::Removed).next().is_some() && calls(Side::Added).next().is_none();
+            calls(Side::Removed).next().is_some() && calls(Side::Added).next().is_none();
         if gives_way && let Some(line) = side(Side::Added).find(|l| fixed.is_match(&l.text)) {
             return Some(line.number);
         }
     }
     None
+}
+
+/// A line that may match [`FIXED`], without its pattern.
+fn may_be_fixed(line: &[u8]) -> bool {
+    const WORDS: [&str; 9] = [
+        "true", "false", "nil", "null", "none", "ok(", "resolve", "pass", "next(",
+    ];
+    let line = line.to_ascii_lowercase();
+    let digit = line.iter().any(|b| matches!(b, b'0' | b'1'));
+    let holds = |word: &&str| memchr::memmem::find(&line, word.as_bytes()).is_some();
+    digit || WORDS.iter().any(holds)
 }
 
 fn is_definition(line: &[u8]) -> bool {

@@ -338,7 +338,13 @@ impl Rule {
     }
 
     /// Too little entropy, a placeholder, or an allow list excuses a match.
-    fn is_excused(&self, path: Option<&FileName>, text: &[u8], found: Match, redacting: bool) -> bool {
+    fn is_excused(
+        &self,
+        path: Option<&FileName>,
+        text: &[u8],
+        found: Match,
+        redacting: bool,
+    ) -> bool {
         let (secret, whole) = (
             &text[found.secret.0..found.secret.1],
             &text[found.whole.0..found.whole.1],

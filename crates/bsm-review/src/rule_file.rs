@@ -179,7 +179,8 @@ impl RuleFile {
         match composed(&rule.parts()) {
             Ok(Some(regex)) => {
                 rule.regex = Some(regex);
-                rule.keywords.extend(rule.near.iter().flat_map(|n| keywords(n)));
+                rule.keywords
+                    .extend(rule.near.iter().flat_map(|n| keywords(n)));
                 self.rules.push(rule);
             }
             Ok(None) => self.rules.push(rule),

@@ -166,7 +166,11 @@ mod tests {
         assert_eq!(keywords("Acme maker"), ["maker"]);
         assert_eq!(keywords("acme"), ["acme"]);
         let forms = ["wit ai", "wit_ai", "wit.ai", "wit-ai", "witai"];
-        assert!(forms.iter().all(|form| keywords("wit ai").contains(&(*form).to_owned())));
+        assert!(
+            forms
+                .iter()
+                .all(|form| keywords("wit ai").contains(&(*form).to_owned()))
+        );
         assert!(keywords("acme client").contains(&"acme_client".to_owned()));
     }
 

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::budget::Budget;
 use super::finding::Weight;
 use super::rule::Rule;
 use super::rule_file::RuleFile;
@@ -15,7 +14,6 @@ use crate::allowlist::Allow;
 pub use crate::hits::Hit;
 use crate::path_pattern::FileName;
 use crate::prefilter::Keywords;
-use crate::prepared_text::PreparedText;
 use crate::regions::Regions;
 
 /// Something about a rule that its author should know.
@@ -262,23 +260,17 @@ impl RuleSet {
         self.warnings.iter().filter(|w| w.lost)
     }
 
-    /// Every hit in `text`, a file's piece; rules that have a `path` only where it matches.
-    pub fn find(&self, path: &str, text: &[u8], looking: Looking) -> Vec<Hit> {
-        self.prepare(path, text).find(looking, &Budget::unlimited())
-    }
-
-    /// Looks for the keywords of all rules, once for all that is asked of the text.
-    pub fn prepare<'a>(&'a self, path: &'a str, text: &'a [u8]) -> PreparedText<'a> {
+    /// Where in `text`, a piece of the file with this name, each rule must be tried: the one pass over all of it.
+    pub(super) fn regions(&self, name: &FileName, text: &[u8]) -> Regions {
         let mut regions = Regions::new(self.rules.len());
-        let name = FileName::of(path);
-        let applies = |rule: usize| self.rules[rule].applies_to(&name);
+        let applies = |rule: usize| self.rules[rule].applies_to(name);
         for index in &self.always {
             regions.add_whole(*index, text, applies);
         }
         if let Some(keywords) = &self.keywords {
             keywords.find(text, &mut regions, applies);
         }
-        PreparedText::new(self, name, text, regions)
+        regions
     }
 
     /// Some rule finds secrets.

@@ -6,10 +6,16 @@ use crate::languages::language;
 fn found(path: &str, text: &str) -> Vec<String> {
     let mut values = Vec::new();
     for form in [Form::Quoted, Form::Bare] {
-        find(language(path), text.as_bytes(), &[(0, text.len())], form, |assigned| {
-            values.push(text[assigned.value.0..assigned.value.1].to_owned());
-            true
-        });
+        find(
+            language(path),
+            text.as_bytes(),
+            &[(0, text.len())],
+            form,
+            |assigned| {
+                values.push(text[assigned.value.0..assigned.value.1].to_owned());
+                true
+            },
+        );
     }
     values
 }
