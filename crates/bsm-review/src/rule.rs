@@ -157,7 +157,7 @@ impl Rule {
         let exact = tagged("exact");
         let composed = raw.value.is_some() || raw.token.is_some();
         let lines = match raw.lines {
-            _ if !raw.ours || tagged("long") => None,
+            _ if !raw.ours || tagged("anywhere") => None,
             0 if !raw.assigned.is_empty() => Some(1),
             0 if composed => Some(2),
             0 => Some(LINES),

@@ -72,7 +72,7 @@ pub(super) struct RawRule {
     /// Ours: values assigned to names of secrets, in place of a regex: `quoted` or `bare` (`assignments/`).
     pub(super) assigned: String,
     /// Ours: how many lines a match may lie on, its keyword among them; 0: as many as is usual for its form. The tag
-    /// `long`: any number.
+    /// `anywhere`: a match may be longer, or far from its keywords.
     pub(super) lines: usize,
     /// Ours: `removed`: lines that a change takes away, and that it does not add elsewhere in the file.
     pub(super) side: String,
