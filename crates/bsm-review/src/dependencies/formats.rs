@@ -4,7 +4,7 @@
 //! an entry, adds to it, or is not about dependencies.
 
 use crate::dependencies::entry::Entry;
-use crate::dependencies::registry::Format;
+use crate::dependencies::format::Format;
 
 /// Reads one side of a hunk.
 pub(super) struct Reader {
@@ -51,6 +51,8 @@ impl Reader {
             Format::Requirements => self.requirement(text, number, touched),
             Format::TomlManifest(_) => self.toml_manifest(text, number, touched),
             Format::PackageJson => self.package_json(text, number, touched),
+            // `line_reader.rs` reads them.
+            Format::ByLines(_) => {}
         }
     }
 

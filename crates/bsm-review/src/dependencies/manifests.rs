@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::formats::{Reader, opened, unquoted};
 use super::versions::is_single;
-use crate::dependencies::registry::Format;
+use crate::dependencies::format::Format;
 use crate::dependencies::registry::Registry;
 
 impl Reader {

@@ -6,7 +6,10 @@
 //! the pack `supply-chain`, whose words are in `crates/bsm-review/rules/`.
 
 mod entry;
+mod format;
 mod formats;
+mod line_formats;
+mod line_reader;
 mod manifests;
 pub(crate) mod names;
 mod registry;
@@ -16,7 +19,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::diff::{Hunk, Side};
 use crate::dependencies::entry::Entry;
-use crate::dependencies::registry::Format;
+use crate::dependencies::format::Format;
+use crate::dependencies::line_reader::LineReader;
 use crate::dependencies::registry::Registry;
 use crate::remark::Noted;
 use bsm_base::text::Untrusted;
@@ -77,12 +81,19 @@ impl Dependencies {
                 self.cut = true;
                 continue;
             }
-            let mut reader = formats::Reader::new(self.format);
-            for line in lines.iter().filter(|l| l.side != other) {
+            let lines = lines.iter().filter(|l| l.side != other).map(|line| {
                 let text = String::from_utf8_lossy(&line.text);
-                reader.line(&text, line.number, line.side == own);
+                (text, line.number, line.side == own)
+            });
+            if let Format::ByLines(format) = self.format {
+                let mut reader = LineReader::new(format);
+                lines.for_each(|(text, number, touched)| reader.line(&text, number, touched));
+                list.extend(reader.finish());
+            } else {
+                let mut reader = formats::Reader::new(self.format);
+                lines.for_each(|(text, number, touched)| reader.line(&text, number, touched));
+                list.extend(reader.finish());
             }
-            list.extend(reader.finish());
         }
     }
 
@@ -331,6 +342,12 @@ fn kind(source: &str) -> Kind {
             "pypi.org",
             "static.crates.io",
             "rubygems.org",
+            "pub.dev",
+            "pub.dartlang.org",
+            "conda.anaconda.org",
+            "repo.anaconda.com",
+            "jsr.io",
+            "deno.land",
             "proxy.golang.org",
             "api.github.com",
         ];
