@@ -1,5 +1,7 @@
-//! `bsm rules`: what a review knows, and what it would say of a diff. Needs no engine and keeps nothing.
+//! `bsm rules`: what a review knows, how often its rules were right, and what it would say of a diff. Needs no engine
+//! and keeps nothing.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,9 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::engine::runs::projection::from_row;
+use crate::engine::runs::rule_precision::{RulePrecision, RulePrecisions};
+use crate::journal::Journal;
 use crate::review::baseline::{self, Baseline};
 use crate::review::diff::parse;
 use crate::review::finding::{Finding, Severity};
@@ -118,7 +123,7 @@ pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
         std::array::from_fn(|_| fastrand::u8(..)),
     );
     match args.command.unwrap_or(RulesCommand::List(args.list)) {
-        RulesCommand::List(list) => print_list(&policy, &redactor, &list),
+        RulesCommand::List(list) => print_list(&setup, &policy, &redactor, &list),
         RulesCommand::Show { id, json } => show(&redactor, &id, json),
         RulesCommand::Test {
             line: Some(line),
@@ -165,7 +170,12 @@ pub(super) fn say_warnings(policy: &Policy, redactor: &Redactor) {
     }
 }
 
-fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, Failure> {
+fn print_list(
+    setup: &Setup,
+    policy: &Policy,
+    redactor: &Redactor,
+    list: &List,
+) -> Result<u8, Failure> {
     if let Some(pack) = &list.pack
         && !packs::names().any(|n| n == pack)
     {
@@ -189,8 +199,16 @@ fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, F
     if list.gitleaks {
         return rules_explain::print_gitleaks(redactor, list.json);
     }
+    let precisions = precisions(setup)?;
     if list.json {
-        let rules: Vec<_> = rules.iter().map(|r| described(r)).collect();
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|rule| {
+                let mut described = described(rule);
+                described["precision"] = serde_json::json!(precisions.get(&rule.id));
+                described
+            })
+            .collect();
         say(json_pretty(&rules).map_err(Failure::engine)?);
         return Ok(0);
     }
@@ -200,13 +218,35 @@ fn print_list(policy: &Policy, redactor: &Redactor, list: &List) -> Result<u8, F
         } else {
             "off"
         };
+        let precision = precisions.get(&rule.id).and_then(|of| {
+            let percent = of.percent()?;
+            Some(format!(" (right: {percent} % of {} findings)", of.found))
+        });
         say(format!(
-            "{weight:<9} {:<40} {}",
+            "{weight:<9} {:<40} {}{}",
             clean_line(&rule.id, 60),
-            clean_line(rule.docs.title(), 120)
+            clean_line(rule.docs.title(), 120),
+            precision.unwrap_or_default()
         ));
     }
     Ok(0)
+}
+
+/// What the newest runs say of rules: what they found, and how much of it somebody accepted for good.
+fn precisions(setup: &Setup) -> Result<BTreeMap<String, RulePrecision>, Failure> {
+    /// Runs that are looked at.
+    const NEWEST: u32 = 1_000;
+    let mut precisions = RulePrecisions::default();
+    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    if let Some(journal) = journal {
+        for row in journal.recent(NEWEST).map_err(Failure::engine)? {
+            let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
+            if let Some(run) = from_row(&row, &steps) {
+                precisions.add_run(&run);
+            }
+        }
+    }
+    Ok(precisions.counted())
 }
 
 fn described(rule: &Rule) -> serde_json::Value {
