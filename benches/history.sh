@@ -8,16 +8,19 @@ bsm=$1 count=$2
 shift 2
 all=$(mktemp)
 for repository in "$@"; do
-  git -C "$repository" log --no-merges --max-count="$count" --format=%H | while read -r commit; do
-    git -C "$repository" show --format= "$commit" >"$all.diff"
+  left=$count
+  while [ "$left" -gt 0 ] && read -r commit; do
+    # What a partial clone lacks is passed over.
+    git -C "$repository" show --format= "$commit" >"$all.diff" 2>"$all.err" || continue
     [ -s "$all.diff" ] || continue
+    left=$((left - 1))
     { "$bsm" rules test "$all.diff" --json || true; } | python3 -c '
 import json, sys
 for f in json.load(sys.stdin)["findings"]:
     print(*sys.argv[1:], f["severity"], f["rule"], "%s:%s" % (f["file"], f["line"]), f["excerpt"] or f["message"], sep="\t")
 ' "$repository" "${commit:0:12}"
-  done
+  done < <(git -C "$repository" log --no-merges --format=%H)
 done | tee "$all"
 echo
 cut -f3,4 "$all" | sort | uniq -c | sort -rn
-rm -f "$all" "$all.diff"
+rm -f "$all" "$all.diff" "$all.err"

@@ -12,6 +12,7 @@ const ENDINGS: &[(&str, Language)] = &[
     ("pyw", "python"),
     ("pth", "python"),
     ("js", "javascript"),
+    ("map", "sourcemap"),
     ("mjs", "javascript"),
     ("cjs", "javascript"),
     ("jsx", "javascript"),
@@ -168,6 +169,7 @@ pub(super) fn is_configuration(language: Option<Language>) -> bool {
         Some(
             "python"
                 | "javascript"
+                | "sourcemap"
                 | "java"
                 | "kotlin"
                 | "scala"

@@ -62,6 +62,10 @@ impl Docs {
 /// How many lines a match of one of our rules may lie on, where it says nothing else.
 const LINES: usize = 5;
 
+/// Bytes of the longest match that is no secret, beside those of its lines.
+const LONGEST: usize = 1_000;
+const LONGEST_LINE: usize = 200;
+
 /// One rule, compiled.
 #[derive(Debug)]
 pub struct Rule {
@@ -314,7 +318,10 @@ impl Rule {
             whole: (whole.start(), whole.end()),
             secret: (secret.start(), secret.end()),
         };
-        if whole.is_empty() || self.is_excused(excusing, text, found, redacting) {
+        if whole.is_empty()
+            || self.is_too_long(whole.len())
+            || self.is_excused(excusing, text, found, redacting)
+        {
             return None;
         }
         // A line break at an end of the match belongs to no secret.
@@ -322,6 +329,12 @@ impl Rule {
         let before = matched.iter().take_while(|b| **b == b'\n').count();
         let after = matched.iter().rev().take_while(|b| **b == b'\n').count();
         (before + after < matched.len()).then(|| (whole.start() + before, whole.end() - after))
+    }
+
+    /// Parts of a match that stand so far from each other have nothing to do with each other: a program on one line.
+    fn is_too_long(&self, bytes: usize) -> bool {
+        let most = |lines: usize| LONGEST + lines * LONGEST_LINE;
+        !self.secret && self.lines.is_some_and(|lines| bytes > most(lines))
     }
 
     /// The secret of the first match, whatever excuses it.

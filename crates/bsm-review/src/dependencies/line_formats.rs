@@ -45,6 +45,7 @@ pub(crate) const FORMATS: &[LineFormat] = &[
         patterns: &[
             r"<(?P<skip>exclusion)>",
             r"</(?P<resume>exclusion)>",
+            r"<groupId>(?P<group>[^<]+)</groupId>\s*<artifactId>(?P<name>[^<]+)</artifactId>(?:\s*<version>(?P<version>[^<]+)</version>)?",
             // The project's own coordinates stand less deep.
             r"^(?:\t{2,}| {5,})\s*<groupId>(?P<group>[^<]+)</groupId>",
             r"^(?:\t{2,}| {5,})\s*<artifactId>(?P<name>[^<]+)</artifactId>",

@@ -67,10 +67,21 @@ impl LineReader {
             if self.skips {
                 continue;
             }
-            if let Some(group) = get("group") {
+            // The same line, by another pattern.
+            let known = |begins: &str| {
+                let own = &self.current;
+                own.line == number
+                    && (own.name == begins || own.name.starts_with(&format!("{begins}:")))
+            };
+            if let Some(group) = get("group").filter(|group| !known(group)) {
                 self.begin(group, number, touched);
                 self.group_only = true;
             }
+            let known = self.current.line == number
+                && get("name").is_some_and(|name| {
+                    let rest = self.current.name.strip_suffix(name);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(':'))
+                });
             match get("name") {
                 Some(name) if self.format.no_names.contains(&name) => self.flush(),
                 Some(name) if self.group_only => {
@@ -78,10 +89,8 @@ impl LineReader {
                     self.current.name.push_str(name);
                     self.group_only = false;
                 }
-                // The same line, by another pattern.
-                Some(name) if self.current.line == number && self.current.name == name => {}
-                Some(name) => self.begin(name, number, touched),
-                None => {}
+                Some(name) if !known => self.begin(name, number, touched),
+                _ => {}
             }
             if !self.current.name.is_empty() {
                 self.take(&captures, touched);

@@ -47,6 +47,8 @@ fn dependencies_of_jvm_builds_are_read() {
         read("app/pom.xml", pom),
         ["jackson.version 2.17.0", "org.slf4j:slf4j-api 2.0.1"]
     );
+    let short = " <dependencies><dependency><groupId>a</groupId><artifactId>b</artifactId><version>1</version></dependency><dependency><groupId>c</groupId><artifactId>d</artifactId></dependency></dependencies>";
+    assert_eq!(read("pom.xml", short), ["a:b 1", "c:d"]);
     let gradle = "\
     implementation(\"com.squareup.okhttp3:okhttp:4.12.0\")
     testImplementation platform('org.junit:junit-bom:5.10.0')
