@@ -21,7 +21,7 @@ pub struct Citation {
 pub struct Answer {
     /// Its text; outside text.
     pub text: Untrusted,
-    /// LoadContext that it wants used; outside text.
+    /// Tools that it wants used; outside text.
     pub calls: Vec<ToolCall>,
     /// It was cut off at its longest.
     pub cut_off: bool,

@@ -39,7 +39,7 @@ pub struct Message {
     /// What.
     #[serde(alias = "content")]
     pub text: String,
-    /// LoadContext that the model wanted used.
+    /// Tools that the model wanted used.
     #[serde(skip)]
     pub calls: Vec<ToolCall>,
     /// The call that a tool's message answers.
@@ -118,7 +118,7 @@ pub enum ToolChoice {
 /// What another program asks for beyond words.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RequestOptions {
-    /// LoadContext at hand.
+    /// Tools at hand.
     pub tools: Vec<Tool>,
     /// Which of them.
     pub choice: Option<ToolChoice>,

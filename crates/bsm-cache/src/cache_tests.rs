@@ -383,7 +383,7 @@ async fn no_old_read_after_an_invalidation_in_any_order() {
     }
 }
 
-/// LoadReceiver, invalidating and reading, under thousands of schedules. Seen failing with the store outside
+/// Loading, invalidating and reading, under thousands of schedules. Seen failing with the store outside
 /// the lock of `land`, and with `invalidate` removing the value before the flight.
 #[test]
 fn interleaved_landings_and_invalidations_never_bring_an_old_value_back() {

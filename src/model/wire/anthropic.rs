@@ -216,7 +216,7 @@ fn extras(body: &mut Value, request: &Request) {
         }
         body["tool_choice"] = choice;
     } else if let Some(known) = used_before(&request.prompt.messages) {
-        // LoadContext that were used must be known, also where none may be used any more.
+        // Tools that were used must be known, also where none may be used any more.
         body["tools"] = known;
         body["tool_choice"] = json!({"type": "none"});
     }

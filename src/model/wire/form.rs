@@ -37,7 +37,7 @@ pub enum FinishReason {
 pub struct AnswerBuilder {
     /// Its text.
     pub text: String,
-    /// LoadContext that the model wants used, each with the number of its piece of the answer.
+    /// Tools that the model wants used, each with the number of its piece of the answer.
     calls: Vec<(u64, ToolCall)>,
     /// The tool whose arguments are the text: where a form is wanted and only tools have one.
     pub(crate) form: Option<String>,
@@ -86,7 +86,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// LoadContext that the model wants used.
+    /// Tools that the model wants used.
     pub fn calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.calls.iter().map(|(_, call)| call)
     }
