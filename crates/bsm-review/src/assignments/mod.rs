@@ -21,10 +21,10 @@ const AFTER: usize = LONGEST + 256;
 /// Longest value, bytes.
 const LONGEST: usize = 2_048;
 
-/// A value that is taken for a secret: where its name begins, and the value itself.
+/// A value that is taken for a secret: where it or its name begins, and the value itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assigned {
-    /// Start of the name.
+    /// Start of the name, or of the value where that stands before it.
     pub(super) start: usize,
     /// Start and end of the value.
     pub(super) value: (usize, usize),
@@ -74,7 +74,7 @@ pub(super) fn find(
         if values::is_secret(bytes, &name, form, language) {
             after = value.end;
             let assigned = Assigned {
-                start: name.start,
+                start: name.start.min(value.start),
                 value: (value.start, value.end),
             };
             if !found(assigned) {
@@ -107,7 +107,9 @@ fn value_of(
     language: Option<Language>,
 ) -> Option<Value> {
     let rest = &text[name.end..line.1];
-    let (skipped, assigns) = assignment(rest, name, language)?;
+    let Some((skipped, assigns)) = assignment(rest, name, language) else {
+        return compared_value(text, line, name).or_else(|| value_alone(text, line, name));
+    };
     let at = name.end + skipped;
     let rest = &text[at..line.1];
     if assigns == Assigns::Element {
@@ -156,6 +158,34 @@ fn value_of(
         return None;
     }
     bounded(at, at + end, Form::Bare)
+}
+
+/// `"…" == password`: a string that stands before the name it is compared with.
+fn compared_value(text: &[u8], line: (usize, usize), name: &Name) -> Option<Value> {
+    let before = text[line.0..name.start].trim_ascii_end();
+    let signs: [&[u8]; 4] = [b"===", b"!==", b"==", b"!="];
+    let left = signs.iter().find_map(|sign| before.strip_suffix(*sign))?;
+    let left = left.trim_ascii_end();
+    let quote = left.last().filter(|b| matches!(b, b'"' | b'\'' | b'`'))?;
+    let inside = &left[..left.len() - 1];
+    let start = memchr::memrchr(*quote, inside)? + 1;
+    bounded(line.0 + start, line.0 + inside.len(), Form::Quoted)
+}
+
+/// `password "…";`: a name that begins its line, and nothing but a string after it.
+fn value_alone(text: &[u8], line: (usize, usize), name: &Name) -> Option<Value> {
+    let begins = text[line.0..name.start].trim_ascii().is_empty();
+    let rest = &text[name.end..line.1];
+    let blanks = blanks(rest);
+    let quote = rest.get(blanks).filter(|b| matches!(b, b'"' | b'\''))?;
+    let inside = &rest[blanks + 1..];
+    let length = memchr::memchr(*quote, inside)?;
+    let after = inside[length + 1..].trim_ascii();
+    if !begins || blanks == 0 || !matches!(after, b"" | b";" | b",") {
+        return None;
+    }
+    let start = name.end + blanks + 1;
+    bounded(start, start + length, Form::Quoted)
 }
 
 /// The text of an element, which may stand on a line of its own.

@@ -59,6 +59,9 @@ fn secret_is_found_in_every_form_of_assignment() {
             format!("var c = \"Server=x;User=y;Password={v};\";"),
         ),
         ("README.md", format!("token: {v}")),
+        ("a.java", format!("if (\"{v}\" == dbPassword) {{")),
+        ("a.js", format!("if ('{v}' !== my_password) {{")),
+        ("a.rb", format!("  password \"{v}\"")),
     ] {
         assert_eq!(
             found(path, &text),
@@ -66,6 +69,15 @@ fn secret_is_found_in_every_form_of_assignment() {
             "{path}: {text}"
         );
     }
+}
+
+#[test]
+fn password_made_of_signs_is_no_code_in_a_file_of_settings() {
+    let signs = ["q{(x)p$", "[z@b#d!>", "-w%&y;"].concat();
+    let text = format!("db_pass = {signs}");
+    assert_eq!(found("a.conf", &text), [signs]);
+    let pattern = "password = ^(?=.*[a-z])(?=.*[0-9])[!@#$%&*;]{8,}$";
+    assert_eq!(found("a.conf", pattern), Vec::<String>::new());
 }
 
 #[test]
@@ -88,6 +100,8 @@ fn setting_that_is_no_secret_is_left_alone() {
         ("a.js", "const bypass = \"a1b2c3d4e5f6a7\""),
         ("a.env", "DB_PASSWORD=changeme123"),
         ("a.env", "API_KEY="),
+        ("a.js", "if (\"text\" === password) {"),
+        ("a.c", "printf(\"wrong1\"); password \"Again1x!\" x"),
     ] {
         assert_eq!(found(path, text), Vec::<String>::new(), "{path}: {text}");
     }

@@ -121,13 +121,38 @@ fn is_hash_or_number(lower: &str, shape: &Shape) -> bool {
         || (shape.lower + shape.upper == 0 && lower.contains('.'))
 }
 
-/// A plain word that a file of settings gives to a password: `POSTGRES_PASSWORD: banana`.
-fn is_default_password(lower: &str, name: &Name, language: Option<Language>) -> bool {
-    let settings = matches!(
+/// Files that hold values and no code.
+fn is_settings(language: Option<Language>) -> bool {
+    matches!(
         language,
         Some("yaml" | "env" | "properties" | "dockerfile" | "ini")
-    );
-    settings
+    )
+}
+
+/// More kinds of signs than code has in one place, and no pattern that a password must match.
+fn is_made_of_signs(value: &[u8]) -> bool {
+    let pattern = value.starts_with(b"^")
+        || value.ends_with(b"$")
+        || memchr::memmem::find(value, b"(?").is_some()
+        || memchr::memmem::find(value, b"-z").is_some();
+    !pattern && value.len() >= 16 && kinds_of_signs(value) >= 8
+}
+
+/// How many different signs stand in it that words and paths do not have.
+fn kinds_of_signs(value: &[u8]) -> usize {
+    let mut signs = [false; 128];
+    for byte in value
+        .iter()
+        .filter(|b| b"{}()[]<>$#@!%^&*?;~+=".contains(b))
+    {
+        signs[usize::from(*byte)] = true;
+    }
+    signs.iter().filter(|s| **s).count()
+}
+
+/// A plain word that a file of settings gives to a password: `POSTGRES_PASSWORD: banana`.
+fn is_default_password(lower: &str, name: &Name, language: Option<Language>) -> bool {
+    is_settings(language)
         && !name.in_string
         && (5..=24).contains(&lower.len())
         && lower.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
@@ -174,6 +199,9 @@ fn is_path(value: &str) -> bool {
 /// Code that stands where a value would stand.
 fn is_code(value: &[u8], form: Form, language: Option<Language>) -> bool {
     let has = |bytes: &[u8]| memchr::memmem::find(value, bytes).is_some();
+    if form == Form::Bare && is_settings(language) && is_made_of_signs(value) {
+        return false;
+    }
     if form == Form::Bare {
         return has(b"(")
             || has(b"[")
@@ -244,14 +272,7 @@ impl Shape {
             && entropy(value) >= least
             && (self.digits >= 2 || value.len() < 20);
         // Or signs that no word and no path has so many of.
-        let mut signs = [false; 128];
-        for byte in value
-            .iter()
-            .filter(|b| b"{}()[]<>$#@!%^&*?;~+=".contains(b))
-        {
-            signs[usize::from(*byte)] = true;
-        }
-        let signs = signs.iter().filter(|s| **s).count();
+        let signs = kinds_of_signs(value);
         plain || (signs >= 6 && letters > 0 && value.len() >= 16 && entropy(value) >= 3.8)
     }
 }
