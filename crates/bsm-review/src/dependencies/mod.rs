@@ -47,6 +47,8 @@ pub(super) struct Dependencies {
     new: Vec<Entry>,
     /// There was more than is compared.
     pub(super) cut: bool,
+    /// Lines change that say something.
+    changes: bool,
 }
 
 /// What the file showed of one name before.
@@ -67,12 +69,16 @@ impl Dependencies {
             old: Vec::new(),
             new: Vec::new(),
             cut: false,
+            changes: false,
         })
     }
 
     /// Takes in what a hunk shows of both sides.
     pub(super) fn hunk(&mut self, hunk: &Hunk) {
         let lines = &hunk.lines[hunk.repeated..];
+        self.changes |= lines.iter().any(|line| {
+            line.side != Side::Context && line.text.iter().any(u8::is_ascii_alphanumeric)
+        });
         for (list, own, other) in [
             (&mut self.old, Side::Removed, Side::Added),
             (&mut self.new, Side::Added, Side::Removed),
@@ -95,6 +101,15 @@ impl Dependencies {
                 list.extend(reader.finish());
             }
         }
+    }
+
+    /// It changes, and nothing in what changes is a dependency as its format writes them: nobody knows what it says.
+    pub(super) fn is_unread(&self) -> bool {
+        let is_read = |entries: &[Entry]| entries.iter().any(|entry| entry.touched);
+        matches!(self.format, Format::ByLines(_))
+            && self.changes
+            && !is_read(&self.old)
+            && !is_read(&self.new)
     }
 
     /// What the file's hunks together show.

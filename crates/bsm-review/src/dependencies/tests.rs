@@ -274,3 +274,25 @@ fn what_weighs_is_never_left_out_for_what_does_not() {
         "changed-dependency checksum-changed"
     );
 }
+
+#[test]
+fn manifest_in_which_nothing_is_understood_is_unread() {
+    let is_unread = |file: &str, text: &str| {
+        let mut dependencies = Dependencies::of(file).unwrap();
+        let lines = text.lines().enumerate().map(|(n, text)| Line {
+            side: Side::Added,
+            number: n as u32 + 1,
+            text: text.as_bytes().to_vec(),
+        });
+        dependencies.hunk(&Hunk {
+            lines: lines.collect(),
+            ..Hunk::default()
+        });
+        dependencies.is_unread()
+    };
+    assert!(is_unread("app/pom.xml", "b"));
+    assert!(is_unread("Pipfile.lock", "  \"x\": 1"));
+    assert!(!is_unread("Pipfile.lock", " }\n"));
+    assert!(!is_unread("Gemfile", "gem \"rack\""));
+    assert!(!is_unread("Cargo.toml", "[features]"));
+}

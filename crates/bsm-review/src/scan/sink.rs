@@ -208,6 +208,11 @@ impl Sink for Scanner<'_> {
             for noted in dependencies.remarks(&current.path) {
                 self.note(noted);
             }
+            if dependencies.is_unread() {
+                current
+                    .reason
+                    .get_or_insert_with(|| UNREAD_MANIFEST.to_owned());
+            }
             if dependencies.cut {
                 let why = "it names more packages than are compared";
                 current.reason.get_or_insert_with(|| why.to_owned());
