@@ -40,16 +40,6 @@ impl Pattern {
         })
     }
 
-    /// It is compiled already.
-    pub(super) fn is_compiled(&self) -> bool {
-        self.regex.get().is_some()
-    }
-
-    /// Compiles it, if it is not yet.
-    pub(super) fn warm(&self) {
-        let _: &Regex = self;
-    }
-
     /// Several, as [`Pattern::new`].
     ///
     /// # Errors

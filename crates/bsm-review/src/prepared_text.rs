@@ -3,15 +3,11 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::budget::Budget;
 use crate::decoding::{self, Piece};
 use crate::hits::{Hit, keep_accompanied, keep_the_closest};
 use crate::path_pattern::FileName;
-use crate::pattern::Pattern;
 use crate::regions::Parts;
 use crate::rules::{Looking, RuleSet};
 
@@ -62,7 +58,6 @@ impl<'a> PreparedText<'a> {
 
     /// Every hit; rules that have a `path` only where it matches.
     pub fn find(&self, looking: Looking, budget: &Budget) -> Vec<Hit> {
-        self.compile();
         let mut hits = Vec::new();
         for (index, _) in &self.tried {
             if budget.look() {
@@ -79,36 +74,6 @@ impl<'a> PreparedText<'a> {
             keep_the_closest(self.set.rules(), &mut hits);
         }
         hits
-    }
-
-    /// Compiles what will be tried. The first text that meets the words of many rules would else wait for one pattern
-    /// after another.
-    fn compile(&self) {
-        /// Patterns for which a thread is worth its start.
-        const WORTH_A_THREAD: usize = 3;
-        const MOST_THREADS: usize = 8;
-        static PROCESSORS: LazyLock<usize> =
-            LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
-        let rules = self.tried.iter().map(|(rule, _)| &self.set.rules()[*rule]);
-        let regexes = rules.filter_map(|rule| rule.regex.as_ref());
-        let missing: Vec<&Pattern> = regexes.filter(|regex| !regex.is_compiled()).collect();
-        let most = (missing.len() / WORTH_A_THREAD).min(MOST_THREADS);
-        if most < 2 {
-            return;
-        }
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(regex) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                regex.warm();
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..most.min(*PROCESSORS) {
-                // Without another thread this one does it all.
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
     }
 
     /// The hits of one rule, where it is tried at all.
