@@ -228,7 +228,9 @@ fn home_of(variable: &str, fallback: &str) -> Option<PathBuf> {
     let set = std::env::var_os(variable)
         .map(PathBuf::from)
         .filter(|p| p.is_absolute());
-    set.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(fallback)))
+    // An empty or relative HOME is no home: it would be wherever the process happens to be.
+    let home = || std::env::var_os("HOME").map(PathBuf::from);
+    set.or_else(|| Some(home().filter(|home| home.is_absolute())?.join(fallback)))
 }
 
 /// Creates a folder 0700 (and its parents), or checks that an existing one is ours and private.

@@ -11,7 +11,9 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::cli::runs::no_such_run;
 use crate::engine::protocol::query::{Answer, Query};
+use crate::journal::Journal;
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
 
 /// Print log lines.
@@ -75,8 +77,10 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let mut at = newest(&dir);
-    for line in read(&dir, &filter).map_err(Failure::engine)? {
-        print(&line);
+    let lines = read(&dir, &filter).map_err(Failure::engine)?;
+    lines.iter().for_each(print);
+    if let Some(run) = args.run.as_ref().filter(|_| lines.is_empty()) {
+        check_run(&setup, run)?;
     }
     if !args.follow {
         return Ok(0);
@@ -105,6 +109,17 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
         } else if now.is_some() && at.is_none() {
             at = now;
         }
+    }
+}
+
+/// A run of which nobody knows has no lines, and should not look like one that said nothing.
+fn check_run(setup: &Setup, run: &str) -> Result<(), Failure> {
+    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    match journal {
+        Some(journal) if journal.run(run).map_err(Failure::engine)?.is_none() => {
+            Err(no_such_run(&journal, run)?)
+        }
+        _ => Ok(()),
     }
 }
 

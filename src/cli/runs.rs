@@ -13,7 +13,7 @@ use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::run::{Cause, RunResult, Step, StepStatus};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::runs::projection::{from_row, summary_of_row};
-use crate::journal::Journal;
+use crate::journal::{Journal, ReadOnly};
 use crate::review::finding::{Finding, Suppressed, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
 
@@ -83,16 +83,10 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     }) = args.command
     {
         forms.check(json, &markdown)?;
-        let missing = || {
-            Failure::usage(
-                format!("there is no run '{}'", clean_line(&id, 80)),
-                "`bsm runs` lists their ids.",
-            )
+        let row = journal.run(&id).map_err(Failure::engine)?;
+        let Some(row) = row else {
+            return Err(no_such_run(&journal, &id)?);
         };
-        let row = journal
-            .run(&id)
-            .map_err(Failure::engine)?
-            .ok_or_else(missing)?;
         let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
         let result =
             from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
@@ -109,6 +103,23 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     let rows = journal.recent(args.limit).map_err(Failure::engine)?;
     let briefs: Vec<_> = rows.iter().filter_map(summary_of_row).collect();
     print_list(&briefs, args.json)
+}
+
+/// Why an id names no run: nothing is called so, or several are.
+pub(super) fn no_such_run(journal: &ReadOnly, id: &str) -> Result<Failure, Failure> {
+    let like = journal.ids_like(id).map_err(Failure::engine)?;
+    let id = clean_line(id, 80);
+    Ok(if like.is_empty() {
+        Failure::usage(
+            format!("there is no run '{id}'"),
+            "`bsm runs` lists their ids.",
+        )
+    } else {
+        Failure::usage(
+            format!("'{id}' may be several runs"),
+            &format!("Say which: {}.", like.join(", ")),
+        )
+    })
 }
 
 /// The same of an engine that was named; `None`: none was.

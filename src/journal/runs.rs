@@ -257,15 +257,19 @@ impl ReadOnly {
         if let Some(row) = rows::one(&self.connection, id)? {
             return Ok(Some(row));
         }
-        let sql = "SELECT id FROM runs WHERE substr(id, -length(?1)) = ?1 LIMIT 2";
-        let mut statement = self.connection.prepare(sql)?;
-        let ids: Vec<String> = statement
-            .query_map([id], |r| r.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        match ids.as_slice() {
+        match self.ids_like(id)?.as_slice() {
             [only] => Ok(rows::one(&self.connection, only)?),
             _ => Ok(None),
         }
+    }
+
+    /// Ids that begin or end so, newest first, at most ten.
+    pub fn ids_like(&self, part: &str) -> Result<Vec<String>, JournalError> {
+        let sql = "SELECT id FROM runs WHERE substr(id, -length(?1)) = ?1 OR substr(id, 1, length(?1)) = ?1
+                   ORDER BY id DESC LIMIT 10";
+        let mut statement = self.connection.prepare(sql)?;
+        let ids = statement.query_map([part], |row| row.get(0))?;
+        Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Its finished steps.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Settings;
 use super::env::{Env, boolean};
+use super::misspelt_variables::misspelt;
 use crate::text::clean_line;
 
 /// Where a value came from; the order is that of precedence, weakest first.
@@ -181,6 +182,13 @@ pub fn load(
                 Origin::Workspace(file.name.to_owned()),
             );
         }
+    }
+    let named = NAMED.iter().map(|(name, _)| (*name).to_owned());
+    let all = known.keys().map(|key| variable_of(key)).chain(named);
+    if let Some((wrong, meant)) = misspelt(all, env) {
+        return Err(format!(
+            "${wrong} is no variable of BSM; did you mean ${meant}?"
+        ));
     }
     for (variable, key) in variables(&known, env) {
         let Some(text) = env.get(&variable) else {

@@ -9,6 +9,7 @@ mod api;
 pub mod env;
 mod github;
 pub mod layers;
+mod misspelt_variables;
 mod observability;
 mod ranges;
 

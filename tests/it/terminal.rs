@@ -444,6 +444,8 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
         ("OPENAI_BASE_URL", url.as_str()),
         ("OPENAI_API_KEY", "test-key-0123456789"),
         ("BSM_RETRY_BASE_MS", "1"),
+        // It stays the worst there is however long the steps below take.
+        ("BSM_BREAKER_OPEN_MS", "600000"),
     ]);
     s.until("No runs yet");
     s.send("r");

@@ -18,6 +18,8 @@ pub(crate) struct LineFormat {
     pub(crate) is_lock: bool,
     /// A name alone is no dependency: a version or a source must follow.
     pub(super) needs_body: bool,
+    /// All that is said of a dependency stands on its line.
+    pub(super) one_line: bool,
     /// What stands where names do and is none.
     pub(super) no_names: &'static [&'static str],
     pub(super) patterns: &'static [&'static str],
@@ -29,6 +31,7 @@ const MANIFEST: LineFormat = LineFormat {
     registry: Registry::Other,
     is_lock: false,
     needs_body: false,
+    one_line: false,
     no_names: &[],
     patterns: &[],
 };
@@ -186,10 +189,11 @@ pub(crate) const FORMATS: &[LineFormat] = &[
     },
     LineFormat {
         names: &["gemfile", "gems.rb"],
+        one_line: true,
         patterns: &[
             r#"^\s*gem\s*\(?\s*["'](?P<name>[^"']+)["'](?:\s*,\s*["'](?P<version>[^"']+)["'])?"#,
             r#"\bgit(?::|"\s*=>|'\s*=>|\s*=>)\s*["'](?P<git>[^"']+)["']"#,
-            r#"\bgithub:\s*["'](?P<github>[^"']+)["']"#,
+            r#"\bgithub:\s*["'](?P<github>[\w.-]+/[\w.-]+)["']"#,
             r#"\b(?:ref|tag|branch):\s*["'](?P<rev>[^"']+)["']"#,
             r#"\bpath:\s*["'](?P<path>[^"']+)["']"#,
         ],
@@ -276,6 +280,7 @@ pub(crate) const FORMATS: &[LineFormat] = &[
     },
     LineFormat {
         names: &["podfile"],
+        one_line: true,
         patterns: &[
             r#"^\s*pod\s+["'](?P<name>[^"']+)["'](?:\s*,\s*["'](?P<version>[^"']+)["'])?"#,
             r#":git\s*=>\s*["'](?P<git>[^"']+)["']"#,

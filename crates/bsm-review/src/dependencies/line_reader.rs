@@ -92,7 +92,8 @@ impl LineReader {
                 Some(name) if !known => self.begin(name, number, touched),
                 _ => {}
             }
-            if !self.current.name.is_empty() {
+            let about_another = self.format.one_line && self.current.line != number;
+            if !self.current.name.is_empty() && !about_another {
                 self.take(&captures, touched);
             }
         }

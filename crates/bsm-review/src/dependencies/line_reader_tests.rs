@@ -159,7 +159,7 @@ fn dependencies_of_other_ecosystems_are_read() {
     for (path, text, expected) in [
         (
             "Gemfile",
-            "gem \"rails\", \"~> 7.1\"\n  gem 'ours', github: 'acme/ours', branch: 'main'",
+            "gem \"rails\", \"~> 7.1\"\nrack = { github: 'rack/rack' }\n  gem 'ours', github: 'acme/ours', branch: 'main'",
             vec!["rails ~> 7.1", "ours git+https://github.com/acme/ours#main"],
         ),
         (
