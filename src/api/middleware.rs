@@ -150,7 +150,9 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
         ));
     }
     let counted = path.starts_with("/api/") || path.starts_with("/v1/");
-    if counted && !is_webhook(path) && !is_known(headers, api) {
+    // Whoever asks whether it is well must hear it above all when much is asked.
+    let asks_health = path == "/api/health" || path.starts_with("/api/health/");
+    if counted && !asks_health && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::openapi::{Routes, boolean, doc, list, number, text};
-use crate::api::request::Correlation;
+use crate::api::request::{Correlation, OwnShape};
 use crate::api::routes::shared::{ask, done, now, odd};
 use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
@@ -24,6 +26,11 @@ pub(super) fn routes() -> Routes {
             json!({"documents": list(), "total": number(), "correlationId": text()}),
         )
     };
+    let cleared = json!({
+        "success": boolean(), "message": text(), "cleared": list(), "timestamp": text(), "correlationId": text(),
+    });
+    let unknown =
+        json!({"error": text(), "code": text(), "valid": list(), "correlationId": text()});
     Routes::new()
         .post(
             "/api/cache/clear",
@@ -32,9 +39,10 @@ pub(super) fn routes() -> Routes {
                 .admin()
                 .body(
                     &["cache"],
-                    json!({"cache": {"enum": ["agents", "knowledge", "registry", "responses", "all"]}}),
+                    json!({"cache": {"enum": CACHES.into_iter().chain([ALL]).collect::<Vec<_>>()}}),
                 )
-                .answers(200, answer()),
+                .answers(200, cleared)
+                .answers(400, unknown),
         )
         .get("/api/knowledge", knowledge, documents())
         .get("/api/admin/knowledge", knowledge, documents())
@@ -43,17 +51,26 @@ pub(super) fn routes() -> Routes {
             drain,
             doc("Stop every run and take no more.")
                 .admin()
-                .body(&["reason"], json!({"reason": {"type": "string", "minLength": 1}}))
+                .body(
+                    &["reason"],
+                    json!({"reason": {"type": "string", "minLength": 1}}),
+                )
                 .answers(200, answer()),
         )
         .get(
             "/api/emergency/status",
             drained,
-            doc("Whether runs are taken.")
-                .admin()
-                .answers(200, json!({"drained": boolean(), "active": number(), "timestamp": text()})),
+            doc("Whether runs are taken.").admin().answers(
+                200,
+                json!({"drained": boolean(), "active": number(), "timestamp": text()}),
+            ),
         )
 }
+
+/// Caches that can be cleared by name.
+const CACHES: [&str; 4] = ["agents", "knowledge", "registry", "responses"];
+/// Every one of them.
+const ALL: &str = "all";
 
 #[derive(Deserialize)]
 struct Clear {
@@ -65,9 +82,34 @@ async fn clear(
     State(api): State<Arc<Api>>,
     Extension(Correlation(id)): Extension<Correlation>,
     Body(wanted): Body<Clear>,
-) -> Result<Json<Value>, Failure> {
-    let cache = (wanted.cache != "all").then_some(wanted.cache);
-    success(&api, Command::ClearCache { cache, tag: None }, &id).await
+) -> Result<Response, Failure> {
+    let names: Vec<&str> = CACHES
+        .into_iter()
+        .filter(|name| wanted.cache == ALL || wanted.cache == *name)
+        .collect();
+    if names.is_empty() {
+        let name = crate::text::clean_line(&wanted.cache, 60);
+        let valid: Vec<&str> = CACHES.into_iter().chain([ALL]).collect();
+        let body = json!({
+            "error": format!("there is no cache '{name}'"),
+            "code": "INVALID_INPUT",
+            "valid": valid,
+            "correlationId": id,
+        });
+        let mut response = (StatusCode::BAD_REQUEST, Json(body)).into_response();
+        response.extensions_mut().insert(OwnShape);
+        return Ok(response);
+    }
+    let cache = (wanted.cache != ALL).then_some(wanted.cache);
+    let message = done(&api, Command::ClearCache { cache, tag: None }, &id).await?;
+    let body = json!({
+        "success": true,
+        "message": message,
+        "cleared": names,
+        "timestamp": now(),
+        "correlationId": id,
+    });
+    Ok(Json(body).into_response())
 }
 
 async fn knowledge(

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::api::error::Failure;
 use crate::api::openapi::{Routes, doc, list, object, text};
-use crate::api::request::Correlation;
+use crate::api::request::{Correlation, OwnShape};
 use crate::api::routes::shared::{ask, now, odd, time};
 use crate::api::state::Api;
 use crate::engine::protocol::query::{Answer, Query};
@@ -71,7 +72,7 @@ async fn health(
 async fn detailed(
     State(api): State<Arc<Api>>,
     Extension(Correlation(id)): Extension<Correlation>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Response, Failure> {
     let Answer::Workspace { problems, .. } = ask(&api, Query::Workspace).await? else {
         return Err(odd());
     };
@@ -98,11 +99,6 @@ async fn detailed(
         "requiredFiles": word(snapshot.workspace.errors > 0, snapshot.workspace.warnings > 0),
         "circuitBreakers": word(false, open),
     });
-    let status = if snapshot.health == Health::Unhealthy {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
     let body = json!({
         "status": snapshot.health,
         "reasons": snapshot.reasons,
@@ -110,7 +106,19 @@ async fn detailed(
         "timestamp": now(),
         "correlationId": id,
     });
-    Ok((status, Json(body)))
+    Ok(judged(snapshot.health, body))
+}
+
+/// 503 when the engine cannot do its work, with the reasons: this is an answer, not an error.
+fn judged(health: Health, body: Value) -> Response {
+    let status = if health == Health::Unhealthy {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    let mut response = (status, Json(body)).into_response();
+    response.extensions_mut().insert(OwnShape);
+    response
 }
 
 async fn breakers(State(api): State<Arc<Api>>) -> Json<Value> {
@@ -181,4 +189,21 @@ async fn caches(State(api): State<Arc<Api>>) -> Json<Value> {
     }
     body.insert("timestamp".into(), now().into());
     Json(body.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unhealthy_engine_is_said_with_its_reasons_and_not_as_an_error() {
+        let sick = judged(Health::Unhealthy, json!({"reasons": ["the disk is full"]}));
+        assert_eq!(sick.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            sick.extensions().get::<OwnShape>().is_some(),
+            "its shape stays"
+        );
+        let well = judged(Health::Healthy, json!({}));
+        assert_eq!(well.status(), StatusCode::OK);
+    }
 }
