@@ -444,7 +444,7 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
         ("OPENAI_BASE_URL", url.as_str()),
         ("OPENAI_API_KEY", "test-key-0123456789"),
         ("BSM_RETRY_BASE_MS", "1"),
-        // It stays the worst there is however long the steps below take.
+        // It stays open however long the steps below take.
         ("BSM_BREAKER_OPEN_MS", "600000"),
     ]);
     s.until("No runs yet");
@@ -453,7 +453,9 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
     s.send("\r");
     s.until("finding:");
     s.send("1");
-    s.until("openai open");
+    // The header's own words: the run's steps say "openai open" before the engine is judged.
+    s.until("◐ openai open");
+    s.until("Gateway overhead");
     s.send("w");
     s.until("5 failures in a row, last: http_503");
     s.until("docs/runbooks/breaker-open.md");

@@ -29,8 +29,6 @@ pub(super) fn routes() -> Routes {
     let cleared = json!({
         "success": boolean(), "message": text(), "cleared": list(), "timestamp": text(), "correlationId": text(),
     });
-    let unknown =
-        json!({"error": text(), "code": text(), "valid": list(), "correlationId": text()});
     Routes::new()
         .post(
             "/api/cache/clear",
@@ -41,8 +39,7 @@ pub(super) fn routes() -> Routes {
                     &["cache"],
                     json!({"cache": {"enum": CACHES.into_iter().chain([ALL]).collect::<Vec<_>>()}}),
                 )
-                .answers(200, cleared)
-                .answers(400, unknown),
+                .answers(200, cleared),
         )
         .get("/api/knowledge", knowledge, documents())
         .get("/api/admin/knowledge", knowledge, documents())
