@@ -150,7 +150,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
         ));
     }
     let counted = path.starts_with("/api/") || path.starts_with("/v1/");
-    // Whoever asks whether it is well must hear it above all when much is asked.
+    // Not limited: a monitor needs the answer most when there are many requests.
     let asks_health = path == "/api/health" || path.starts_with("/api/health/");
     if counted && !asks_health && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());

@@ -13,6 +13,7 @@ use crate::engine::config::store::SharedRedactor;
 use crate::engine::protocol::snapshot::Mode;
 use crate::file_set::FileSet;
 use crate::files::Root;
+use crate::journal::{Journal, ReadOnly};
 use crate::model::provider::known_secrets;
 use crate::model::simulator::SimulatorSettings;
 use crate::resilience::clock::SystemClock;
@@ -59,6 +60,11 @@ pub struct Base {
 }
 
 impl Setup {
+    /// The journal, read only; `None`: there is none yet.
+    pub fn journal(&self) -> Result<Option<ReadOnly>, Failure> {
+        Journal::read_only(&self.state.journal()).map_err(Failure::engine)
+    }
+
     /// Reads everything; creates nothing.
     pub fn read(global: &Global) -> Result<Self, Failure> {
         Self::read_based(global, None)

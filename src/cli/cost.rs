@@ -8,7 +8,6 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::models::cost_ledger::{first_day, line};
 use crate::engine::protocol::cost::{CostBy, Costs, sums};
-use crate::journal::Journal;
 use crate::model::spend::{Line, day_of};
 use crate::resilience::clock::{Clock as _, SystemClock};
 use crate::text::{clean_line, json_pretty};
@@ -52,7 +51,7 @@ impl By {
 pub(super) fn run(global: &Global, args: &CostArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
     let now = SystemClock.wall_ms();
-    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    let journal = setup.journal()?;
     let rows = match &journal {
         Some(journal) => journal
             .spend_since(&first_day(now, args.days))

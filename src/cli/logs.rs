@@ -13,7 +13,6 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::cli::runs::no_such_run;
 use crate::engine::protocol::query::{Answer, Query};
-use crate::journal::Journal;
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
 
 /// Print log lines.
@@ -112,10 +111,9 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
     }
 }
 
-/// A run of which nobody knows has no lines, and should not look like one that said nothing.
+/// Fails when the journal knows no such run: without lines it would look like a run that logged nothing.
 fn check_run(setup: &Setup, run: &str) -> Result<(), Failure> {
-    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
-    match journal {
+    match setup.journal()? {
         Some(journal) if journal.run(run).map_err(Failure::engine)?.is_none() => {
             Err(no_such_run(&journal, run)?)
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 
 use super::memory_files;
-use super::memory_source::{address, ask, journal, unexpected};
+use super::memory_source::{address, ask, unexpected};
 use super::remote::Where;
 use crate::cli::context;
 use crate::cli::context::Setup;
@@ -182,7 +182,7 @@ fn search(
 /// Without an engine: the index is built for this one question.
 fn here(setup: &Setup, text: &str, k: u32, min_score: f64) -> Result<Similar, Failure> {
     let memory = Memory::new(false);
-    let Some(journal) = journal(setup)? else {
+    let Some(journal) = setup.journal()? else {
         return Ok(Similar {
             hits: Vec::new(),
             total: 0,
@@ -215,7 +215,7 @@ fn patterns(setup: &Setup, at: &Where, as_json: bool) -> Result<u8, Failure> {
             Answer::Patterns { patterns } => *patterns,
             _ => return Err(unexpected()),
         },
-        None => match journal(setup)? {
+        None => match setup.journal()? {
             Some(journal) => {
                 patterns::patterns(&journal.memory_decisions(0).map_err(Failure::engine)?)
             }
@@ -257,7 +257,7 @@ fn stats(setup: &Setup, at: &Where, as_json: bool) -> Result<u8, Failure> {
             Answer::MemoryStats { stats } => stats,
             _ => return Err(unexpected()),
         },
-        None => match journal(setup)? {
+        None => match setup.journal()? {
             Some(journal) => {
                 let counts = journal.memory_counts().map_err(Failure::engine)?;
                 MemoryStats {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use super::memory_source::{address, journal, unexpected};
+use super::memory_source::{address, unexpected};
 use super::remote::Where;
 use crate::api::client::Remote;
 use crate::cli::context;
@@ -209,7 +209,7 @@ fn bar(taken: u64, bytes: u64, size: u64) {
 
 /// Writes every item into a file, one JSON object a line.
 pub(super) fn export(setup: &Setup, file: &Path) -> Result<u8, Failure> {
-    let Some(journal) = journal(setup)? else {
+    let Some(journal) = setup.journal()? else {
         say("nothing is remembered yet");
         return Ok(0);
     };

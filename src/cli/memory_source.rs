@@ -6,7 +6,6 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::engine::Operator as _;
 use crate::engine::protocol::query::{Answer, Query};
-use crate::journal::{Journal, ReadOnly};
 use crate::state::Holder;
 
 /// The engine that is asked: the one that was named, else this workspace's own where it runs.
@@ -28,9 +27,4 @@ pub(super) fn ask(address: Address, query: Query) -> Result<Answer, Failure> {
 /// The engine answered with another kind of answer than was asked for.
 pub(super) fn unexpected() -> Failure {
     Failure::engine("the engine answered something else")
-}
-
-/// The journal, read only; `None`: there is none yet.
-pub(super) fn journal(setup: &Setup) -> Result<Option<ReadOnly>, Failure> {
-    Journal::read_only(&setup.state.journal()).map_err(Failure::engine)
 }

@@ -12,7 +12,7 @@ use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::protocol::command::{Command, Envelope, Refused, Reply};
 use crate::engine::protocol::query::{Answer, Query, QueryError};
-use crate::journal::{Journal, JournalError, ReadOnly};
+use crate::journal::{JournalError, ReadOnly};
 
 /// Whose token it is sent with.
 #[derive(Debug, Clone, Default, Args)]
@@ -90,7 +90,7 @@ impl Where {
             return take(answer)
                 .ok_or_else(|| Failure::engine("the engine answered something else"));
         }
-        match Journal::read_only(&setup.state.journal()).map_err(Failure::engine)? {
+        match setup.journal()? {
             Some(journal) => read(&journal).map_err(Failure::engine),
             None => Ok(T::default()),
         }

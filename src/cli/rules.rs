@@ -16,7 +16,6 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::runs::projection::from_row;
 use crate::engine::runs::rule_precision::{RulePrecision, RulePrecisions};
-use crate::journal::Journal;
 use crate::review::baseline::{self, Baseline};
 use crate::review::diff::parse;
 use crate::review::finding::{Finding, Severity};
@@ -237,7 +236,7 @@ fn precisions(setup: &Setup) -> Result<BTreeMap<String, RulePrecision>, Failure>
     /// Runs that are looked at.
     const NEWEST: u32 = 1_000;
     let mut precisions = RulePrecisions::default();
-    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    let journal = setup.journal()?;
     if let Some(journal) = journal {
         for row in journal.recent(NEWEST).map_err(Failure::engine)? {
             let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;

@@ -13,7 +13,7 @@ use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::run::{Cause, RunResult, Step, StepStatus};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::runs::projection::{from_row, summary_of_row};
-use crate::journal::{Journal, ReadOnly};
+use crate::journal::ReadOnly;
 use crate::review::finding::{Finding, Suppressed, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
 
@@ -64,7 +64,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     if let Some(done) = there(&setup, &args)? {
         return Ok(done);
     }
-    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    let journal = setup.journal()?;
     let Some(journal) = journal else {
         if args.json {
             say("[]");

@@ -12,7 +12,7 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::protocol::snapshot::{Health, RunSummary, Snapshot};
-use crate::journal::{Journal, RunStatus};
+use crate::journal::RunStatus;
 use crate::state::Holder;
 use crate::text::{clean_line, json_pretty};
 use crate::workspace::trust::Trust;
@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
         Some(Holder::Run) => "one run",
         None => "stopped",
     };
-    let journal = Journal::read_only(&setup.state.journal()).map_err(Failure::engine)?;
+    let journal = setup.journal()?;
     let count = |status| {
         journal
             .as_ref()

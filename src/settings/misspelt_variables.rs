@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use bsm_base::spelling::is_one_edit_away;
+
 use super::env::Env;
 
 /// Variables of BSM that are no settings.
@@ -14,12 +16,13 @@ const OTHERS: &[&str] = &[
     "BSM_FAILPOINT",
 ];
 
-/// A variable that is almost one of BSM's, and that one: a typing error that would else go unnoticed.
-/// `settings`: those that set one.
+/// A set variable that is almost one of BSM's, and the one that was meant. `settings`: the variables that set a
+/// setting.
 pub(super) fn misspelt(
     settings: impl Iterator<Item = String>,
     env: &Env,
 ) -> Option<(String, String)> {
+    env.names("BSM_").next()?;
     let all: BTreeSet<String> = settings
         .chain(OTHERS.iter().map(|name| (*name).to_owned()))
         .filter(|name| name.starts_with("BSM_"))
@@ -35,20 +38,6 @@ pub(super) fn misspelt(
             };
             Some((name.to_owned(), all.iter().find(near)?.clone()))
         })
-}
-
-/// One letter more, less, other, or two neighbours exchanged.
-fn is_one_edit_away(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[same..], &b[same..]);
-    let ends = a.iter().rev().zip(b.iter().rev());
-    let ends = ends.take_while(|(x, y)| x == y).count();
-    match (&a[..a.len() - ends], &b[..b.len() - ends]) {
-        ([_], [] | [_]) | ([], [_]) => true,
-        ([first, second], [one, two]) => first == two && second == one,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

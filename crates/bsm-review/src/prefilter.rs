@@ -58,6 +58,13 @@ struct Piece {
     offset: u32,
 }
 
+impl Default for Keywords {
+    /// Of no rule.
+    fn default() -> Self {
+        Self::new(BTreeMap::new(), Vec::new())
+    }
+}
+
 impl Keywords {
     /// Words in lower case, each with the rules that ask for it; how far each rule reaches.
     pub(super) fn new(words: BTreeMap<String, Vec<usize>>, reaches: Vec<Reach>) -> Self {

@@ -53,17 +53,17 @@ impl<'a> PreparedText<'a> {
 
     /// The rule is for this file, and a word that it asks for stands in the text.
     pub fn tries(&self, rule: usize) -> bool {
-        self.tried.binary_search_by_key(&rule, |(r, _)| *r).is_ok()
+        self.place(rule).is_ok()
     }
 
     /// Every hit; rules that have a `path` only where it matches.
     pub fn find(&self, looking: Looking, budget: &Budget) -> Vec<Hit> {
         let mut hits = Vec::new();
-        for (index, _) in &self.tried {
+        for tried in &self.tried {
             if budget.look() {
                 break;
             }
-            self.find_rule(*index, looking, budget, &mut hits);
+            self.find_in(tried, looking, budget, &mut hits);
         }
         if looking != Looking::Removed && self.set.holds_secrets() {
             let encoded = self.encoded.get_or_init(|| self.find_encoded(budget));
@@ -78,10 +78,25 @@ impl<'a> PreparedText<'a> {
 
     /// The hits of one rule, where it is tried at all.
     pub fn find_rule(&self, index: usize, looking: Looking, budget: &Budget, hits: &mut Vec<Hit>) {
+        if let Ok(place) = self.place(index) {
+            self.find_in(&self.tried[place], looking, budget, hits);
+        }
+    }
+
+    /// Where a rule stands among those that are tried.
+    fn place(&self, rule: usize) -> Result<usize, usize> {
+        self.tried.binary_search_by_key(&rule, |(r, _)| *r)
+    }
+
+    fn find_in(
+        &self,
+        (index, regions): &(usize, Parts),
+        looking: Looking,
+        budget: &Budget,
+        hits: &mut Vec<Hit>,
+    ) {
+        let index = *index;
         let rule = &self.set.rules()[index];
-        let Ok(place) = self.tried.binary_search_by_key(&index, |(r, _)| *r) else {
-            return;
-        };
         if !looking.tries(rule) {
             return;
         }
@@ -93,7 +108,6 @@ impl<'a> PreparedText<'a> {
         } else {
             MOST_HITS
         };
-        let regions = &self.tried[place].1;
         rule.find(
             &self.name,
             self.text,

@@ -5,7 +5,7 @@
 /// How far from one of its words a match of a rule may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Nobody knows: the whole text is tried.
+    /// Unknown: the whole text is tried.
     Anywhere,
     /// A match lies on so many lines at most.
     Lines(usize),
@@ -30,6 +30,13 @@ struct OfRule {
     line_end: usize,
 }
 
+impl OfRule {
+    fn add_whole(&mut self, text: &[u8]) {
+        self.parts = vec![(0, text.len())];
+        self.line_end = text.len();
+    }
+}
+
 const NOT_TRIED: u32 = u32::MAX;
 
 impl Regions {
@@ -44,8 +51,7 @@ impl Regions {
     /// A rule is tried everywhere, if it `applies`.
     pub(super) fn add_whole(&mut self, rule: usize, text: &[u8], applies: impl Fn(usize) -> bool) {
         if let Some(of) = self.of(rule, applies) {
-            of.parts = vec![(0, text.len())];
-            of.line_end = text.len();
+            of.add_whole(text);
         }
     }
 
@@ -65,9 +71,7 @@ impl Regions {
             return;
         }
         let Reach::Lines(lines) = reach else {
-            of.parts = vec![(0, text.len())];
-            of.line_end = text.len();
-            return;
+            return of.add_whole(text);
         };
         let line_after = |at: usize| memchr::memchr(b'\n', &text[at..]).map(|n| at + n + 1);
         of.line_end = line_after(word.1).unwrap_or(text.len());

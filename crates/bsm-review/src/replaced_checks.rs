@@ -31,7 +31,7 @@ pub(super) fn line(hunk: &Hunk) -> Option<u32> {
         let (block, after) = rest[begins..].split_at(length);
         rest = after;
         let side = |side| block.iter().filter(move |l| l.side == side);
-        // As many lines, or fewer: what is written anew is not judged.
+        // Not where more lines are added than removed: code that is rewritten is not judged.
         let removed = side(Side::Removed).count();
         let few = removed <= MOST_LINES && side(Side::Added).count() <= removed;
         if !few || !side(Side::Added).any(|l| may_be_fixed(&l.text)) {

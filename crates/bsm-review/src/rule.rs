@@ -103,7 +103,7 @@ pub struct Rule {
     pub(super) assigned: Option<Form>,
     /// It looks for a value after a name (`rule_pattern.rs`).
     pub(super) named: bool,
-    /// How many lines a match may lie on; `None`: nobody knows.
+    /// How many lines a match may lie on; `None`: unknown.
     lines: Option<usize>,
     /// Fixes that need no thought: what to look for in the line, and what to put there. The first that changes it
     /// is offered.
@@ -300,13 +300,7 @@ impl Rule {
         excusing: Option<&FileName>,
         redacting: bool,
     ) -> Option<(usize, usize)> {
-        let secret = match self.secret_group {
-            0 => (1..captures.len())
-                .filter_map(|i| captures.get(i))
-                .find(|m| !m.is_empty())
-                .unwrap_or(whole),
-            group => captures.get(group).unwrap_or(whole),
-        };
+        let secret = self.secret_of(captures).unwrap_or(whole);
         if self.named {
             let name = captures.get(1).unwrap_or(whole);
             let digit = secret.as_bytes().iter().any(u8::is_ascii_digit);
@@ -340,14 +334,18 @@ impl Rule {
     /// The secret of the first match, whatever excuses it.
     pub(super) fn first_match<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let captures = self.regex.as_ref()?.captures(text)?;
-        let whole = captures.get(0)?;
-        let secret = match self.secret_group {
+        let secret = self.secret_of(&captures).or(captures.get(0))?;
+        Some(secret.as_bytes())
+    }
+
+    /// The group of a match that is its secret: the one that the rule names, else the first that is not empty.
+    fn secret_of<'t>(&self, captures: &Captures<'t>) -> Option<regex::bytes::Match<'t>> {
+        match self.secret_group {
             0 => (1..captures.len())
-                .filter_map(|i| captures.get(i))
+                .filter_map(|group| captures.get(group))
                 .find(|m| !m.is_empty()),
             group => captures.get(group),
-        };
-        Some(secret.unwrap_or(whole).as_bytes())
+        }
     }
 
     /// Too little entropy, a placeholder, or an allow list excuses a match.

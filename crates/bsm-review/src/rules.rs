@@ -73,8 +73,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// `pack/id` of every rule that can be asked for by name.
     by_id: HashMap<String, usize>,
-    /// `None`: there is no rule.
-    keywords: Option<Keywords>,
+    keywords: Keywords,
     /// Rules without keywords: always tried.
     always: Vec<usize>,
     warnings: Vec<RuleWarning>,
@@ -141,7 +140,7 @@ impl RuleSet {
         set.resolve();
         set.holds_secrets = set.rules.iter().any(|r| r.secret);
         let reaches = set.rules.iter().map(Rule::reach).collect();
-        set.keywords = Some(Keywords::new(words, reaches));
+        set.keywords = Keywords::new(words, reaches);
         set
     }
 
@@ -267,9 +266,7 @@ impl RuleSet {
         for index in &self.always {
             regions.add_whole(*index, text, applies);
         }
-        if let Some(keywords) = &self.keywords {
-            keywords.find(text, &mut regions, applies);
-        }
+        self.keywords.find(text, &mut regions, applies);
         regions
     }
 

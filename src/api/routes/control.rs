@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::api::error::Failure;
 use crate::api::extract::{Admin, Json as Body};
 use crate::api::openapi::{Routes, boolean, doc, list, number, text};
-use crate::api::request::{Correlation, OwnShape};
-use crate::api::routes::shared::{ask, done, now, odd};
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{ask, done, now, odd, own_shape};
 use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::{Answer, Query};
@@ -93,9 +93,7 @@ async fn clear(
             "valid": valid,
             "correlationId": id,
         });
-        let mut response = (StatusCode::BAD_REQUEST, Json(body)).into_response();
-        response.extensions_mut().insert(OwnShape);
-        return Ok(response);
+        return Ok(own_shape(StatusCode::BAD_REQUEST, body));
     }
     let cache = (wanted.cache != ALL).then_some(wanted.cache);
     let message = done(&api, Command::ClearCache { cache, tag: None }, &id).await?;

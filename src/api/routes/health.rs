@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use crate::api::error::Failure;
 use crate::api::openapi::{Routes, doc, list, object, text};
-use crate::api::request::{Correlation, OwnShape};
-use crate::api::routes::shared::{ask, now, odd, time};
+use crate::api::request::Correlation;
+use crate::api::routes::shared::{ask, now, odd, own_shape, time};
 use crate::api::state::Api;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::snapshot::Health;
@@ -109,16 +109,14 @@ async fn detailed(
     Ok(judged(snapshot.health, body))
 }
 
-/// 503 when the engine cannot do its work, with the reasons: this is an answer, not an error.
+/// 503 with the reasons when the engine cannot do its work: an answer, not an error.
 fn judged(health: Health, body: Value) -> Response {
     let status = if health == Health::Unhealthy {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
     };
-    let mut response = (status, Json(body)).into_response();
-    response.extensions_mut().insert(OwnShape);
-    response
+    own_shape(status, body)
 }
 
 async fn breakers(State(api): State<Arc<Api>>) -> Json<Value> {
@@ -194,6 +192,7 @@ async fn caches(State(api): State<Arc<Api>>) -> Json<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::request::OwnShape;
 
     #[test]
     fn unhealthy_engine_is_said_with_its_reasons_and_not_as_an_error() {

@@ -1,6 +1,7 @@
 //! What several routes use: lists, commands and their answers, times.
 
 use crate::api::error::Failure;
+use crate::api::request::OwnShape;
 use crate::api::state::Api;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::command::Envelope;
@@ -10,6 +11,8 @@ use crate::engine::protocol::query::Query;
 use axum::Json;
 use axum::extract::Query as UrlQuery;
 use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -35,6 +38,13 @@ pub(crate) fn limit(wanted: &BTreeMap<String, String>) -> Result<u32, Failure> {
             "limit is a number from 1 to {MOST}"
         ))),
     }
+}
+
+/// A response whose body stays as it is, though its status is that of an error.
+pub(crate) fn own_shape(status: StatusCode, body: Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.extensions_mut().insert(OwnShape);
+    response
 }
 
 /// Has the engine do something; the sentence that says what it did.

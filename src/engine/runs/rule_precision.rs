@@ -1,7 +1,6 @@
-//! How often what a rule finds is right, as far as people have said: findings that were accepted for good (in the
-//! baseline or beside the line) beside all that it found.
+//! The precision of a rule: the share of its findings that nobody has accepted in a baseline or an inline comment.
 //!
-//! Why of the journal: nobody labels findings, but who accepts one for good has judged it.
+//! Why from accepted findings: nobody labels findings, but whoever accepts one has judged that it is no fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -67,30 +67,28 @@ impl LineReader {
             if self.skips {
                 continue;
             }
-            // The same line, by another pattern.
-            let known = |begins: &str| {
-                let own = &self.current;
-                own.line == number
-                    && (own.name == begins || own.name.starts_with(&format!("{begins}:")))
+            // Another pattern may have read the same line: then its name is known.
+            let own = Some(&self.current.name).filter(|_| self.current.line == number);
+            let is_known = |group: &str| {
+                own.is_some_and(|o| o == group || o.starts_with(&format!("{group}:")))
             };
-            if let Some(group) = get("group").filter(|group| !known(group)) {
+            if let Some(group) = get("group").filter(|group| !is_known(group)) {
                 self.begin(group, number, touched);
                 self.group_only = true;
             }
-            let known = self.current.line == number
-                && get("name").is_some_and(|name| {
-                    let rest = self.current.name.strip_suffix(name);
-                    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(':'))
-                });
-            match get("name") {
-                Some(name) if self.format.no_names.contains(&name) => self.flush(),
-                Some(name) if self.group_only => {
+            if let Some(name) = get("name") {
+                let own = &self.current.name;
+                let is_known = self.current.line == number
+                    && (own == name || own.ends_with(&format!(":{name}")));
+                if self.format.no_names.contains(&name) {
+                    self.flush();
+                } else if self.group_only {
                     self.current.name.push(':');
                     self.current.name.push_str(name);
                     self.group_only = false;
+                } else if !is_known {
+                    self.begin(name, number, touched);
                 }
-                Some(name) if !known => self.begin(name, number, touched),
-                _ => {}
             }
             let about_another = self.format.one_line && self.current.line != number;
             if !self.current.name.is_empty() && !about_another {

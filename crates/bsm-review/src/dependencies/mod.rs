@@ -103,7 +103,7 @@ impl Dependencies {
         }
     }
 
-    /// It changes, and nothing in what changes is a dependency as its format writes them: nobody knows what it says.
+    /// The file changes, but no changed line is a dependency in its format: the change is not understood.
     pub(super) fn is_unread(&self) -> bool {
         let is_read = |entries: &[Entry]| entries.iter().any(|entry| entry.touched);
         matches!(self.format, Format::ByLines(_))

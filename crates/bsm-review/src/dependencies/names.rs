@@ -4,6 +4,8 @@
 //! every project knows: only that is worth imitating. A name that is in a list is itself well known, and looks like
 //! no other (`psycopg` is not `psycopg2`).
 
+use bsm_base::spelling::is_one_edit_away;
+
 use crate::dependencies::registry::Registry;
 
 /// One name a line.
@@ -35,25 +37,6 @@ pub(super) fn looks_like(registry: Registry, name: &str) -> Option<&'static str>
         let other = folded(k);
         other.len() >= 5 && (is_one_edit_away(&own, &other) || plain(k) == plain(name))
     })
-}
-
-/// One letter more, less, other, or two neighbours exchanged.
-pub(crate) fn is_one_edit_away(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[same..], &b[same..]);
-    let ends = a
-        .iter()
-        .rev()
-        .zip(b.iter().rev())
-        .take_while(|(x, y)| x == y)
-        .count();
-    let (a, b) = (&a[..a.len() - ends], &b[..b.len() - ends]);
-    match (a, b) {
-        ([_], [] | [_]) | ([], [_]) => true,
-        ([first, second], [one, two]) => first == two && second == one,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

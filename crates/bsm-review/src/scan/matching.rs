@@ -121,8 +121,7 @@ impl Scanner<'_> {
         }
         // A secret may be whole only together with the lines around it: a key whose body is exchanged
         // between a BEGIN and an END that stay.
-        if hunk.lines.iter().any(|l| l.side == Side::Context) {
-            let (new, prepared) = views.get(View::New);
+        if let Some((new, prepared)) = views.distinct(View::New) {
             for hit in prepared.find(Looking::Findings, budget) {
                 if self.is_over(budget) {
                     return;

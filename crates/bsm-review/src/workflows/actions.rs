@@ -5,7 +5,7 @@ use super::expression;
 use super::node::{Entry, Node};
 use super::remark::{Remark, remark};
 use super::triggers::container_places;
-use crate::dependencies::names::is_one_edit_away;
+use bsm_base::spelling::is_one_edit_away;
 
 /// Actions that nearly every project knows.
 const WELL_KNOWN: [&str; 34] = [

@@ -1,9 +1,8 @@
 //! Errors in the form that clients of the gateway's protocol know.
 
+use crate::api::routes::shared::own_shape;
 use crate::engine::protocol::command::Refused;
-use axum::Json;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
 use axum::response::Response;
 use serde_json::json;
 
@@ -11,11 +10,7 @@ use serde_json::json;
 pub(crate) fn refused(status: StatusCode, kind: &str, code: &str, message: &str) -> Response {
     let message = crate::text::clean_line(message, 400);
     let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-    let mut response = (status, Json(body)).into_response();
-    response
-        .extensions_mut()
-        .insert(crate::api::request::OwnShape);
-    response
+    own_shape(status, body)
 }
 
 pub(crate) fn invalid(message: &str) -> Response {
