@@ -22,7 +22,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer as _, Service};
 
-use crate::api::request::Peer;
+use crate::api::request::{Peer, Place};
+
+/// Connections beside the others that may only ask for health: a monitor needs the answer most when the others are
+/// all taken.
+const RESERVED: usize = 8;
+/// A reserved connection that says nothing for this long is closed.
+const RESERVED_IDLE: Duration = Duration::from_secs(2);
 
 /// A failed accept (no file left) is tried again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -35,8 +41,8 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// Serves until it is stopped, then lets requests under way end. At most so many connections; one that says
-/// nothing for `idle` is closed.
+/// Serves until it is stopped, then lets requests under way end. At most so many connections, and a few that may
+/// only ask for health; one that says nothing for `idle` is closed.
 pub(super) async fn serve(
     listener: Listener,
     routes: Router,
@@ -45,15 +51,22 @@ pub(super) async fn serve(
 ) {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(idle);
+    let mut brief = builder.clone();
+    brief
+        .keep_alive(false)
+        .header_read_timeout(idle.min(RESERVED_IDLE));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(most.max(1)));
+    let reserved = Arc::new(Semaphore::new(RESERVED));
     loop {
         // Who finds no place waits in the system's own queue.
         let place = tokio::select! {
+            biased;
             () = stopping.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = Arc::clone(&places).acquire_owned() => place.map(|p| (p, Place::Open)),
+            place = Arc::clone(&reserved).acquire_owned() => place.map(|p| (p, Place::Reserved)),
         };
-        let Ok(place) = place else { break };
+        let Ok((place, kind)) = place else { break };
         let accepted = tokio::select! {
             () = stopping.cancelled() => break,
             accepted = accept(&listener) => accepted,
@@ -66,8 +79,12 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let service = axum::Extension(ConnectInfo(peer)).layer(routes.clone());
-        let service = TowerToHyperService::new(AnyBody(service));
+        let known = (axum::Extension(ConnectInfo(peer)), axum::Extension(kind));
+        let service = TowerToHyperService::new(AnyBody(known.layer(routes.clone())));
+        let builder = match kind {
+            Place::Open => &builder,
+            Place::Reserved => &brief,
+        };
         let connection = builder.serve_connection(stream, service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {

@@ -16,9 +16,10 @@ use serde_json::json;
 use super::error::Failure;
 use super::extract::is_known;
 use super::routes::is_webhook;
+use crate::api::paths::asks_health;
 use crate::api::rate_limit::Left;
-use crate::api::request::Peer;
 use crate::api::request::{Correlation, OwnShape};
+use crate::api::request::{Peer, Place};
 use crate::api::state::Api;
 use crate::engine::protocol::correlation::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
@@ -112,6 +113,14 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "this socket is its owner's",
         ));
     }
+    let path = request.uri().path();
+    if request.extensions().get() == Some(&Place::Reserved) && !asks_health(path) {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "RATE_LIMITED",
+            "api.maxConnections are taken; only health is answered now, try again later",
+        ));
+    }
     let Some(ip) = peer.ip() else {
         return Ok(()); // The owner.
     };
@@ -130,7 +139,6 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "only the local network is answered",
         ));
     }
-    let path = request.uri().path();
     if settings.mobile_mode && is_blocked_on_mobile(path, request.method()) {
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
@@ -151,8 +159,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
     }
     let counted = path.starts_with("/api/") || path.starts_with("/v1/");
     // Not limited: a monitor needs the answer most when there are many requests.
-    let asks_health = path == "/api/health" || path.starts_with("/api/health/");
-    if counted && !asks_health && !is_webhook(path) && !is_known(headers, api) {
+    if counted && !asks_health(path) && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));

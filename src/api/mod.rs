@@ -13,6 +13,7 @@ mod listen;
 mod merge_patch;
 mod middleware;
 mod openapi;
+mod owner_socket;
 mod paths;
 mod rate_limit;
 mod request;

@@ -7,6 +7,15 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnShape;
 
+/// Which kind of place a request's connection has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One of `api.maxConnections`.
+    Open,
+    /// One of those kept for questions about health.
+    Reserved,
+}
+
 /// A request's correlation id.
 #[derive(Debug, Clone)]
 pub(crate) struct Correlation(pub(super) String);

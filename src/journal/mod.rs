@@ -14,6 +14,7 @@ mod history;
 mod memory;
 mod memory_rows;
 mod open;
+mod probe;
 mod rows;
 mod runs;
 mod spend;

@@ -13,6 +13,7 @@ mod drills;
 mod egress;
 mod engine;
 mod github;
+mod health;
 mod memory;
 mod models;
 mod policy;
