@@ -174,7 +174,7 @@ impl HealthFacts {
         }
     }
 
-    /// Looks at disks, at counters of losses and at the outbox.
+    /// Looks at disks and at the outbox.
     async fn look(&self) {
         let mut disks: Vec<Disk> = Vec::new();
         for (holds, path) in &self.from.folders {
@@ -199,20 +199,19 @@ impl HealthFacts {
         } else {
             None
         };
-        let now = self.from.lifecycle.now();
         let mut seen = lock(&self.seen);
         seen.disks = disks;
         seen.oldest_publication_ms = oldest;
-        if let Some(log) = &self.from.log {
-            seen.log_lines.update(log.dropped(), now);
-        }
-        seen.audit_lines.update(self.from.audit.lost(), now);
     }
 
     /// Everything that is known now; nothing is waited for.
     pub fn facts(&self, targets_missed: Vec<String>) -> Facts {
         let now = self.from.lifecycle.now();
-        let seen = lock(&self.seen);
+        let mut seen = lock(&self.seen);
+        if let Some(log) = &self.from.log {
+            seen.log_lines.update(log.dropped(), now);
+        }
+        seen.audit_lines.update(self.from.audit.lost(), now);
         Facts {
             now_ms: self.from.lifecycle.wall_ms(),
             probe: seen.probe.clone(),
