@@ -107,6 +107,19 @@ impl StateDir {
         self.path.join("bsm.db")
     }
 
+    /// The folder of the journal's backups.
+    pub fn backups(&self) -> PathBuf {
+        self.path.join("backups")
+    }
+
+    /// Where the next backup goes: named by the time. The folder is made.
+    pub fn new_backup(&self) -> Result<PathBuf, StateError> {
+        let folder = self.backups();
+        create_private(&folder)?;
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
+        Ok(folder.join(format!("bsm-{stamp}.db")))
+    }
+
     /// The folder of the log files.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")

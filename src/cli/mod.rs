@@ -42,6 +42,7 @@ mod scan;
 mod sd_notify;
 mod serve;
 mod simulate;
+mod state;
 mod status;
 mod trust;
 
@@ -116,6 +117,8 @@ pub enum CliCommand {
     Drill(drill::DrillArgs),
     /// Run a mock model server with fault injection
     Simulate(simulate::SimulateArgs),
+    /// What is kept on disk: copy the journal, put a copy back, repair it
+    State(state::StateArgs),
     /// Print log lines
     Logs(logs::LogsArgs),
     /// Say how the caches of a running engine are, or clear them
@@ -162,6 +165,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Cost(args)) => cost::run(&global, &args),
         Some(CliCommand::Drill(args)) => drill::run(&global, &args),
         Some(CliCommand::Simulate(args)) => simulate::run(&global, &args),
+        Some(CliCommand::State(args)) => state::run(&global, &args),
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Cache(args)) => cache::run(&global, args),
         Some(CliCommand::Breaker(args)) => breaker::run(&global, args),

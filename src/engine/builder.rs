@@ -101,6 +101,8 @@ pub async fn start(
         services.memory.fill();
     }
     alert_about_journal(&services.notifier, services.durable.journal.notes());
+    let frozen = services.durable.notice().is_some();
+    services.models.service.spend().set_frozen(frozen);
     for row in services.durable.journal.recent(40).await?.iter().rev() {
         if row.finished_ms.is_some()
             && let Some(brief) = summary_of_row(row)
@@ -252,12 +254,21 @@ fn report_folder(root: Option<&std::path::Path>, state: &StateDir) -> ReportFold
 
 /// Alerts about what opening the journal changed.
 fn alert_about_journal(notifier: &Notifier, notes: &JournalNotes) {
-    if let Some(aside) = &notes.set_aside {
+    if let Some(healed) = &notes.healed {
         let text = format!(
-            "the journal was corrupt; it is kept as {} and a new one was begun",
-            aside.display()
+            "the damaged journal is kept as {}",
+            healed.kept_as.display()
         );
         notifier.alert(true, text);
+    }
+    if let Some(notice) = &notes.notice {
+        let text = format!("{notice}; read it, then `bsm state repair --acknowledge`");
+        notifier.alert(true, text);
+    }
+    if notes.unproven {
+        let text =
+            "the journal's record count was not beside it: whether records are missing is unknown";
+        notifier.alert(true, text.to_owned());
     }
     if let Some(backup) = &notes.backup {
         let text = format!(

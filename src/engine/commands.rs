@@ -65,6 +65,7 @@ impl Handle {
             Command::Ask(question) => services.chat.ask(question, correlation).await,
             Command::SetFaults(switch) => self.set_faults(&switch),
             Command::Drill { drill } => done(services.drills.start(&drill)?),
+            Command::AcknowledgeRecovery => self.acknowledge_recovery(actor).await,
             Command::Reload => self.reload().await,
             Command::SetLogLevel { level } => self.set_log_level(&level),
             Command::Remember { items } => {
@@ -122,6 +123,20 @@ impl Handle {
         self.services.notifier.alert(false, text);
         self.shown(|snapshot| !snapshot.drained).await;
         done("runs are accepted again")
+    }
+
+    async fn acknowledge_recovery(&self, actor: &str) -> Outcome {
+        let services = &self.services;
+        if !services.durable.acknowledge(actor).await? {
+            return Err(Refused::input("the journal needs no acknowledgement"));
+        }
+        services.models.service.spend().set_frozen(false);
+        services.outbox.status.wake_outbox.notify_one();
+        services.notifier.alert(
+            false,
+            format!("the recovered journal was acknowledged by {actor}"),
+        );
+        done("acknowledged: schedules, publications and spending go on")
     }
 
     fn clear_tag(&self, tag: &str) -> Outcome {

@@ -1,12 +1,13 @@
 //! The journal, with writes that are repeated until they succeed: finished work is not lost to a full disk.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::journal::{Journal, JournalError};
+use crate::resilience::clock::lock;
 use crate::telemetry::availability::Availability;
 
 /// Pause between two tries of one write.
@@ -23,12 +24,15 @@ pub struct Durable {
     retries: AtomicU64,
     /// Writers whose last try failed.
     failing: AtomicU32,
+    /// The journal was recovered, and no operator has acknowledged it.
+    notice: Mutex<Option<String>>,
 }
 
 impl Durable {
     /// Over an open journal.
     pub fn new(journal: Journal, lifecycle: Arc<Lifecycle>, notifier: Arc<Notifier>) -> Arc<Self> {
         Arc::new(Self {
+            notice: Mutex::new(journal.notes().notice.clone()),
             journal,
             availability: Availability::new(lifecycle.now()),
             lifecycle,
@@ -74,6 +78,27 @@ impl Durable {
                 .alert(false, "the journal can be written again".into());
         }
         result
+    }
+
+    /// What an operator has to read about a recovered journal. Until it is acknowledged no schedule runs, nothing
+    /// is published and no money is spent.
+    pub fn notice(&self) -> Option<String> {
+        lock(&self.notice).clone()
+    }
+
+    /// An operator has read the notice; false: there was none.
+    ///
+    /// # Errors
+    /// The journal cannot be written; then the notice stays.
+    pub async fn acknowledge(&self, by: &str) -> Result<bool, JournalError> {
+        if self.notice().is_none() {
+            return Ok(false);
+        }
+        self.journal
+            .acknowledge(by, self.lifecycle.wall_ms())
+            .await?;
+        *lock(&self.notice) = None;
+        Ok(true)
     }
 
     /// Writes that failed and were repeated, since the start.

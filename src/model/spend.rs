@@ -66,6 +66,8 @@ struct Inner {
     runs: BTreeMap<String, u64>,
     lines: HashMap<Place, Line>,
     unsaved: HashMap<Place, Line>,
+    /// No call that costs something may begin.
+    frozen: bool,
 }
 
 /// The sums.
@@ -83,10 +85,15 @@ pub struct Over {
     pub left: u64,
     /// Wanted.
     pub wanted: u64,
+    /// Not a budget: all spending is stopped.
+    pub frozen: bool,
 }
 
 impl std::fmt::Display for Over {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.frozen {
+            return f.write_str("spending is stopped until the recovered journal is acknowledged");
+        }
         let usd = |micro: u64| micro as f64 / 1e6;
         write!(
             f,
@@ -166,6 +173,11 @@ impl Spend {
         lock(&self.0).runs.insert(run.to_owned(), micro(usd));
     }
 
+    /// Stops all spending, or allows it again.
+    pub fn set_frozen(&self, frozen: bool) {
+        lock(&self.0).frozen = frozen;
+    }
+
     /// Sets money aside for one call.
     ///
     /// # Errors
@@ -179,6 +191,15 @@ impl Spend {
     ) -> Result<BudgetHold, Over> {
         let mut inner = lock(&self.0);
         inner.turn(wall_ms);
+        if inner.frozen && micro_usd > 0 {
+            return Err(Over {
+                whose: "day",
+                budget: 0,
+                left: 0,
+                wanted: micro_usd,
+                frozen: true,
+            });
+        }
         let spent_by_run = inner.runs.get(run).copied().unwrap_or(0);
         let today = inner.settled_today.saturating_add(inner.reserved);
         for (whose, budget, spent, counts) in [
@@ -192,6 +213,7 @@ impl Spend {
                     budget: micro(budget),
                     left,
                     wanted: micro_usd,
+                    frozen: false,
                 });
             }
         }

@@ -168,6 +168,8 @@ pub enum Command {
     Drain,
     /// Take runs again after a drain.
     OpenIntake,
+    /// An operator has read that the journal was recovered: what was held goes on.
+    AcknowledgeRecovery,
     /// Read the workspace again.
     Reload,
     /// Change what is logged.
@@ -226,6 +228,7 @@ impl Command {
             Self::Drill { .. } => "drill",
             Self::Drain => "drain",
             Self::OpenIntake => "open_intake",
+            Self::AcknowledgeRecovery => "acknowledge_recovery",
             Self::Reload => "reload",
             Self::SetLogLevel { .. } => "set_log_level",
             Self::Deliver(_) => "deliver",
@@ -261,6 +264,7 @@ impl Command {
             Self::Drill { drill } => drill.clone(),
             Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
+            Self::AcknowledgeRecovery => "journal".into(),
             Self::SetLogLevel { level } => level.clone(),
             Self::Deliver(webhook) => format!("{} {}", webhook.named, webhook.delivery),
             Self::Decide {
