@@ -36,6 +36,8 @@ pub enum StateError {
         path: PathBuf,
         /// What has it.
         holder: Holder,
+        /// Its process, if it wrote its number.
+        pid: Option<u32>,
     },
     /// It lies on a network file system, where locks and WAL cannot be trusted.
     #[error("{0}: on a network file system; set XDG_STATE_HOME to a local folder")]
@@ -57,6 +59,22 @@ pub enum Holder {
     Resident,
     /// One `bsm run`: it ends by itself.
     Run,
+}
+
+/// A resident holder's word in the lock file; its process id follows. A program before 0.1.0 wrote the word alone.
+const RESIDENT: &str = "resident";
+
+/// What the lock file says of its holder. One that has not written its word yet is just starting: treated as
+/// a run, which is waited for.
+fn read_lock(path: &Path) -> (Holder, Option<u32>) {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let holder = if words.next() == Some(RESIDENT) {
+        Holder::Resident
+    } else {
+        Holder::Run
+    };
+    (holder, words.next().and_then(|pid| pid.parse().ok()))
 }
 
 /// The private folder of one workspace.
@@ -138,27 +156,19 @@ impl StateDir {
         match file.try_lock() {
             Ok(()) => {
                 let word = if holder == Holder::Resident {
-                    "resident"
+                    RESIDENT
                 } else {
                     "run"
                 };
+                let word = format!("{word} {}\n", std::process::id());
                 file.set_len(0)
                     .and_then(|()| io::Write::write_all(&mut file, word.as_bytes()))
                     .map_err(io)?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
-                // A holder that has not written its word yet is just starting: treated as a run, which
-                // is waited for.
-                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Err(StateError::Locked {
-                    path,
-                    holder: if resident {
-                        Holder::Resident
-                    } else {
-                        Holder::Run
-                    },
-                })
+                let (holder, pid) = read_lock(&path);
+                Err(StateError::Locked { path, holder, pid })
             }
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -169,16 +179,14 @@ impl StateDir {
         let path = self.path.join("engine.lock");
         let file = File::open(&path).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => {
-                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Some(if resident {
-                    Holder::Resident
-                } else {
-                    Holder::Run
-                })
-            }
+            Err(TryLockError::WouldBlock) => Some(read_lock(&path).0),
             _ => None,
         }
+    }
+
+    /// The process that holds the lock, if it wrote its number; meaningful while [`Self::holder`] is some.
+    pub fn holder_pid(&self) -> Option<u32> {
+        read_lock(&self.path.join("engine.lock")).1
     }
 
     /// The salt of this workspace's finding fingerprints: 32 random bytes, made once, never shown.
@@ -370,6 +378,11 @@ mod tests {
             })
         ));
         assert_eq!(state.holder(), Some(Holder::Resident));
+        assert_eq!(state.holder_pid(), Some(std::process::id()));
+        // A program of an older version wrote the word alone.
+        fs::write(state.path().join("engine.lock"), "resident").unwrap();
+        assert_eq!(state.holder(), Some(Holder::Resident));
+        assert_eq!(state.holder_pid(), None);
         drop(held);
         assert_eq!(state.holder(), None);
         assert!(state.lock(Holder::Run).is_ok());

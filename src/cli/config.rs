@@ -1,7 +1,8 @@
 //! `bsm config`: the settings in effect, each with where it came from.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use crate::cli::check;
 use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
@@ -9,15 +10,27 @@ use crate::cli::output::say;
 use crate::settings::layers::variable_of;
 use crate::text::{clean_line, json_pretty};
 
-/// Print the settings in effect and where each came from.
+/// Print the settings in effect and where each came from, or check the workspace.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ConfigArgs {
+    #[command(subcommand)]
+    command: Option<ConfigCommand>,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the workspace: every rule, each problem with its place
+    Check(check::CheckArgs),
+}
+
 pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<u8, Failure> {
+    if let Some(ConfigCommand::Check(args)) = &args.command {
+        return check::run(global, args);
+    }
     let setup = Setup::read(global)?;
     if args.json {
         let lines: Vec<_> = setup

@@ -8,6 +8,7 @@ mod api;
 mod attacks;
 mod changes;
 mod cli;
+mod commands;
 mod console;
 mod drills;
 mod egress;
