@@ -1,9 +1,5 @@
 //! The command line: one file a command. This one knows the arguments that all share, and how a
 //! failure is said: what happened, where, what to do.
-#![expect(
-    clippy::print_stderr,
-    reason = "printing is what a command line is for"
-)]
 
 mod approvals;
 mod attach;
@@ -60,7 +56,7 @@ use miette::Diagnostic;
 /// key: rules decide; models add to it when a key is set.
 #[derive(Debug, Parser)]
 #[command(name = "bsm", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES,
-    help_template = command_groups::help_template())]
+    help_template = help_template())]
 pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
@@ -143,6 +139,11 @@ pub enum CliCommand {
     Man,
 }
 
+/// The help of `bsm` itself, with the commands in groups.
+fn help_template() -> String {
+    command_groups::help_template(&CliCommand::augment_subcommands(clap::Command::new("bsm")))
+}
+
 /// Runs a command; the exit code says how it went.
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
@@ -182,9 +183,12 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("bsm: {}", crate::text::clean_block(&failure.message, 2_000));
+            crate::cli::output::note(format!(
+                "bsm: {}",
+                crate::text::clean_block(&failure.message, 2_000)
+            ));
             if let Some(help) = failure.help() {
-                eprintln!("     {help}");
+                crate::cli::output::note(format!("     {help}"));
             }
             ExitCode::from(failure.exit)
         }

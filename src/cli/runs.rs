@@ -110,12 +110,19 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         let Some(row) = row else {
             return Err(no_such_run(&journal, &id)?);
         };
-        let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
-        let result =
-            from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
-        if forms.write(&result, &markdown)? {
-        } else if report {
+        if report {
             print_report(&row.report_text.unwrap_or_default());
+            return Ok(0);
+        }
+        let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
+        let result = from_row(&row, &steps).ok_or_else(|| {
+            Failure::engine(format!(
+                "{}: written by another version of bsm; its details cannot be read",
+                row.new.id
+            ))
+            .with_help("`bsm runs show ID --report` prints its report, as it was written.")
+        })?;
+        if forms.write(&result, &markdown)? {
         } else if json {
             say(json_pretty(&result).map_err(Failure::engine)?);
         } else {
@@ -124,7 +131,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let rows = journal.recent(args.limit).map_err(Failure::engine)?;
-    let briefs: Vec<_> = rows.iter().filter_map(summary_of_row).collect();
+    let briefs: Vec<_> = rows.iter().map(summary_of_row).collect();
     print_list(&briefs, args.json)
 }
 

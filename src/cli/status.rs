@@ -76,7 +76,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
             .recent(1)
             .map_err(Failure::engine)?
             .first()
-            .and_then(crate::engine::runs::projection::summary_of_row),
+            .map(crate::engine::runs::projection::summary_of_row),
         None => None,
     };
     let status = Status {

@@ -124,7 +124,7 @@ async fn ask(state: &StateDir, entry: &mut Entry) -> Result<(), String> {
         .and_then(|word| word.as_str().map(str::to_owned));
     entry.queued = Some(snapshot.counts.queued.into());
     entry.running = Some(snapshot.counts.running.into());
-    entry.finished = Some(snapshot.counts.finished.into());
+    entry.finished = Some(snapshot.counts.finished);
     Ok(())
 }
 

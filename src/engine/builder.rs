@@ -102,10 +102,8 @@ pub async fn start(
     }
     alert_about_journal(&services.notifier, services.durable.journal.notes());
     for row in services.durable.journal.recent(40).await?.iter().rev() {
-        if row.finished_ms.is_some()
-            && let Some(brief) = summary_of_row(row)
-        {
-            services.registry.push_ended(brief);
+        if row.finished_ms.is_some() {
+            services.registry.push_ended(summary_of_row(row));
         }
     }
     let snapshots = start_tasks(&services, resident).await?;

@@ -16,5 +16,6 @@ mod engine;
 mod github;
 mod memory;
 mod models;
+mod named_commands;
 mod policy;
 mod terminal;
