@@ -4,6 +4,8 @@
 //! the user's state directory and not in the working tree: folders 0700, files 0600, from their
 //! creation and whatever the umask. A state directory with another owner or a wider mode is refused.
 
+mod socket;
+
 pub use bsm_base::{hex, short_hash};
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -30,7 +32,7 @@ pub enum StateError {
         what: String,
     },
     /// Another engine holds the lock.
-    #[error("another bsm is at work on this workspace ({path} is locked)")]
+    #[error("another bsm is at work on this workspace ({path} is locked{})", by_process(*pid))]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -52,6 +54,9 @@ pub enum StateError {
     },
 }
 
+/// Says where the socket is, when it is not in the state directory.
+const SOCKET_PATH: &str = "socket.path";
+
 /// What holds a workspace's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
@@ -63,6 +68,11 @@ pub enum Holder {
 
 /// A resident holder's word in the lock file; its process id follows. A program before 0.1.0 wrote the word alone.
 const RESIDENT: &str = "resident";
+
+/// ` by process 12`, where its number is known.
+fn by_process(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
 
 /// What the lock file says of its holder. One that has not written its word yet is just starting: treated as
 /// a run, which is waited for.
@@ -112,7 +122,41 @@ impl StateDir {
         if is_network(&self.path) {
             return Err(StateError::Network(self.path.clone()));
         }
-        Ok(())
+        self.prepare_socket()
+    }
+
+    /// Chooses a short path for the socket where the own one is too long, and writes it down.
+    fn prepare_socket(&self) -> Result<(), StateError> {
+        if socket::fits(&self.own_socket()) {
+            return Ok(());
+        }
+        let written = self.path.join(SOCKET_PATH);
+        let known = fs::read_to_string(&written).ok().map(PathBuf::from);
+        let usable = |path: &&PathBuf| path.parent().is_some_and(|f| create_private(f).is_ok());
+        let paths: Vec<PathBuf> = known.into_iter().chain(self.short_sockets()).collect();
+        // Without one the console works all the same, and a server says what is wrong.
+        let Some(path) = paths.iter().find(usable) else {
+            return Ok(());
+        };
+        let text = path.as_os_str().as_encoded_bytes();
+        let io = |source| StateError::Io {
+            path: written.clone(),
+            source,
+        };
+        let mut file = private_file(&written, false)?;
+        file.set_len(0)
+            .and_then(|()| io::Write::write_all(&mut file, text))
+            .map_err(io)
+    }
+
+    fn own_socket(&self) -> PathBuf {
+        self.path.join("bsm.sock")
+    }
+
+    fn short_sockets(&self) -> Vec<PathBuf> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let user = rustix::process::geteuid().as_raw();
+        socket::short_paths(&self.path, runtime.as_deref(), &std::env::temp_dir(), user)
     }
 
     /// The folder.
@@ -130,9 +174,19 @@ impl StateDir {
         self.path.join("logs")
     }
 
-    /// The owner's socket of a resident engine.
+    /// The owner's socket of a resident engine. It lies in a folder that is ours alone.
     pub fn socket(&self) -> PathBuf {
-        self.path.join("bsm.sock")
+        let own = self.own_socket();
+        if socket::fits(&own) {
+            return own;
+        }
+        let written = fs::read_to_string(self.path.join(SOCKET_PATH)).map(PathBuf::from);
+        let is_private = |path: &PathBuf| {
+            let folder = path.parent().unwrap_or(path);
+            fs::symlink_metadata(folder).is_ok_and(|meta| check_private(folder, &meta).is_ok())
+        };
+        // A path that is too long is refused with just that message.
+        written.ok().filter(is_private).unwrap_or(own)
     }
 
     /// The audit trail.
@@ -362,6 +416,29 @@ mod tests {
             state.prepare(),
             Err(StateError::NotPrivate { .. })
         ));
+    }
+
+    #[test]
+    fn socket_of_a_long_state_path_is_short_and_in_a_private_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().join("s".repeat(120)));
+        state.prepare().unwrap();
+        let path = state.socket();
+        assert!(socket::fits(&path), "{}", path.display());
+        let folder = path.parent().unwrap();
+        let mode = fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(state.socket(), path, "whoever asks finds the same");
+        state.prepare().unwrap();
+        assert_eq!(state.socket(), path);
+        // A folder that others may write to is not believed.
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        let named = open.join("x.sock");
+        let text = named.to_str().unwrap();
+        fs::write(state.path().join(SOCKET_PATH), text).unwrap();
+        assert_ne!(state.socket(), named);
     }
 
     #[test]

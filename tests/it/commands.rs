@@ -19,8 +19,11 @@ impl Engine {
     fn start(world: &World, extra: &[&str]) -> Self {
         let mut args = vec!["serve", "--no-tcp", "--allow-root"];
         args.extend(extra);
-        let mut child = world
-            .command(&args)
+        Self::spawn(&mut world.command(&args))
+    }
+
+    fn spawn(command: &mut std::process::Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -30,6 +33,86 @@ impl Engine {
         assert!(opened, "the engine did not open its socket");
         Self(child)
     }
+}
+
+/// The state directory of the built-in workspace, which a test holds as an engine would.
+fn held(world: &World) -> bsm::state::StateDir {
+    let state = bsm::state::StateDir::at(world.state().join("built-in-workspace"));
+    state.prepare().unwrap();
+    state
+}
+
+#[test]
+fn serve_waits_for_a_lock_that_is_being_released() {
+    let world = World::new();
+    let lock = held(&world).lock(bsm::state::Holder::Resident).unwrap();
+    let mut child = world
+        .command(&["serve", "--no-tcp", "--allow-root"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let waiting = said.next().unwrap().unwrap();
+    assert!(waiting.contains("waiting up to 10 s"), "{waiting}");
+    let me = format!("by process {}", std::process::id());
+    assert!(waiting.contains(&me), "{waiting}");
+    drop(lock);
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let opened = lines.any(|line| line.is_ok_and(|l| l.contains("unix:")));
+    assert!(opened, "{:?}", said.collect::<Vec<_>>());
+    let engine = Engine(child);
+    // One that answers is not waited for.
+    let second = world.run(&["serve", "--no-tcp", "--allow-root"]);
+    assert_eq!(code(&second), 1);
+    let said = text(&second);
+    assert!(
+        said.contains("bsm stop") && !said.contains("waiting"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("by process {}", engine.0.id())),
+        "{said}"
+    );
+}
+
+#[test]
+fn stop_names_the_process_that_it_cannot_reach() {
+    let world = World::new();
+    let state = held(&world);
+    let me = format!("process {}", std::process::id());
+    let lock = state.lock(bsm::state::Holder::Resident).unwrap();
+    let output = world.run(&["stop"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output).contains(&me), "{}", text(&output));
+    drop(lock);
+    let _lock = state.lock(bsm::state::Holder::Run).unwrap();
+    let output = world.run(&["stop"]);
+    assert_eq!(code(&output), 0);
+    assert!(text(&output).contains(&me), "{}", text(&output));
+}
+
+#[test]
+fn engine_with_a_long_state_path_is_found_over_a_short_socket() {
+    let world = World::new();
+    let long = world.path(&"long".repeat(40));
+    let runtime = world.path("run");
+    std::fs::create_dir(&runtime).unwrap();
+    let command = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("XDG_STATE_HOME", &long);
+        command
+    };
+    let mut serve = command(&["serve", "--no-tcp", "--allow-root"]);
+    let engine = Engine::spawn(serve.env("XDG_RUNTIME_DIR", &runtime));
+    // A client in another environment finds it too.
+    let listed = command(&["breaker", "--json"]).output().unwrap();
+    assert_eq!(code(&listed), 0, "{}", text(&listed));
+    let sockets = std::fs::read_dir(runtime.join("bsm")).unwrap().count();
+    assert_eq!(sockets, 1);
+    let stopped = command(&["stop"]).output().unwrap();
+    assert_eq!(code(&stopped), 0, "{}", text(&stopped));
+    drop(engine);
 }
 
 impl Drop for Engine {
