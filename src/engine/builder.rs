@@ -11,6 +11,7 @@ use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, 
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
+use crate::engine::models::pause_watch;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
 use crate::engine::runs::projection::summary_of_row;
@@ -117,6 +118,8 @@ async fn start_tasks(
 ) -> Result<watch::Receiver<Arc<Snapshot>>, StartError> {
     let lifecycle = &services.lifecycle;
     let acts = !lifecycle.mode.read_only;
+    let models = Arc::clone(&services.models);
+    lifecycle.spawn_detached(pause_watch::run(Arc::clone(lifecycle), models));
     if acts {
         services.costs.load_today().await?;
         lifecycle.spawn(Arc::clone(&services.costs).run());
