@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -47,6 +47,7 @@ pub(super) async fn serve(
     builder.timer(TokioTimer::new()).header_read_timeout(idle);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(most.max(1)));
+    let mut warnings = WarningLimit::default();
     loop {
         // Who finds no place waits in the system's own queue.
         let place = tokio::select! {
@@ -61,7 +62,13 @@ pub(super) async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!("a connection could not be taken: {error}");
+                if let Some(more) = warnings.due(Instant::now()) {
+                    let before = match more {
+                        0 => String::new(),
+                        more => format!(" ({more} more since the last warning)"),
+                    };
+                    tracing::warn!("a connection could not be taken: {error}{before}");
+                }
                 tokio::time::sleep(AGAIN).await;
                 continue;
             }
@@ -79,6 +86,28 @@ pub(super) async fn serve(
     drop(listener);
     let mut over = pin!(graceful.shutdown());
     over.as_mut().await;
+}
+
+/// One warning in ten seconds: without a file left, an accept fails twenty times a second.
+#[derive(Debug, Default)]
+struct WarningLimit {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl WarningLimit {
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// Whether to warn now; how many warnings were left out since the last one.
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        let soon = |last: Instant| now.saturating_duration_since(last) < Self::EVERY;
+        if self.last.is_some_and(soon) {
+            self.left_out += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.left_out))
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -128,5 +157,22 @@ where
 
     fn call(&mut self, request: hyper::Request<Incoming>) -> Self::Future {
         self.0.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_one_in_ten_seconds_and_say_how_many_were_left_out() {
+        let mut limit = WarningLimit::default();
+        let start = Instant::now();
+        assert_eq!(limit.due(start), Some(0));
+        for ms in (50..10_000).step_by(50) {
+            assert_eq!(limit.due(start + Duration::from_millis(ms)), None, "{ms}");
+        }
+        assert_eq!(limit.due(start + Duration::from_secs(10)), Some(199));
+        assert_eq!(limit.due(start + Duration::from_secs(25)), Some(0));
     }
 }

@@ -29,6 +29,9 @@ pub struct StatusArgs {
     /// Exit 1 when the workspace has errors or the journal cannot be read
     #[arg(long)]
     check: bool,
+    /// Every workspace of yours on this host, one line each
+    #[arg(long, conflicts_with_all = ["line", "check", "url"])]
+    all: bool,
     #[command(flatten)]
     at: Where,
 }
@@ -48,6 +51,9 @@ struct Status {
 }
 
 pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
+    if args.all {
+        return super::status_all::run(args.json);
+    }
     let setup = Setup::read(global)?;
     if let Some(address) = args.at.named(&setup)? {
         return there(args, address);
@@ -70,7 +76,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
             .recent(1)
             .map_err(Failure::engine)?
             .first()
-            .and_then(crate::engine::runs::projection::summary_of_row),
+            .map(crate::engine::runs::projection::summary_of_row),
         None => None,
     };
     let status = Status {

@@ -11,6 +11,7 @@ use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, 
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
+use crate::engine::models::pause_watch;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
 use crate::engine::runs::projection::summary_of_row;
@@ -104,10 +105,8 @@ pub async fn start(
     let frozen = services.durable.notice().is_some();
     services.models.service.spend().set_frozen(frozen);
     for row in services.durable.journal.recent(40).await?.iter().rev() {
-        if row.finished_ms.is_some()
-            && let Some(brief) = summary_of_row(row)
-        {
-            services.registry.push_ended(brief);
+        if row.finished_ms.is_some() {
+            services.registry.push_ended(summary_of_row(row));
         }
     }
     let snapshots = start_tasks(&services, resident).await?;
@@ -121,6 +120,8 @@ async fn start_tasks(
 ) -> Result<watch::Receiver<Arc<Snapshot>>, StartError> {
     let lifecycle = &services.lifecycle;
     let acts = !lifecycle.mode.read_only;
+    let models = Arc::clone(&services.models);
+    lifecycle.spawn_detached(pause_watch::run(Arc::clone(lifecycle), models));
     if acts {
         services.costs.load_today().await?;
         lifecycle.spawn(Arc::clone(&services.costs).run());

@@ -304,6 +304,7 @@ async fn without_leave_nothing_is_changed() {
         ("/api/chat", json!({"message": "x"})),
         ("/api/chat/direct", json!({"message": "x"})),
         ("/api/runs/job_1/cancel", json!({})),
+        ("/api/runs/job_1/rerun", json!({})),
         ("/api/emergency/shutdown", json!({"reason": "x"})),
         (
             "/api/seam/command",
@@ -479,6 +480,18 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     assert_eq!(again["runId"], id.as_str(), "asked twice, it ran once");
     let (_, run) = rig.get(&format!("/api/runs/{id}")).await;
     assert_eq!(run["decision"]["action"], "approve_and_merge");
+    let (status, rerun) = rig.post(&format!("/api/runs/{id}/rerun"), &json!({})).await;
+    assert_eq!(
+        (status, &rerun["rerunOf"]),
+        (202, &id.as_str().into()),
+        "{rerun}"
+    );
+    let second = rerun["runId"].as_str().unwrap().to_owned();
+    assert_ne!(second, id);
+    let second = rig.handle.finished(&second).await.unwrap();
+    assert_eq!(second.event, "pull_request.opened");
+    let (status, unknown) = rig.post("/api/runs/job_0/rerun", &json!({})).await;
+    assert_eq!((status, &unknown["code"]), (404, &"NOT_FOUND".into()));
     let linted = r#"{"message": "m", "location": {"path": "docs/guide.md", "range": {"start": {"line": 1}}}, "severity": "ERROR", "source": {"name": "vale"}}"#;
     let with_findings = json!({
         "event": "pull_request.opened", "diff": DOCS, "filterMode": "all",
@@ -491,7 +504,7 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     assert_eq!(run["decision"]["action"], "request_changes");
     assert!(run.to_string().contains("lint:vale/unnamed"), "{run}");
     let (_, runs) = rig.get("/api/runs?limit=5").await;
-    assert_eq!(runs["runs"][1]["id"], id.as_str());
+    assert_eq!(runs["runs"][2]["id"], id.as_str());
     assert_eq!(rig.get("/api/runs?limit=0").await.0, 400);
     assert_eq!(rig.get("/api/runs/job_0").await.1["code"], "NOT_FOUND");
     let report = rig

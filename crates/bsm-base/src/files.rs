@@ -216,11 +216,17 @@ impl Root {
     pub fn create_folder(&self, relative: &Path, mode: u32) -> Result<(), FileError> {
         let mut handle = self.duplicate(relative)?;
         for part in components(relative)? {
-            match rustix::fs::mkdirat(&handle, part.as_path(), Mode::from_raw_mode(mode)) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let mode = Mode::from_raw_mode(mode);
+            let made = match rustix::fs::mkdirat(&handle, part.as_path(), mode) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(e) => return Err(refusal(relative, e)),
-            }
+            };
             handle = open_folder(handle.as_fd(), &part, relative)?;
+            if made {
+                // The mode asked for, whatever the umask.
+                let _ = rustix::fs::fchmod(&handle, mode);
+            }
         }
         Ok(())
     }
