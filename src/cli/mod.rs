@@ -42,6 +42,7 @@ mod scan;
 mod sd_notify;
 mod serve;
 mod simulate;
+mod state;
 mod status;
 mod trust;
 
@@ -122,6 +123,8 @@ pub enum CliCommand {
     Cache(cache::CacheArgs),
     /// Say how the breakers of a running engine stand, or reset one
     Breaker(breaker::BreakerArgs),
+    /// What this workspace keeps on disk: how much it is, and pruning
+    State(state::StateArgs),
     /// List the newest webhooks
     Inbox(inbox::InboxArgs),
     /// List publications at GitHub: sent and waiting
@@ -165,6 +168,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Cache(args)) => cache::run(&global, args),
         Some(CliCommand::Breaker(args)) => breaker::run(&global, args),
+        Some(CliCommand::State(args)) => state::run(&global, &args),
         Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
         Some(CliCommand::Memory(args)) => memory::run(&global, args),

@@ -16,4 +16,5 @@ mod github;
 mod memory;
 mod models;
 mod policy;
+mod retention;
 mod terminal;
