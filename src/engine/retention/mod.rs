@@ -100,7 +100,6 @@ impl Retention {
             } else if !std::mem::replace(&mut told, true) {
                 tracing::warn!("retention waits: the wall clock is in doubt");
             }
-            self.memory.rebuild_if_wasteful();
             tokio::select! {
                 () = self.lifecycle.stopping.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
@@ -230,6 +229,7 @@ impl Retention {
             if excess.memory > 0 {
                 self.memory.retain(keep.memory).await?;
             }
+            self.memory.rebuild_if_wasteful();
             if list[2..6].iter().any(|(_, count)| *count > 0) {
                 journal.forget_deliveries(request.now_ms).await?;
             }
