@@ -22,8 +22,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer as _, Service};
 
-use crate::api::request::Peer;
+use crate::api::places::Places;
+use crate::api::rate_limit::network;
+use crate::api::request::{Peer, Use};
 
+/// Connections that are taken when all places are: for health and webhooks.
+const RESERVED: usize = 16;
+/// One of those has this long to ask.
+const RESERVED_IDLE: Duration = Duration::from_secs(5);
 /// A failed accept (no file left) is tried again after this.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -35,8 +41,9 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// Serves until it is stopped, then lets requests under way end. At most so many connections; one that says
-/// nothing for `idle` is closed.
+/// Serves until it is stopped, then lets requests under way end. At most so many connections, three quarters of
+/// them for one client; one that says nothing for `idle` is closed. When all are taken, a few more are served one
+/// request each, about health or a webhook.
 pub(super) async fn serve(
     listener: Listener,
     routes: Router,
@@ -45,16 +52,26 @@ pub(super) async fn serve(
 ) {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(idle);
+    let mut once = Builder::new();
+    once.timer(TokioTimer::new())
+        .header_read_timeout(idle.min(RESERVED_IDLE))
+        .keep_alive(false);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(most.max(1)));
     let mut warnings = WarningLimit::default();
+    let reserved = Arc::new(Semaphore::new(RESERVED));
+    let shares = Places::new(most, most - most / 4);
     loop {
-        // Who finds no place waits in the system's own queue.
+        // Who finds no place, not even a reserved one, waits in the system's own queue.
         let place = tokio::select! {
+            biased;
             () = stopping.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = Arc::clone(&places).acquire_owned() => place.map(|p| (p, Use::Any)),
+            place = Arc::clone(&reserved).acquire_owned() => place.map(|p| (p, Use::Reserved)),
         };
-        let Ok(place) = place else { break };
+        let Ok((mut place, mut usable)) = place else {
+            break;
+        };
         let accepted = tokio::select! {
             () = stopping.cancelled() => break,
             accepted = accept(&listener) => accepted,
@@ -73,14 +90,24 @@ pub(super) async fn serve(
                 continue;
             }
         };
+        // The owner's socket is the owner's alone.
+        let share = peer.ip().and_then(|ip| shares.take(network(ip)));
+        if peer.ip().is_some() && share.is_none() && usable == Use::Any {
+            let Ok(other) = Arc::clone(&reserved).try_acquire_owned() else {
+                continue; // It is closed: its client has more than its share.
+            };
+            (place, usable) = (other, Use::Reserved);
+        }
         let service = axum::Extension(ConnectInfo(peer)).layer(routes.clone());
+        let service = axum::Extension(usable).layer(service);
         let service = TowerToHyperService::new(AnyBody(service));
-        let connection = builder.serve_connection(stream, service);
+        let kind = if usable == Use::Any { &builder } else { &once };
+        let connection = kind.serve_connection(stream, service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // It broke off, or said nothing any more: there is nobody to tell.
             let _ = watched.await;
-            drop(place);
+            drop((place, share));
         });
     }
     drop(listener);

@@ -23,7 +23,7 @@ pub(super) async fn follow(
     let (run, defaulted) = match handle.send(envelope).await {
         Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
         Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
-        Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => {
+        Ok(Reply::Answered { .. } | Reply::Delivered { .. } | Reply::Pruned(_)) => {
             return Err(Failure::engine("an answer came where a run was asked for"));
         }
         Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {

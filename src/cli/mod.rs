@@ -117,14 +117,14 @@ pub enum CliCommand {
     Drill(drill::DrillArgs),
     /// Run a mock model server with fault injection
     Simulate(simulate::SimulateArgs),
-    /// What is kept on disk: copy the journal, put a copy back, repair it
-    State(state::StateArgs),
     /// Print log lines
     Logs(logs::LogsArgs),
     /// Say how the caches of a running engine are, or clear them
     Cache(cache::CacheArgs),
     /// Say how the breakers of a running engine stand, or reset one
     Breaker(breaker::BreakerArgs),
+    /// What this workspace keeps on disk: usage, pruning, backups, repair
+    State(state::StateArgs),
     /// List the newest webhooks, or publications at GitHub
     Inbox(inbox::InboxArgs),
     /// The old name of `bsm inbox outbox`
@@ -173,10 +173,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Cost(args)) => cost::run(&global, &args),
         Some(CliCommand::Drill(args)) => drill::run(&global, &args),
         Some(CliCommand::Simulate(args)) => simulate::run(&global, &args),
-        Some(CliCommand::State(args)) => state::run(&global, &args),
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Cache(args)) => cache::run(&global, args),
         Some(CliCommand::Breaker(args)) => breaker::run(&global, args),
+        Some(CliCommand::State(args)) => state::run(&global, &args),
         Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
         Some(CliCommand::Memory(args)) => memory::run(&global, args),

@@ -175,14 +175,15 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     let stopped = journal.stopped().await?.into_iter().collect();
     // A single run needs nothing of the past, unless its prompts show past reviews.
     let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
-    let audit = Audit::open((!mode.no_save).then(|| state.audit()).as_deref())?;
+    let trail = (!mode.no_save).then(|| state.audit());
+    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
     let simulator = if mode.simulated {
         let started = Simulator::start(simulator).await;
         Some(started.map_err(StartError::Simulator)?)
     } else {
         None
     };
-    let reports = (!mode.no_save).then(|| report_folder(root.as_deref(), &state));
+    let reports = (!mode.no_save).then(|| ReportFolder::for_workspace(root.as_deref(), &state));
     let salt = if mode.no_save {
         // Fingerprints of a run that is not kept mean nothing outside it.
         std::array::from_fn(|_| fastrand::u8(..))
@@ -238,19 +239,6 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
         reports,
     };
     Ok((Arc::new(connect(ground, parts)), fills))
-}
-
-/// Where reports go: beside the workspace, or into the state directory where there is none.
-fn report_folder(root: Option<&std::path::Path>, state: &StateDir) -> ReportFolder {
-    let (base, mode) = match root {
-        Some(root) => (root, (0o755, 0o644)),
-        None => (state.path(), (0o700, 0o600)),
-    };
-    ReportFolder {
-        base: base.to_path_buf(),
-        relative: "reports".into(),
-        mode,
-    }
 }
 
 /// Alerts about what opening the journal changed.

@@ -85,6 +85,14 @@ impl Handle {
                 done(format!("{} is forgotten", clean_line(&id, 200)))
             }
             Command::SetAgent { agent, on } => self.set_agent(&agent, on).await,
+            Command::Prune {
+                older_than_days,
+                dry_run,
+            } => {
+                let pruned = services.retention.prune(older_than_days, dry_run).await;
+                services.notifier.mark_changed();
+                Ok(Reply::Pruned(pruned))
+            }
         }
     }
 

@@ -93,7 +93,7 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
         &stream,
         &memory,
         &publishing,
-        parts.reports,
+        parts.reports.clone(),
     );
     let attachments = Attachments::new(Arc::clone(&ground.notifier));
     Services {
@@ -114,12 +114,7 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
             Arc::clone(&ground.models),
         ),
         calls: call_log(&ground.models),
-        retention: Arc::new(Retention {
-            lifecycle: Arc::clone(&ground.lifecycle),
-            store: Arc::clone(&ground.store),
-            durable: Arc::clone(&ground.durable),
-            memory: Arc::clone(&memory.index),
-        }),
+        retention: retention(ground, &memory, &parts.state, parts.reports),
         chat: Chat {
             lifecycle: Arc::clone(&ground.lifecycle),
             notifier: Arc::clone(&ground.notifier),
@@ -171,6 +166,24 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
         reloader,
         agents,
     }
+}
+
+fn retention(
+    ground: &Ground,
+    memory: &MemoryPart,
+    state: &StateDir,
+    reports: Option<ReportFolder>,
+) -> Arc<Retention> {
+    Arc::new(Retention {
+        lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        store: Arc::clone(&ground.store),
+        durable: Arc::clone(&ground.durable),
+        memory: Arc::clone(&memory.index),
+        state: state.clone(),
+        reports,
+        turn: tokio::sync::Mutex::default(),
+    })
 }
 
 /// What follows the settings and the workspace.
@@ -235,7 +248,6 @@ fn memory(ground: &Ground, fills: bool) -> MemoryPart {
     let index = MemoryIndex::new(
         Arc::clone(&ground.lifecycle),
         Arc::clone(&ground.notifier),
-        Arc::clone(&ground.store),
         Arc::clone(&ground.durable),
         fills,
     );

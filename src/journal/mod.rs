@@ -31,6 +31,7 @@ mod salvage;
 mod schema;
 mod spend;
 mod stops;
+mod usage;
 mod writer;
 
 pub use approval_rows::{ApprovalRow, ApprovalState};
@@ -39,12 +40,16 @@ pub use error::JournalError;
 pub use github_rows::{
     DeliveryResult, DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome,
 };
+pub(crate) use github_rows::{KEYS_DAYS, LISTED, SENT};
+pub(crate) use history::{MOST_BYTES as HISTORY_BYTES, OLDEST_MS as HISTORY_MS};
 pub use history::{Recorded, Side};
 pub use memory_rows::{MemoryCounts, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};
 pub use open::{Healed, JournalNotes};
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
 pub use runs::Finish;
 pub use spend::SpendRow;
+pub(crate) use usage::SPEND_DAYS;
+pub use usage::{Excess, Keep, TableUsage};
 
 #[cfg(test)]
 mod damage_tests;

@@ -192,12 +192,20 @@ impl Journal {
             let ids = piece.to_vec();
             self.append(Record::RunsPruned { ids }).await?;
         }
+        Ok(ids.len())
+    }
+
+    /// Removes the texts of records that nothing needs any more, and returns free space to the system, a piece at
+    /// a time.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn tidy(&self) -> Result<(), JournalError> {
         self.write(|tx| {
             record_log::empty_old(tx)?;
             tx.pragma(None, "incremental_vacuum", FREED_AT_ONCE, |_| Ok(()))
         })
-        .await?;
-        Ok(ids.len())
+        .await
     }
 
     /// Runs without an end, oldest first, and those whose report is not on disk.

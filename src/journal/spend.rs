@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::record::Record;
+use crate::journal::usage::SPEND_DAYS;
 
 /// One line of the sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +29,6 @@ pub struct SpendRow {
     /// Millionths of a dollar.
     pub micro_usd: u64,
 }
-
-/// Days that are kept.
-const DAYS: i64 = 400;
 
 impl Journal {
     /// Adds to the sums.
@@ -58,7 +56,7 @@ impl Journal {
             .to_zoned(jiff::tz::TimeZone::UTC)
             .date();
         let before = today
-            .saturating_sub(jiff::Span::new().days(DAYS))
+            .saturating_sub(jiff::Span::new().days(SPEND_DAYS))
             .to_string();
         self.append(Record::SpendPruned { before }).await.map(drop)
     }

@@ -7,6 +7,7 @@
 pub mod availability;
 pub mod latency;
 pub mod log_files;
+pub mod log_folder;
 pub mod log_read;
 pub mod rate;
 pub mod resources;

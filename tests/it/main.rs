@@ -18,4 +18,5 @@ mod memory;
 mod models;
 mod named_commands;
 mod policy;
+mod retention;
 mod terminal;

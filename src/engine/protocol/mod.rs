@@ -12,6 +12,7 @@ pub mod github;
 pub mod history;
 pub mod memory;
 pub mod query;
+pub mod retention;
 pub mod run;
 pub mod snapshot;
 pub mod why;
