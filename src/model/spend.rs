@@ -155,6 +155,14 @@ impl Inner {
             self.settled_today = self.lines.values().map(|l| l.micro_usd).sum();
         }
     }
+
+    /// The sum of a run. Of too many runs the oldest is forgotten; their ids begin with their time.
+    fn of_run(&mut self, run: &str) -> &mut u64 {
+        if self.runs.len() >= RUNS && !self.runs.contains_key(run) {
+            self.runs.pop_first();
+        }
+        self.runs.entry(run.to_owned()).or_default()
+    }
 }
 
 impl Spend {
@@ -170,7 +178,7 @@ impl Spend {
 
     /// What a run had spent before this start.
     pub fn seed_run(&self, run: &str, usd: f64) {
-        lock(&self.0).runs.insert(run.to_owned(), micro(usd));
+        *lock(&self.0).of_run(run) = micro(usd);
     }
 
     /// Stops all spending, or allows it again.
@@ -219,10 +227,7 @@ impl Spend {
         }
         inner.reserved = inner.reserved.saturating_add(micro_usd);
         if !run.is_empty() {
-            if inner.runs.len() >= RUNS && !inner.runs.contains_key(run) {
-                inner.runs.pop_first();
-            }
-            *inner.runs.entry(run.to_owned()).or_default() += micro_usd;
+            *inner.of_run(run) += micro_usd;
         }
         Ok(BudgetHold {
             spend: Arc::clone(self),
@@ -245,7 +250,7 @@ impl Spend {
         };
         inner.settled_today += used.micro_usd;
         if !run.is_empty() {
-            *inner.runs.entry(run.to_owned()).or_default() += used.micro_usd;
+            *inner.of_run(run) += used.micro_usd;
         }
         add(&mut inner.lines, used.clone());
         add(&mut inner.unsaved, used);
@@ -344,6 +349,23 @@ mod tests {
         assert!(spend.reserve("r1", 901, &BUDGETS, DAY).is_err());
         let none = Budgets::default();
         assert!(spend.reserve("r1", u64::MAX / 4, &none, DAY).is_ok());
+    }
+
+    #[test]
+    fn sums_of_runs_are_bounded_however_they_come() {
+        let spend = Arc::new(Spend::default());
+        for n in 0..2 * RUNS {
+            let run = format!("job_{n:08}");
+            match n % 3 {
+                0 => drop(spend.reserve(&run, 1, &BUDGETS, 0)),
+                1 => spend.settle(&run, used(1), 0),
+                _ => spend.seed_run(&run, 1.0),
+            }
+        }
+        let inner = lock(&spend.0);
+        assert_eq!(inner.runs.len(), RUNS);
+        let newest = format!("job_{:08}", 2 * RUNS - 1);
+        assert!(inner.runs.contains_key(&newest), "the oldest went");
     }
 
     #[test]
