@@ -58,7 +58,7 @@ pub fn is_migration_backup(name: &str) -> bool {
     name.starts_with(BEFORE)
 }
 
-/// Whether a name in `backups/` is that of a copy that bsm made.
+/// Whether a name in `backups/` is that of a copy of the journal.
 pub fn is_backup(name: &str) -> bool {
     name.starts_with("bsm") && name.contains(".db")
 }

@@ -115,7 +115,11 @@ pub fn measure(state: &StateDir, folder: &ReportFolder, settings: &Settings, now
         Err(error) => problems.push(format!("{name}: {error}")),
     };
     let in_state = |fits: fn(&str) -> bool| aged(plain_files(state.path(), fits));
-    add("journal", None, in_state(|n| n == "bsm.db"));
+    add(
+        "journal",
+        None,
+        in_state(|n| ["bsm.db", "bsm.db.head", "bsm.db.stops"].contains(&n)),
+    );
     add(
         "journal's log (WAL)",
         None,
@@ -135,11 +139,7 @@ pub fn measure(state: &StateDir, folder: &ReportFolder, settings: &Settings, now
     );
     let backups = plain_files(&state.path().join(BACKUPS), is_backup);
     add("backups", Some(Store::Backups), aged(backups));
-    add(
-        "damaged journals",
-        None,
-        in_state(|n| n.starts_with("bsm.db.corrupt-")),
-    );
+    add("damaged journals", None, in_state(is_set_aside));
     add("other", None, in_state(is_other));
     let total_bytes = files.iter().map(|f| f.bytes).sum();
     let disk_free_bytes = free_bytes(state.path());
@@ -305,12 +305,26 @@ fn log_files(state: &StateDir) -> Result<Vec<Aged>, String> {
     Ok(found)
 }
 
+/// A journal that was damaged, or that a backup replaced, with what lay beside it.
+fn is_set_aside(name: &str) -> bool {
+    ["bsm.db.corrupt-", "bsm.db.damaged-", "bsm.db.replaced-"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
 /// What is in the state directory and has no line of its own.
 fn is_other(name: &str) -> bool {
-    let own = ["bsm.db", "bsm.db-wal", "bsm.db-shm", "audit.jsonl"];
+    let own = [
+        "bsm.db",
+        "bsm.db.head",
+        "bsm.db.stops",
+        "bsm.db-wal",
+        "bsm.db-shm",
+        "audit.jsonl",
+    ];
     !own.contains(&name)
         && !is_migration_backup(name)
-        && !name.starts_with("bsm.db.corrupt-")
+        && !is_set_aside(name)
         && !name.starts_with("audit-")
 }
 
