@@ -227,6 +227,33 @@ impl Root {
         Ok((size, stat.st_mtime.saturating_mul(1_000)))
     }
 
+    /// Calls `each` with name, size and time of the last change (milliseconds since 1970) of every plain file of a
+    /// folder, in no order. A file that goes meanwhile is left out.
+    ///
+    /// # Errors
+    /// As [`Root::list`].
+    pub fn visit(
+        &self,
+        relative: &Path,
+        mut each: impl FnMut(&str, u64, i64),
+    ) -> Result<(), FileError> {
+        let folder = self.folder(relative)?;
+        for entry in Dir::read_from(&folder).map_err(|e| refusal(relative, e))? {
+            let entry = entry.map_err(|e| refusal(relative, e))?;
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
+            let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                let size = u64::try_from(stat.st_size).unwrap_or(0);
+                each(name, size, stat.st_mtime.saturating_mul(1_000));
+            }
+        }
+        Ok(())
+    }
+
     /// Removes a plain file; a link, a folder or a device is left alone.
     ///
     /// # Errors

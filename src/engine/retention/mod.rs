@@ -23,7 +23,6 @@ use crate::engine::memory::index::MemoryIndex;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::retention::{Pruned, Removed, Store};
 use crate::engine::runs::report::ReportFolder;
-use crate::files::FileError;
 use crate::journal::{self, JournalError, Keep};
 use crate::model::spend::day_of;
 use crate::settings::Settings;
@@ -199,18 +198,7 @@ impl Retention {
             max_bytes: request.settings.reports.max_bytes,
         };
         let (dry_run, now_ms) = (request.dry_run, request.now_ms);
-        let work = move || {
-            let mut kept = reports::own_reports(&folder, &state, named)?;
-            let gone = reports::take_beyond(&mut kept, limits);
-            let bytes = gone.iter().map(|r| r.bytes).sum::<u64>();
-            let items = gone.len() as u64;
-            if !dry_run {
-                let removed = reports::remove(&folder, gone, &mut kept, now_ms);
-                reports::write_index(&state, &kept)?;
-                removed?;
-            }
-            Ok::<_, FileError>((items, bytes))
-        };
+        let work = move || reports::prune(&folder, &state, &named, limits, (now_ms, dry_run));
         let (items, bytes) = blocking(work).await?;
         note(pruned, Store::Reports, items, Some(bytes));
         Ok(())

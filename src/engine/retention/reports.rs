@@ -4,16 +4,22 @@
 //! The index (`reports.index` in the state directory) remembers the names of reports whose runs are not in the
 //! journal any more. It is written before runs are removed from the journal.
 
-use std::collections::BTreeSet;
+//!
+//! A folder may hold hundreds of thousands of reports: their names are read one after the other, never all at once.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use crate::engine::runs::report::ReportFolder;
 use crate::files::{FileError, Root};
-use crate::state::StateDir;
+use crate::state::{StateDir, private_file};
 
 const INDEX: &str = "reports.index";
-/// The index is not larger: a million names.
-const MOST_INDEX: u64 = 64 << 20;
+/// The index while it is written.
+const NEW_INDEX: &str = "reports.index.new";
 /// A temporary file that is older was left behind by a crash, milliseconds.
 const ORPHANED_MS: i64 = 3_600_000;
 
@@ -44,121 +50,188 @@ pub struct ReportFile {
 pub fn own_reports(
     folder: &ReportFolder,
     state: &StateDir,
-    named: Vec<String>,
+    named: &[String],
 ) -> Result<Vec<ReportFile>, FileError> {
-    let mut known: BTreeSet<String> = named.into_iter().collect();
-    known.extend(read_index(state)?);
-    let Some((root, names)) = listed(folder)? else {
-        return Ok(Vec::new());
-    };
+    let known = Known::read(state, named)?;
     let mut found = Vec::new();
-    for name in names {
-        let Some(made_ms) = made_at(&name).filter(|_| known.contains(&name)) else {
-            continue;
-        };
-        // It may go between the two looks.
-        if let Ok((bytes, _)) = root.size_and_time(&Path::new(&folder.relative).join(&name)) {
-            found.push(ReportFile {
-                name,
-                made_ms,
-                bytes,
-            });
-        }
-    }
+    known.visit(folder, |name, made_ms, bytes| {
+        found.push(ReportFile {
+            name: name.to_owned(),
+            made_ms,
+            bytes,
+        });
+    })?;
     found.sort_by(|a, b| (a.made_ms, &a.name).cmp(&(b.made_ms, &b.name)));
     Ok(found)
 }
 
-/// Of `reports` (the oldest first) those beyond the limits, which are taken out of it.
-pub fn take_beyond(reports: &mut Vec<ReportFile>, limits: Limits) -> Vec<ReportFile> {
-    let mut total: u64 = reports.iter().map(|r| r.bytes).sum();
-    let mut gone = 0;
-    for report in reports.iter() {
-        let old = report.made_ms < limits.older_than_ms;
+/// Removes the reports beyond the limits, and temporary files that a crash left; then the index has those that stay,
+/// and runs may go from the journal. `dry_run`: only counts. Number and bytes of those that went.
+///
+/// # Errors
+/// A file could not be read, written or removed; the others were removed all the same.
+pub fn prune(
+    folder: &ReportFolder,
+    state: &StateDir,
+    named: &[String],
+    limits: Limits,
+    (now_ms, dry_run): (i64, bool),
+) -> Result<(u64, u64), FileError> {
+    let known = Known::read(state, named)?;
+    let mut sizes = Vec::new();
+    known.visit(folder, |_, made_ms, bytes| sizes.push((made_ms, bytes)))?;
+    let Some(newest_to_go) = newest_beyond(&mut sizes, limits) else {
+        if !dry_run {
+            remove_orphans(folder, now_ms)?;
+            known.write_index(folder, state)?;
+        }
+        return Ok((0, 0));
+    };
+    let mut gone = Vec::new();
+    let mut bytes_gone = 0;
+    known.visit(folder, |name, made_ms, bytes| {
+        if made_ms <= newest_to_go {
+            gone.push(name.to_owned());
+            bytes_gone += bytes;
+        }
+    })?;
+    if dry_run {
+        return Ok((gone.len() as u64, bytes_gone));
+    }
+    let removed = remove(folder, &gone);
+    remove_orphans(folder, now_ms)?;
+    known.write_index(folder, state)?;
+    removed.map(|()| (gone.len() as u64, bytes_gone))
+}
+
+/// The time of the newest report that goes; `None`: none goes. All reports of one second go together.
+fn newest_beyond(sizes: &mut [(i64, u64)], limits: Limits) -> Option<i64> {
+    sizes.sort_unstable();
+    let mut total: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let mut newest = None;
+    for (made_ms, bytes) in sizes.iter() {
+        let old = *made_ms < limits.older_than_ms;
         let much = limits.max_bytes > 0 && total > limits.max_bytes;
         if !old && !much {
             break;
         }
-        total -= report.bytes;
-        gone += 1;
+        total -= bytes;
+        newest = Some(*made_ms);
     }
-    reports.drain(..gone).collect()
+    newest
 }
 
-/// Removes reports, and temporary files that a crash left. What could not be removed is put back into `kept`, with
-/// the first reason.
-///
-/// # Errors
-/// The first file that could not be removed.
-pub fn remove(
-    folder: &ReportFolder,
-    gone: Vec<ReportFile>,
-    kept: &mut Vec<ReportFile>,
-    now_ms: i64,
-) -> Result<(), FileError> {
-    let Some((root, names)) = listed(folder)? else {
-        return Ok(());
-    };
-    let relative = Path::new(&folder.relative);
-    for name in names.iter().filter(|n| is_temporary(n)) {
-        let path = relative.join(name);
-        if root
-            .size_and_time(&path)
-            .is_ok_and(|(_, changed)| now_ms - changed > ORPHANED_MS)
-        {
-            root.remove_file(&path)?;
+/// The names that are known as reports of this workspace's runs, as hashes.
+struct Known {
+    names: HashSet<u64>,
+    /// What the index on disk has: the number of its names, and their hashes combined.
+    index: (u64, u64),
+}
+
+impl Known {
+    fn read(state: &StateDir, named: &[String]) -> Result<Self, FileError> {
+        let path = state.path().join(INDEX);
+        let mut names: HashSet<u64> = named.iter().map(|n| hash(n)).collect();
+        let mut index = (0, 0);
+        let failed = |error| FileError::Io(INDEX.into(), error);
+        match crate::files::open_plain(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+            Ok(file) => {
+                for line in BufReader::new(file).lines() {
+                    let hash = hash(&line.map_err(failed)?);
+                    names.insert(hash);
+                    index = (index.0 + 1, index.1 ^ hash);
+                }
+            }
         }
+        Ok(Self { names, index })
     }
+
+    /// Calls `each` with name, time and bytes of every report that is known.
+    fn visit(
+        &self,
+        folder: &ReportFolder,
+        mut each: impl FnMut(&str, i64, u64),
+    ) -> Result<(), FileError> {
+        visit(folder, |name, bytes, _| {
+            if let Some(made_ms) = made_at(name)
+                && self.names.contains(&hash(name))
+            {
+                each(name, made_ms, bytes);
+            }
+        })
+    }
+
+    /// Writes the index: the names of the reports that are there.
+    fn write_index(&self, folder: &ReportFolder, state: &StateDir) -> Result<(), FileError> {
+        let mut there = (0, 0);
+        self.visit(folder, |name, _, _| {
+            there = (there.0 + 1, there.1 ^ hash(name));
+        })?;
+        if there == self.index {
+            return Ok(());
+        }
+        let failed = |error| FileError::Io(INDEX.into(), error);
+        let (new, path) = (state.path().join(NEW_INDEX), state.path().join(INDEX));
+        let file = private_file(&new, false).map_err(|e| failed(io::Error::other(e)))?;
+        file.set_len(0).map_err(failed)?;
+        let mut writer = BufWriter::new(file);
+        let mut written = Ok(());
+        self.visit(folder, |name, _, _| {
+            if written.is_ok() {
+                written = writeln!(writer, "{name}");
+            }
+        })?;
+        written
+            .and_then(|()| writer.flush())
+            .and_then(|()| writer.get_ref().sync_all())
+            .and_then(|()| std::fs::rename(&new, &path))
+            .and_then(|()| File::open(state.path())?.sync_all())
+            .map_err(failed)
+    }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Calls `each` with name, bytes and last change of every plain file of the folder. A folder that is not there has
+/// none.
+fn visit(folder: &ReportFolder, each: impl FnMut(&str, u64, i64)) -> Result<(), FileError> {
+    match Root::open(&folder.base)?.visit(Path::new(&folder.relative), each) {
+        Err(error) if error.is_missing() => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes files by their names; the first that could not be removed is the error.
+fn remove(folder: &ReportFolder, names: &[String]) -> Result<(), FileError> {
+    let root = Root::open(&folder.base)?;
     let mut first_error = None;
-    for report in gone {
-        match root.remove_file(&relative.join(&report.name)) {
+    for name in names {
+        match root.remove_file(&Path::new(&folder.relative).join(name)) {
             Ok(()) => {}
             Err(error) if error.is_missing() => {}
             Err(error) => {
                 first_error.get_or_insert(error);
-                kept.push(report);
             }
         }
     }
     first_error.map_or(Ok(()), Err)
 }
 
-/// Writes the index: the names of the reports that are there. Runs may go from the journal after it.
-///
-/// # Errors
-/// It cannot be written.
-pub fn write_index(state: &StateDir, reports: &[ReportFile]) -> Result<(), FileError> {
-    let mut text = String::new();
-    for report in reports {
-        text.push_str(&report.name);
-        text.push('\n');
-    }
-    if read_index_text(state)? == text {
-        return Ok(());
-    }
-    Root::open(state.path())?.write_atomic(Path::new(INDEX), text.as_bytes(), 0o600)
-}
-
-fn read_index(state: &StateDir) -> Result<Vec<String>, FileError> {
-    let text = read_index_text(state)?;
-    Ok(text.lines().map(str::to_owned).collect())
-}
-
-fn read_index_text(state: &StateDir) -> Result<String, FileError> {
-    match Root::open(state.path())?.read_text(Path::new(INDEX), MOST_INDEX) {
-        Err(error) if error.is_missing() => Ok(String::new()),
-        other => other,
-    }
-}
-
-/// The folder's handle and its files; `None`: there is no folder.
-fn listed(folder: &ReportFolder) -> Result<Option<(Root, Vec<String>)>, FileError> {
-    let root = Root::open(&folder.base)?;
-    match root.list(Path::new(&folder.relative)) {
-        Ok(names) => Ok(Some((root, names))),
-        Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Removes reports that a crash left half written.
+fn remove_orphans(folder: &ReportFolder, now_ms: i64) -> Result<(), FileError> {
+    let mut orphans = Vec::new();
+    visit(folder, |name, _, changed_ms| {
+        if is_temporary(name) && now_ms - changed_ms > ORPHANED_MS {
+            orphans.push(name.to_owned());
+        }
+    })?;
+    remove(folder, &orphans)
 }
 
 /// `agents-summary-2026-11-21T10-00-00Z-<run id>.md`: when; `None`: it is no report's name.

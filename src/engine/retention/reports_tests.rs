@@ -1,6 +1,8 @@
 //! Only what bsm wrote goes, the oldest first.
 
 use super::*;
+use std::collections::BTreeSet;
+
 use crate::engine::runs::report::file_name;
 
 const DAY: i64 = 86_400_000;
@@ -36,18 +38,22 @@ impl World {
 
     fn names(&self) -> BTreeSet<String> {
         std::fs::read_dir(self.folder.base.join("reports"))
-            .unwrap()
+            .into_iter()
+            .flatten()
             .map(|e| e.unwrap().file_name().into_string().unwrap())
             .collect()
     }
 
     /// A pass as retention makes it.
     fn prune(&self, named: &[String], limits: Limits) -> usize {
-        let mut kept = own_reports(&self.folder, &self.state, named.to_vec()).unwrap();
-        let gone = take_beyond(&mut kept, limits);
-        let count = gone.len();
-        remove(&self.folder, gone, &mut kept, NOW).unwrap();
-        write_index(&self.state, &kept).unwrap();
+        let run = |dry_run| {
+            let passed = prune(&self.folder, &self.state, named, limits, (NOW, dry_run));
+            passed.unwrap().0 as usize
+        };
+        let (before, would) = (self.names(), run(true));
+        assert_eq!(self.names(), before, "a dry run removes nothing");
+        let count = run(false);
+        assert_eq!(count, would);
         count
     }
 }

@@ -263,7 +263,7 @@ fn report_files(
     if !state.path().is_dir() || !folder.base.is_dir() {
         return Ok(Vec::new());
     }
-    let found = own_reports(folder, state, named).map_err(|e| e.to_string())?;
+    let found = own_reports(folder, state, &named).map_err(|e| e.to_string())?;
     let each = found.into_iter().map(|r| Aged {
         name: r.name,
         bytes: r.bytes,
