@@ -17,6 +17,7 @@ use super::error::Failure;
 use super::extract::{is_known, shown_token};
 use super::routes::is_webhook;
 use crate::api::guesses;
+use crate::api::paths::asks_health;
 use crate::api::rate_limit::Left;
 use crate::api::request::{Correlation, OwnShape, Peer, Use};
 use crate::api::state::Api;
@@ -111,7 +112,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
     let settings = &api.settings;
     let path = request.uri().path();
     if request.extensions().get::<Use>() == Some(&Use::Reserved)
-        && !is_health(path)
+        && !asks_health(path)
         && !is_webhook(path)
     {
         return Err(Failure::new(
@@ -146,7 +147,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "only the local network is answered",
         ));
     }
-    if !is_health(path) {
+    if !asks_health(path) {
         count_guess(api, ip, headers, left)?;
     }
     if settings.mobile_mode && is_blocked_on_mobile(path, request.method()) {
@@ -169,19 +170,13 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
     }
     let counted = path.starts_with("/api/") || path.starts_with("/v1/");
     // Not limited: a monitor needs the answer most when there are many requests.
-    if counted && !is_health(path) && !is_webhook(path) && !is_known(headers, api) {
+    if counted && !asks_health(path) && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());
         if left.is_some_and(|l| l.refused) {
             return Err(Failure::of_status(StatusCode::TOO_MANY_REQUESTS));
         }
     }
     Ok(())
-}
-
-/// Health routes look at no token, and are answered whatever else is refused.
-fn is_health(path: &str) -> bool {
-    ["/health", "/livez", "/readyz", "/api/health"].contains(&path)
-        || path.starts_with("/api/health/")
 }
 
 /// A wrong token counts; who showed too many is refused with the right one as well.

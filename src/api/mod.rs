@@ -14,6 +14,7 @@ mod listen;
 mod merge_patch;
 mod middleware;
 mod openapi;
+mod owner_socket;
 mod paths;
 mod places;
 mod rate_limit;

@@ -4,6 +4,7 @@ use crate::api::event_buffer::Hub;
 use crate::api::guesses::Guesses;
 use crate::api::listen::Listener;
 use crate::api::listen::serve;
+use crate::api::owner_socket::{OwnerSocket, bind_private};
 use crate::api::places::Places;
 use crate::api::rate_limit::Limits;
 use crate::api::routes;
@@ -13,13 +14,11 @@ use crate::api::trusted_proxies::Trusted;
 use crate::engine::Operator;
 use axum::Router;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 /// Why the face cannot be opened.
@@ -53,6 +52,7 @@ const SHORTEST_TOKEN: usize = 16;
 pub struct Face {
     address: Option<SocketAddr>,
     socket: Option<PathBuf>,
+    operator: Arc<dyn Operator>,
     stopping: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -90,6 +90,7 @@ impl Face {
         };
         let stopping = CancellationToken::new();
         let hub = Hub::new(operator.events(), stopping.clone());
+        let owner = Arc::clone(&operator);
         let api = Arc::new(Api {
             operator,
             admin_token: config.admin_token,
@@ -114,15 +115,26 @@ impl Face {
         let mut tasks = Vec::new();
         let idle = Duration::from_millis(api.settings.idle_ms.max(1));
         let bounds = (api.settings.max_connections, idle);
-        let listeners = [listener.map(Listener::Tcp), unix.map(Listener::Unix)];
-        for listener in listeners.into_iter().flatten() {
-            // Each has places of its own: a full network does not keep the owner out.
+        // Each has places of its own: a full network does not keep the owner out.
+        if let Some(listener) = listener {
             let until = stopping.clone();
+            let listener = Listener::Tcp(listener);
             tasks.push(tokio::spawn(serve(listener, routes.clone(), bounds, until)));
+        }
+        if let (Some(listener), Some(path)) = (unix, config.socket.clone()) {
+            let socket = OwnerSocket {
+                path,
+                operator: Arc::clone(&owner),
+                routes,
+                bounds,
+                stopping: stopping.clone(),
+            };
+            tasks.push(tokio::spawn(socket.keep(listener)));
         }
         Ok(Self {
             address,
             socket: config.socket,
+            operator: owner,
             stopping,
             tasks,
         })
@@ -153,28 +165,9 @@ impl Drop for Face {
         self.stopping.cancel();
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(path) = &self.socket {
+            self.operator.forget_file(path);
             // The lock of the state directory is still held: it is ours.
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// Binds the owner's socket: 0600 from its first moment (the process's umask), in a 0700 folder. Whoever
-/// holds the state directory's lock may remove what a dead engine left; nothing but a socket is removed.
-pub(crate) fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-    if let Ok(found) = std::fs::symlink_metadata(path) {
-        if !found.file_type().is_socket() {
-            return Err(std::io::Error::other(
-                "something else than a socket is in its place",
-            ));
-        }
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
-        }
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }

@@ -16,6 +16,7 @@ use super::address::{Address, ConnectError, whoami};
 use super::routes::CONSOLE;
 use crate::api::merge_patch;
 use crate::engine::protocol::event::Event;
+use crate::engine::protocol::health::{Level, Reason};
 use crate::engine::protocol::query::Capabilities;
 use crate::engine::protocol::snapshot::{Health, Snapshot};
 use crate::model::wire::sse;
@@ -249,6 +250,9 @@ pub(super) async fn follow(
     }
 }
 
+/// The code of the reason that this side adds.
+const DISCONNECTED: &str = "disconnected";
+
 /// The last picture stays, with the word that it is old.
 fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str) {
     let text = format!(
@@ -257,14 +261,25 @@ fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str) {
         clean_line(why, 120)
     );
     let news = sender.send_if_modified(|old| {
-        if old.reasons.first() == Some(&text) {
+        if old.reasons.first().is_some_and(|r| r.message == text) {
             return false;
         }
         let mut picture = (**old).clone();
-        picture
-            .reasons
-            .retain(|r| !r.starts_with("disconnected from "));
-        picture.reasons.insert(0, text.clone());
+        let before = picture.reasons.iter().find(|r| r.code == DISCONNECTED);
+        let since_ms = before.map_or_else(
+            || jiff::Timestamp::now().as_millisecond(),
+            |reason| reason.since_ms,
+        );
+        picture.reasons.retain(|r| r.code != DISCONNECTED);
+        let reason = Reason {
+            code: DISCONNECTED.into(),
+            check: "connection".into(),
+            level: Level::Fail,
+            message: text.clone(),
+            since_ms,
+            runbook: "docs/runbooks/engine-down.md".into(),
+        };
+        picture.reasons.insert(0, reason);
         picture.health = Health::Unhealthy;
         *old = Arc::new(picture);
         true

@@ -154,7 +154,7 @@ fn there(args: &StatusArgs, address: Address) -> Result<u8, Failure> {
     ));
     if !args.line {
         for reason in &snapshot.reasons {
-            say(format!("  {}", clean_line(reason, 300)));
+            say(format!("  {}", clean_line(&reason.message, 300)));
         }
     }
     Ok(u8::from(args.check && bad))

@@ -18,6 +18,7 @@ use crate::engine::runs::projection::summary_of_row;
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report::ReportFolder;
 use crate::engine::services::Services;
+use crate::engine::watched_files::WatchedFiles;
 use crate::engine::wiring::{Ground, Parts, connect};
 use crate::files::FileError;
 use crate::journal::{Journal, JournalError, JournalNotes};
@@ -134,6 +135,9 @@ async fn start_tasks(
         lifecycle.spawn_detached(Arc::clone(&services.reloader).watch());
         lifecycle.spawn_detached(Arc::clone(&services.retention).run());
     }
+    if acts && resident {
+        services.health.begin().await;
+    }
     // The first snapshot shows the runs that were resumed.
     let (sender, snapshots) = watch::channel(Arc::new(services.snapshots.first()));
     lifecycle.spawn_detached(Arc::clone(&services.snapshots).publish(sender));
@@ -171,6 +175,11 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
         Journal::in_memory()?
     } else {
         Journal::open(&state.journal())?
+    };
+    let files = if mode.no_save {
+        WatchedFiles::none()
+    } else {
+        WatchedFiles::of(&state)
     };
     let stopped = journal.stopped().await?.into_iter().collect();
     // A single run needs nothing of the past, unless its prompts show past reviews.
@@ -215,7 +224,12 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
         shared_redactor,
     );
     let ground = Ground {
-        durable: Durable::new(journal, Arc::clone(&lifecycle), Arc::clone(&notifier)),
+        durable: Durable::new(
+            journal,
+            files,
+            Arc::clone(&lifecycle),
+            Arc::clone(&notifier),
+        ),
         caches: WorkspaceCaches::new(
             Arc::clone(&lifecycle),
             Arc::clone(&store),

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
+use crate::engine::watched_files::WatchedFiles;
 use crate::journal::{Journal, JournalError};
 use crate::resilience::clock::lock;
-use crate::telemetry::availability::Availability;
 
 /// Pause between two tries of one write.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -17,29 +19,70 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub struct Durable {
     /// For reads, and for writes whose failure the caller reports.
     pub journal: Journal,
+    /// Its files, and the others that must stay what they were.
+    pub files: Arc<WatchedFiles>,
     lifecycle: Arc<Lifecycle>,
     notifier: Arc<Notifier>,
-    /// Share of the time in which the journal could be written.
-    availability: Availability,
     retries: AtomicU64,
     /// Writers whose last try failed.
     failing: AtomicU32,
     /// The journal was recovered, and no operator has acknowledged it.
     notice: Mutex<Option<String>>,
+    /// The newest run or webhook that could not be kept: wall time in milliseconds, why.
+    refused: Mutex<Option<(i64, String)>>,
+    refusal: Notify,
 }
 
 impl Durable {
     /// Over an open journal.
-    pub fn new(journal: Journal, lifecycle: Arc<Lifecycle>, notifier: Arc<Notifier>) -> Arc<Self> {
+    pub fn new(
+        journal: Journal,
+        files: Arc<WatchedFiles>,
+        lifecycle: Arc<Lifecycle>,
+        notifier: Arc<Notifier>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             notice: Mutex::new(journal.notes().notice.clone()),
             journal,
-            availability: Availability::new(lifecycle.now()),
+            files,
             lifecycle,
             notifier,
             retries: AtomicU64::new(0),
             failing: AtomicU32::new(0),
+            refused: Mutex::default(),
+            refusal: Notify::new(),
         })
+    }
+
+    /// Nothing may be acknowledged that is written into a file which was deleted or replaced.
+    ///
+    /// # Errors
+    /// [`JournalError::ReadOnly`] names the file and what to do.
+    pub fn check_files(&self) -> Result<(), JournalError> {
+        match self.files.lost().first() {
+            None => Ok(()),
+            Some(file) => Err(JournalError::ReadOnly(format!(
+                "{}; stop the engine, put the file back, start it again",
+                file.sentence()
+            ))),
+        }
+    }
+
+    /// A run or a webhook was refused because it could not be kept.
+    pub fn note_refused(&self, why: &str) {
+        *lock(&self.refused) = Some((self.lifecycle.wall_ms(), why.to_owned()));
+        self.refusal.notify_one();
+        self.notifier.mark_changed();
+    }
+
+    /// The newest refusal: wall time in milliseconds, why.
+    pub fn last_refused(&self) -> Option<(i64, String)> {
+        lock(&self.refused).clone()
+    }
+
+    /// Returns when something was refused, or finished work could not be written.
+    pub async fn write_was_refused(&self) {
+        self.refusal.notified().await;
     }
 
     /// Writes until it succeeds. Stops trying only when the engine stops.
@@ -52,16 +95,29 @@ impl Durable {
         Fut: Future<Output = Result<T, JournalError>>,
     {
         let mut failed = false;
+        // Written, but perhaps into a file that is gone; never written twice.
+        let mut written = None;
         let result = loop {
-            match write().await {
-                Ok(done) => break Ok(done),
+            let tried = match (self.check_files(), written.take()) {
+                (Err(error), earlier) => {
+                    written = earlier;
+                    Err(error)
+                }
+                (Ok(()), Some(done)) => break Ok(done),
+                (Ok(()), None) => write().await,
+            };
+            match tried {
+                Ok(done) => {
+                    written = Some(done);
+                    continue;
+                }
                 Err(JournalError::Closed) => break Err(JournalError::Closed),
                 Err(error) => {
                     self.retries.fetch_add(1, Relaxed);
                     if !failed {
                         failed = true;
                         self.failing.fetch_add(1, Relaxed);
-                        self.availability.set(false, self.lifecycle.now());
+                        self.refusal.notify_one();
                         self.notifier
                             .alert(true, format!("{error}; work waits until it can be kept"));
                     }
@@ -73,7 +129,6 @@ impl Durable {
             }
         };
         if failed && self.failing.fetch_sub(1, Relaxed) == 1 {
-            self.availability.set(true, self.lifecycle.now());
             self.notifier
                 .alert(false, "the journal can be written again".into());
         }
@@ -110,10 +165,42 @@ impl Durable {
     pub fn is_failing(&self) -> bool {
         self.failing.load(Relaxed) > 0
     }
+}
 
-    /// Share of the time since the start in which the journal could be written, percent, two decimals.
-    pub fn availability_percent(&self) -> f64 {
-        let percent = self.availability.percent(self.lifecycle.now());
-        (percent * 100.0).floor() / 100.0
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::protocol::snapshot::Mode;
+    use crate::resilience::clock::{Clock, SystemClock};
+    use crate::state::StateDir;
+
+    /// Work in flight whose journal was deleted is written once and not acknowledged.
+    #[tokio::test(start_paused = true)]
+    async fn persist_into_a_deleted_journal_does_not_return_until_the_same_file_is_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path());
+        let away = dir.path().join("away");
+        let journal = Journal::open(&state.journal()).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let durable = Durable::new(
+            journal,
+            WatchedFiles::of(&state),
+            Lifecycle::new(Arc::clone(&clock), Mode::default()),
+            Notifier::new(clock),
+        );
+        let writes = AtomicU32::new(0);
+        let mut work = Box::pin(durable.persist(async || {
+            writes.fetch_add(1, Relaxed);
+            // Deleted while the write was under way.
+            std::fs::rename(state.journal(), &away).unwrap();
+            Ok(())
+        }));
+        let waited = tokio::time::timeout(Duration::from_secs(60), &mut work).await;
+        assert!(waited.is_err(), "acknowledged into a deleted file");
+        assert!(durable.is_failing() && durable.retries() > 10);
+        std::fs::rename(&away, state.journal()).unwrap();
+        work.await.unwrap();
+        assert!(!durable.is_failing());
+        assert_eq!(writes.load(Relaxed), 1, "written once");
     }
 }

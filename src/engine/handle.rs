@@ -89,6 +89,18 @@ impl Handle {
         let _ = tokio::time::timeout(Duration::from_secs(1), seen).await;
     }
 
+    /// A run or a webhook that could not be kept counts against availability, and is a reason.
+    fn note_refusal(&self, command: &str, refused: &Refused) {
+        let Refused::Journal { reason } = refused else {
+            return;
+        };
+        if matches!(command, "trigger" | "run_again" | "deliver") {
+            let services = &self.services;
+            services.durable.note_refused(reason);
+            services.registry.count_not_kept(services.lifecycle.now());
+        }
+    }
+
     /// A command from its arguments to its line in the audit trail.
     async fn carry_out(&self, envelope: Envelope) -> Result<Reply, Refused> {
         let Envelope {
@@ -112,6 +124,7 @@ impl Handle {
             Ok(Reply::Delivered { outcome, note, .. }) => format!("{}: {note}", outcome.as_str()),
             Ok(Reply::Answered { model, source, .. }) => format!("answered by {model} ({source})"),
             Err(refused) => {
+                self.note_refusal(name, refused);
                 let redactor = self.services.store.redactor();
                 redactor.text(&format!("refused: {refused}"))
             }
@@ -186,6 +199,14 @@ impl Operator for Handle {
 
     fn attach(&self, who: String) -> Attachment {
         self.services.attachments.attach(clean_line(&who, 40))
+    }
+
+    fn watch_file(&self, path: &std::path::Path) {
+        self.services.durable.files.adopt(path);
+    }
+
+    fn forget_file(&self, path: &std::path::Path) {
+        self.services.durable.files.forget(path);
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -31,6 +31,7 @@ pub mod retention;
 mod rows;
 pub mod runs;
 mod services;
+mod watched_files;
 mod wiring;
 
 use std::sync::Arc;
@@ -74,6 +75,10 @@ pub trait Operator: Send + Sync {
     fn attach(&self, _who: String) -> Attachment {
         Attachment::default()
     }
+    /// A face made this file for the engine, or made it anew: health says when it is gone or replaced.
+    fn watch_file(&self, _path: &std::path::Path) {}
+    /// The face removes the file itself.
+    fn forget_file(&self, _path: &std::path::Path) {}
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;
 }

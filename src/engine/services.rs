@@ -24,6 +24,7 @@ use crate::engine::models::chat::Chat;
 use crate::engine::models::cost_ledger::CostLedger;
 use crate::engine::models::gateway::Gateway;
 use crate::engine::notifier::Notifier;
+use crate::engine::observe::health_facts::HealthFacts;
 use crate::engine::observe::recorder::Recorder;
 use crate::engine::observe::snapshot::SnapshotSource;
 use crate::engine::retention::Retention;
@@ -68,6 +69,7 @@ pub struct Services {
     pub memory_search: Arc<MemorySearch>,
     pub memory_import: MemoryImport,
 
+    pub health: Arc<HealthFacts>,
     pub snapshots: Arc<SnapshotSource>,
     pub recorder: Arc<Recorder>,
     pub retention: Arc<Retention>,

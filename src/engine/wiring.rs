@@ -29,6 +29,7 @@ use crate::engine::models::cost_ledger::CostLedger;
 use crate::engine::models::gateway::Gateway;
 use crate::engine::models::stream_events::StreamEvents;
 use crate::engine::notifier::Notifier;
+use crate::engine::observe::health_facts::{HealthFacts, Sources};
 use crate::engine::observe::recorder::Recorder;
 use crate::engine::observe::snapshot::SnapshotSource;
 use crate::engine::retention::Retention;
@@ -72,7 +73,7 @@ pub struct Parts {
 }
 
 /// Makes all services.
-pub fn connect(ground: Ground, parts: Parts) -> Services {
+pub fn connect(ground: Ground, mut parts: Parts) -> Services {
     let ground = &ground;
     let ConfigPart {
         reloader,
@@ -80,12 +81,13 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
         stream,
     } = config(
         ground,
-        parts.settings_loader,
+        parts.settings_loader.take(),
         parts.follows_folder,
-        parts.stopped,
+        std::mem::take(&mut parts.stopped),
     );
     let memory = memory(ground, parts.fills);
     let publishing = publishing(ground, &agents);
+    let health = health(ground, &publishing, &parts);
     let runs = runs(
         ground,
         &reloader,
@@ -97,14 +99,8 @@ pub fn connect(ground: Ground, parts: Parts) -> Services {
     );
     let attachments = Attachments::new(Arc::clone(&ground.notifier));
     Services {
-        snapshots: snapshots(
-            ground,
-            &publishing,
-            &agents,
-            &attachments,
-            &parts.state,
-            parts.log.as_ref(),
-        ),
+        snapshots: snapshots(ground, &publishing, &agents, &attachments, &health, &parts),
+        health,
         recorder: Recorder::new(Arc::clone(&ground.lifecycle), Arc::clone(&ground.durable)),
         drills: DrillRunner::new(Arc::clone(&ground.lifecycle), Arc::clone(&ground.notifier)),
         costs: CostLedger::new(
@@ -393,13 +389,35 @@ fn runs(
     }
 }
 
+/// What health is judged by.
+fn health(ground: &Ground, publishing: &PublishingPart, parts: &Parts) -> Arc<HealthFacts> {
+    let mut folders = Vec::new();
+    if !ground.lifecycle.mode.no_save {
+        folders.push(("the state directory", parts.state.path().to_path_buf()));
+    }
+    if let Some(reports) = &parts.reports {
+        folders.push(("the reports", reports.base.join(&reports.relative)));
+    }
+    HealthFacts::new(Sources {
+        lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        durable: Arc::clone(&ground.durable),
+        registry: Arc::clone(&ground.registry),
+        publications: Arc::clone(&publishing.status),
+        store: Arc::clone(&ground.store),
+        audit: Arc::clone(&ground.audit),
+        log: parts.log.clone(),
+        folders,
+    })
+}
+
 fn snapshots(
     ground: &Ground,
     publishing: &PublishingPart,
     agents: &Arc<AgentControl>,
     attachments: &Arc<Attachments>,
-    state: &StateDir,
-    log: Option<&Arc<LogGuard>>,
+    health: &Arc<HealthFacts>,
+    parts: &Parts,
 ) -> Arc<SnapshotSource> {
     Arc::new(SnapshotSource {
         lifecycle: Arc::clone(&ground.lifecycle),
@@ -413,8 +431,10 @@ fn snapshots(
         agents: Arc::clone(agents),
         attachments: Arc::clone(attachments),
         audit: Arc::clone(&ground.audit),
-        log: log.cloned(),
-        state_dir: state.path().to_path_buf(),
+        log: parts.log.clone(),
+        state_dir: parts.state.path().to_path_buf(),
         raised: Mutex::default(),
+        health: Arc::clone(health),
+        since: Mutex::default(),
     })
 }

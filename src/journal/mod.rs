@@ -22,6 +22,7 @@ mod memory;
 mod memory_rows;
 mod meta;
 mod open;
+mod probe;
 mod raw_pages;
 mod record;
 mod record_log;

@@ -1,72 +1,189 @@
-//! Uptime as a share: how much of the time since start the engine could do its whole job.
+//! Availability: the share of the last hour's runs that ended with full evidence.
 //!
-//! It counts as unavailable while the journal cannot be written or the shutdown has begun.
+//! Why runs and not uptime: an engine that is up and decides nothing is of no use to anybody. A run that was
+//! refused because it could not be kept counts against it; one that a person cancelled does not count.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
+use super::latency::ENOUGH;
 use crate::resilience::clock::lock;
 
-/// Adds up the time the engine was down for work.
-pub struct Availability {
-    origin: Instant,
-    state: Mutex<(Duration, Option<Instant>)>,
+/// Slots of a minute, an hour together.
+const SLOTS: u64 = 60;
+const SLOT_SECONDS: u64 = 60;
+
+/// How one run came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Decided, and everything that was asked for was had: the change, the rules, each model's answer.
+    Full,
+    /// Decided by what was had: a rule objects, though a model's answer is missing.
+    Partial,
+    /// Not decided: evidence is missing, or the run failed.
+    Undecided,
+    /// Not accepted: it could not be kept.
+    Refused,
 }
 
-impl Availability {
-    /// Available since `now`.
+/// The outcomes' section of the snapshot: runs of the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OutcomeStats {
+    /// The window's length, seconds.
+    pub window_s: u64,
+    /// Ended with full evidence.
+    pub full: u64,
+    /// Decided with partial evidence.
+    pub partial: u64,
+    /// Undecided: they wait for a person because evidence is missing, or failed.
+    pub undecided: u64,
+    /// Refused because they could not be kept.
+    pub refused: u64,
+}
+
+impl OutcomeStats {
+    /// Runs that ended, and those that were refused.
+    pub fn asked(&self) -> u64 {
+        self.full + self.partial + self.undecided + self.refused
+    }
+
+    /// Share of runs with full evidence, percent, rounded down to two decimals; `None`: no run in the window,
+    /// so it is not known.
+    pub fn availability(&self) -> Option<f64> {
+        let asked = self.asked();
+        (asked > 0).then(|| (self.full as f64 / asked as f64 * 10_000.0).floor() / 100.0)
+    }
+
+    /// The definition with its figures.
+    pub fn sentence(&self) -> String {
+        let Some(percent) = self.availability() else {
+            return "Availability is not known: no run has ended within the last hour.".into();
+        };
+        format!(
+            "Available {percent:.2} %: {} of the last hour's {} runs ended with full evidence, {} with partial \
+             evidence, {} were not decided, {} could not be kept.",
+            self.full,
+            self.asked(),
+            self.partial,
+            self.undecided,
+            self.refused
+        )
+    }
+
+    /// Share of runs that were not decided, 0 to 1; `None` below 20 runs.
+    pub fn error_rate(&self) -> Option<f64> {
+        let asked = self.asked();
+        (asked >= ENOUGH).then(|| (self.undecided + self.refused) as f64 / asked as f64)
+    }
+}
+
+/// Counts outcomes by the minute.
+pub struct Outcomes {
+    origin: Instant,
+    /// Number of the minute and its counts, oldest first.
+    slots: Mutex<VecDeque<(u64, OutcomeStats)>>,
+}
+
+impl Outcomes {
+    /// Nothing counted yet.
     pub fn new(now: Instant) -> Self {
         Self {
             origin: now,
-            state: Mutex::new((Duration::ZERO, None)),
+            slots: Mutex::default(),
         }
     }
 
-    /// Says whether the engine can do its work from `now` on.
-    pub fn set(&self, available: bool, now: Instant) {
-        let mut state = lock(&self.state);
-        match (available, state.1) {
-            (false, None) => state.1 = Some(now),
-            (true, Some(since)) => {
-                state.0 += now.saturating_duration_since(since);
-                state.1 = None;
+    fn minute(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_secs() / SLOT_SECONDS
+    }
+
+    /// One run.
+    pub fn record(&self, outcome: RunOutcome, now: Instant) {
+        let minute = self.minute(now);
+        let mut slots = lock(&self.slots);
+        if slots.back().is_none_or(|(at, _)| *at < minute) {
+            slots.push_back((minute, OutcomeStats::default()));
+            while slots.front().is_some_and(|(at, _)| at + SLOTS <= minute) {
+                slots.pop_front();
             }
-            _ => {}
+        }
+        let Some((_, counts)) = slots.back_mut() else {
+            return;
+        };
+        match outcome {
+            RunOutcome::Full => counts.full += 1,
+            RunOutcome::Partial => counts.partial += 1,
+            RunOutcome::Undecided => counts.undecided += 1,
+            RunOutcome::Refused => counts.refused += 1,
         }
     }
 
-    /// Time since start.
-    pub fn uptime(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.origin)
-    }
-
-    /// Available share of the time since start, in percent.
-    pub fn percent(&self, now: Instant) -> f64 {
-        let (down, since) = *lock(&self.state);
-        let down = down + since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
-        let up = self.uptime(now).as_secs_f64();
-        if up <= 0.0 {
-            100.0
-        } else {
-            100.0 * (1.0 - down.as_secs_f64() / up).clamp(0.0, 1.0)
+    /// The window's counts.
+    pub fn stats(&self, now: Instant) -> OutcomeStats {
+        let minute = self.minute(now);
+        let mut all = OutcomeStats {
+            window_s: SLOTS * SLOT_SECONDS,
+            ..OutcomeStats::default()
+        };
+        for (at, counts) in lock(&self.slots).iter() {
+            if at + SLOTS > minute {
+                all.full += counts.full;
+                all.partial += counts.partial;
+                all.undecided += counts.undecided;
+                all.refused += counts.refused;
+            }
         }
+        all
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn counts_the_time_it_was_down() {
+    fn availability_without_runs_is_unknown_and_in_an_outage_nothing() {
         let start = Instant::now();
-        let a = Availability::new(start);
-        let at = |s| start + Duration::from_secs(s);
-        a.set(false, at(10));
-        a.set(false, at(15));
-        a.set(true, at(20));
-        assert!((a.percent(at(100)) - 90.0).abs() < 1e-9);
-        a.set(false, at(100));
-        assert!((a.percent(at(200)) - 45.0).abs() < 1e-9);
+        let outcomes = Outcomes::new(start);
+        assert_eq!(outcomes.stats(start).availability(), None);
+        outcomes.record(RunOutcome::Undecided, start);
+        assert_eq!(outcomes.stats(start).availability(), Some(0.0));
+        for _ in 0..19 {
+            outcomes.record(RunOutcome::Refused, start);
+        }
+        let stats = outcomes.stats(start);
+        assert_eq!(
+            (stats.availability(), stats.error_rate()),
+            (Some(0.0), Some(1.0)),
+            "refused runs count against it"
+        );
+    }
+
+    #[test]
+    fn availability_counts_the_last_hour_and_error_rate_what_was_not_decided() {
+        let start = Instant::now();
+        let outcomes = Outcomes::new(start);
+        let at = |minutes: u64| start + Duration::from_secs(minutes * 60);
+        outcomes.record(RunOutcome::Undecided, at(0));
+        for _ in 0..29 {
+            outcomes.record(RunOutcome::Full, at(1));
+        }
+        outcomes.record(RunOutcome::Partial, at(2));
+        let stats = outcomes.stats(at(59));
+        assert_eq!(stats.availability(), Some(93.54), "29 of 31, rounded down");
+        assert!((stats.error_rate().unwrap() - 1.0 / 31.0).abs() < 1e-9);
+        assert_eq!(
+            outcomes.stats(at(60)).availability(),
+            Some(96.66),
+            "29 of 30"
+        );
+        assert_eq!(outcomes.stats(at(500)).availability(), None);
+        outcomes.record(RunOutcome::Full, at(500));
+        assert_eq!(lock(&outcomes.slots).len(), 1, "old minutes are dropped");
     }
 }

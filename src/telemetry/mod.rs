@@ -5,6 +5,7 @@
 //! time a provider takes says nothing about the time this program adds.
 
 pub mod availability;
+pub mod disk_space;
 pub mod latency;
 pub mod log_files;
 pub mod log_folder;

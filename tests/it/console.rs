@@ -30,6 +30,7 @@ use bsm::engine::protocol::github::PublicationView;
 use bsm::engine::protocol::github::{
     Approval, ApprovalState, Delivery, DeliveryOutcome, PublicationState,
 };
+use bsm::engine::protocol::health::{Level, Reason};
 use bsm::engine::protocol::memory::MemoryKind;
 use bsm::engine::protocol::memory::{PatternGroup, Patterns, Similar, SimilarHit};
 use bsm::engine::protocol::query::{Answer, Query, QueryError};
@@ -126,7 +127,16 @@ fn busy() -> Arc<Snapshot> {
     s.breakers[2].state = BreakerState::HalfOpen;
     s.breakers[2].trials = 1;
     s.providers[2].ready = true;
-    s.reasons = vec!["openai recovering".into()];
+    s.outcomes.full = 40;
+    s.availability = s.outcomes.availability();
+    s.reasons = vec![Reason {
+        code: "breaker-recovering".into(),
+        check: "providers".into(),
+        level: Level::Warn,
+        message: "openai recovering".into(),
+        since_ms: WALL,
+        runbook: "docs/runbooks/breaker-open.md".into(),
+    }];
     s.health = bsm::engine::protocol::snapshot::Health::Degraded;
     s.alerts = vec![Alert {
         at_ms: WALL,
@@ -1393,7 +1403,7 @@ fn figures_on_the_overview_follow_the_engine() {
         drawn(&State::new(Arc::new(s), UNICODE, false, WALL), 120, 40)
     };
     let before = with(|_| {});
-    let table: [(fn(&mut Snapshot), &str); 14] = [
+    let table: [(fn(&mut Snapshot), &str); 15] = [
         (|s| s.added_latency.p50_us = Some(7_770), "7.77 ms"),
         (|s| s.added_latency.p95_us = Some(8_880), "8.88 ms"),
         (|s| s.added_latency.p99_us = Some(9_990), "9.99 ms"),
@@ -1408,9 +1418,10 @@ fn figures_on_the_overview_follow_the_engine() {
         ),
         (|s| s.resources.cpu_percent = 77, "cpu 77 %"),
         (|s| s.resources.memory_mb = 888, "memory 888 MB"),
-        (|s| s.availability = 98.76, "98.76 %"),
+        (|s| s.availability = Some(98.76), "98.76 %"),
+        (|s| s.availability = None, "available —"),
         (|s| s.pools[0].in_use = 9, "9/10"),
-        (|s| s.counts.failed = 10, "25.00 %"),
+        (|s| s.outcomes.undecided = 10, "20.00 %"),
     ];
     for (change, wanted) in table {
         assert!(!before.contains(wanted), "{wanted} was there before");

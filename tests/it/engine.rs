@@ -533,7 +533,7 @@ async fn every_command_does_what_it_says_is_audited_and_refused_when_read_only()
     )
     .await
     .unwrap();
-    settled(|s| s.reasons.iter().any(|r| r == "openai isolated")).await;
+    settled(|s| s.reasons.iter().any(|r| r.message == "openai isolated")).await;
     command(&handle, Command::ResetBreaker { breaker: None })
         .await
         .unwrap();
@@ -942,7 +942,7 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
     };
     command(&handle, isolate).await.unwrap();
     let isolated = |s: &bsm::engine::protocol::snapshot::Snapshot| {
-        s.reasons.iter().any(|r| r == "openai isolated")
+        s.reasons.iter().any(|r| r.message == "openai isolated")
     };
     let then = until(&handle, &|m| isolated(&m.picture)).await;
     command(&handle, Command::ResetBreaker { breaker: None })
@@ -1000,7 +1000,7 @@ async fn a_drain_stops_runs_and_refuses_new_ones_and_safe_mode_is_live() {
         Err(Refused::Drained)
     );
     snapshots
-        .wait_for(|s| s.drained && s.reasons.iter().any(|r| r.contains("drained")))
+        .wait_for(|s| s.drained && s.reasons.iter().any(|r| r.code == "drained"))
         .await
         .unwrap();
     command(&handle, Command::OpenIntake).await.unwrap();

@@ -14,6 +14,7 @@ mod drills;
 mod egress;
 mod engine;
 mod github;
+mod health;
 mod memory;
 mod models;
 mod named_commands;

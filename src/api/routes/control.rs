@@ -54,6 +54,14 @@ pub(super) fn routes() -> Routes {
                 )
                 .answers(200, answer()),
         )
+        .post(
+            "/api/emergency/resume",
+            resume,
+            doc("Take runs again after a shutdown.")
+                .admin()
+                .body(&[], json!({"reason": text()}))
+                .answers(200, answer()),
+        )
         .get(
             "/api/emergency/status",
             drained,
@@ -139,6 +147,23 @@ async fn drain(
     }
     tracing::warn!(corr = id, reason, "drain asked for over the API");
     success(&api, Command::Drain, &id).await
+}
+
+#[derive(Deserialize)]
+struct Resume {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn resume(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Body(wanted): Body<Resume>,
+) -> Result<Json<Value>, Failure> {
+    let reason = crate::text::clean_line(&wanted.reason, 200);
+    tracing::warn!(corr = id, reason, "opened again over the API");
+    success(&api, Command::OpenIntake, &id).await
 }
 
 async fn drained(_: Admin, State(api): State<Arc<Api>>) -> Json<Value> {

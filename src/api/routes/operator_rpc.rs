@@ -18,7 +18,7 @@ use crate::engine::protocol::query::{Answer, Capabilities, Query, QueryError};
 use crate::engine::protocol::snapshot::VERSION;
 
 /// The seam's own number: two programs with the same one understand each other.
-pub const SEAM: u32 = 1;
+pub const SEAM: u32 = 2;
 
 pub(super) fn routes() -> Routes {
     Routes::new()

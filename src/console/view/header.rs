@@ -159,8 +159,8 @@ pub(super) fn health_mark(state: &State) -> (Mark, String) {
     let snapshot = state.snapshot();
     let more = snapshot.reasons.len().saturating_sub(1);
     let reason = snapshot.reasons.first().map(|first| match more {
-        0 => first.clone(),
-        more => format!("{first} +{more}"),
+        0 => first.message.clone(),
+        more => format!("{} +{more}", first.message),
     });
     match snapshot.health {
         Health::Healthy => (Mark::Live, "healthy".into()),

@@ -184,7 +184,7 @@ fn errors(state: &State) -> Vec<Span<'static>> {
         || state.theme.signs().1.to_owned(),
         |r| format!("{:.2} %", r * 100.0),
     );
-    let mut out = vec![Span::raw(format!("failed runs {words} "))];
+    let mut out = vec![Span::raw(format!("undecided {words} "))];
     out.extend(judged(state, rate, snapshot.targets.error_rate, true));
     out
 }
@@ -309,11 +309,19 @@ fn up(state: &State) -> String {
     format!("uptime {}", uptime(since.max(0).unsigned_abs()))
 }
 
+/// The share of the last hour's runs that ended with full evidence; a dash while no run has ended.
+fn available(state: &State) -> String {
+    state.snapshot().availability.map_or_else(
+        || state.theme.signs().1.to_owned(),
+        |percent| format!("{percent:.2} %"),
+    )
+}
+
 fn up_words(state: &State) -> String {
     format!(
-        "{}   available {:.2} %{}",
+        "{}   available {}{}",
         up(state),
-        state.snapshot().availability,
+        available(state),
         money(state)
     )
 }
@@ -345,10 +353,7 @@ fn summary(state: &State, area: Rect, buffer: &mut Buffer) {
         r.cpu_percent, r.memory_mb,
     ))];
     parts.extend(errors(state));
-    parts.push(Span::raw(format!(
-        "  available {:.2} %",
-        snapshot.availability
-    )));
+    parts.push(Span::raw(format!("  available {}", available(state))));
     parts.push(Span::raw(money(state)));
     parts.push(Span::raw(format!("  {}", up(state))));
     facts(buffer, area, parts);

@@ -90,7 +90,11 @@ impl Webhooks {
             prepared.as_ref(),
         );
         let new = prepared.as_ref().map(|p| p.new.clone());
-        let (run, repeated) = match self.durable.journal.deliver(row, keys, new).await? {
+        self.durable.check_files()?;
+        let kept = self.durable.journal.deliver(row, keys, new).await?;
+        // Into the file that the next start reads.
+        self.durable.check_files()?;
+        let (run, repeated) = match kept {
             DeliveryResult::New => {
                 self.status.count(|s| match outcome {
                     Outcome::Run => s.runs += 1,

@@ -3,6 +3,7 @@
 
 pub mod explain;
 pub mod health;
+pub mod health_facts;
 pub mod recorder;
 pub mod snapshot;
 pub mod watchdog;

@@ -4,6 +4,7 @@
 //! follow a few snapshots. And why not on a clock alone: an unchanged snapshot is not published, so that an
 //! idle screen writes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,8 +21,11 @@ use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
 use crate::engine::notifier::Notifier;
-use crate::engine::observe::health::{Conditions, judge};
+use crate::engine::observe::health::since::Since;
+use crate::engine::observe::health::{checks, judge, word};
+use crate::engine::observe::health_facts::HealthFacts;
 use crate::engine::observe::watchdog::Watchdog;
+use crate::engine::protocol::health::Level as HealthLevel;
 use crate::engine::protocol::snapshot::{
     Health, Losses, Mode, Money, Snapshot, VERSION, WorkspaceStats,
 };
@@ -71,6 +75,10 @@ pub struct SnapshotSource {
     pub state_dir: std::path::PathBuf,
     /// Alerts of missed targets that are not over.
     pub raised: Mutex<Vec<String>>,
+    /// What health is judged by.
+    pub health: Arc<HealthFacts>,
+    /// Since when each reason holds.
+    pub since: Mutex<Since>,
 }
 
 impl SnapshotSource {
@@ -80,6 +88,7 @@ impl SnapshotSource {
         let mut sampled = resources.sample();
         let mut last_sample = self.lifecycle.now();
         let mut watchdog = Watchdog::default();
+        let mut failing = BTreeSet::new();
         let mut watched = self.lifecycle.now();
         let stopping = &self.lifecycle.stopping;
         loop {
@@ -95,6 +104,7 @@ impl SnapshotSource {
                 sampled = resources.sample();
             }
             let mut snapshot = self.assemble(sampled);
+            self.alert_about_failures(&mut failing, &snapshot);
             if now.saturating_duration_since(watched) >= TICK {
                 watched = now;
                 self.watch(&mut watchdog, &snapshot);
@@ -113,6 +123,26 @@ impl SnapshotSource {
                 () = tokio::time::sleep(SHORTEST) => {}
             }
         }
+    }
+
+    /// An alert about each check that begins to fail, and one when it is over.
+    fn alert_about_failures(&self, failing: &mut BTreeSet<String>, snapshot: &Snapshot) {
+        let fails = snapshot
+            .reasons
+            .iter()
+            .filter(|r| r.level == HealthLevel::Fail);
+        let now: BTreeSet<String> = fails.clone().map(|r| r.check.clone()).collect();
+        for reason in fails {
+            if !failing.contains(&reason.check) {
+                let text = format!("{} (see {})", reason.message, reason.runbook);
+                self.notifier.alert(true, text);
+            }
+        }
+        for over in failing.difference(&now) {
+            self.notifier
+                .alert(false, format!("the check '{over}' fails no more"));
+        }
+        *failing = now;
     }
 
     /// Alerts about targets that are missed, or met again.
@@ -146,12 +176,14 @@ impl SnapshotSource {
             limiters.push(live.guards.limiter.stats());
         });
         let [agents, knowledge, registry] = self.caches.stats();
+        let outcomes = self.registry.outcomes(now);
         let mut snapshot = Snapshot {
             version: VERSION,
             sequence: 0,
             started_ms: self.lifecycle.started_ms,
             health: Health::Healthy,
             reasons: Vec::new(),
+            checks: Vec::new(),
             workspace: self.workspace(),
             mode: Mode {
                 safe_mode: settings.loopback_only(),
@@ -177,7 +209,8 @@ impl SnapshotSource {
             retry_budget: service.policy().budget().stats(&settings.retry, now),
             providers: service.providers(),
             resources,
-            availability: self.durable.availability_percent(),
+            availability: outcomes.availability(),
+            outcomes,
             counts: self.registry.counts(),
             runs: self.registry.briefs(),
             alerts: self.notifier.alerts(),
@@ -192,12 +225,11 @@ impl SnapshotSource {
             stopped_agents: self.agents.stopped(),
             attached: self.attachments.names(),
         };
-        let conditions = Conditions {
-            journal_failing: self.durable.is_failing(),
-            settings_broken: self.store.settings_are_broken(),
-            raised: lock(&self.raised).clone(),
-        };
-        judge(&mut snapshot, &conditions);
+        let facts = self.health.facts(lock(&self.raised).clone());
+        let findings = judge(&snapshot, &facts);
+        snapshot.health = word(&findings);
+        snapshot.checks = checks(&findings);
+        snapshot.reasons = lock(&self.since).stamp(findings, facts.now_ms);
         snapshot
     }
 

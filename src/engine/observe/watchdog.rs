@@ -103,12 +103,12 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
         "errors".into(),
         s.error_rate().filter(|r| *r > target).map(|r| {
             format!(
-                "{:.2} % of runs fail, target {:.2} %",
+                "{:.2} % of runs are not decided, target {:.2} %",
                 r * 100.0,
                 target * 100.0
             )
         }),
-        format!("failed runs are within {:.2} % again", target * 100.0),
+        format!("undecided runs are within {:.2} % again", target * 100.0),
     );
     for pool in &s.pools {
         let name = clean_line(&pool.name, 40);

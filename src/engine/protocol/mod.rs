@@ -9,6 +9,7 @@ pub mod correlation;
 pub mod cost;
 pub mod event;
 pub mod github;
+pub mod health;
 pub mod history;
 pub mod memory;
 pub mod query;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheStats;
 use crate::engine::protocol::github::GithubStats;
+use crate::engine::protocol::health::{Check, Level, Reason};
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunState, StepStatus};
 use crate::filter::{Row, lowered};
 use crate::model::provider::ProviderStats;
@@ -14,6 +15,7 @@ use crate::resilience::limiter::RateStats as LimiterStats;
 use crate::resilience::retry::BudgetStats;
 use crate::review::verdict::Verdict;
 use crate::settings::{Environment, Flags, Targets};
+use crate::telemetry::availability::OutcomeStats;
 use crate::telemetry::latency::LatencyStats;
 use crate::telemetry::rate::RateStats;
 use crate::telemetry::resources::ResourceStats;
@@ -21,7 +23,7 @@ use crate::text::Untrusted;
 use crate::workspace::trust::Trust;
 
 /// The schema's number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How the engine is, in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +36,17 @@ pub enum Health {
     Degraded,
     /// It cannot do its work.
     Unhealthy,
+}
+
+impl Health {
+    /// The same as a level of a check.
+    pub fn level(self) -> Level {
+        match self {
+            Self::Healthy => Level::Pass,
+            Self::Degraded => Level::Warn,
+            Self::Unhealthy => Level::Fail,
+        }
+    }
 }
 
 /// One agent of a run, in a list.
@@ -127,6 +140,9 @@ pub struct RunCounts {
     pub finished: u64,
     /// Of those, failed.
     pub failed: u64,
+    /// Of those, undecided: evidence is missing, or they failed.
+    #[serde(default)]
+    pub undecided: u64,
 }
 
 /// Decisions of one kind, since start.
@@ -200,7 +216,10 @@ pub struct Snapshot {
     /// In one word.
     pub health: Health,
     /// Why not healthy, worst first.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
+    /// Every check and how it stands.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// The workspace.
     pub workspace: WorkspaceStats,
     /// How it was started.
@@ -248,8 +267,11 @@ pub struct Snapshot {
     pub providers: Vec<ProviderStats>,
     /// The process.
     pub resources: ResourceStats,
-    /// Available share of the time since start, percent, two decimals.
-    pub availability: f64,
+    /// Share of the last hour's runs that ended with full evidence, percent, two decimals; `None`: no run.
+    pub availability: Option<f64>,
+    /// What it is made of: the last hour's runs by how they ended.
+    #[serde(default)]
+    pub outcomes: OutcomeStats,
     /// Runs by state.
     pub counts: RunCounts,
     /// Running, waiting and recent runs, newest first (at most 40).
@@ -273,10 +295,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Share of finished runs that failed, 0 to 1; `None` below 20 runs.
+    /// Share of the last hour's runs that were not decided, 0 to 1; `None` below 20 runs.
     pub fn error_rate(&self) -> Option<f64> {
-        (self.counts.finished >= crate::telemetry::latency::ENOUGH)
-            .then(|| self.counts.failed as f64 / self.counts.finished as f64)
+        self.outcomes.error_rate()
     }
 
     /// Share of gets answered by all caches together; `None` below 20 gets.

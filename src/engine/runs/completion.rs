@@ -106,8 +106,8 @@ impl Completion {
             self.status.wake_outbox.notify_one();
         }
         self.write_report(new, &text).await?;
-        let failed = ended.status == RunStatus::Failed;
-        self.registry.count_ended(action, view.evidence, failed);
+        let now = self.lifecycle.now();
+        self.registry.count_ended(&view, action, now);
         tracing::info!(
             run = new.id,
             corr = new.correlation,

@@ -98,8 +98,13 @@ impl Intake {
             correlation: prepared.new.correlation.clone(),
             defaulted,
         };
+        self.durable.check_files()?;
         match self.durable.journal.intake(prepared.new.clone()).await {
-            Ok(()) => failpoint::reached("intake-kept"),
+            Ok(()) => {
+                // Into the file that the next start reads.
+                self.durable.check_files()?;
+                failpoint::reached("intake-kept");
+            }
             Err(JournalError::Duplicate(first)) => {
                 // A crash may have cut the first one off: it continues now.
                 self.continue_kept(&first).await?;

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::protocol::run::{Action, Evidence, RunResult, RunState};
+use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
 use crate::engine::protocol::snapshot::{DecisionCount, RunCounts, RunSummary};
 use crate::engine::runs::projection::summary;
 use crate::resilience::clock::lock;
+use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use crate::text::Untrusted;
@@ -57,6 +59,9 @@ pub struct RunRegistry {
     ended: Mutex<VecDeque<RunSummary>>,
     finished: AtomicU64,
     failed: AtomicU64,
+    undecided: AtomicU64,
+    /// How the last hour's runs came out.
+    outcomes: Outcomes,
     /// Runs refused because the queue was full or the engine drained.
     refused: AtomicU64,
     decisions: Mutex<Vec<DecisionCount>>,
@@ -75,6 +80,8 @@ impl RunRegistry {
             ended: Mutex::default(),
             finished: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            undecided: AtomicU64::new(0),
+            outcomes: Outcomes::new(now),
             refused: AtomicU64::new(0),
             decisions: Mutex::default(),
         })
@@ -142,6 +149,7 @@ impl RunRegistry {
             queued: total.saturating_sub(running),
             finished: self.finished.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            undecided: self.undecided.load(Relaxed),
         }
     }
 
@@ -176,12 +184,38 @@ impl RunRegistry {
         self.refused.load(Relaxed)
     }
 
+    /// When the oldest run that still waits for its turn was accepted, wall time in milliseconds.
+    pub fn oldest_queued_ms(&self) -> Option<i64> {
+        let live = lock(&self.live);
+        let waiting = live.values().map(|run| lock(&run.view));
+        let waiting = waiting.filter(|view| view.state == RunState::Queued);
+        waiting.map(|view| view.created_at).min()
+    }
+
+    /// A run could not be kept and was refused.
+    pub fn count_not_kept(&self, now: Instant) {
+        self.count_refused();
+        self.outcomes.record(RunOutcome::Refused, now);
+    }
+
+    /// How the last hour's runs came out.
+    pub fn outcomes(&self, now: Instant) -> OutcomeStats {
+        self.outcomes.stats(now)
+    }
+
     /// A run ended.
-    pub fn count_ended(&self, action: Action, evidence: Evidence, failed: bool) {
+    pub fn count_ended(&self, view: &RunResult, action: Action, now: Instant) {
         self.finished.fetch_add(1, Relaxed);
-        if failed {
+        if view.state == RunState::Failed {
             self.failed.fetch_add(1, Relaxed);
         }
+        if let Some(outcome) = outcome(view) {
+            if outcome == RunOutcome::Undecided {
+                self.undecided.fetch_add(1, Relaxed);
+            }
+            self.outcomes.record(outcome, now);
+        }
+        let evidence = view.evidence;
         let mut all = lock(&self.decisions);
         let same = |d: &&mut DecisionCount| d.action == action && d.evidence == evidence;
         match all.iter_mut().find(same) {
@@ -197,6 +231,19 @@ impl RunRegistry {
     /// Decisions by action and evidence.
     pub fn decisions(&self) -> Vec<DecisionCount> {
         lock(&self.decisions).clone()
+    }
+}
+
+/// How a run came out; `None`: it says nothing about the engine, because a person cancelled it or there was
+/// nothing to review.
+fn outcome(view: &RunResult) -> Option<RunOutcome> {
+    let decision = view.decision.as_ref();
+    match decision.and_then(|d| d.cause) {
+        Some(Cause::Cancelled | Cause::NothingToReview | Cause::NoAgent) => None,
+        Some(Cause::EvidencePartial | Cause::Quarantined) => Some(RunOutcome::Undecided),
+        _ if view.state == RunState::Failed || decision.is_none() => Some(RunOutcome::Undecided),
+        _ if view.evidence == Evidence::Partial => Some(RunOutcome::Partial),
+        _ => Some(RunOutcome::Full),
     }
 }
 

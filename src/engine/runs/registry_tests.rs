@@ -57,3 +57,57 @@ async fn briefs_more_live_runs_than_fit_keep_the_running_ones() {
     );
     assert_eq!(briefs[0].created_ms, 99);
 }
+
+#[test]
+fn outcome_counts_missing_evidence_as_undecided_and_leaves_cancelled_runs_out() {
+    use crate::engine::protocol::run::Decision;
+    let of = |cause: Cause, evidence: Evidence, state: RunState| {
+        let (_, run) = live(1, state);
+        let mut view = lock(&run.view).clone();
+        view.evidence = evidence;
+        view.decision = Some(Decision::unfinished(cause, String::new()));
+        outcome(&view)
+    };
+    let ended = RunState::Finished;
+    for (cause, evidence, state, wanted) in [
+        (
+            Cause::AllApprove,
+            Evidence::Full,
+            ended,
+            Some(RunOutcome::Full),
+        ),
+        (
+            Cause::RulesOnly,
+            Evidence::Offline,
+            ended,
+            Some(RunOutcome::Full),
+        ),
+        (
+            Cause::Finding,
+            Evidence::Partial,
+            ended,
+            Some(RunOutcome::Partial),
+        ),
+        (
+            Cause::EvidencePartial,
+            Evidence::Partial,
+            ended,
+            Some(RunOutcome::Undecided),
+        ),
+        (
+            Cause::Quarantined,
+            Evidence::Partial,
+            RunState::Failed,
+            Some(RunOutcome::Undecided),
+        ),
+        (
+            Cause::Cancelled,
+            Evidence::Partial,
+            RunState::Cancelled,
+            None,
+        ),
+        (Cause::NothingToReview, Evidence::Full, ended, None),
+    ] {
+        assert_eq!(of(cause, evidence, state), wanted, "{cause:?}");
+    }
+}

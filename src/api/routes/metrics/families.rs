@@ -4,7 +4,8 @@
 //! states, all of which the workspace bounds.
 
 use super::page::{Page, Samples};
-use crate::engine::protocol::snapshot::{Health, Snapshot};
+use crate::engine::protocol::health::Level;
+use crate::engine::protocol::snapshot::Snapshot;
 use crate::resilience::breaker::BreakerState;
 
 /// Writes every family of a snapshot.
@@ -58,16 +59,21 @@ const TARGET: &str = "What gateway overhead should stay under.";
 
 static FAMILIES: &[Family] = &[
     // The whole.
+    gauge("bsm_health", "0 pass, 1 warn, 2 fail.", |s, to| {
+        to.one(level(s.health.level()));
+    }),
     gauge(
-        "bsm_health",
-        "0 healthy, 1 degraded, 2 unhealthy.",
-        |s, to| to.one(health(s)),
+        "bsm_health_check",
+        "Every check of health: 0 pass, 1 warn, 2 fail.",
+        |s, to| to.each("check", &s.checks, |c| (&c.name, level(c.level))),
     ),
     gauge(
         "bsm_availability_ratio",
-        "Available share of the time since start.",
+        "Share of the last hour's runs that ended with full evidence; absent while no run has ended.",
         |s, to| {
-            to.one(s.availability / 100.0);
+            if let Some(percent) = s.availability {
+                to.one(percent / 100.0);
+            }
         },
     ),
     gauge(
@@ -134,6 +140,11 @@ static FAMILIES: &[Family] = &[
         "bsm_runs_failed_total",
         "Runs that were set aside because the engine stopped twice while they were active.",
         |s, to| to.one(s.counts.failed as f64),
+    ),
+    counter(
+        "bsm_runs_undecided_total",
+        "Runs that ended undecided: evidence is missing, or they failed.",
+        |s, to| to.one(s.counts.undecided as f64),
     ),
     counter(
         "bsm_decisions_total",
@@ -298,11 +309,11 @@ fn one_if(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
-fn health(s: &Snapshot) -> f64 {
-    match s.health {
-        Health::Healthy => 0.0,
-        Health::Degraded => 1.0,
-        Health::Unhealthy => 2.0,
+fn level(level: Level) -> f64 {
+    match level {
+        Level::Pass => 0.0,
+        Level::Warn => 1.0,
+        Level::Fail => 2.0,
     }
 }
 

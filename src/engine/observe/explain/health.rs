@@ -25,7 +25,7 @@ impl Seen<'_> {
             let others: Vec<&str> = s
                 .reasons
                 .iter()
-                .map(String::as_str)
+                .map(|r| r.message.as_str())
                 .filter(|r| !r.starts_with(worst.name.as_str()))
                 .collect();
             if !others.is_empty() {
@@ -39,10 +39,15 @@ impl Seen<'_> {
                 Health::Degraded => "Degraded".into(),
                 Health::Unhealthy => "Unhealthy".into(),
             },
-            because: s.reasons.iter().map(|r| format!("{r}.")).collect(),
+            because: s
+                .reasons
+                .iter()
+                .map(|r| format!("{}.", r.message))
+                .collect(),
             helps: Vec::new(),
-            runbook: None,
+            runbook: s.reasons.first().map(|r| r.runbook.clone()),
         };
+        why.because.push(s.outcomes.sentence());
         if s.losses.journal_retries > 0 && s.health == Health::Unhealthy {
             why.because.push(format!(
                 "Journal writes were tried again {} times; free disk space, work waits and nothing acknowledged is lost.",
@@ -61,7 +66,7 @@ impl Seen<'_> {
         if s.drained {
             why.helps.push(help("drain", "take runs again"));
         }
-        if why.because.is_empty() {
+        if s.reasons.is_empty() {
             let ready = s.ready_providers();
             why.because.push(if ready.is_empty() && !s.mode.simulated {
                 "No provider can be asked: rules decide alone, and that is enough for a decision."

@@ -1,0 +1,84 @@
+//! Health: one judge over facts. A pure function, so that every face says the same and a test says everything.
+//!
+//! Unknown is not healthy: what was not looked at yet is a warning.
+
+pub mod code;
+mod configuration;
+pub mod facts;
+mod providers;
+pub mod since;
+mod storage;
+mod work;
+
+use self::code::{CHECKS, Code};
+use self::facts::Facts;
+use crate::engine::protocol::health::{Check, Level};
+use crate::engine::protocol::snapshot::{Health, Snapshot};
+
+/// A reason without its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub code: Code,
+    /// How bad it is.
+    pub level: Level,
+    /// A sentence, safe to show.
+    pub message: String,
+}
+
+/// Where the judge's parts put what they find.
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn warn(&mut self, code: Code, message: impl Into<String>) {
+        self.add(code, Level::Warn, message.into());
+    }
+
+    fn fail(&mut self, code: Code, message: impl Into<String>) {
+        self.add(code, Level::Fail, message.into());
+    }
+
+    fn add(&mut self, code: Code, level: Level, message: String) {
+        self.0.push(Finding {
+            code,
+            level,
+            message,
+        });
+    }
+}
+
+/// Everything that is not as it should be, the worst first.
+pub fn judge(snapshot: &Snapshot, facts: &Facts) -> Vec<Finding> {
+    let mut found = Findings(Vec::new());
+    storage::judge(facts, &mut found);
+    providers::judge(snapshot, &mut found);
+    work::judge(snapshot, facts, &mut found);
+    configuration::judge(snapshot, facts, &mut found);
+    // Stable: within a level the order above stays, since a header has room for one.
+    found.0.sort_by_key(|f| std::cmp::Reverse(f.level));
+    found.0
+}
+
+/// Every check with the worst of its reasons.
+pub fn checks(findings: &[Finding]) -> Vec<Check> {
+    let level = |name: &str| {
+        let of = findings.iter().filter(|f| f.code.check() == name);
+        of.map(|f| f.level).max().unwrap_or_default()
+    };
+    CHECKS
+        .into_iter()
+        .map(|name| Check {
+            name: name.to_owned(),
+            level: level(name),
+        })
+        .collect()
+}
+
+/// The whole in the word that clients know.
+pub fn word(findings: &[Finding]) -> Health {
+    match findings.iter().map(|f| f.level).max().unwrap_or_default() {
+        Level::Pass => Health::Healthy,
+        Level::Warn => Health::Degraded,
+        Level::Fail => Health::Unhealthy,
+    }
+}
