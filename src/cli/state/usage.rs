@@ -40,7 +40,7 @@ fn lines(usage: &Usage) -> Vec<String> {
         format!("state    {}", clean_line(&usage.state, 400)),
         format!("reports  {}", clean_line(&usage.reports, 400)),
         format!(
-            "total    {}; {} free, disk full {}",
+            "total    {}; {} free, disk full in {}",
             human_bytes(usage.total_bytes),
             usage
                 .disk_free_bytes
@@ -60,7 +60,7 @@ fn lines(usage: &Usage) -> Vec<String> {
     let next: Vec<String> = all
         .filter_map(|part| {
             let next = part.next.as_ref()?;
-            Some(format!("  {:<19}{}", part.name, clean_line(next, 200)))
+            Some(format!("  {:<17} {}", part.name, clean_line(next, 200)))
         })
         .collect();
     if !next.is_empty() {
@@ -75,8 +75,8 @@ fn lines(usage: &Usage) -> Vec<String> {
 
 fn heading(name: &str) -> String {
     format!(
-        "{name:<19} {:>10} {:>8} {:>10}  {:<14} bound",
-        "size", "items", "a day", "full"
+        "{name:<17} {:>9} {:>7} {:>9} {:<11} bound",
+        "size", "items", "a day", "full in"
     )
 }
 
@@ -90,7 +90,7 @@ fn line(part: &Part) -> String {
         None => ("-".into(), "-".into()),
     };
     format!(
-        "{:<19} {:>10} {items:>8} {rate:>10}  {:<14} {bound}",
+        "{:<17} {:>9} {items:>7} {rate:>9} {:<11} {bound}",
         part.name,
         human_bytes(part.bytes),
         when(part.full)
@@ -99,7 +99,7 @@ fn line(part: &Part) -> String {
 
 fn when(full: Full) -> String {
     match full {
-        Full::Now => "at its bound".into(),
+        Full::Now => "at bound".into(),
         Full::Days(days) => span(days),
         Full::ByAge => "goes by age".into(),
         Full::Unknown => "unknown".into(),
@@ -107,16 +107,16 @@ fn when(full: Full) -> String {
     }
 }
 
-/// `in 3 days`, `in 2 years`; more than a hundred years are said so.
+/// `3 days`, `2 years`; more than a hundred years are said so.
 fn span(days: f64) -> String {
     if days < 1.0 {
-        format!("in {} hours", (days * 24.0).floor())
+        format!("{} hours", (days * 24.0).floor())
     } else if days < 1_000.0 {
-        format!("in {} days", days.floor())
+        format!("{} days", days.floor())
     } else if days < 36_500.0 {
-        format!("in {} years", (days / 365.0).floor())
+        format!("{} years", (days / 365.0).floor())
     } else {
-        "in > 100 years".into()
+        "> 100 years".into()
     }
 }
 
@@ -127,10 +127,10 @@ mod tests {
     #[test]
     fn spans_are_said_in_one_unit() {
         for (days, said) in [
-            (0.5, "in 12 hours"),
-            (3.9, "in 3 days"),
-            (1_100.0, "in 3 years"),
-            (1e9, "in > 100 years"),
+            (0.5, "12 hours"),
+            (3.9, "3 days"),
+            (1_100.0, "3 years"),
+            (1e9, "> 100 years"),
         ] {
             assert_eq!(span(days), said);
         }
@@ -154,7 +154,7 @@ mod tests {
         let line = line(&part);
         assert_eq!(
             line,
-            "reports                2.0 KiB        3    unknown  unknown        90 days or 1.0 GiB"
+            "reports             2.0 KiB       3   unknown unknown     90 days, 1.0 GiB"
         );
     }
 }

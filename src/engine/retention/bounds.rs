@@ -26,7 +26,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// In words: `90 days or 1.0 GiB`.
+    /// In words: `90 days, 1.0 GiB`.
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();
         if let Some(days) = self.days {
@@ -41,7 +41,7 @@ impl Bound {
         if parts.is_empty() {
             return "none".into();
         }
-        parts.join(" or ")
+        parts.join(", ")
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(of(Store::Reports), "1.0 GiB");
         assert_eq!(of(Store::Memory), "none");
         assert_eq!(of(Store::Runs), "10000 items");
-        assert_eq!(of(Store::History), "1 day or 64.0 MiB");
+        assert_eq!(of(Store::History), "1 day, 64.0 MiB");
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub fn measure(state: &StateDir, folder: &ReportFolder, settings: &Settings, now
         in_state(|n| ["bsm.db", "bsm.db.head", "bsm.db.stops"].contains(&n)),
     );
     add(
-        "journal's log (WAL)",
+        "write-ahead log",
         None,
         in_state(|n| n == "bsm.db-wal" || n == "bsm.db-shm"),
     );
@@ -407,7 +407,7 @@ fn full(part: &Part, now_ms: i64) -> Full {
 /// Bytes that all parts together grow by a day; `None`: not known, or nothing grows.
 fn growth(files: &[Part], journal: &[Part]) -> Option<f64> {
     let mut sum = 0.0;
-    let within = ["journal", "journal's log (WAL)"];
+    let within = ["journal", "write-ahead log"];
     let each = files.iter().filter(|p| !within.contains(&p.name.as_str()));
     for part in each.chain(journal).filter(|p| p.bound.is_some()) {
         match (part.full, part.bytes_per_day) {

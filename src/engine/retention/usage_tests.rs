@@ -116,7 +116,7 @@ fn state_directory_is_measured_part_by_part() {
     );
     // What is not folded into the file yet is in its log.
     let in_journal: u64 = usage.journal.iter().map(|p| p.bytes).sum();
-    let on_disk = of("journal").bytes + of("journal's log (WAL)").bytes;
+    let on_disk = of("journal").bytes + of("write-ahead log").bytes;
     assert!(
         in_journal > 0 && in_journal <= on_disk,
         "{in_journal} of {on_disk}"
