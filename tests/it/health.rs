@@ -238,7 +238,7 @@ async fn judge_at_its_limits_is_still_content_and_puts_the_worst_first() {
     (snapshot.outcomes.full, snapshot.outcomes.undecided) = (95, 5);
     assert_eq!(judge(&snapshot, &facts), []);
     // Four runs say nothing yet.
-    snapshot.outcomes = bsm::engine::protocol::snapshot::OutcomeStats::default();
+    snapshot.outcomes = bsm::telemetry::availability::OutcomeStats::default();
     snapshot.outcomes.undecided = 4;
     assert_eq!(judge(&snapshot, &facts), []);
     snapshot.drained = true;
