@@ -4,6 +4,8 @@
 //! the user's state directory and not in the working tree: folders 0700, files 0600, from their
 //! creation and whatever the umask. A state directory with another owner or a wider mode is refused.
 
+mod socket;
+
 pub use bsm_base::{hex, short_hash};
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -30,12 +32,14 @@ pub enum StateError {
         what: String,
     },
     /// Another engine holds the lock.
-    #[error("another bsm is at work on this workspace ({path} is locked)")]
+    #[error("another bsm is at work on this workspace ({path} is locked{})", by_process(*pid))]
     Locked {
         /// The lock file.
         path: PathBuf,
         /// What has it.
         holder: Holder,
+        /// Its process, if it wrote its number.
+        pid: Option<u32>,
     },
     /// It lies on a network file system, where locks and WAL cannot be trusted.
     #[error("{0}: on a network file system; set XDG_STATE_HOME to a local folder")]
@@ -50,6 +54,9 @@ pub enum StateError {
     },
 }
 
+/// Says where the socket is, when it is not in the state directory.
+const SOCKET_PATH: &str = "socket.path";
+
 /// What holds a workspace's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
@@ -57,6 +64,27 @@ pub enum Holder {
     Resident,
     /// One `bsm run`: it ends by itself.
     Run,
+}
+
+/// A resident holder's word in the lock file; its process id follows. A program before 0.1.0 wrote the word alone.
+const RESIDENT: &str = "resident";
+
+/// ` by process 12`, where its number is known.
+fn by_process(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+/// What the lock file says of its holder. One that has not written its word yet is just starting: treated as
+/// a run, which is waited for.
+fn read_lock(path: &Path) -> (Holder, Option<u32>) {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let holder = if words.next() == Some(RESIDENT) {
+        Holder::Resident
+    } else {
+        Holder::Run
+    };
+    (holder, words.next().and_then(|pid| pid.parse().ok()))
 }
 
 /// The private folder of one workspace.
@@ -94,7 +122,41 @@ impl StateDir {
         if is_network(&self.path) {
             return Err(StateError::Network(self.path.clone()));
         }
-        Ok(())
+        self.prepare_socket()
+    }
+
+    /// Chooses a short path for the socket where the own one is too long, and writes it down.
+    fn prepare_socket(&self) -> Result<(), StateError> {
+        if socket::fits(&self.own_socket()) {
+            return Ok(());
+        }
+        let written = self.path.join(SOCKET_PATH);
+        let known = fs::read_to_string(&written).ok().map(PathBuf::from);
+        let usable = |path: &&PathBuf| path.parent().is_some_and(|f| create_private(f).is_ok());
+        let paths: Vec<PathBuf> = known.into_iter().chain(self.short_sockets()).collect();
+        // Without one the console works all the same, and a server says what is wrong.
+        let Some(path) = paths.iter().find(usable) else {
+            return Ok(());
+        };
+        let text = path.as_os_str().as_encoded_bytes();
+        let io = |source| StateError::Io {
+            path: written.clone(),
+            source,
+        };
+        let mut file = private_file(&written, false)?;
+        file.set_len(0)
+            .and_then(|()| io::Write::write_all(&mut file, text))
+            .map_err(io)
+    }
+
+    fn own_socket(&self) -> PathBuf {
+        self.path.join("bsm.sock")
+    }
+
+    fn short_sockets(&self) -> Vec<PathBuf> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let user = rustix::process::geteuid().as_raw();
+        socket::short_paths(&self.path, runtime.as_deref(), &std::env::temp_dir(), user)
     }
 
     /// The folder.
@@ -107,14 +169,37 @@ impl StateDir {
         self.path.join("bsm.db")
     }
 
+    /// The folder of the journal's backups.
+    pub fn backups(&self) -> PathBuf {
+        self.path.join("backups")
+    }
+
+    /// Where the next backup goes: named by the time. The folder is made.
+    pub fn new_backup(&self) -> Result<PathBuf, StateError> {
+        let folder = self.backups();
+        create_private(&folder)?;
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
+        Ok(folder.join(format!("bsm-{stamp}.db")))
+    }
+
     /// The folder of the log files.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
 
-    /// The owner's socket of a resident engine.
+    /// The owner's socket of a resident engine. It lies in a folder that is ours alone.
     pub fn socket(&self) -> PathBuf {
-        self.path.join("bsm.sock")
+        let own = self.own_socket();
+        if socket::fits(&own) {
+            return own;
+        }
+        let written = fs::read_to_string(self.path.join(SOCKET_PATH)).map(PathBuf::from);
+        let is_private = |path: &PathBuf| {
+            let folder = path.parent().unwrap_or(path);
+            fs::symlink_metadata(folder).is_ok_and(|meta| check_private(folder, &meta).is_ok())
+        };
+        // A path that is too long is refused with just that message.
+        written.ok().filter(is_private).unwrap_or(own)
     }
 
     /// The audit trail.
@@ -138,27 +223,19 @@ impl StateDir {
         match file.try_lock() {
             Ok(()) => {
                 let word = if holder == Holder::Resident {
-                    "resident"
+                    RESIDENT
                 } else {
                     "run"
                 };
+                let word = format!("{word} {}\n", std::process::id());
                 file.set_len(0)
                     .and_then(|()| io::Write::write_all(&mut file, word.as_bytes()))
                     .map_err(io)?;
                 Ok(Lock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
-                // A holder that has not written its word yet is just starting: treated as a run, which
-                // is waited for.
-                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Err(StateError::Locked {
-                    path,
-                    holder: if resident {
-                        Holder::Resident
-                    } else {
-                        Holder::Run
-                    },
-                })
+                let (holder, pid) = read_lock(&path);
+                Err(StateError::Locked { path, holder, pid })
             }
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -169,16 +246,14 @@ impl StateDir {
         let path = self.path.join("engine.lock");
         let file = File::open(&path).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => {
-                let resident = fs::read(&path).is_ok_and(|word| word == b"resident");
-                Some(if resident {
-                    Holder::Resident
-                } else {
-                    Holder::Run
-                })
-            }
+            Err(TryLockError::WouldBlock) => Some(read_lock(&path).0),
             _ => None,
         }
+    }
+
+    /// The process that holds the lock, if it wrote its number; meaningful while [`Self::holder`] is some.
+    pub fn holder_pid(&self) -> Option<u32> {
+        read_lock(&self.path.join("engine.lock")).1
     }
 
     /// The salt of this workspace's finding fingerprints: 32 random bytes, made once, never shown.
@@ -324,54 +399,4 @@ pub(crate) fn is_network(_path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn state_is_private_from_creation() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::at(dir.path().join("s"));
-        state.prepare().unwrap();
-        assert_eq!(
-            fs::metadata(state.path()).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-        drop(private_file(&state.audit(), true).unwrap());
-        assert_eq!(
-            fs::metadata(state.audit()).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(state.salt().unwrap(), state.salt().unwrap());
-    }
-
-    #[test]
-    fn wider_modes_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::at(dir.path().join("s"));
-        state.prepare().unwrap();
-        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(
-            state.prepare(),
-            Err(StateError::NotPrivate { .. })
-        ));
-    }
-
-    #[test]
-    fn one_engine_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::at(dir.path().join("s"));
-        state.prepare().unwrap();
-        let held = state.lock(Holder::Resident).unwrap();
-        assert!(matches!(
-            state.lock(Holder::Run),
-            Err(StateError::Locked {
-                holder: Holder::Resident,
-                ..
-            })
-        ));
-        assert_eq!(state.holder(), Some(Holder::Resident));
-        drop(held);
-        assert_eq!(state.holder(), None);
-        assert!(state.lock(Holder::Run).is_ok());
-    }
-}
+mod tests;

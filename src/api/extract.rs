@@ -81,6 +81,15 @@ pub(super) fn is_known(headers: &HeaderMap, api: &Api) -> bool {
     admin.chain(programs).any(|token| same(&came, token))
 }
 
+/// Whether a token came, and whether it opens something; `None`: none came, or there is none that could be guessed.
+pub(super) fn shown_token(headers: &HeaderMap, api: &Api) -> Option<bool> {
+    if api.admin_token.is_none() && api.gateway_tokens.is_empty() {
+        return None;
+    }
+    came(headers)?;
+    Some(is_known(headers, api))
+}
+
 /// Whether the token that came is the admin's; `None`: none came.
 fn token(parts: &Parts, api: &Api) -> Option<bool> {
     Some(same(&came(&parts.headers)?, api.admin_token.as_ref()?))

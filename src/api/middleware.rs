@@ -14,12 +14,12 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::error::Failure;
-use super::extract::is_known;
+use super::extract::{is_known, shown_token};
 use super::routes::is_webhook;
+use crate::api::guesses;
 use crate::api::paths::asks_health;
 use crate::api::rate_limit::Left;
-use crate::api::request::{Correlation, OwnShape};
-use crate::api::request::{Peer, Place};
+use crate::api::request::{Correlation, OwnShape, Peer, Use};
 use crate::api::state::Api;
 use crate::engine::protocol::correlation::{is_correlation, new_correlation};
 use crate::settings::ApiSettings;
@@ -47,6 +47,7 @@ pub(super) async fn around(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut left = None;
+    let reserved = request.extensions().get::<Use>() == Some(&Use::Reserved);
     let mut response = match admit(&api, peer, &request, &mut left) {
         Err(failure) => failure.into_response(),
         Ok(()) if method == Method::OPTIONS && origin.is_some() => {
@@ -74,6 +75,9 @@ pub(super) async fn around(
     cors(headers, &api.settings, origin.as_ref());
     if let Some(left) = left {
         limits(headers, left);
+    }
+    if reserved && status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(CORRELATION, value);
@@ -106,19 +110,23 @@ fn shaped(response: Response, id: &str) -> Response {
 /// What is checked before any route.
 fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> Result<(), Failure> {
     let settings = &api.settings;
+    let path = request.uri().path();
+    if request.extensions().get::<Use>() == Some(&Use::Reserved)
+        && !asks_health(path)
+        && !is_webhook(path)
+    {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "BUSY",
+            "all connections are taken (api.maxConnections), or this client has its share; health and webhooks \
+             are still answered",
+        ));
+    }
     if peer == Peer::Stranger {
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
             "UNAUTHORIZED",
             "this socket is its owner's",
-        ));
-    }
-    let path = request.uri().path();
-    if request.extensions().get() == Some(&Place::Reserved) && !asks_health(path) {
-        return Err(Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "RATE_LIMITED",
-            "api.maxConnections are taken; only health is answered now, try again later",
         ));
     }
     let Some(ip) = peer.ip() else {
@@ -138,6 +146,9 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "LAN_ONLY_VIOLATION",
             "only the local network is answered",
         ));
+    }
+    if !asks_health(path) {
+        count_guess(api, ip, headers, left)?;
     }
     if settings.mobile_mode && is_blocked_on_mobile(path, request.method()) {
         return Err(Failure::new(
@@ -166,6 +177,31 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
         }
     }
     Ok(())
+}
+
+/// A wrong token counts; who showed too many is refused with the right one as well.
+fn count_guess(
+    api: &Api,
+    ip: IpAddr,
+    headers: &HeaderMap,
+    left: &mut Option<Left>,
+) -> Result<(), Failure> {
+    let Some(right) = shown_token(headers, api) else {
+        return Ok(());
+    };
+    api.guesses.judge(ip, right, Instant::now()).map_err(|wait| {
+        *left = Some(Left {
+            limit: guesses::EACH.into(),
+            remaining: 0,
+            reset_s: wait.as_secs() + 1,
+            refused: true,
+        });
+        Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMITED",
+            "too many wrong tokens came from here, or from everywhere; try again when Retry-After is over",
+        )
+    })
 }
 
 /// The name that a browser was told: a page whose name turns to this machine is not let in by it.

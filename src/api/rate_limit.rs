@@ -65,7 +65,7 @@ impl Limits {
 }
 
 /// One household has a whole /64 of IPv6.
-fn network(client: IpAddr) -> IpAddr {
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V6(ip) => {
             let bits = u128::from(ip) & !u128::from(u64::MAX);

@@ -7,18 +7,18 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnShape;
 
-/// Which kind of place a request's connection has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// One of `api.maxConnections`.
-    Open,
-    /// One of those kept for questions about health.
-    Reserved,
-}
-
 /// A request's correlation id.
 #[derive(Debug, Clone)]
 pub(crate) struct Correlation(pub(super) String);
+
+/// What a connection may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Everything.
+    Any,
+    /// All places are taken: this one is for health and webhooks alone.
+    Reserved,
+}
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,12 @@ impl Peer {
             Self::Owner => true,
             Self::Through(_) | Self::Hidden(_) | Self::Stranger => false,
         }
+    }
+
+    /// The name under which its streams are counted.
+    pub(crate) fn stream_client(self) -> String {
+        self.ip()
+            .map_or_else(|| "owner".into(), |ip| ip.to_string())
     }
 
     pub(crate) fn ip(self) -> Option<IpAddr> {

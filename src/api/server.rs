@@ -1,9 +1,11 @@
 //! Opens the API: listens over TCP and at the owner's socket, and closes both.
 
 use crate::api::event_buffer::Hub;
+use crate::api::guesses::Guesses;
 use crate::api::listen::Listener;
 use crate::api::listen::serve;
 use crate::api::owner_socket::{OwnerSocket, bind_private};
+use crate::api::places::Places;
 use crate::api::rate_limit::Limits;
 use crate::api::routes;
 use crate::api::state::Api;
@@ -36,7 +38,15 @@ pub enum ApiError {
     /// Nobody could be kept out.
     #[error("{0} can be reached from other machines, and there is no admin token")]
     Open(SocketAddr),
+    /// The token could be guessed.
+    #[error(
+        "{0} can be reached from other machines, and the admin token has fewer than 16 characters"
+    )]
+    Guessable(SocketAddr),
 }
+
+/// Characters that a token has at least where other machines can try it.
+const SHORTEST_TOKEN: usize = 16;
 
 /// A face that is open; it closes when dropped.
 pub struct Face {
@@ -55,8 +65,12 @@ impl Face {
     pub async fn open(operator: Arc<dyn Operator>, config: ApiConfig) -> Result<Self, ApiError> {
         let listener = match config.listen {
             Some(at) => {
-                if !at.ip().is_loopback() && config.admin_token.is_none() {
-                    return Err(ApiError::Open(at));
+                if !at.ip().is_loopback() {
+                    let token = config.admin_token.as_deref();
+                    let token = token.ok_or(ApiError::Open(at))?;
+                    if token.chars().count() < SHORTEST_TOKEN {
+                        return Err(ApiError::Guessable(at));
+                    }
                 }
                 let bound = TcpListener::bind(at).await;
                 Some(bound.map_err(|source| ApiError::Listen {
@@ -84,6 +98,12 @@ impl Face {
             webhook_secrets: config.webhook_secrets,
             unsigned: AtomicU64::new(0),
             limits: Limits::new(config.settings.rate_limit),
+            guesses: Guesses::default(),
+            // Half of the places stay for requests that end soon.
+            streams: Places::new(
+                config.settings.max_connections / 2,
+                config.settings.max_connections / 4,
+            ),
             trusted: Trusted::read(&config.settings.trusted_proxies).map_err(ApiError::Setting)?,
             settings: config.settings,
             keys: config.keys,

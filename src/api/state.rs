@@ -1,6 +1,8 @@
 //! What every route of the API knows, and who asks.
 
 use crate::api::event_buffer::Hub;
+use crate::api::guesses::Guesses;
+use crate::api::places::Places;
 use crate::api::rate_limit::Limits;
 use crate::api::trusted_proxies::Trusted;
 use crate::engine::Operator;
@@ -41,6 +43,10 @@ pub(crate) struct Api {
     pub(crate) keys: Vec<(String, bool)>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) limits: Limits,
+    /// Wrong tokens.
+    pub(crate) guesses: Guesses,
+    /// Streams that are open, by client.
+    pub(crate) streams: Arc<Places<String>>,
     pub(crate) trusted: Trusted,
     pub(crate) port: Option<u16>,
     pub(crate) stopping: CancellationToken,

@@ -17,7 +17,7 @@ use crate::text::{clean_line, json_pretty};
 #[command(after_help = "Examples:
   bsm breaker
   bsm breaker reset openai
-  bsm breaker isolate perplexity --url unix:/run/user/1000/engine.sock")]
+  bsm breaker --url unix:/run/user/1000/engine.sock isolate perplexity")]
 pub struct BreakerArgs {
     #[command(subcommand)]
     command: Option<BreakerCommand>,

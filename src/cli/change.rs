@@ -62,9 +62,9 @@ pub(super) fn staged(repository: &Path) -> Result<(Vec<u8>, Base), Failure> {
 pub(super) fn warn_of_uncommitted(repository: &Path) {
     if let Ok(count @ 1..) = git::uncommitted(repository) {
         let files = if count == 1 { "file has" } else { "files have" };
-        eprintln!(
+        crate::cli::output::note(format!(
             "bsm: {count} {files} changes that are in no commit and are not reviewed (git add, then --staged)"
-        );
+        ));
     }
 }
 

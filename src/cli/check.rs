@@ -1,4 +1,4 @@
-//! `bsm check`: every rule of a workspace, each problem with its place and what to do.
+//! `bsm config check`: every rule of a workspace, each problem with its place and what to do.
 
 use clap::Args;
 

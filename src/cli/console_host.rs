@@ -58,7 +58,7 @@ pub(crate) fn ended(setup: &Setup, ended: Ended) -> Result<u8, Failure> {
         Ok(Ok(remembered)) => {
             // A habit that cannot be kept is no reason to end badly.
             let _ = keep(&setup.state.path().join(HABITS), &remembered);
-            Ok(0)
+            Ok(console::signals::exit_code().unwrap_or(0))
         }
         Ok(Err(error)) => Err(Failure::engine(format!("the terminal failed: {error}"))),
         Err(_) => Err(Failure::engine(

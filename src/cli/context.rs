@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, SETTINGS_HELP};
 use crate::cli::global::Global;
+use crate::cli::output::note;
 use crate::engine::EngineConfig;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::config::store::SharedRedactor;
@@ -65,17 +66,50 @@ impl Setup {
         Journal::read_only(&self.state.journal()).map_err(Failure::engine)
     }
 
-    /// Reads everything; creates nothing.
+    /// Reads everything; creates nothing. A folder that `-C` names must be a workspace.
     pub fn read(global: &Global) -> Result<Self, Failure> {
-        Self::read_based(global, None)
+        Self::read_for(global, None)
+    }
+
+    /// The same for a change that is based on a commit.
+    pub fn read_for(global: &Global, base: Option<&Base>) -> Result<Self, Failure> {
+        let setup = Self::read_based(global, base)?;
+        match setup.plain_folder() {
+            // An engine that still runs there can be looked at and stopped.
+            Some(folder) if setup.state.holder().is_none() => Err(Failure::usage(
+                format!("{} is not a workspace", shown(folder)),
+                "`bsm init DIR` writes one; without -C the nearest one is used, else the built-in one.",
+            )),
+            _ => Ok(setup),
+        }
+    }
+
+    /// The same for a command that looks at code anywhere: a folder that is not a workspace is said, and it
+    /// takes nothing away from the built-in rules.
+    pub fn read_any(global: &Global, base: Option<&Base>) -> Result<Self, Failure> {
+        let setup = Self::read_based(global, base)?;
+        if let Some(folder) = setup.plain_folder() {
+            note(format!(
+                "bsm: {} is not a workspace; the built-in rules are used, and nothing is approved",
+                shown(folder)
+            ));
+        }
+        Ok(setup)
+    }
+
+    /// The folder that `-C` names, when nothing of a workspace is in it.
+    fn plain_folder(&self) -> Option<&Path> {
+        let folder = self.global.workspace.as_deref()?;
+        let empty = self.policy_files.as_ref().is_none_or(|f| f.is_empty());
+        (empty && !self.based && !Workspace::is_workspace(folder)).then_some(folder)
     }
 
     /// The same for a change: where the workspace lies in the repository that is reviewed, the policy is
     /// that of the commit it is based on.
-    pub fn read_based(global: &Global, base: Option<&Base>) -> Result<Self, Failure> {
+    fn read_based(global: &Global, base: Option<&Base>) -> Result<Self, Failure> {
         let root = workspace_root(global)?;
         let env = variables(global)?;
-        let wrong = |e: String| Failure::usage(e, "`bsm config` lists every key with its value.");
+        let wrong = |e: String| Failure::usage(e, SETTINGS_HELP);
         let (user_name, user) = user_settings(global)?;
         let flags = flags(global);
         let load = |own: Option<&str>, trusted: bool| {
@@ -260,6 +294,11 @@ impl Setup {
     }
 }
 
+/// The built-in value of every setting: what `bsm config` lists when those of the user cannot be read.
+pub fn built_in_settings() -> Result<Loaded, Failure> {
+    layers::load(None, None, true, &Env::default(), &[]).map_err(Failure::engine)
+}
+
 /// The process's variables and those of the `--env-file`.
 fn variables(global: &Global) -> Result<Env, Failure> {
     let mut env = Env::process();
@@ -296,7 +335,7 @@ fn user_settings(global: &Global) -> Result<(String, Option<String>), Failure> {
         .as_deref()
         .map(layers::read_file)
         .transpose()
-        .map_err(|e| Failure::usage(e, "`bsm config` lists every key with its value."))?
+        .map_err(|e| Failure::usage(e, SETTINGS_HELP))?
         .flatten();
     Ok((
         path.map_or_else(String::new, |p| p.display().to_string()),

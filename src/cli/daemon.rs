@@ -99,6 +99,14 @@ fn words(global: &Global) -> Vec<std::ffi::OsString> {
     words
 }
 
+/// The process that holds the workspace's lock, in words.
+fn process(setup: &Setup) -> String {
+    match setup.state.holder_pid() {
+        Some(pid) => format!("process {pid}"),
+        None => "a process whose number is unknown".to_owned(),
+    }
+}
+
 /// Stop this workspace's engine in good order, or drain it.
 ///
 /// Without an option the engine ends; unfinished runs go on at the next start.
@@ -130,9 +138,19 @@ pub(super) fn stop(global: &Global, args: &StopArgs) -> Result<u8, Failure> {
             "Use --drain with --url, or stop its process where it runs.",
         ));
     }
-    if setup.state.holder() != Some(Holder::Resident) {
-        say("no engine runs here");
-        return Ok(0);
+    match setup.state.holder() {
+        Some(Holder::Resident) => {}
+        Some(Holder::Run) => {
+            let process = process(&setup);
+            say(format!(
+                "no engine runs here, only one run, in {process}; it ends by itself"
+            ));
+            return Ok(0);
+        }
+        None => {
+            say("no engine runs here");
+            return Ok(0);
+        }
     }
     let runtime = context::runtime()?;
     let peer = runtime.block_on(async {
@@ -140,8 +158,13 @@ pub(super) fn stop(global: &Global, args: &StopArgs) -> Result<u8, Failure> {
         stream.peer_cred()
     });
     let unreachable = |e: &dyn std::fmt::Display| {
-        Failure::engine(format!("the engine's socket cannot be reached: {e}"))
-            .with_help("It may be stopping already; else end its process by hand.")
+        let holder = process(&setup);
+        Failure::engine(format!(
+            "the engine's socket cannot be reached: {e}; it is {holder}"
+        ))
+        .with_help(&format!(
+            "It may be stopping already. Else end {holder} by hand: `kill`, then `kill -9`."
+        ))
     };
     let peer = peer.map_err(|e| unreachable(&e))?;
     // Whoever listens there holds the lock: it is the engine itself.
@@ -153,7 +176,9 @@ pub(super) fn stop(global: &Global, args: &StopArgs) -> Result<u8, Failure> {
     let until = Instant::now() + GONE;
     while setup.state.holder() == Some(Holder::Resident) {
         if Instant::now() > until {
-            return Err(Failure::engine("the engine has not ended yet").with_help(
+            let holder = process(&setup);
+            let what = format!("the engine has not ended yet; it is {holder}");
+            return Err(Failure::engine(what).with_help(
                 "Steps under way may take their time; `bsm status` says when it is gone.",
             ));
         }

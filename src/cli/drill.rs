@@ -1,8 +1,4 @@
 //! `bsm drill`: what is promised, tried out here and now, promise beside measurement.
-#![expect(
-    clippy::print_stderr,
-    reason = "what happens meanwhile is not the result"
-)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -88,7 +84,7 @@ pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
         let aloud: Say = if args.json {
             Arc::new(|_| ())
         } else {
-            Arc::new(|line| eprintln!("  · {line}"))
+            Arc::new(|line| crate::cli::output::note(format!("  · {line}")))
         };
         let drilled = runtime
             .block_on(carry_out(drill, length, aloud))

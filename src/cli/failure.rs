@@ -3,6 +3,9 @@
 use crate::cli::global::Global;
 use miette::Diagnostic;
 
+/// What to do about a setting that cannot be used.
+pub(crate) const SETTINGS_HELP: &str = "`bsm config` lists every key with its value.";
+
 /// A failure of a command.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{message}")]
@@ -30,6 +33,11 @@ impl Failure {
             help: None,
             exit: 1,
         }
+    }
+
+    /// The settings cannot be read.
+    pub(crate) fn is_of_settings(&self) -> bool {
+        self.help.as_deref() == Some(SETTINGS_HELP)
     }
 
     /// With a hint.

@@ -23,7 +23,7 @@ pub(super) async fn follow(
     let (run, defaulted) = match handle.send(envelope).await {
         Ok(Reply::Accepted { run, defaulted, .. }) => (run, defaulted),
         Ok(Reply::Done { what }) => return Err(Failure::engine(what)),
-        Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => {
+        Ok(Reply::Answered { .. } | Reply::Delivered { .. } | Reply::Pruned(_)) => {
             return Err(Failure::engine("an answer came where a run was asked for"));
         }
         Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
@@ -35,10 +35,10 @@ pub(super) async fn follow(
         Err(refused) => return Err(Failure::engine(refused)),
     };
     if defaulted {
-        eprintln!(
+        crate::cli::output::note(format!(
             "bsm: event {} has no rule; the default's agents answer it, and they never approve",
             clean_line(&event, 80)
-        );
+        ));
     }
     let shown = async {
         while let Some(event) = events.next().await {
@@ -73,12 +73,14 @@ pub(super) async fn follow(
 fn show(event: &Event, of: &str) {
     match event {
         Event::StepStarted { run, agent } if run == of => {
-            eprintln!("  … {}", clean_line(agent, 64));
+            crate::cli::output::note(format!("  … {}", clean_line(agent, 64)));
         }
         Event::StepFinished { run, agent, status } if run == of => {
-            eprintln!("  ✓ {} {}", clean_line(agent, 64), status.as_str());
+            crate::cli::output::note(format!("  ✓ {} {}", clean_line(agent, 64), status.as_str()));
         }
-        Event::Notice { bad: true, text } => eprintln!("  ⚠ {}", clean_line(text, 300)),
+        Event::Notice { bad: true, text } => {
+            crate::cli::output::note(format!("  ⚠ {}", clean_line(text, 300)));
+        }
         _ => {}
     }
 }

@@ -1,7 +1,8 @@
 //! `bsm inbox`: the newest webhooks and what became of them, from the journal or a running engine.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use super::outbox;
 use super::remote::Where;
 use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
@@ -10,9 +11,12 @@ use crate::cli::output::say;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::text::{clean_line, json_pretty};
 
-/// List the newest webhooks, and what became of them.
+/// List the newest webhooks, and what became of them; or what is published at GitHub.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct InboxArgs {
+    #[command(subcommand)]
+    command: Option<InboxCommand>,
     /// How many, newest first
     #[arg(long, default_value_t = 20)]
     limit: u32,
@@ -23,7 +27,16 @@ pub struct InboxArgs {
     at: Where,
 }
 
+#[derive(Debug, Subcommand)]
+enum InboxCommand {
+    /// List publications: sent, waiting, or held back by a dry run
+    Outbox(outbox::OutboxArgs),
+}
+
 pub(super) fn run(global: &Global, args: &InboxArgs) -> Result<u8, Failure> {
+    if let Some(InboxCommand::Outbox(args)) = &args.command {
+        return outbox::run(global, args);
+    }
     let setup = Setup::read(global)?;
     let limit = args.limit;
     let rows = args.at.or_journal(

@@ -40,6 +40,6 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<u8, Failure> {
             .map_err(Failure::engine)?;
         say("It is trusted as it was written; after an edit: bsm trust");
     }
-    say(format!("Now: bsm -C {} check", shown(&args.dir)));
+    say(format!("Now: bsm -C {} config check", shown(&args.dir)));
     Ok(0)
 }

@@ -52,6 +52,8 @@ async fn ask(setup: &Setup) -> LocalEngine {
         Ok(Ok(stream)) => stream.peer_cred().ok().and_then(|peer| peer.pid()),
         _ => None,
     };
+    let written = || setup.state.holder_pid().and_then(|pid| pid.try_into().ok());
+    let pid = pid.or_else(written);
     drop(connected);
     let asked = tokio::time::timeout(ANSWER, Remote::connect(Address::Socket(socket))).await;
     let snapshot = match asked {

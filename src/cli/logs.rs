@@ -10,7 +10,7 @@ use super::remote::Where;
 use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
-use crate::cli::output::say;
+use crate::cli::output::{self, say};
 use crate::cli::runs::no_such_run;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::telemetry::log_read::{LogFilter, LogLine, matches, parse, read};
@@ -84,7 +84,7 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
     if !args.follow {
         return Ok(0);
     }
-    loop {
+    while !output::reader_left() {
         std::thread::sleep(Duration::from_millis(250));
         let now = newest(&dir);
         let from = match (&at, &now) {
@@ -109,6 +109,7 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
             at = now;
         }
     }
+    Ok(0)
 }
 
 /// Fails when the journal knows no such run: without lines it would look like a run that logged nothing.

@@ -152,7 +152,10 @@ async fn take_in(
         if let Some(problem) = problem {
             refused += 1;
             if refused <= NAMED as u64 {
-                eprintln!("bsm: line {number}: {}", clean_line(&problem, 200));
+                crate::cli::output::note(format!(
+                    "bsm: line {number}: {}",
+                    clean_line(&problem, 200)
+                ));
             }
         }
         if batch.len() == BATCH || held > BYTES {
@@ -170,7 +173,7 @@ async fn take_in(
         target.put(batch).await?;
     }
     if progress {
-        eprint!("\r\x1b[K");
+        crate::cli::output::note_part("\r\x1b[K");
     }
     Ok((taken, refused))
 }
@@ -196,15 +199,15 @@ fn skip_line(lines: &mut impl std::io::BufRead, begun: &[u8]) -> Result<(), Fail
 fn bar(taken: u64, bytes: u64, size: u64) {
     const WIDTH: u64 = 30;
     if size == 0 {
-        eprint!("\r{taken} items");
+        crate::cli::output::note_part(format!("\r{taken} items"));
         return;
     }
     let full = (bytes.min(size) * WIDTH / size) as usize;
     let (done, left) = ("#".repeat(full), ".".repeat(WIDTH as usize - full));
-    eprint!(
+    crate::cli::output::note_part(format!(
         "\r[{done}{left}] {:>3} %  {taken} items",
         bytes.min(size) * 100 / size
-    );
+    ));
 }
 
 /// Writes every item into a file, one JSON object a line.
@@ -231,7 +234,10 @@ pub(super) fn export(setup: &Setup, file: &Path) -> Result<u8, Failure> {
         failed.is_none()
     });
     each.map_err(Failure::engine)?;
-    if let Some(error) = failed.or_else(|| out.flush().err()) {
+    let failed = failed.or_else(|| out.flush().err());
+    // A reader that has had enough is no failure.
+    let left = |e: &std::io::Error| to_stdout && e.kind() == std::io::ErrorKind::BrokenPipe;
+    if let Some(error) = failed.filter(|e| !left(e)) {
         return Err(Failure::engine(format!(
             "{}: {error}",
             context::shown(file)

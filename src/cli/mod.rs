@@ -1,9 +1,5 @@
 //! The command line: one file a command. This one knows the arguments that all share, and how a
 //! failure is said: what happened, where, what to do.
-#![expect(
-    clippy::print_stderr,
-    reason = "printing is what a command line is for"
-)]
 
 mod approvals;
 mod attach;
@@ -11,6 +7,7 @@ mod breaker;
 mod cache;
 mod change;
 mod check;
+mod command_groups;
 mod completions;
 mod config;
 mod console;
@@ -44,7 +41,9 @@ mod scan;
 mod sd_notify;
 mod serve;
 mod simulate;
+mod state;
 mod status;
+mod status_all;
 mod trust;
 
 use std::process::ExitCode;
@@ -59,7 +58,8 @@ use miette::Diagnostic;
 /// Without a command it opens the console over an engine of its own. Everything works offline, with no
 /// key: rules decide; models add to it when a key is set.
 #[derive(Debug, Parser)]
-#[command(name = "bsm", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "bsm", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES,
+    help_template = help_template())]
 pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
@@ -79,7 +79,7 @@ const EXAMPLES: &str = "Examples:
   bsm scan --staged                                the rules as a linter, before a commit
   bsm run repository.health_check --repo .
   bsm --simulate                                   try it with simulated models
-  bsm check && bsm config                          what is wrong, and what is in effect";
+  bsm config check && bsm config                   what is wrong, and what is in effect";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -100,17 +100,18 @@ pub enum CliCommand {
     Scan(scan::ScanArgs),
     /// Run an event's agents once and print the decision
     Run(run::RunArgs),
-    /// List runs, or show one
+    /// List runs, show one, start one again or cancel it
     Runs(runs::RunsArgs),
     /// The rules of a review: list them, show one, try them on a diff, make a baseline
     Rules(rules::RulesArgs),
-    /// Check the workspace: every rule, each problem with its place
+    /// The old name of `bsm config check`
+    #[command(hide = true)]
     Check(check::CheckArgs),
     /// Write the built-in workspace into a folder, to make it your own
     Init(init::InitArgs),
     /// Let a workspace name addresses, keys and schedules, as it is now
     Trust(trust::TrustArgs),
-    /// Print the settings in effect and where each came from
+    /// Print the settings in effect and where each came from, or check the workspace
     Config(config::ConfigArgs),
     /// Say how the engine of this workspace is
     Status(status::StatusArgs),
@@ -126,18 +127,28 @@ pub enum CliCommand {
     Cache(cache::CacheArgs),
     /// Say how the breakers of a running engine stand, or reset one
     Breaker(breaker::BreakerArgs),
-    /// List the newest webhooks
+    /// What this workspace keeps on disk: usage, pruning, backups, repair
+    State(state::StateArgs),
+    /// List the newest webhooks, or publications at GitHub
     Inbox(inbox::InboxArgs),
-    /// List publications at GitHub: sent and waiting
+    /// The old name of `bsm inbox outbox`
+    #[command(hide = true)]
     Outbox(outbox::OutboxArgs),
     /// Past reviews and decisions: the most alike, and why changes are rejected
     Memory(memory::MemoryArgs),
     /// List pending approvals, or decide on one
     Approvals(approvals::ApprovalsArgs),
     /// Print a completion script for a shell
+    #[command(hide = true)]
     Completions(completions::CompletionsArgs),
     /// Print the manual page
+    #[command(hide = true)]
     Man,
+}
+
+/// The help of `bsm` itself, with the commands in groups.
+fn help_template() -> String {
+    command_groups::help_template(&CliCommand::augment_subcommands(clap::Command::new("bsm")))
 }
 
 /// Runs a command; the exit code says how it went.
@@ -170,6 +181,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Logs(args)) => logs::run(&global, &args),
         Some(CliCommand::Cache(args)) => cache::run(&global, args),
         Some(CliCommand::Breaker(args)) => breaker::run(&global, args),
+        Some(CliCommand::State(args)) => state::run(&global, &args),
         Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
         Some(CliCommand::Memory(args)) => memory::run(&global, args),
@@ -180,9 +192,12 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("bsm: {}", crate::text::clean_block(&failure.message, 2_000));
+            crate::cli::output::note(format!(
+                "bsm: {}",
+                crate::text::clean_block(&failure.message, 2_000)
+            ));
             if let Some(help) = failure.help() {
-                eprintln!("     {help}");
+                crate::cli::output::note(format!("     {help}"));
             }
             ExitCode::from(failure.exit)
         }

@@ -1,4 +1,4 @@
-//! `bsm outbox`: publications at GitHub, from the journal or a running engine.
+//! `bsm inbox outbox`: publications at GitHub, from the journal or a running engine.
 
 use clap::Args;
 

@@ -112,6 +112,13 @@ impl Where {
                 say(crate::text::clean_line(&what, 400));
                 Ok(0)
             }
+            Ok(Reply::Accepted { run, .. }) => {
+                let run = crate::text::clean_line(&run, 80);
+                say(format!(
+                    "run {run} accepted; `bsm runs show {run}` shows it"
+                ));
+                Ok(0)
+            }
             Ok(_) => Err(Failure::engine("the engine answered something else")),
             Err(refused @ (Refused::InvalidInput { .. } | Refused::NotFound { .. })) => {
                 Err(Failure::usage(refused, "`bsm status` says what there is."))

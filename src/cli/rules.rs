@@ -114,7 +114,7 @@ Exit: 0 nothing that matters, 10 a person should look (also at what \
 
 pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
     context::warm_rules();
-    let setup = Setup::read(global)?;
+    let setup = Setup::read_any(global, None)?;
     let policy = setup.policy();
     let redactor = Redactor::new(
         policy.rules(),
@@ -156,7 +156,7 @@ pub(super) fn warnings<'a>(
 
 pub(super) fn say_warnings(policy: &Policy, redactor: &Redactor) {
     for warning in warnings(policy, redactor) {
-        eprintln!(
+        crate::cli::output::note(format!(
             "bsm: {}: {}{}",
             clean_line(&warning.rule, 120),
             clean_line(&warning.what, 300),
@@ -165,7 +165,7 @@ pub(super) fn say_warnings(policy: &Policy, redactor: &Redactor) {
             } else {
                 ""
             }
-        );
+        ));
     }
 }
 
@@ -338,7 +338,7 @@ fn test(policy: &Policy, redactor: &Redactor, path: &Path, json: bool) -> Result
     let files = parse(&mut reader, &mut scanner).map_err(|e| wrong(&e))?;
     if files == 0 {
         // A diff that could not be made must pass no gate.
-        eprintln!("bsm: nothing to review: the diff is empty");
+        crate::cli::output::note("bsm: nothing to review: the diff is empty");
         return Ok(10);
     }
     print_scanned(&scanner.finish(), json)
@@ -409,12 +409,12 @@ fn make_baseline(
                     "Name a file that can be written.",
                 )
             })?;
-            eprintln!(
+            crate::cli::output::note(format!(
                 "bsm: {} findings written to {}; it counts as {} of a workspace",
                 made.findings().len(),
                 context::shown(path),
                 baseline::FILE
-            );
+            ));
         }
     }
     Ok(0)

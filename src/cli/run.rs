@@ -12,7 +12,7 @@ use super::follow::follow;
 use super::remote::{Where, with};
 use crate::api::client::{Address, Remote};
 use crate::cli::context;
-use crate::cli::context::Setup;
+use crate::cli::context::{Base, Setup};
 use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
@@ -122,11 +122,14 @@ impl RunArgs {
     }
 }
 
+/// How a command finds its workspace: whether a folder without one is refused.
+type ReadSetup = fn(&Global, Option<&Base>) -> Result<Setup, Failure>;
+
 /// `bsm review`: where no change is named, that of this branch.
 pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     let named = args.range.is_some() || args.diff.is_some() || args.staged;
     if named {
-        return run(global, args);
+        return carry_out(global, args, Setup::read_any);
     }
     change::warn_of_uncommitted(args.repository());
     let branch = Range::of_branch(args.repository())?;
@@ -138,16 +141,20 @@ pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         ));
     }
     if !args.json {
-        eprintln!("bsm: reviewing {}", clean_line(&branch.range, 120));
+        crate::cli::output::note(format!("bsm: reviewing {}", clean_line(&branch.range, 120)));
     }
     let args = RunArgs {
         range: Some(branch.range),
         ..args
     };
-    run(global, args)
+    carry_out(global, args, Setup::read_any)
 }
 
 pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    carry_out(global, args, Setup::read_for)
+}
+
+fn carry_out(global: &Global, args: RunArgs, read: ReadSetup) -> Result<u8, Failure> {
     args.forms.check(args.json, &args.report)?;
     context::warm_rules();
     let (staged, base) = match (&args.range, args.staged) {
@@ -164,9 +171,9 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         }
         (None, false) => (None, None),
     };
-    let setup = Setup::read_based(global, base.as_ref())?;
+    let setup = read(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {
-        eprintln!("bsm: {}", clean_line(warning, 400));
+        crate::cli::output::note(format!("bsm: {}", clean_line(warning, 400)));
     }
     let mut trigger = trigger(&args)?;
     if let Some(bytes) = staged {
@@ -189,7 +196,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
     let progress = std::io::stderr().is_terminal() && !args.json;
     if !args.no_save && lock.is_none() {
         let own_policy =
-            setup.is_based() && setup.policy_hash() != Setup::read(global)?.policy_hash();
+            setup.is_based() && setup.policy_hash() != Setup::read_any(global, None)?.policy_hash();
         let submitted = if own_policy {
             None
         } else {
@@ -204,7 +211,9 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
         } else {
             "another engine runs on this workspace and takes no runs over its socket"
         };
-        eprintln!("bsm: {why}; this run is on its own, with a journal in memory and no report");
+        crate::cli::output::note(format!(
+            "bsm: {why}; this run is on its own, with a journal in memory and no report"
+        ));
     }
     let log = if mode.no_save {
         None
@@ -218,7 +227,7 @@ pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
             .map_err(Failure::engine)?;
         // What happened before anybody listened: a corrupt journal set aside, an edit that is broken.
         for alert in handle.snapshots().borrow().alerts.iter().filter(|a| a.bad) {
-            eprintln!("bsm: {}", clean_line(&alert.text, 400));
+            crate::cli::output::note(format!("bsm: {}", clean_line(&alert.text, 400)));
         }
         let outcome = follow(&handle, trigger, progress).await;
         handle.stop(Duration::from_secs(5)).await;

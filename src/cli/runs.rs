@@ -5,10 +5,11 @@ use clap::{Args, Subcommand};
 use super::remote::Where;
 use crate::cli::context::Setup;
 use crate::cli::export_args::{Forms, Report};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::exporters::Export;
+use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::run::{Cause, RunResult, Step, StepStatus};
 use crate::engine::protocol::snapshot::RunSummary;
@@ -17,13 +18,14 @@ use crate::journal::ReadOnly;
 use crate::review::finding::{Finding, Suppressed, SuppressedBy};
 use crate::text::{clean_line, json_pretty};
 
-/// List runs, or show one.
+/// List runs, show one, start one again or cancel it.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
   bsm runs --limit 5
-  bsm runs show k3f9qa --json"
+  bsm runs show k3f9qa --json
+  bsm runs rerun k3f9qa"
 )]
 pub struct RunsArgs {
     #[command(subcommand)]
@@ -57,10 +59,31 @@ enum RunsCommand {
         #[command(flatten)]
         at: Where,
     },
+    /// Start a run again with what it looked at; the engine must be running
+    Rerun(OneRun),
+    /// Stop a run under way; the engine must be running
+    Cancel(OneRun),
+}
+
+#[derive(Debug, Args)]
+struct OneRun {
+    /// The run's id, or the end of it
+    id: String,
+    #[command(flatten)]
+    at: Where,
 }
 
 pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
     let setup = Setup::read(global)?;
+    match &args.command {
+        Some(RunsCommand::Rerun(one)) => {
+            return one.send(global, &setup, |run| Command::RunAgain { run });
+        }
+        Some(RunsCommand::Cancel(one)) => {
+            return one.send(global, &setup, |run| Command::CancelRun { run });
+        }
+        _ => {}
+    }
     if let Some(done) = there(&setup, &args)? {
         return Ok(done);
     }
@@ -87,12 +110,19 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         let Some(row) = row else {
             return Err(no_such_run(&journal, &id)?);
         };
-        let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
-        let result =
-            from_row(&row, &steps).ok_or_else(|| Failure::engine("the run cannot be read"))?;
-        if forms.write(&result, &markdown)? {
-        } else if report {
+        if report {
             print_report(&row.report_text.unwrap_or_default());
+            return Ok(0);
+        }
+        let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
+        let result = from_row(&row, &steps).ok_or_else(|| {
+            Failure::engine(format!(
+                "{}: written by another version of bsm; its details cannot be read",
+                row.new.id
+            ))
+            .with_help("`bsm runs show ID --report` prints its report, as it was written.")
+        })?;
+        if forms.write(&result, &markdown)? {
         } else if json {
             say(json_pretty(&result).map_err(Failure::engine)?);
         } else {
@@ -101,8 +131,31 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let rows = journal.recent(args.limit).map_err(Failure::engine)?;
-    let briefs: Vec<_> = rows.iter().filter_map(summary_of_row).collect();
+    let briefs: Vec<_> = rows.iter().map(summary_of_row).collect();
     print_list(&briefs, args.json)
+}
+
+impl OneRun {
+    /// Sends a command about the run to its engine. Part of an id is looked up in this machine's journal.
+    fn send(
+        &self,
+        global: &Global,
+        setup: &Setup,
+        command: impl FnOnce(String) -> Command,
+    ) -> Result<u8, Failure> {
+        refuse_when_read_only(global)?;
+        let mut id = self.id.clone();
+        if self.at.named(setup)?.is_none()
+            && let Some(journal) = setup.journal()?
+        {
+            let row = journal.run(&id).map_err(Failure::engine)?;
+            id = match row {
+                Some(row) => row.new.id,
+                None => return Err(no_such_run(&journal, &id)?),
+            };
+        }
+        self.at.command(setup, command(id))
+    }
 }
 
 /// Why an id names no run: nothing is called so, or several are.
@@ -164,6 +217,7 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
             }
             Ok(Some(0))
         }
+        Some(RunsCommand::Rerun(_) | RunsCommand::Cancel(_)) => Ok(None),
     }
 }
 

@@ -105,9 +105,9 @@ pub(super) fn run(global: &Global, args: ScanArgs) -> Result<u8, Failure> {
     args.forms.check(args.json, &Report::default())?;
     context::warm_rules();
     let (subject, base) = subject(&args)?;
-    let setup = Setup::read_based(global, base.as_ref())?;
+    let setup = Setup::read_any(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {
-        eprintln!("bsm: {}", clean_line(warning, 400));
+        crate::cli::output::note(format!("bsm: {}", clean_line(warning, 400)));
     }
     let policy = setup.policy();
     let salt = std::array::from_fn(|_| fastrand::u8(..));

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +12,7 @@ use crate::cli::context;
 use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
-use crate::cli::output::say;
+use crate::cli::output::{note, say};
 use crate::cli::sd_notify::Notify;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::protocol::command::{Command, Envelope};
@@ -20,7 +20,7 @@ use crate::engine::protocol::query::Query;
 use crate::engine::{Handle, Operator};
 use crate::file_set::FileSet;
 use crate::settings::{Environment, NamedToken};
-use crate::state::{Holder, StateError};
+use crate::state::{Holder, Lock, StateError};
 use crate::text::clean_line;
 
 /// Serve the engine: HTTP and the owner's socket, no screen.
@@ -60,16 +60,11 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         ));
     }
     let setup = Setup::read(global)?;
-    let config = config(&setup, args)?;
+    let mut config = config(&setup, args)?;
     let log = Arc::new(setup.start_log()?);
-    let _lock = setup
-        .state
-        .lock(Holder::Resident)
-        .map_err(|error| match error {
-            StateError::Locked { .. } => Failure::engine(error)
-                .with_help("Another engine serves this workspace; `bsm attach` shows it."),
-            other => Failure::engine(other),
-        })?;
+    // Where a socket may be is known once the state directory is there.
+    config.socket = Some(setup.state.socket());
+    let _lock = lock(&setup)?;
     let runtime = context::runtime()?;
     runtime.block_on(async {
         let mut engine = setup.engine(context::mode(global), true, Some(log));
@@ -104,6 +99,38 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Result<u8, Failure> {
         handle.stop(STOP).await;
         Ok(0)
     })
+}
+
+/// A lock that is being released is waited for this long: a restart begins before the old engine has ended.
+const RELEASED: Duration = Duration::from_secs(10);
+
+/// The workspace's lock. An engine that answers at its socket stays; one that is stopping, or a single run,
+/// ends by itself.
+fn lock(setup: &Setup) -> Result<Lock, Failure> {
+    let until = Instant::now() + RELEASED;
+    let mut said = false;
+    loop {
+        match setup.state.lock(Holder::Resident) {
+            Ok(lock) => return Ok(lock),
+            Err(error @ StateError::Locked { .. }) => {
+                let answers = std::os::unix::net::UnixStream::connect(setup.state.socket()).is_ok();
+                if answers || Instant::now() >= until {
+                    return Err(Failure::engine(error).with_help(
+                        "Another engine serves this workspace: `bsm attach` shows it, `bsm stop` ends it.",
+                    ));
+                }
+                if !said {
+                    let seconds = RELEASED.as_secs();
+                    note(format!(
+                        "bsm: {error}; waiting up to {seconds} s for its end"
+                    ));
+                    said = true;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(other) => return Err(Failure::engine(other)),
+        }
+    }
 }
 
 /// What was asked for at the start holds when settings are read again.

@@ -38,6 +38,9 @@ pub struct StatusArgs {
     /// Exit 1 unless the engine runs and its health is pass or warn
     #[arg(long)]
     check: bool,
+    /// Every workspace of yours on this host, one line each
+    #[arg(long, conflicts_with_all = ["line", "check", "url"])]
+    all: bool,
     #[command(flatten)]
     at: Where,
 }
@@ -89,6 +92,9 @@ impl Status {
 }
 
 pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
+    if args.all {
+        return super::status_all::run(args.json);
+    }
     let setup = Setup::read(global)?;
     let status = match args.at.named(&setup)? {
         Some(address) => there(address)?,
@@ -164,7 +170,7 @@ fn read_journal(setup: &Setup, status: &mut Status) -> Result<(), Failure> {
         .recent(1)
         .map_err(Failure::engine)?
         .first()
-        .and_then(crate::engine::runs::projection::summary_of_row);
+        .map(crate::engine::runs::projection::summary_of_row);
     Ok(())
 }
 
@@ -250,7 +256,7 @@ fn line(status: &Status) -> String {
     }
     if status.errors > 0 {
         parts.push(format!(
-            "{} errors in the workspace (bsm check)",
+            "{} errors in the workspace (bsm config check)",
             status.errors
         ));
     }

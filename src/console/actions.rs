@@ -85,7 +85,7 @@ pub(super) fn act(state: &mut State, action: Action, now: Now) -> Vec<Effect> {
         Action::Utc => toggle_zone(state),
         Action::Theme => select_next_theme(state, now),
         Action::Reload => return vec![Effect::Send(Command::Reload)],
-        Action::Suspend => return vec![Effect::Suspend],
+        Action::Suspend => return super::confirmations::suspend(state),
         Action::Redraw => return vec![Effect::Redraw],
     }
     Vec::new()

@@ -9,7 +9,6 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::action::Screen;
@@ -17,8 +16,9 @@ use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
+use super::signals::{Signalled, Signals};
 use super::state::State;
-use super::terminal::{self, FrameWriter, Frames, Guard, Reader};
+use super::terminal::{self, FrameWriter, Frames, Guard, OwnedScreen, Reader};
 use super::theme::Theme;
 use super::update::{next_wake, update};
 use super::view;
@@ -91,12 +91,16 @@ pub fn run(
     if options.mouse {
         terminal::mouse(true)?;
     }
-    let frames = Frames::new(io::stdout());
+    let frames = Frames::new(OwnedScreen);
     let (sender, messages) = mpsc::channel(256);
     let gone = sender.clone();
     terminal::watch_for_hangup(move || {
         let _ = gone.blocking_send(Message::Gone);
     });
+    let killed = sender.clone();
+    super::signals::watch_rare(move || {
+        let _ = killed.blocking_send(Message::Gone);
+    })?;
     let reader = Reader::start(sender.clone(), options.keys.clone())?;
     let lend: LendTerminal = Box::new(move |lent| reader.pause(lent));
     let result = runtime.block_on(async {
@@ -177,11 +181,7 @@ impl<W: Write> App<W> {
         let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
-        let mut term = signal(SignalKind::terminate())?;
-        let mut hup = signal(SignalKind::hangup())?;
-        let mut int = signal(SignalKind::interrupt())?;
-        let number = rustix::process::Signal::CONT.as_raw();
-        let mut continued = signal(SignalKind::from_raw(number))?;
+        let mut signals = Signals::new()?;
         let mut dirty = Dirty::Now;
         let mut pace = Pace::new(Instant::now());
         self.effects(vec![Effect::Query(Query::Workspace)]);
@@ -201,20 +201,26 @@ impl<W: Write> App<W> {
                     if changed.is_err() { Some(Message::Gone) } else { Some(Message::Snapshot(snapshots.borrow_and_update().clone())) }
                 }
                 event = happened.recv() => event,
-                _ = term.recv() => Some(Message::Gone),
-                _ = hup.recv() => Some(Message::Gone),
-                _ = int.recv() => Some(Message::Gone),
-                // Somebody else stopped us (kill -STOP) and the shell had the terminal meanwhile.
-                _ = continued.recv() => {
-                    self.back_again()?;
-                    dirty = Dirty::Now;
-                    None
-                }
+                signal = signals.next() => match signal {
+                    Signalled::Leave => Some(Message::Gone),
+                    Signalled::Stop => {
+                        self.lend(&mut lend, &mut signals).await?;
+                        dirty = Dirty::Now;
+                        None
+                    }
+                    Signalled::Continued => {
+                        self.back_again()?;
+                        dirty = Dirty::Now;
+                        None
+                    }
+                },
                 () = sleep(wait) => None,
                 () = sleep(wake) => Some(Message::Tick),
             };
             let Some(message) = message else { continue };
             dirty = dirty.max(self.urgency(&message));
+            // The reader rests at this key, before it is known whether the terminal is lent.
+            let mut rests = terminal::suspends(&message, &self.options.keys);
             let mut after = self.take_in(message);
             // Everything that is ready now goes into the same frame.
             while matches!(after, After::Go) {
@@ -225,16 +231,15 @@ impl<W: Write> App<W> {
                     .or_else(|| happened.try_recv().ok());
                 let Some(message) = ready else { break };
                 dirty = dirty.max(self.urgency(&message));
+                rests |= terminal::suspends(&message, &self.options.keys);
                 after = self.take_in(message);
             }
             match after {
+                After::Go if rests => lend(false),
                 After::Go => {}
                 After::Quit => return Ok(()),
                 After::Suspend => {
-                    lend(true);
-                    let back = self.suspend(&mut continued).await;
-                    lend(false);
-                    back?;
+                    self.lend(&mut lend, &mut signals).await?;
                     dirty = Dirty::Now;
                 }
             }
@@ -406,19 +411,14 @@ impl<W: Write> App<W> {
         }
     }
 
-    /// Gives the terminal back and stops, as a shell expects of Ctrl-Z; goes on after `fg`.
-    async fn suspend(&mut self, continued: &mut Signal) -> io::Result<()> {
-        /// Where no shell does job control the stop is ignored, and nothing will continue us.
-        const IGNORED: Duration = Duration::from_millis(300);
+    /// Gives the terminal back and stops; goes on after `fg`. Nobody reads the terminal meanwhile.
+    async fn lend(&mut self, lend: &mut LendTerminal, signals: &mut Signals) -> io::Result<()> {
+        lend(true);
         terminal::restore();
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP)?;
-        // The signal may reach another thread a moment later: to take the terminal now would be too
-        // early, the shell would set its own modes over ours. SIGCONT says that we are back.
-        tokio::select! {
-            _ = continued.recv() => {}
-            () = tokio::time::sleep(IGNORED) => {}
-        }
-        self.back_again()
+        let stopped = signals.stop_process().await;
+        let back = self.back_again();
+        lend(false);
+        stopped.and(back)
     }
 
     /// Takes the terminal as it is after others had it, and draws all of it.

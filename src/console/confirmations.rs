@@ -43,6 +43,41 @@ pub(super) fn cancel(state: &mut State, now: Now) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Ctrl-Z stops this process, and an engine in it stops too: where that cuts runs off it asks first. Pressed
+/// again it is the answer.
+pub(super) fn suspend(state: &mut State) -> Vec<Effect> {
+    let confirmed = state.overlays.last().is_some_and(|overlay| {
+        let Overlay::Choice(choice) = overlay else {
+            return false;
+        };
+        choice
+            .items
+            .iter()
+            .any(|(_, c)| matches!(c, Chosen::Suspend))
+    });
+    if confirmed {
+        state.overlays.pop();
+        return vec![Effect::Suspend];
+    }
+    let counts = state.live.counts;
+    let runs = counts.running + counts.queued;
+    if state.attached.is_some() || runs == 0 {
+        return vec![Effect::Suspend];
+    }
+    let runs = if runs == 1 {
+        "1 run pauses".to_owned()
+    } else {
+        format!("{runs} runs pause")
+    };
+    let body = format!(
+        "The engine is in this process and stops with it until fg: {runs}, and calls under way may be cut \
+         off. An engine that goes on: bsm --detachable."
+    );
+    let item = ("back to the shell".to_owned(), Chosen::Suspend);
+    ask(state, "Stop the engine too", body, vec![item], 0);
+    Vec::new()
+}
+
 /// Asks before it acts: what will be done, in words, and to what.
 pub(super) fn ask(
     state: &mut State,

@@ -90,6 +90,11 @@ pub(super) fn on_reply(
     }
     match result {
         Ok(Reply::Answered { .. } | Reply::Delivered { .. }) => Vec::new(),
+        Ok(Reply::Pruned(pruned)) => {
+            let failed = !pruned.problems.is_empty();
+            toast(state, clean_line(&pruned.summary(), 200), failed, now);
+            Vec::new()
+        }
         Ok(Reply::Accepted { run, defaulted, .. }) => {
             let note = if defaulted {
                 "; the event has no rule, the default's agents answer"

@@ -31,6 +31,7 @@ mod overlay_state;
 pub mod preferences;
 mod run_form;
 mod selection;
+pub(crate) mod signals;
 pub mod state;
 pub mod terminal;
 pub mod theme;

@@ -148,6 +148,7 @@ pub(super) fn on_choice_key(
                 Chosen::Send(command) => Effect::Send(command),
                 Chosen::Export(form) => Effect::Export(form),
                 Chosen::Look(query) => Effect::Query(query),
+                Chosen::Suspend => Effect::Suspend,
             });
             (false, effect.into_iter().collect())
         }

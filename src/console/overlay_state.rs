@@ -90,6 +90,8 @@ pub enum Chosen {
     Export(Form),
     /// A question to the engine first.
     Look(Query),
+    /// The terminal back to the shell, and this process stopped.
+    Suspend,
 }
 
 /// A choice of commands.

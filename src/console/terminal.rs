@@ -24,6 +24,9 @@ use super::keymap::Keymap;
 use super::message::Message;
 use crate::resilience::clock::lock;
 
+/// Console and engine have this long to stop in good order once the terminal is gone.
+pub(super) const LEAVING: Duration = Duration::from_millis(900);
+
 /// True while the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -180,7 +183,7 @@ fn read(gate: &Gate, sender: &mpsc::Sender<Message>, keys: &Keymap) {
 }
 
 /// True for the key that hands the terminal to the shell.
-fn suspends(message: &Message, keys: &Keymap) -> bool {
+pub(super) fn suspends(message: &Message, keys: &Keymap) -> bool {
     matches!(message, Message::Key(key) if keys.action(*key) == Some(Action::Suspend) && key.kind != KeyEventKind::Release)
 }
 
@@ -229,10 +232,28 @@ pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
             gone();
             // The console and the engine stop in bounded time; should anything hang on the dead terminal,
             // the process must still be gone. Runs resume at the next start.
-            std::thread::sleep(Duration::from_millis(900));
+            std::thread::sleep(LEAVING);
             std::process::exit(129);
         });
     drop(spawned);
+}
+
+/// The terminal's screen while it is ours. A frame that is late, because a signal gave the terminal back, is
+/// not written over what the shell shows.
+pub struct OwnedScreen;
+
+impl Write for OwnedScreen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if TAKEN.load(Ordering::SeqCst) {
+            io::stdout().write(bytes)
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
 }
 
 /// What the backend writes into: it only collects.

@@ -11,6 +11,7 @@ use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, 
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
+use crate::engine::models::pause_watch;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
 use crate::engine::runs::projection::summary_of_row;
@@ -102,11 +103,11 @@ pub async fn start(
         services.memory.fill();
     }
     alert_about_journal(&services.notifier, services.durable.journal.notes());
+    let frozen = services.durable.notice().is_some();
+    services.models.service.spend().set_frozen(frozen);
     for row in services.durable.journal.recent(40).await?.iter().rev() {
-        if row.finished_ms.is_some()
-            && let Some(brief) = summary_of_row(row)
-        {
-            services.registry.push_ended(brief);
+        if row.finished_ms.is_some() {
+            services.registry.push_ended(summary_of_row(row));
         }
     }
     let snapshots = start_tasks(&services, resident).await?;
@@ -120,6 +121,8 @@ async fn start_tasks(
 ) -> Result<watch::Receiver<Arc<Snapshot>>, StartError> {
     let lifecycle = &services.lifecycle;
     let acts = !lifecycle.mode.read_only;
+    let models = Arc::clone(&services.models);
+    lifecycle.spawn_detached(pause_watch::run(Arc::clone(lifecycle), models));
     if acts {
         services.costs.load_today().await?;
         lifecycle.spawn(Arc::clone(&services.costs).run());
@@ -181,14 +184,15 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     let stopped = journal.stopped().await?.into_iter().collect();
     // A single run needs nothing of the past, unless its prompts show past reviews.
     let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
-    let audit = Audit::open((!mode.no_save).then(|| state.audit()).as_deref())?;
+    let trail = (!mode.no_save).then(|| state.audit());
+    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
     let simulator = if mode.simulated {
         let started = Simulator::start(simulator).await;
         Some(started.map_err(StartError::Simulator)?)
     } else {
         None
     };
-    let reports = (!mode.no_save).then(|| report_folder(root.as_deref(), &state));
+    let reports = (!mode.no_save).then(|| ReportFolder::for_workspace(root.as_deref(), &state));
     let salt = if mode.no_save {
         // Fingerprints of a run that is not kept mean nothing outside it.
         std::array::from_fn(|_| fastrand::u8(..))
@@ -251,27 +255,23 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     Ok((Arc::new(connect(ground, parts)), fills))
 }
 
-/// Where reports go: beside the workspace, or into the state directory where there is none.
-fn report_folder(root: Option<&std::path::Path>, state: &StateDir) -> ReportFolder {
-    let (base, mode) = match root {
-        Some(root) => (root, (0o755, 0o644)),
-        None => (state.path(), (0o700, 0o600)),
-    };
-    ReportFolder {
-        base: base.to_path_buf(),
-        relative: "reports".into(),
-        mode,
-    }
-}
-
 /// Alerts about what opening the journal changed.
 fn alert_about_journal(notifier: &Notifier, notes: &JournalNotes) {
-    if let Some(aside) = &notes.set_aside {
+    if let Some(healed) = &notes.healed {
         let text = format!(
-            "the journal was corrupt; it is kept as {} and a new one was begun",
-            aside.display()
+            "the damaged journal is kept as {}",
+            healed.kept_as.display()
         );
         notifier.alert(true, text);
+    }
+    if let Some(notice) = &notes.notice {
+        let text = format!("{notice}; read it, then `bsm state repair --acknowledge`");
+        notifier.alert(true, text);
+    }
+    if notes.unproven {
+        let text =
+            "the journal's record count was not beside it: whether records are missing is unknown";
+        notifier.alert(true, text.to_owned());
     }
     if let Some(backup) = &notes.backup {
         let text = format!(

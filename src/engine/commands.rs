@@ -8,12 +8,18 @@ use crate::engine::handle::Handle;
 use crate::engine::protocol::command::{Command, Refused, Reply};
 use crate::model::provider::ProviderRuntime;
 use crate::model::simulator::Switch;
+use crate::resilience::breaker::{BreakerState, BreakerStats};
 use crate::text::clean_line;
 
 type Outcome = Result<Reply, Refused>;
 
 /// The caches by name, in the order in which they are listed.
 const CACHES: [&str; 3] = ["agents", "knowledge", "registry"];
+
+/// A breaker lets calls through, or is switched off, which no command about it changes.
+fn passes(breaker: &BreakerStats) -> bool {
+    matches!(breaker.state, BreakerState::Closed | BreakerState::Disabled)
+}
 
 #[expect(clippy::unnecessary_wraps, reason = "every arm ends in it")]
 fn done(what: impl Into<String>) -> Outcome {
@@ -57,14 +63,17 @@ impl Handle {
             Command::ClearCache { tag: Some(tag), .. } => self.clear_tag(&tag),
             Command::ClearCache { cache, tag: None } => self.clear_cache(cache.as_deref()),
             Command::ClearEntry { cache, key } => self.clear_entry(&cache, &key),
-            Command::ResetBreaker { breaker } => self.reset_breaker(breaker.as_deref(), actor),
-            Command::CloseBreaker { breaker } => self.close_breaker(&breaker, actor),
-            Command::IsolateBreaker { breaker } => self.isolate_breaker(&breaker, actor),
-            Command::ResizePool { pool, limit } => self.resize_pool(&pool, limit),
+            Command::ResetBreaker { breaker } => {
+                self.reset_breaker(breaker.as_deref(), actor).await
+            }
+            Command::CloseBreaker { breaker } => self.close_breaker(&breaker, actor).await,
+            Command::IsolateBreaker { breaker } => self.isolate_breaker(&breaker, actor).await,
+            Command::ResizePool { pool, limit } => self.resize_pool(&pool, limit).await,
             Command::SetFlag { flag, on } => done(services.reloader.set_flag(&flag, on).await?),
             Command::Ask(question) => services.chat.ask(question, correlation).await,
             Command::SetFaults(switch) => self.set_faults(&switch),
             Command::Drill { drill } => done(services.drills.start(&drill)?),
+            Command::AcknowledgeRecovery => self.acknowledge_recovery(actor).await,
             Command::Reload => self.reload().await,
             Command::SetLogLevel { level } => self.set_log_level(&level),
             Command::Remember { items } => {
@@ -76,6 +85,14 @@ impl Handle {
                 done(format!("{} is forgotten", clean_line(&id, 200)))
             }
             Command::SetAgent { agent, on } => self.set_agent(&agent, on).await,
+            Command::Prune {
+                older_than_days,
+                dry_run,
+            } => {
+                let pruned = services.retention.prune(older_than_days, dry_run).await;
+                services.notifier.mark_changed();
+                Ok(Reply::Pruned(pruned))
+            }
         }
     }
 
@@ -124,6 +141,20 @@ impl Handle {
         done("runs are accepted again")
     }
 
+    async fn acknowledge_recovery(&self, actor: &str) -> Outcome {
+        let services = &self.services;
+        if !services.durable.acknowledge(actor).await? {
+            return Err(Refused::input("the journal needs no acknowledgement"));
+        }
+        services.models.service.spend().set_frozen(false);
+        services.outbox.status.wake_outbox.notify_one();
+        services.notifier.alert(
+            false,
+            format!("the recovered journal was acknowledged by {actor}"),
+        );
+        done("acknowledged: schedules, publications and spending go on")
+    }
+
     fn clear_tag(&self, tag: &str) -> Outcome {
         let gone = self.services.models.service.clear_tag(tag);
         self.services.notifier.mark_changed();
@@ -165,27 +196,42 @@ impl Handle {
         }
     }
 
-    fn reset_breaker(&self, name: Option<&str>, actor: &str) -> Outcome {
+    async fn reset_breaker(&self, name: Option<&str>, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("reset by {actor}");
         let reset = self.breakers(name, |live| live.guards.breaker.reset(&cause, now))?;
+        let cleared = |b: &BreakerStats| passes(b) && b.failures_in_row == 0;
+        self.breakers_shown(&reset, cleared).await;
         done(format!("reset: {}", reset.join(", ")))
     }
 
-    fn close_breaker(&self, name: &str, actor: &str) -> Outcome {
+    async fn close_breaker(&self, name: &str, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("closed by {actor}");
-        self.breakers(Some(name), |live| live.guards.breaker.close(&cause, now))?;
+        let closed = self.breakers(Some(name), |live| live.guards.breaker.close(&cause, now))?;
+        self.breakers_shown(&closed, passes).await;
         done(format!(
             "{name} is closed; the next failure may open it again"
         ))
     }
 
-    fn isolate_breaker(&self, name: &str, actor: &str) -> Outcome {
+    async fn isolate_breaker(&self, name: &str, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("isolated by {actor}");
-        self.breakers(Some(name), |live| live.guards.breaker.isolate(&cause, now))?;
+        let isolated =
+            self.breakers(Some(name), |live| live.guards.breaker.isolate(&cause, now))?;
+        self.breakers_shown(&isolated, |b| {
+            b.state == BreakerState::Isolated || b.state == BreakerState::Disabled
+        })
+        .await;
         done(format!("{name} is isolated until it is reset"))
+    }
+
+    /// Waits until the snapshot shows these breakers as they are after a command.
+    async fn breakers_shown(&self, names: &[String], is: impl Fn(&BreakerStats) -> bool) {
+        let named = |b: &&BreakerStats| names.iter().any(|name| **name == *b.name);
+        self.shown(|snapshot| snapshot.breakers.iter().filter(named).all(&is))
+            .await;
     }
 
     /// Does something to one provider's breaker, or to all; the names of those it was done to.
@@ -201,13 +247,18 @@ impl Handle {
         }
     }
 
-    fn resize_pool(&self, pool: &str, limit: u32) -> Outcome {
+    async fn resize_pool(&self, pool: &str, limit: u32) -> Outcome {
         if limit == 0 {
             return Err(Refused::input("a pool needs room for at least 1 call"));
         }
         if !self.services.models.resize_pool(pool, limit) {
             return Err(Refused::not_found("pool", pool));
         }
+        self.shown(|snapshot| {
+            let mut pools = snapshot.pools.iter().filter(|p| *p.name == *pool);
+            pools.all(|p| p.limit == limit)
+        })
+        .await;
         done(format!("{pool} lets {limit} calls through at once"))
     }
 

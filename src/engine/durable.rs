@@ -26,6 +26,8 @@ pub struct Durable {
     retries: AtomicU64,
     /// Writers whose last try failed.
     failing: AtomicU32,
+    /// The journal was recovered, and no operator has acknowledged it.
+    notice: Mutex<Option<String>>,
     /// The newest run or webhook that could not be kept: wall time in milliseconds, why.
     refused: Mutex<Option<(i64, String)>>,
     refusal: Notify,
@@ -40,6 +42,7 @@ impl Durable {
         notifier: Arc<Notifier>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            notice: Mutex::new(journal.notes().notice.clone()),
             journal,
             files,
             lifecycle,
@@ -130,6 +133,27 @@ impl Durable {
                 .alert(false, "the journal can be written again".into());
         }
         result
+    }
+
+    /// What an operator has to read about a recovered journal. Until it is acknowledged no schedule runs, nothing
+    /// is published and no money is spent.
+    pub fn notice(&self) -> Option<String> {
+        lock(&self.notice).clone()
+    }
+
+    /// An operator has read the notice; false: there was none.
+    ///
+    /// # Errors
+    /// The journal cannot be written; then the notice stays.
+    pub async fn acknowledge(&self, by: &str) -> Result<bool, JournalError> {
+        if self.notice().is_none() {
+            return Ok(false);
+        }
+        self.journal
+            .acknowledge(by, self.lifecycle.wall_ms())
+            .await?;
+        *lock(&self.notice) = None;
+        Ok(true)
     }
 
     /// Writes that failed and were repeated, since the start.

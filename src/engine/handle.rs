@@ -120,6 +120,7 @@ impl Handle {
         let outcome = match &result {
             Ok(Reply::Accepted { run, .. }) => run.clone(),
             Ok(Reply::Done { what }) => what.clone(),
+            Ok(Reply::Pruned(pruned)) => pruned.summary(),
             Ok(Reply::Delivered { outcome, note, .. }) => format!("{}: {note}", outcome.as_str()),
             Ok(Reply::Answered { model, source, .. }) => format!("answered by {model} ({source})"),
             Err(refused) => {
@@ -131,14 +132,15 @@ impl Handle {
         let at = jiff::Timestamp::from_millisecond(self.services.lifecycle.wall_ms())
             .unwrap_or_default()
             .to_string();
-        self.services.audit.write(&AuditLine {
+        let line = AuditLine {
             at,
-            actor: &actor,
-            command: name,
-            object: &object,
-            correlation: &correlation,
-            result: &outcome,
-        });
+            actor: actor.clone(),
+            command: name.to_owned(),
+            object: object.clone(),
+            correlation: correlation.clone(),
+            result: outcome.clone(),
+        };
+        self.services.audit.write(line).await;
         tracing::info!(
             corr = correlation,
             actor,

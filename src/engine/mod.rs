@@ -8,7 +8,7 @@
 
 mod agents;
 mod attachment;
-mod audit;
+pub mod audit;
 mod builder;
 mod commands;
 pub mod config;
@@ -27,7 +27,7 @@ pub mod observe;
 mod periodic;
 pub mod protocol;
 mod queries;
-mod retention;
+pub mod retention;
 mod rows;
 pub mod runs;
 mod services;

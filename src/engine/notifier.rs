@@ -96,7 +96,7 @@ impl Notifier {
             );
             let more = match policy.broken.len() - 1 {
                 0 => String::new(),
-                n => format!(" (and {n} more: bsm check)"),
+                n => format!(" (and {n} more: bsm config check)"),
             };
             let lost = if warning.lost {
                 "; nothing is approved while it is left out"

@@ -1,5 +1,7 @@
 //! Answering queries: what is too large for the snapshot.
 
+use std::collections::BTreeSet;
+
 use crate::cache::CacheEntryInfo;
 use crate::engine::github::outbox;
 use crate::engine::handle::Handle;
@@ -10,7 +12,7 @@ use crate::engine::protocol::query::{Answer, KnowledgeView, Query, QueryError};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::engine::protocol::why::About;
-use crate::engine::runs::projection::from_row;
+use crate::engine::runs::projection::{from_row, summary_of_row};
 use crate::filter::Filter;
 use crate::journal::{Journal, JournalError, Side};
 use crate::resilience::clock::lock;
@@ -21,6 +23,8 @@ type Answered = Result<Answer, QueryError>;
 
 /// Most attempts that are listed, and that an explanation looks at.
 const MOST_CALLS: usize = 2_000;
+/// The newest runs among which those without a readable line are looked for.
+const MOST_UNREAD: u32 = 200;
 /// Most entries of any other list.
 const MOST: u32 = 1_000;
 
@@ -127,6 +131,7 @@ impl Handle {
 
     async fn runs(&self, limit: u32, filter: &str) -> Answered {
         let (filter, limit) = (Filter::read(filter), limit.min(10_000) as usize);
+        let passes = filter.clone();
         let take = move |found: &mut Vec<RunSummary>, line: &str| {
             if let Ok(brief) = serde_json::from_str::<RunSummary>(line)
                 && filter.passes(&brief)
@@ -136,8 +141,32 @@ impl Handle {
             found.len() < limit
         };
         let journal = &self.services.durable.journal;
-        let runs = journal.briefs(Vec::new(), take).await?;
+        let mut runs = journal.briefs(Vec::new(), take).await?;
+        if runs.len() < limit {
+            self.add_unread(&mut runs, limit, &passes).await?;
+        }
         Ok(Answer::Runs { runs })
+    }
+
+    /// Adds ended runs whose line an older program did not write, or that this one cannot read.
+    async fn add_unread(
+        &self,
+        runs: &mut Vec<RunSummary>,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<(), QueryError> {
+        let listed: BTreeSet<String> = runs.iter().map(|run| run.id.clone()).collect();
+        let most = u32::try_from(limit).unwrap_or(MOST_UNREAD).min(MOST_UNREAD);
+        let rows = self.services.durable.journal.recent(most).await?;
+        let missing = rows
+            .iter()
+            .filter(|row| row.finished_ms.is_some() && !listed.contains(&row.new.id))
+            .map(summary_of_row)
+            .filter(|run| filter.passes(run));
+        runs.extend(missing);
+        runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
+        runs.truncate(limit);
+        Ok(())
     }
 
     async fn run(&self, id: &str) -> Result<RunResult, QueryError> {
@@ -147,7 +176,8 @@ impl Handle {
         let journal = &self.services.durable.journal;
         let row = journal.run(id).await?.ok_or_else(|| not_found("run", id))?;
         let steps = journal.steps(id).await?;
-        from_row(&row, &steps).ok_or_else(|| unavailable("the run cannot be read"))
+        from_row(&row, &steps)
+            .ok_or_else(|| unavailable("the run cannot be read: another version of bsm wrote it"))
     }
 
     async fn logs(&self, filter: LogFilter) -> Answered {

@@ -110,12 +110,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
             Arc::clone(&ground.models),
         ),
         calls: call_log(&ground.models),
-        retention: Arc::new(Retention {
-            lifecycle: Arc::clone(&ground.lifecycle),
-            store: Arc::clone(&ground.store),
-            durable: Arc::clone(&ground.durable),
-            memory: Arc::clone(&memory.index),
-        }),
+        retention: retention(ground, &memory, &parts.state, parts.reports),
         chat: Chat {
             lifecycle: Arc::clone(&ground.lifecycle),
             notifier: Arc::clone(&ground.notifier),
@@ -167,6 +162,24 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         reloader,
         agents,
     }
+}
+
+fn retention(
+    ground: &Ground,
+    memory: &MemoryPart,
+    state: &StateDir,
+    reports: Option<ReportFolder>,
+) -> Arc<Retention> {
+    Arc::new(Retention {
+        lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        store: Arc::clone(&ground.store),
+        durable: Arc::clone(&ground.durable),
+        memory: Arc::clone(&memory.index),
+        state: state.clone(),
+        reports,
+        turn: tokio::sync::Mutex::default(),
+    })
 }
 
 /// What follows the settings and the workspace.
@@ -231,7 +244,6 @@ fn memory(ground: &Ground, fills: bool) -> MemoryPart {
     let index = MemoryIndex::new(
         Arc::clone(&ground.lifecycle),
         Arc::clone(&ground.notifier),
-        Arc::clone(&ground.store),
         Arc::clone(&ground.durable),
         fills,
     );

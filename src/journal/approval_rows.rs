@@ -74,7 +74,7 @@ pub(crate) const COLUMNS: &str = "id, action, subject, what, approvers, created_
 /// Writes one down, in whatever transaction its reason is written in.
 pub(crate) fn insert(tx: &Connection, new: &ApprovalRow) -> rusqlite::Result<()> {
     let approvers = serde_json::to_string(&new.approvers).unwrap_or_default();
-    let sql = "INSERT INTO approvals (id, action, subject, what, approvers, created_ms, expires_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT OR IGNORE INTO approvals (id, action, subject, what, approvers, created_ms, expires_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     tx.prepare_cached(sql)?
         .execute(params![
             new.id,

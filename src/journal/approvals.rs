@@ -1,10 +1,12 @@
 //! Actions that wait for a person, and when schedules last ran.
 
-use rusqlite::params;
+use rusqlite::OptionalExtension as _;
 
-use crate::journal::approval_rows::{ApprovalRow, ApprovalState, COLUMNS, insert, newest, row};
+use crate::journal::approval_rows::{ApprovalRow, ApprovalState, COLUMNS, newest, row};
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
+use crate::journal::record::Record;
+use crate::journal::stops;
 
 impl Journal {
     /// Writes an approval down that waits.
@@ -12,7 +14,9 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn hold(&self, approval: ApprovalRow) -> Result<(), JournalError> {
-        self.write(move |tx| insert(tx, &approval)).await
+        self.append(Record::ApprovalRequested { approval })
+            .await
+            .map(drop)
     }
 
     /// The newest approvals, newest first.
@@ -67,41 +71,54 @@ impl Journal {
         reason: &str,
         at_ms: i64,
     ) -> Result<bool, JournalError> {
-        let (id, by, reason) = (id.to_owned(), by.to_owned(), reason.to_owned());
-        self.write_with(move |tx| {
-            let sql = "UPDATE approvals SET state = ?2, decided_by = ?3, reason = ?4, decided_ms = ?5 WHERE id = ?1 AND state = 'waiting'";
-            let first = tx
-                .prepare_cached(sql)?
-                .execute(params![id, state.as_str(), by, reason, at_ms])?
-                > 0;
-            if first {
-                let (next, note) = match state {
-                    ApprovalState::Approved => ("waiting", format!("approved by {by}")),
-                    _ => ("dropped", format!("{} by {by}: {reason}", state.as_str())),
-                };
-                tx.prepare_cached("UPDATE outbox SET state = ?2, note = ?3 WHERE approval = ?1 AND state = 'held'")?
-                    .execute(params![id, next, note])?;
-            }
-            Ok(first)
-        })
-        .await
+        let record = Record::ApprovalDecided {
+            id: id.to_owned(),
+            state,
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            at_ms,
+        };
+        Ok(self.append(record).await?.changed())
     }
 
-    /// An operator stopped an agent, or lets it work again.
+    /// An operator stopped an agent, or lets it work again. A stop is written beside the journal first, and
+    /// taken out of there last: no damage lets an agent work again.
     ///
     /// # Errors
     /// As all writing.
     pub async fn set_stopped(&self, agent: &str, stopped: bool) -> Result<(), JournalError> {
-        let agent = agent.to_owned();
-        self.write(move |tx| {
-            let sql = if stopped {
-                "INSERT OR IGNORE INTO stopped (agent) VALUES (?1)"
-            } else {
-                "DELETE FROM stopped WHERE agent = ?1"
-            };
-            tx.prepare_cached(sql)?.execute([agent]).map(drop)
-        })
-        .await
+        let mut agents = self.stopped().await?;
+        agents.retain(|a| a != agent);
+        let record = Record::AgentStopped {
+            agent: agent.to_owned(),
+            stopped,
+        };
+        if stopped {
+            agents.push(agent.to_owned());
+            self.write_stops(&agents)?;
+            self.append(record).await?;
+        } else {
+            self.append(record).await?;
+            self.write_stops(&agents)?;
+        }
+        Ok(())
+    }
+
+    fn write_stops(&self, agents: &[String]) -> Result<(), JournalError> {
+        self.path
+            .as_ref()
+            .map_or(Ok(()), |p| stops::write(p, agents))
+    }
+
+    /// An operator has read the notice about a recovered journal: what was held goes on.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn acknowledge(&self, by: &str, at_ms: i64) -> Result<(), JournalError> {
+        let by = by.to_owned();
+        self.append(Record::Acknowledged { at_ms, by })
+            .await
+            .map(drop)
     }
 
     /// Agents that an operator stopped.
@@ -127,18 +144,24 @@ impl Journal {
         cron: &str,
         now_ms: i64,
     ) -> Result<i64, JournalError> {
-        let (event, cron) = (event.to_owned(), cron.to_owned());
-        self.write_with(move |tx| {
-            let sql = "INSERT INTO schedules (event, cron, last_ms) VALUES (?1, ?2, ?3)
-                       ON CONFLICT (event) DO UPDATE SET cron = ?2, last_ms = ?3 WHERE cron <> ?2";
-            tx.prepare_cached(sql)?
-                .execute(params![event, cron, now_ms])?;
-            let last = tx
-                .prepare_cached("SELECT last_ms FROM schedules WHERE event = ?1")?
-                .query_row([event], |r| r.get(0))?;
-            Ok(last)
-        })
-        .await
+        let (name, text) = (event.to_owned(), cron.to_owned());
+        let known: Option<i64> = self
+            .read(move |c| {
+                c.prepare_cached("SELECT last_ms FROM schedules WHERE event = ?1 AND cron = ?2")?
+                    .query_row([name, text], |r| r.get(0))
+                    .optional()
+            })
+            .await?;
+        if let Some(last) = known {
+            return Ok(last);
+        }
+        let record = Record::ScheduleSeen {
+            event: event.to_owned(),
+            cron: cron.to_owned(),
+            at_ms: now_ms,
+        };
+        self.append(record).await?;
+        Ok(now_ms)
     }
 
     /// A schedule ran.
@@ -147,12 +170,9 @@ impl Journal {
     /// As all writing.
     pub async fn scheduled(&self, event: &str, at_ms: i64) -> Result<(), JournalError> {
         let event = event.to_owned();
-        self.write(move |tx| {
-            tx.prepare_cached("UPDATE schedules SET last_ms = ?2 WHERE event = ?1")?
-                .execute(params![event, at_ms])
-                .map(drop)
-        })
-        .await
+        self.append(Record::ScheduleFired { event, at_ms })
+            .await
+            .map(drop)
     }
 }
 

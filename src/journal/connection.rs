@@ -7,30 +7,37 @@ use rusqlite::Connection;
 
 use crate::journal::error::JournalError;
 use crate::journal::open::{self, JournalNotes};
+use crate::journal::record::{Applied, Record};
+use crate::journal::record_log;
 use crate::journal::writer::Writer;
 use crate::resilience::clock::lock;
+
+/// A record of at least so many bytes is encoded on a thread of its own.
+const HEAVY: usize = 256 << 10;
 
 /// The journal. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
     writer: Arc<Writer>,
-    reader: Option<Arc<Mutex<Connection>>>,
+    /// `None` inside once it is closed: the last connection that closes leaves one file.
+    reader: Option<Arc<Mutex<Option<Connection>>>>,
     pub(super) path: Option<Arc<Path>>,
     notes: Arc<JournalNotes>,
 }
 
 impl Journal {
-    /// Opens or creates the journal at `path`, migrating it where needed.
+    /// Opens or creates the journal at `path`, migrating it where needed. A damaged one is made again from what
+    /// can be read of it; see [`Journal::notes`].
     ///
     /// # Errors
-    /// When it cannot be written, or was written by a newer program. A corrupt file is set aside (see
-    /// [`Journal::notes`]) and a new one begun.
+    /// When it cannot be read or written, is no journal, is gone although it was there, or was written by a newer
+    /// program. Nothing was changed then.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let (connection, notes) = open::file(path)?;
+        let (target, notes) = open::file(path)?;
         let reader = open::reader(path)?;
         Ok(Self {
-            writer: Arc::new(Writer::start(connection)?),
-            reader: Some(Arc::new(Mutex::new(reader))),
+            writer: Arc::new(Writer::start(target)?),
+            reader: Some(Arc::new(Mutex::new(Some(reader)))),
             path: Some(Arc::from(path)),
             notes: Arc::new(notes),
         })
@@ -38,9 +45,8 @@ impl Journal {
 
     /// A journal in memory, for `--no-save`.
     pub fn in_memory() -> Result<Self, JournalError> {
-        let connection = open::memory()?;
         Ok(Self {
-            writer: Arc::new(Writer::start(connection)?),
+            writer: Arc::new(Writer::start(open::memory()?)?),
             reader: None,
             path: None,
             notes: Arc::default(),
@@ -55,28 +61,51 @@ impl Journal {
         match open::reader(path) {
             Ok(connection) => Ok(Some(ReadOnly { connection })),
             Err(JournalError::Sqlite(what)) => Err(JournalError::Sqlite(format!(
-                "{} cannot be read ({what}); the next run or console sets a corrupt file aside and begins a new one",
+                "{} cannot be read ({what}); the next run or console repairs a damaged journal",
                 path.display()
             ))),
             Err(other) => Err(other),
         }
     }
 
-    /// What happened while it was opened: a file set aside, a backup made.
+    /// What happened while it was opened: damage, a copy, a notice.
     pub fn notes(&self) -> &JournalNotes {
         &self.notes
     }
 
     /// Closes it: everything written so far is on disk when this returns.
     pub fn close(&self) {
+        if let Some(reader) = &self.reader {
+            drop(lock(reader).take());
+        }
         self.writer.close();
     }
 
+    /// Where it is; `None`: in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Applies a record and keeps it, in one transaction. On disk when this returns.
+    pub(super) async fn append(&self, record: Record) -> Result<Applied, JournalError> {
+        let record = Box::new(record);
+        if record.weight() < HEAVY {
+            let body = record_log::encode(&record)?;
+            return self.writer.append(record, body).await;
+        }
+        let encoded = tokio::task::spawn_blocking(move || {
+            record_log::encode(&record).map(|body| (record, body))
+        });
+        let (record, body) = encoded.await.unwrap_or(Err(JournalError::Closed))?;
+        self.writer.append(record, body).await
+    }
+
+    /// Writes a fact of this machine that is no record.
     pub(super) async fn write(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(), JournalError> {
-        self.writer.submit(Box::new(job)).await
+        self.writer.local(Box::new(job)).await
     }
 
     /// As [`Self::write`], with what the job found out.
@@ -101,7 +130,9 @@ impl Journal {
             Some(reader) => {
                 let reader = Arc::clone(reader);
                 let done = tokio::task::spawn_blocking(move || {
-                    job(&lock(&reader)).map_err(JournalError::from)
+                    let reader = lock(&reader);
+                    let connection = reader.as_ref().ok_or(JournalError::Closed)?;
+                    job(connection).map_err(JournalError::from)
                 })
                 .await;
                 done.unwrap_or(Err(JournalError::Closed))

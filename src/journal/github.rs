@@ -3,15 +3,14 @@
 //! Why here: a webhook is answered only when it and its run are on disk in one transaction, and what a
 //! decision publishes is written down together with the decision.
 
-use rusqlite::{OptionalExtension as _, params};
-
-use super::rows::{self, NewRun};
+use super::rows::NewRun;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::github_rows::{
-    DeliveryResult, DeliveryRow, KEYS_DAYS, LISTED, OLDEST, OutboxCounts, OutboxRow, OutboxState,
-    SENT, deliveries, outbox,
+    DeliveryResult, DeliveryRow, KEYS_DAYS, OLDEST, OutboxCounts, OutboxRow, OutboxState,
+    deliveries, outbox,
 };
+use crate::journal::record::{Applied, Record};
 
 impl Journal {
     /// Takes a webhook in, with the run it begins, unless one of its keys is known. On disk when this
@@ -25,38 +24,15 @@ impl Journal {
         keys: Vec<String>,
         run: Option<NewRun>,
     ) -> Result<DeliveryResult, JournalError> {
-        self.write_with(move |tx| {
-            for key in &keys {
-                let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
-                let first: Option<(String, Option<String>)> = tx
-                    .prepare_cached(sql)?
-                    .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))
-                    .optional()?;
-                if let (Some((_, None)), true) = (&first, run.is_some()) {
-                    // Nothing came of it then: its repository or its event was not known. Now it is.
-                    tx.prepare_cached("DELETE FROM delivery_keys WHERE key = ?1")?
-                        .execute([key])?;
-                    continue;
-                }
-                if let Some((id, run)) = first {
-                    tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
-                        .execute([id])?;
-                    return Ok(DeliveryResult::Again(run));
-                }
-            }
-            let row = &delivery;
-            tx.prepare_cached("INSERT OR REPLACE INTO deliveries (id, at_ms, event, place, outcome, note, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute(params![row.id, row.at_ms, row.event, row.place, row.outcome.as_str(), row.note, row.run])?;
-            for key in &keys {
-                tx.prepare_cached("INSERT INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![key, row.id, row.run, row.at_ms])?;
-            }
-            if let Some(run) = &run {
-                rows::insert(tx, run)?;
-            }
-            Ok(DeliveryResult::New)
-        })
-        .await
+        let record = Record::WebhookReceived {
+            delivery,
+            keys,
+            run,
+        };
+        match self.append(record).await? {
+            Applied::Delivery(result) => Ok(result),
+            other => Err(JournalError::Row(format!("a webhook gave {other:?}"))),
+        }
     }
 
     /// A webhook's run was begun again: its keys lead to the new one from now on.
@@ -65,18 +41,9 @@ impl Journal {
     /// As all writing.
     pub async fn redeliver(&self, old: &str, new: &str) -> Result<(), JournalError> {
         let (old, new) = (old.to_owned(), new.to_owned());
-        self.write(move |tx| {
-            tx.execute(
-                "UPDATE delivery_keys SET run_id = ?2 WHERE run_id = ?1",
-                [&old, &new],
-            )?;
-            tx.execute(
-                "UPDATE deliveries SET run_id = ?2 WHERE run_id = ?1",
-                [&old, &new],
-            )
+        self.append(Record::WebhookRedirected { old, new })
+            .await
             .map(drop)
-        })
-        .await
     }
 
     /// The change of a run was fetched, or could not be: what it looks at from now on.
@@ -85,14 +52,9 @@ impl Journal {
     /// As all writing.
     pub async fn fetched(&self, id: &str, input: String, diff: String) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write(move |tx| {
-            tx.prepare_cached(
-                "UPDATE runs SET input = ?2, diff = ?3 WHERE id = ?1 AND finished_ms IS NULL",
-            )?
-            .execute(params![id, input, diff])
+        self.append(Record::RunChangeFetched { id, input, diff })
+            .await
             .map(drop)
-        })
-        .await
     }
 
     /// The newest webhooks, newest first.
@@ -150,14 +112,15 @@ impl Journal {
         at_ms: i64,
         next_ms: i64,
     ) -> Result<(), JournalError> {
-        self.write(move |tx| {
-            let sql = "UPDATE outbox SET state = ?2, note = ?3, attempts = ?6, next_ms = ?5,
-                       done_ms = CASE WHEN ?2 = 'waiting' THEN NULL ELSE ?4 END WHERE id = ?1";
-            tx.prepare_cached(sql)?
-                .execute(params![id, state.as_str(), note, at_ms, next_ms, attempts])
-                .map(drop)
-        })
-        .await
+        let record = Record::PublicationTried {
+            id,
+            state,
+            note,
+            attempts,
+            at_ms,
+            next_ms,
+        };
+        self.append(record).await.map(drop)
     }
 
     /// How many there are of each.
@@ -190,14 +153,10 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn forget_deliveries(&self, now_ms: i64) -> Result<(), JournalError> {
-        self.write(move |tx| {
-            tx.execute("DELETE FROM deliveries WHERE id NOT IN (SELECT id FROM deliveries ORDER BY at_ms DESC LIMIT ?1)", [LISTED])?;
-            tx.execute("DELETE FROM approvals WHERE state <> 'waiting' AND id NOT IN (SELECT id FROM approvals ORDER BY created_ms DESC LIMIT ?1)", [LISTED])?;
-            tx.execute("DELETE FROM delivery_keys WHERE at_ms < ?1", [now_ms - KEYS_DAYS * 86_400_000])?;
-            tx.execute("DELETE FROM outbox WHERE state IN ('done', 'dropped', 'dry') AND id NOT IN (SELECT id FROM outbox ORDER BY id DESC LIMIT ?1)", [SENT])
-                .map(drop)
-        })
-        .await
+        let keys_before_ms = now_ms - KEYS_DAYS * 86_400_000;
+        self.append(Record::DeliveriesPruned { keys_before_ms })
+            .await
+            .map(drop)
     }
 }
 

@@ -124,7 +124,8 @@ impl OutboxState {
 }
 
 /// Something to leave at GitHub.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewPublication {
     /// Where: JSON.
     pub pull: String,
@@ -171,29 +172,27 @@ pub struct OutboxCounts {
     pub dropped: u32,
 }
 
-/// Writes a decision's publications down, in the decision's own transaction.
+/// Writes a publication down, in the decision's own transaction. One with this number that is there stays.
 pub(crate) fn insert(
     tx: &Connection,
+    number: i64,
     run: &str,
     at_ms: i64,
     approval: Option<&str>,
-    publications: &[NewPublication],
+    new: &NewPublication,
 ) -> rusqlite::Result<()> {
-    if let Some(first) = publications.first() {
-        supersede(tx, &first.pull, at_ms)?;
-    }
-    for new in publications {
-        let sql = "INSERT INTO outbox (run_id, pull, publication, state, approval, next_ms, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
-        tx.prepare_cached(sql)?.execute(params![
+    let sql = "INSERT OR IGNORE INTO outbox (id, run_id, pull, publication, state, approval, next_ms, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
+    tx.prepare_cached(sql)?
+        .execute(params![
+            number,
             run,
             new.pull,
             new.publication,
             new.state.as_str(),
             approval,
             at_ms
-        ])?;
-    }
-    Ok(())
+        ])
+        .map(drop)
 }
 
 /// What an older decision would still leave on the same pull request is not left there any more: not the

@@ -12,9 +12,9 @@ pub type Recorded = (i64, Vec<u8>);
 /// milliseconds.
 const THINNER: [(i64, i64); 2] = [(600_000, 10_000), (7_200_000, 60_000)];
 /// Older ones are forgotten.
-const OLDEST_MS: i64 = 86_400_000;
+pub(crate) const OLDEST_MS: i64 = 86_400_000;
 /// Bytes kept; beyond it the oldest go.
-const MOST_BYTES: i64 = 64 << 20;
+pub(crate) const MOST_BYTES: i64 = 64 << 20;
 
 /// Which of two neighbours is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,27 +1,29 @@
 //! What is remembered: reviews and decisions with their texts. Which of them are like a text, the index
 //! beside it knows; what is in here is what it is built from.
 
-use rusqlite::OptionalExtension as _;
-
 use super::open;
+use crate::journal::apply::ROWS_PER_RECORD;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::memory_rows::{
     COLUMNS, MemoryCounts, MemoryRow, NewMemory, Remembered, Retention, by_seqs, counts, decisions,
-    insert, read, retain, scan,
+    read, scan,
 };
+use crate::journal::record::Record;
 
 impl Journal {
     /// Remembers items; in the same order, their numbers.
     ///
     /// # Errors
-    /// As all writing.
+    /// As all writing. Of more items than a record can hold, the first ones may be kept then.
     pub async fn remember(&self, items: Vec<NewMemory>) -> Result<Vec<Remembered>, JournalError> {
-        self.write_with(move |tx| {
-            let done: rusqlite::Result<Vec<_>> = items.iter().map(|i| insert(tx, i)).collect();
-            done
-        })
-        .await
+        let mut numbers = Vec::with_capacity(items.len());
+        for piece in items.chunks(ROWS_PER_RECORD as usize) {
+            let items = piece.to_vec();
+            let applied = self.append(Record::MemoryAdded { items }).await?;
+            numbers.extend(applied.remembered());
+        }
+        Ok(numbers)
     }
 
     /// Forgets an item, really; its number.
@@ -30,14 +32,8 @@ impl Journal {
     /// As all writing.
     pub async fn forget(&self, id: &str) -> Result<Option<i64>, JournalError> {
         let id = id.to_owned();
-        self.write_with(move |tx| {
-            let gone = tx
-                .prepare_cached("DELETE FROM memory WHERE id = ?1 RETURNING seq")?
-                .query_row([id], |r| r.get(0))
-                .optional()?;
-            Ok(gone)
-        })
-        .await
+        let applied = self.append(Record::MemoryForgotten { id }).await?;
+        Ok(applied.removed().pop())
     }
 
     /// Lets go of what is too old or too much; the numbers that went.
@@ -45,7 +41,8 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn retain_memory(&self, keep: Retention) -> Result<Vec<i64>, JournalError> {
-        self.write_with(move |tx| retain(tx, keep)).await
+        let applied = self.append(Record::MemoryPruned { keep }).await?;
+        Ok(applied.removed())
     }
 
     /// Items by their numbers, in the order asked for; those that went are left out.

@@ -36,7 +36,8 @@ impl MemoryKind {
 }
 
 /// Something to remember.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewMemory {
     /// Its id; the same one replaces.
     pub id: String,
@@ -78,7 +79,8 @@ pub struct MemoryCounts {
 }
 
 /// What is let go of; 0: nothing for that reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Retention {
     /// Older ones, milliseconds of wall time.
     pub older_than_ms: i64,
@@ -90,14 +92,19 @@ pub struct Retention {
 
 pub(crate) const COLUMNS: &str = "seq, id, kind, code, review, metadata, created_ms, run_id";
 
-/// Writes one down, in whatever transaction its reason is written in.
-pub(crate) fn insert(tx: &Connection, new: &NewMemory) -> rusqlite::Result<Remembered> {
+/// Writes one down under a number, in whatever transaction its reason is written in.
+pub(crate) fn insert(
+    tx: &Connection,
+    number: i64,
+    new: &NewMemory,
+) -> rusqlite::Result<Remembered> {
     let replaced: Option<i64> = tx
         .prepare_cached("DELETE FROM memory WHERE id = ?1 RETURNING seq")?
         .query_row([&new.id], |r| r.get(0))
         .optional()?;
-    let sql = "INSERT INTO memory (id, kind, code, review, metadata, created_ms, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO memory (seq, id, kind, code, review, metadata, created_ms, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     tx.prepare_cached(sql)?.execute(params![
+        number,
         new.id,
         new.kind.as_str(),
         new.code,
@@ -106,7 +113,7 @@ pub(crate) fn insert(tx: &Connection, new: &NewMemory) -> rusqlite::Result<Remem
         new.created_ms,
         new.run
     ])?;
-    Ok((tx.last_insert_rowid(), replaced))
+    Ok((number, replaced))
 }
 
 pub(crate) fn scan(

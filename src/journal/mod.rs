@@ -1,23 +1,38 @@
 //! The journal: what was asked, what each step gave, what was decided; nothing of it lost.
 //!
+//! Every change is a record that is applied to the tables and kept beside them, in one transaction. What is
+//! damaged is made again from both.
+//!
 //! Why SQLite and one writer: a run is acknowledged only when it is on disk, and a step counts as done
 //! only when its result is. All writes go through one thread that puts what has gathered into one
 //! fully synced transaction. Reading has connections of its own and never waits for it.
 
+mod apply;
 mod approval_rows;
 mod approvals;
+pub mod backup;
 mod connection;
 mod error;
 mod github;
 mod github_rows;
+mod head_file;
+mod heal;
 mod history;
 mod memory;
 mod memory_rows;
+mod meta;
 mod open;
 mod probe;
+mod raw_pages;
+mod record;
+mod record_log;
 mod rows;
 mod runs;
+mod salvage;
+mod schema;
 mod spend;
+mod stops;
+mod usage;
 mod writer;
 
 pub use approval_rows::{ApprovalRow, ApprovalState};
@@ -26,13 +41,18 @@ pub use error::JournalError;
 pub use github_rows::{
     DeliveryResult, DeliveryRow, NewPublication, OutboxCounts, OutboxRow, OutboxState, Outcome,
 };
+pub(crate) use github_rows::{KEYS_DAYS, LISTED, SENT};
+pub(crate) use history::{MOST_BYTES as HISTORY_BYTES, OLDEST_MS as HISTORY_MS};
 pub use history::{Recorded, Side};
 pub use memory_rows::{MemoryCounts, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};
-pub use open::JournalNotes;
+pub use open::{Healed, JournalNotes};
 pub use rows::{NewRun, RunRow, RunStatus, StepRow};
 pub use runs::Finish;
 pub use spend::SpendRow;
+pub(crate) use usage::SPEND_DAYS;
+pub use usage::{Excess, Keep, TableUsage};
 
 #[cfg(test)]
-#[path = "journal_tests.rs"]
-mod tests;
+mod damage_tests;
+#[cfg(test)]
+mod journal_tests;

@@ -1,9 +1,11 @@
 //! The journal's rows. What the engine keeps in them is JSON to this room: it stores, it does not judge.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// Accepted, waiting.
     Queued,
@@ -41,7 +43,8 @@ impl RunStatus {
 }
 
 /// A run to take in. Everything in it is redacted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewRun {
     /// `job_<epoch ms>_<random>`.
     pub id: String,
@@ -93,7 +96,8 @@ pub struct RunRow {
 }
 
 /// A finished step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StepRow {
     /// Its run.
     pub run_id: String,

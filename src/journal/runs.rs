@@ -1,16 +1,25 @@
 //! Runs and their steps in the journal.
 
 use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 
-use crate::journal::approval_rows::{self as approvals, ApprovalRow};
+use crate::journal::approval_rows::ApprovalRow;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
-use crate::journal::github_rows::{self as github, NewPublication};
-use crate::journal::memory_rows::{self as memory, NewMemory, Remembered};
+use crate::journal::github_rows::NewPublication;
+use crate::journal::memory_rows::{NewMemory, Remembered};
+use crate::journal::record::{Applied, Record};
+use crate::journal::record_log;
 use crate::journal::rows::{self, NewRun, RunRow, RunStatus, StepRow};
 
+/// Runs that one record prunes.
+const PRUNED_AT_ONCE: usize = 500;
+/// Free pages that one pass returns to the system.
+const FREED_AT_ONCE: i64 = 4_096;
+
 /// What a finished run leaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finish {
     /// The run.
     pub id: String,
@@ -40,32 +49,21 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Duplicate`] with the first run's id when its idempotency key is known.
     pub async fn intake(&self, run: NewRun) -> Result<(), JournalError> {
-        if let Some(key) = run.idempotency.clone()
-            && let Some(first) = self.read(move |c| rows::by_idempotency(c, &key)).await?
-        {
-            return Err(JournalError::Duplicate(first));
-        }
-        let key = run.idempotency.clone();
-        match (self.write(move |tx| rows::insert(tx, &run)).await, key) {
-            // Two at once with the same key: the second gets the first one's id as well.
-            (Err(JournalError::Sqlite(message)), Some(key))
-                if message.contains("runs.idempotency") =>
-            {
-                let first = self.read(move |c| rows::by_idempotency(c, &key)).await?;
-                Err(first.map_or(JournalError::Sqlite(message), JournalError::Duplicate))
-            }
-            (result, _) => result,
+        match self.append(Record::RunAccepted { run }).await? {
+            Applied::Duplicate(first) => Err(JournalError::Duplicate(first)),
+            _ => Ok(()),
         }
     }
 
     /// Somebody asked to stop a run: it stays stopped even if the engine dies before it has.
+    ///
+    /// # Errors
+    /// As all writing.
     pub async fn cancel(&self, id: &str) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write(move |tx| {
-            let sql = "UPDATE runs SET cancel = 1 WHERE id = ?1 AND finished_ms IS NULL";
-            tx.prepare_cached(sql)?.execute([id]).map(drop)
-        })
-        .await
+        self.append(Record::RunCancelRequested { id })
+            .await
+            .map(drop)
     }
 
     /// Plans and actions of ended runs of one pull request at one commit, the newest first.
@@ -108,24 +106,24 @@ impl Journal {
     }
 
     /// A run begins (again): counts the start.
+    ///
+    /// # Errors
+    /// As all writing.
     pub async fn start(&self, id: &str, at_ms: i64) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write(move |tx| {
-            let sql = "UPDATE runs SET status = 'running', starts = starts + 1, started_ms = coalesce(started_ms, ?2) WHERE id = ?1";
-            tx.prepare_cached(sql)?.execute(params![id, at_ms]).map(drop)
-        })
-        .await
+        self.append(Record::RunStarted { id, at_ms })
+            .await
+            .map(drop)
     }
 
     /// The engine stops in good order: the run waits for the next start, and this start does not count
     /// against it.
+    ///
+    /// # Errors
+    /// As all writing.
     pub async fn park(&self, id: &str) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write(move |tx| {
-            let sql = "UPDATE runs SET status = 'queued', starts = max(starts - 1, 0) WHERE id = ?1 AND finished_ms IS NULL";
-            tx.prepare_cached(sql)?.execute([id]).map(drop)
-        })
-        .await
+        self.append(Record::RunParked { id }).await.map(drop)
     }
 
     /// A step has ended, and what is remembered of it. The first result stays: a step never counts twice.
@@ -134,16 +132,11 @@ impl Journal {
     /// As all writing.
     pub async fn step(
         &self,
-        row: StepRow,
+        step: StepRow,
         memory: Option<NewMemory>,
     ) -> Result<Option<Remembered>, JournalError> {
-        self.write_with(move |tx| {
-            let sql = "INSERT OR IGNORE INTO steps (run_id, agent_id, finished_ms, result) VALUES (?1, ?2, ?3, ?4)";
-            let first = tx.prepare_cached(sql)?.execute(params![row.run_id, row.agent_id, row.finished_ms, row.result])? > 0;
-            let kept = memory.filter(|_| first).map(|m| memory::insert(tx, &m)).transpose()?;
-            Ok(kept)
-        })
-        .await
+        let applied = self.append(Record::StepFinished { step, memory }).await?;
+        Ok(applied.remembered().pop())
     }
 
     /// A run has ended: decision, report and what it publishes in one transaction; the first decision stays.
@@ -151,21 +144,23 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn finish(&self, finish: Finish) -> Result<Option<Remembered>, JournalError> {
-        self.write_with(move |tx| {
-            let sql = "UPDATE runs SET status = ?2, finished_ms = ?3, result = ?4, action = ?5, report_text = ?6, brief = ?7 WHERE id = ?1 AND finished_ms IS NULL";
-            let first = tx.prepare_cached(sql)?
-                .execute(params![finish.id, finish.status.as_str(), finish.at_ms, finish.result, finish.action, finish.report, finish.brief])?
-                > 0;
-            if !first {
-                return Ok(None);
-            }
-            let kept = finish.memory.as_ref().map(|m| memory::insert(tx, m)).transpose()?;
-            let approval = finish.approval.as_ref();
-            if let Some(approval) = approval {
-                approvals::insert(tx, approval)?;
-            }
-            github::insert(tx, &finish.id, finish.at_ms, approval.map(|a| a.id.as_str()), &finish.publications)?;
-            Ok(kept)
+        let finish = Box::new(finish);
+        let applied = self.append(Record::RunDecided { finish }).await?;
+        Ok(applied.remembered().pop())
+    }
+
+    /// Whether anything says that a run ended: a publication, an approval, a decision that is remembered. After
+    /// damage such a run is not run again.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn has_trace_of_end(&self, id: &str) -> Result<bool, JournalError> {
+        let id = id.to_owned();
+        self.read(move |c| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE run_id = ?1)
+                       OR EXISTS (SELECT 1 FROM approvals WHERE action = 'publish' AND subject = ?1)
+                       OR EXISTS (SELECT 1 FROM memory WHERE run_id = ?1 AND kind = 'orchestration_decision')";
+            c.prepare_cached(sql)?.query_row([id], |r| r.get(0))
         })
         .await
     }
@@ -182,11 +177,33 @@ impl Journal {
     }
 
     /// Deletes all but the newest `keep` finished runs; returns how many went.
+    ///
+    /// # Errors
+    /// As all writing.
     pub async fn prune(&self, keep: u32) -> Result<usize, JournalError> {
-        self.write_with(move |tx| {
-            let sql = "DELETE FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1)";
-            let gone = tx.prepare_cached(sql)?.execute([keep])?;
-            Ok(gone)
+        let ids: Vec<String> = self
+            .read(move |c| {
+                let sql = "SELECT id FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1)";
+                c.prepare_cached(sql)?.query_map([keep], |r| r.get(0))?.collect()
+            })
+            .await?;
+        // In pieces: one record holds their ids, and one transaction all of its deletions.
+        for piece in ids.chunks(PRUNED_AT_ONCE) {
+            let ids = piece.to_vec();
+            self.append(Record::RunsPruned { ids }).await?;
+        }
+        Ok(ids.len())
+    }
+
+    /// Removes the texts of records that nothing needs any more, and returns free space to the system, a piece at
+    /// a time.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn tidy(&self) -> Result<(), JournalError> {
+        self.write(|tx| {
+            record_log::empty_old(tx)?;
+            tx.pragma(None, "incremental_vacuum", FREED_AT_ONCE, |_| Ok(()))
         })
         .await
     }

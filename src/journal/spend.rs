@@ -1,12 +1,16 @@
 //! What models cost: sums by day, provider, model and agent, added to once a second.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
+use serde::{Deserialize, Serialize};
 
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
+use crate::journal::record::Record;
+use crate::journal::usage::SPEND_DAYS;
 
 /// One line of the sums.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SpendRow {
     /// The day, UTC, as `2026-11-21`.
     pub day: String,
@@ -26,36 +30,13 @@ pub struct SpendRow {
     pub micro_usd: u64,
 }
 
-/// Days that are kept.
-const DAYS: u32 = 400;
-
 impl Journal {
     /// Adds to the sums.
     ///
     /// # Errors
     /// As all writing; then nothing was added.
     pub async fn add_spend(&self, rows: Vec<SpendRow>) -> Result<(), JournalError> {
-        self.write(move |tx| {
-            let mut add = tx.prepare_cached(
-                "INSERT INTO spend VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-                 ON CONFLICT (day, provider, model, agent) DO UPDATE SET calls = calls + ?5, \
-                 prompt = prompt + ?6, completion = completion + ?7, micro_usd = micro_usd + ?8",
-            )?;
-            for row in &rows {
-                add.execute(params![
-                    row.day,
-                    row.provider,
-                    row.model,
-                    row.agent,
-                    row.calls.cast_signed(),
-                    row.prompt.cast_signed(),
-                    row.completion.cast_signed(),
-                    row.micro_usd.cast_signed()
-                ])?;
-            }
-            Ok(())
-        })
-        .await
+        self.append(Record::Spent { rows }).await.map(drop)
     }
 
     /// The sums since a day, that day included.
@@ -71,14 +52,13 @@ impl Journal {
     /// # Errors
     /// As all writing.
     pub async fn forget_spend(&self) -> Result<(), JournalError> {
-        self.write(move |tx| {
-            tx.execute(
-                "DELETE FROM spend WHERE day < date('now', ?1)",
-                [format!("-{DAYS} days")],
-            )
-            .map(drop)
-        })
-        .await
+        let today = jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
+        let before = today
+            .saturating_sub(jiff::Span::new().days(SPEND_DAYS))
+            .to_string();
+        self.append(Record::SpendPruned { before }).await.map(drop)
     }
 }
 

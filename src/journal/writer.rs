@@ -2,7 +2,12 @@
 //!
 //! Why gather: a full sync costs milliseconds whatever it holds; two hundred runs that end at once
 //! need a handful of syncs, not a thousand.
+//!
+//! Why it looks at autocommit after every error: SQLite may take back the whole transaction when the disk is
+//! full. What was done before in it is gone then, and what comes after would be committed on its own. A job
+//! that was refused must not be in the file.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -10,15 +15,84 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::journal::apply::apply;
 use crate::journal::error::JournalError;
+use crate::journal::head_file::HeadFile;
+use crate::journal::open;
+use crate::journal::record::{Applied, Record};
+use crate::journal::record_log::{self, Head};
 use crate::resilience::clock::lock;
 
 pub(super) type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
-type Reply = oneshot::Sender<Result<(), JournalError>>;
+type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
+
+/// One thing to write.
+enum Work {
+    /// A record, with its bytes.
+    Record(Box<Record>, Vec<u8>, Reply<Applied>),
+    /// A fact of this machine that is no record: a report's file was written, a snapshot was taken.
+    Local(Job, Reply<()>),
+}
+
+impl Work {
+    fn refuse(self, error: &JournalError) {
+        match self {
+            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
+            Self::Local(_, reply) => drop(reply.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// Work that is done inside a transaction which is not committed yet.
+enum Pending {
+    Record(Box<Record>, Applied, Reply<Applied>),
+    Local(Reply<()>),
+}
+
+impl Pending {
+    fn confirm(self) {
+        match self {
+            Self::Record(_, applied, reply) => drop(reply.send(Ok(applied))),
+            Self::Local(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn refuse(self, error: &JournalError) {
+        match self {
+            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
+            Self::Local(reply) => drop(reply.send(Err(error.clone()))),
+        }
+    }
+
+    /// The run that it accepts.
+    fn accepted_run(&self) -> Option<String> {
+        match self {
+            Self::Record(record, ..) => match record.as_ref() {
+                Record::RunAccepted { run } | Record::WebhookReceived { run: Some(run), .. } => {
+                    Some(run.id.clone())
+                }
+                _ => None,
+            },
+            Self::Local(_) => None,
+        }
+    }
+}
+
+fn confirm_all(pending: Vec<Pending>) {
+    for done in pending {
+        done.confirm();
+    }
+}
+
+fn refuse_all(pending: Vec<Pending>, error: &JournalError) {
+    for done in pending {
+        done.refuse(error);
+    }
+}
 
 enum Message {
-    Write(Job, Reply),
-    LimitPages(u32, Reply),
+    Write(Work),
+    LimitPages(u32, Reply<()>),
     Close,
 }
 
@@ -30,12 +104,24 @@ pub(super) struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the thread writes to.
+pub(super) struct Target {
+    /// The connection.
+    pub connection: Connection,
+    /// The head of its record log.
+    pub head: Head,
+    /// The file outside; `None`: the journal is in memory.
+    pub outside: Option<HeadFile>,
+    /// The database's file; `None`: the journal is in memory.
+    pub path: Option<PathBuf>,
+}
+
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, JournalError> {
+    pub(super) fn start(target: Target) -> Result<Self, JournalError> {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("bsm-journal".into())
-            .spawn(move || run(connection, &receiver))
+            .spawn(move || WriterThread::new(target).run(&receiver))
             .map_err(|e| JournalError::ReadOnly(format!("cannot start its thread: {e}")))?;
         Ok(Self {
             sender,
@@ -44,9 +130,21 @@ impl Writer {
     }
 
     /// Waits until the job is committed.
-    pub(super) async fn submit(&self, job: Job) -> Result<(), JournalError> {
+    pub(super) async fn local(&self, job: Job) -> Result<(), JournalError> {
         let (reply, done) = oneshot::channel();
-        self.send(Message::Write(job, reply)).await?;
+        self.send(Message::Write(Work::Local(job, reply))).await?;
+        done.await.unwrap_or(Err(JournalError::Closed))
+    }
+
+    /// Waits until the record is applied and committed.
+    pub(super) async fn append(
+        &self,
+        record: Box<Record>,
+        body: Vec<u8>,
+    ) -> Result<Applied, JournalError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Write(Work::Record(record, body, reply)))
+            .await?;
         done.await.unwrap_or(Err(JournalError::Closed))
     }
 
@@ -85,69 +183,275 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, receiver: &Receiver<Message>) {
-    while let Ok(first) = receiver.recv() {
-        let mut jobs = Vec::new();
-        let mut next = Some(first);
-        let mut closing = false;
-        while let Some(message) = next {
-            match message {
-                Message::Write(job, reply) => jobs.push((job, reply)),
-                Message::LimitPages(pages, reply) => {
-                    let done = connection
-                        .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-                        .map_err(JournalError::from);
-                    let _ = reply.send(done);
-                }
-                Message::Close => closing = true,
-            }
-            next = if jobs.len() < BATCH && !closing {
-                receiver.try_recv().ok()
-            } else {
-                None
-            };
+struct WriterThread {
+    /// `None`: it was closed after an error and could not be opened again yet.
+    connection: Option<Connection>,
+    head: Head,
+    outside: Option<HeadFile>,
+    path: Option<PathBuf>,
+    /// Runs whose acceptance could not be confirmed; they are taken back before anything else is written.
+    unconfirmed: Vec<String>,
+}
+
+impl WriterThread {
+    fn new(target: Target) -> Self {
+        Self {
+            connection: Some(target.connection),
+            head: target.head,
+            outside: target.outside,
+            path: target.path,
+            unconfirmed: Vec::new(),
         }
-        commit(&mut connection, jobs);
-        if closing {
+    }
+
+    fn run(mut self, receiver: &Receiver<Message>) {
+        while let Ok(first) = receiver.recv() {
+            let mut work = Vec::new();
+            let mut next = Some(first);
+            let mut closing = false;
+            while let Some(message) = next {
+                match message {
+                    Message::Write(one) => work.push(one),
+                    Message::LimitPages(pages, reply) => drop(reply.send(self.limit_pages(pages))),
+                    Message::Close => closing = true,
+                }
+                next = if work.len() < BATCH && !closing {
+                    receiver.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            self.write(work);
+            if closing {
+                self.fold_in();
+                return;
+            }
+        }
+    }
+
+    /// The last act: the write-ahead log goes into the database, and one file is left.
+    fn fold_in(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let checkpoint = "wal_checkpoint";
+            let _ = connection.pragma(None, checkpoint, "TRUNCATE", |_| Ok(()));
+            let _ = connection.close();
+        }
+        if let Some(outside) = &self.outside {
+            let _ = outside.sync();
+        }
+    }
+
+    fn limit_pages(&self, pages: u32) -> Result<(), JournalError> {
+        let connection = self.connection.as_ref().ok_or(JournalError::Closed)?;
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Writes all of it, in as many transactions as errors make necessary.
+    fn write(&mut self, work: Vec<Work>) {
+        let mut work = work.into_iter();
+        while work.len() > 0 {
+            if let Err(error) = self.ready() {
+                for one in work {
+                    one.refuse(&error);
+                }
+                return;
+            }
+            self.transaction(&mut work);
+        }
+    }
+
+    /// There is a connection, and nothing in the file that was refused.
+    fn ready(&mut self) -> Result<(), JournalError> {
+        if self.connection.is_none() {
+            let path = self.path.as_ref().ok_or(JournalError::Closed)?;
+            let connection = open::writer(path)?;
+            self.head = record_log::head(&connection)?;
+            self.connection = Some(connection);
+        }
+        if self.unconfirmed.is_empty() {
+            return Ok(());
+        }
+        let record = Record::RunsRefused {
+            ids: self.unconfirmed.clone(),
+        };
+        let body = record_log::encode(&record)?;
+        let Some(connection) = &mut self.connection else {
+            return Err(JournalError::Closed);
+        };
+        let tx = connection.transaction()?;
+        let head = self.head;
+        let (_, head) = append(&tx, &head, &record, &body)?;
+        match tx.commit() {
+            Ok(()) => {
+                self.unconfirmed.clear();
+                self.advance(head);
+                Ok(())
+            }
+            Err(error) => {
+                self.connection = None;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// One transaction: as much of the work as it takes. Each piece has a savepoint of its own: one that fails
+    /// takes back itself alone, unless SQLite took back everything.
+    fn transaction(&mut self, work: &mut std::vec::IntoIter<Work>) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let mut tx = match connection.transaction() {
+            Ok(tx) => tx,
+            Err(error) => {
+                let error = error.into();
+                for one in work {
+                    one.refuse(&error);
+                }
+                return;
+            }
+        };
+        let mut head = self.head;
+        let mut pending = Vec::with_capacity(work.len());
+        for one in work.by_ref() {
+            match perform(&mut tx, &mut head, one) {
+                Ok(done) => pending.push(done),
+                Err((refused, error)) => {
+                    refused.refuse(&error);
+                    if tx.is_autocommit() {
+                        // All of it is gone. What is left begins in a new transaction.
+                        refuse_all(pending, &error);
+                        return;
+                    }
+                }
+            }
+        }
+        match tx.commit() {
+            Ok(()) => {
+                self.advance(head);
+                confirm_all(pending);
+            }
+            Err(error) => self.uncertain(head, pending, error.into()),
+        }
+    }
+
+    fn advance(&mut self, head: Head) {
+        if head == self.head {
             return;
         }
+        self.head = head;
+        if let Some(outside) = &mut self.outside
+            && let Err(error) = outside.write(&head)
+        {
+            // The journal itself is written. A head behind it does no harm but to notice less.
+            tracing::warn!("the head of the journal cannot be written: {error}");
+        }
     }
-}
 
-/// Each job in a savepoint of its own: one that fails takes back itself alone.
-fn commit(connection: &mut Connection, jobs: Vec<(Job, Reply)>) {
-    if jobs.is_empty() {
-        return;
-    }
-    let mut tx = match connection.transaction() {
-        Ok(tx) => tx,
-        Err(error) => return refuse(jobs.into_iter().map(|(_, reply)| reply), &error.into()),
-    };
-    let mut done = Vec::with_capacity(jobs.len());
-    for (job, reply) in jobs {
-        let result = tx.savepoint().and_then(|savepoint| {
-            job(&savepoint)?;
-            savepoint.commit()
+    /// The commit failed: whether the file has it is not known. The handle is not used again; a new one tells,
+    /// and what it finds is made certain by writing it into the database and syncing that.
+    fn uncertain(&mut self, head: Head, pending: Vec<Pending>, error: JournalError) {
+        if self.path.is_none() {
+            // In memory nothing is uncertain: the transaction was taken back.
+            refuse_all(pending, &error);
+            return;
+        }
+        self.connection = None;
+        let accepted: Vec<String> = pending.iter().filter_map(Pending::accepted_run).collect();
+        let found = self.path.as_ref().and_then(|path| {
+            let connection = open::writer(path).ok()?;
+            let found = record_log::head(&connection).ok()?;
+            Some((connection, found))
         });
-        match result {
-            Ok(()) => done.push(reply),
-            Err(error) => {
-                let _ = reply.send(Err(error.into()));
-            }
+        let Some((connection, found)) = found else {
+            self.unconfirmed.extend(accepted);
+            let unknown = JournalError::Unconfirmed(error.to_string());
+            refuse_all(pending, &unknown);
+            return;
+        };
+        let has_it = found == head && head != self.head;
+        if has_it && checkpointed(&connection) {
+            self.connection = Some(connection);
+            self.advance(head);
+            confirm_all(pending);
+            return;
         }
-    }
-    match tx.commit() {
-        Ok(()) => {
-            for reply in done {
-                let _ = reply.send(Ok(()));
-            }
+        if has_it {
+            self.unconfirmed.extend(accepted);
         }
-        Err(error) => refuse(done.into_iter(), &error.into()),
+        self.head = found;
+        self.connection = Some(connection);
+        let error = if has_it {
+            JournalError::Unconfirmed(error.to_string())
+        } else {
+            error
+        };
+        refuse_all(pending, &error);
     }
 }
 
-fn refuse(replies: impl Iterator<Item = Reply>, error: &JournalError) {
-    for reply in replies {
-        let _ = reply.send(Err(error.clone()));
+/// The write-ahead log is in the database, and that is synced.
+fn checkpointed(connection: &Connection) -> bool {
+    let read = |row: &rusqlite::Row<'_>| {
+        let (busy, all, done): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(busy == 0 && all == done)
+    };
+    connection
+        .query_row("PRAGMA wal_checkpoint(FULL)", [], read)
+        .unwrap_or(false)
+}
+
+/// Does one piece inside the transaction; a failed one comes back with its error.
+fn perform(
+    tx: &mut rusqlite::Transaction<'_>,
+    head: &mut Head,
+    work: Work,
+) -> Result<Pending, (Pending, JournalError)> {
+    match work {
+        Work::Record(record, body, reply) => {
+            let result = tx.savepoint().and_then(|savepoint| {
+                let (applied, next) = append(&savepoint, head, &record, &body)?;
+                if applied.changed() {
+                    savepoint.commit()?;
+                }
+                Ok((applied, next))
+            });
+            match result {
+                Ok((applied, next)) => {
+                    *head = next;
+                    Ok(Pending::Record(record, applied, reply))
+                }
+                Err(error) => {
+                    let pending = Pending::Record(record, Applied::Unchanged, reply);
+                    Err((pending, error.into()))
+                }
+            }
+        }
+        Work::Local(job, reply) => {
+            let result = tx.savepoint().and_then(|savepoint| {
+                job(&savepoint)?;
+                savepoint.commit()
+            });
+            match result {
+                Ok(()) => Ok(Pending::Local(reply)),
+                Err(error) => Err((Pending::Local(reply), error.into())),
+            }
+        }
     }
+}
+
+/// Applies a record and adds it to the log; one that changes nothing is not added.
+fn append(
+    tx: &Connection,
+    head: &Head,
+    record: &Record,
+    body: &[u8],
+) -> rusqlite::Result<(Applied, Head)> {
+    let sequence = head.sequence + 1;
+    let applied = apply(tx, sequence, record)?;
+    if !applied.changed() || matches!(applied, Applied::Duplicate(_)) {
+        return Ok((applied, *head));
+    }
+    let head = record_log::append(tx, head, sequence, record, body)?;
+    Ok((applied, head))
 }

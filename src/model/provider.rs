@@ -1,7 +1,7 @@
 //! Providers as they are right now: address, keys, layers, and why one cannot be asked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -19,6 +19,7 @@ use crate::resilience::breaker::Breaker;
 use crate::resilience::bulkhead::{Bulkhead, PoolSettings};
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::limiter::Limiter;
+use crate::resilience::pauses::Pauses;
 use crate::resilience::policy::LayerSet;
 use crate::settings::Settings;
 use crate::settings::env::Env;
@@ -54,6 +55,16 @@ pub struct Endpoint {
     pub(super) limiter: Arc<Limiter>,
     pub(super) learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     pub(super) quota: Arc<Mutex<Option<Quota>>>,
+    /// Times when this process stood still; of the service that asks, set once.
+    pub(super) pauses: OnceLock<Arc<Pauses>>,
+}
+
+impl Endpoint {
+    /// Its clocks give back the times when this process stood still.
+    pub(super) fn allow_for(&self, pauses: Arc<Pauses>) {
+        // Kept from before: the same service asks.
+        let _ = self.pauses.set(pauses);
+    }
 }
 
 /// A provider's section of the snapshot.
@@ -284,6 +295,7 @@ fn endpoint(
         limiter: Arc::clone(&live.guards.limiter),
         learnt: Arc::clone(&live.learnt),
         quota: Arc::clone(&live.quota),
+        pauses: OnceLock::new(),
     })
 }
 

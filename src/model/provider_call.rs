@@ -4,6 +4,7 @@
 //! where a whole answer would only be late. What a model does not take (a field, a form) is learnt
 //! from its first refusal and asked differently at once: that is the same attempt, once for each model.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::model::retry_hints::{RetryHints, reset, wish};
 use crate::model::tokens::Tokens;
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
+use crate::resilience::pauses::Pauses;
 use crate::resilience::stream_timeouts::{StreamTimeouts, TimedStream, TimeoutKind};
 use crate::text::{Untrusted, clean_line};
 
@@ -146,6 +148,8 @@ async fn once(
         Err(error) => return ProviderReply::failed(error),
     };
     let began = Instant::now();
+    let pauses = endpoint.pauses.get().cloned().unwrap_or_default();
+    let lost = pauses.lost();
     let stalled = |cut: TimeoutKind| ModelError::Stalled {
         provider: name.clone(),
         cut,
@@ -156,7 +160,7 @@ async fn once(
     } else {
         Duration::MAX
     };
-    let response = match tokio::time::timeout(until_headers, call.send()).await {
+    let response = match pauses.timeout(until_headers, call.send()).await {
         Err(_) => return ProviderReply::failed(stalled(TimeoutKind::First(endpoint.first))),
         Ok(Err(error)) => return ProviderReply::failed(http::broken(name, &error)),
         Ok(Ok(response)) => response,
@@ -187,14 +191,17 @@ async fn once(
     let mut draft = AnswerBuilder::of(endpoint.wire.form(request, habits));
     let mut first_token = None;
     let read = if in_pieces {
-        let left = endpoint.first.saturating_sub(began.elapsed());
+        let pause = pauses.since(lost).unwrap_or_default();
+        let left = endpoint
+            .first
+            .saturating_sub(began.elapsed().saturating_sub(pause));
         let read = Reading {
             draft: &mut draft,
             first_token: &mut first_token,
             on_chunk,
             began,
         };
-        stream(endpoint, response, left, read).await
+        stream(endpoint, response, (left, pauses), read).await
     } else {
         whole(endpoint, response, &mut draft, on_chunk).await
     };
@@ -294,7 +301,7 @@ impl Reading<'_> {
 async fn stream(
     endpoint: &Endpoint,
     response: reqwest::Response,
-    first: Duration,
+    (first, pauses): (Duration, Arc<Pauses>),
     mut reading: Reading<'_>,
 ) -> Result<(), ModelError> {
     let name = &endpoint.name;
@@ -305,7 +312,8 @@ async fn stream(
         deadline: Deadline::after(reading.began.into_std(), Duration::MAX),
     };
     let mut parser = sse::Parser::default();
-    let mut timed = TimedStream::new(Box::pin(response.bytes_stream()), (), timeouts);
+    let mut timed =
+        TimedStream::new(Box::pin(response.bytes_stream()), (), timeouts).allow_for(pauses);
     let mut bytes = 0;
     while !reading.draft.done {
         let mut taken = Ok(false);

@@ -23,6 +23,7 @@ use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Obse
 use crate::model::stream_fanout::{ReplayBuffer, ReplayBuffers};
 use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
+use crate::resilience::pauses::Pauses;
 use crate::resilience::policy::{Call, Policy, upstream_time};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Flags, Settings};
@@ -51,16 +52,28 @@ pub struct ModelService {
     breaker_observer: std::sync::OnceLock<TransitionObserver>,
 }
 
+/// Calls under way while the process stands still are not counted against these providers.
+fn allow_for(pauses: &Arc<Pauses>, providers: &BTreeMap<String, ProviderRuntime>) {
+    for live in providers.values() {
+        live.guards.breaker.allow_for(Arc::clone(pauses));
+        if let Ok(endpoint) = &live.endpoint {
+            endpoint.allow_for(Arc::clone(pauses));
+        }
+    }
+}
+
 impl ModelService {
     /// A service over the table's providers.
     pub fn new(models: Arc<ModelTable>, around: &ProviderContext<'_>) -> Self {
         let clock = Arc::clone(around.clock);
         let now = clock.now();
         let providers = build(&models, &BTreeMap::new(), around);
+        let policy = Policy::new(Arc::clone(&clock));
+        allow_for(policy.pauses(), &providers);
         Self {
             table: ArcSwap::from_pointee(Table { models, providers }),
             settings: ArcSwap::from_pointee(around.settings.clone()),
-            policy: Arc::new(Policy::new(Arc::clone(&clock))),
+            policy: Arc::new(policy),
             responses: Cache::new(
                 responses(around.settings.cache.responses),
                 Arc::clone(&clock),
@@ -91,6 +104,7 @@ impl ModelService {
         let only = around.settings.loopback_only();
         self.loopback_only.store(only, Ordering::Relaxed);
         let providers = build(&models, &self.table.load().providers, around);
+        allow_for(self.policy.pauses(), &providers);
         if let Some(observer) = self.breaker_observer.get() {
             for live in providers.values() {
                 live.guards.breaker.observe(Arc::clone(observer));
@@ -99,6 +113,11 @@ impl ModelService {
         self.responses.reconfigure(around.settings.cache.responses);
         self.settings.store(Arc::new(around.settings.clone()));
         self.table.store(Arc::new(Table { models, providers }));
+    }
+
+    /// Times when this process stood still: somebody must tick every second.
+    pub fn pauses(&self) -> &Pauses {
+        self.policy.pauses()
     }
 
     /// Names of the providers that can be asked.

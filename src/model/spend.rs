@@ -66,6 +66,8 @@ struct Inner {
     runs: BTreeMap<String, u64>,
     lines: HashMap<Place, Line>,
     unsaved: HashMap<Place, Line>,
+    /// No call that costs something may begin.
+    frozen: bool,
 }
 
 /// The sums.
@@ -83,10 +85,15 @@ pub struct Over {
     pub left: u64,
     /// Wanted.
     pub wanted: u64,
+    /// Not a budget: all spending is stopped.
+    pub frozen: bool,
 }
 
 impl std::fmt::Display for Over {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.frozen {
+            return f.write_str("spending is stopped until the recovered journal is acknowledged");
+        }
         let usd = |micro: u64| micro as f64 / 1e6;
         write!(
             f,
@@ -148,6 +155,14 @@ impl Inner {
             self.settled_today = self.lines.values().map(|l| l.micro_usd).sum();
         }
     }
+
+    /// The sum of a run. Of too many runs the oldest is forgotten; their ids begin with their time.
+    fn of_run(&mut self, run: &str) -> &mut u64 {
+        if self.runs.len() >= RUNS && !self.runs.contains_key(run) {
+            self.runs.pop_first();
+        }
+        self.runs.entry(run.to_owned()).or_default()
+    }
 }
 
 impl Spend {
@@ -163,7 +178,12 @@ impl Spend {
 
     /// What a run had spent before this start.
     pub fn seed_run(&self, run: &str, usd: f64) {
-        lock(&self.0).runs.insert(run.to_owned(), micro(usd));
+        *lock(&self.0).of_run(run) = micro(usd);
+    }
+
+    /// Stops all spending, or allows it again.
+    pub fn set_frozen(&self, frozen: bool) {
+        lock(&self.0).frozen = frozen;
     }
 
     /// Sets money aside for one call.
@@ -179,6 +199,15 @@ impl Spend {
     ) -> Result<BudgetHold, Over> {
         let mut inner = lock(&self.0);
         inner.turn(wall_ms);
+        if inner.frozen && micro_usd > 0 {
+            return Err(Over {
+                whose: "day",
+                budget: 0,
+                left: 0,
+                wanted: micro_usd,
+                frozen: true,
+            });
+        }
         let spent_by_run = inner.runs.get(run).copied().unwrap_or(0);
         let today = inner.settled_today.saturating_add(inner.reserved);
         for (whose, budget, spent, counts) in [
@@ -192,15 +221,13 @@ impl Spend {
                     budget: micro(budget),
                     left,
                     wanted: micro_usd,
+                    frozen: false,
                 });
             }
         }
         inner.reserved = inner.reserved.saturating_add(micro_usd);
         if !run.is_empty() {
-            if inner.runs.len() >= RUNS && !inner.runs.contains_key(run) {
-                inner.runs.pop_first();
-            }
-            *inner.runs.entry(run.to_owned()).or_default() += micro_usd;
+            *inner.of_run(run) += micro_usd;
         }
         Ok(BudgetHold {
             spend: Arc::clone(self),
@@ -223,7 +250,7 @@ impl Spend {
         };
         inner.settled_today += used.micro_usd;
         if !run.is_empty() {
-            *inner.runs.entry(run.to_owned()).or_default() += used.micro_usd;
+            *inner.of_run(run) += used.micro_usd;
         }
         add(&mut inner.lines, used.clone());
         add(&mut inner.unsaved, used);
@@ -322,6 +349,23 @@ mod tests {
         assert!(spend.reserve("r1", 901, &BUDGETS, DAY).is_err());
         let none = Budgets::default();
         assert!(spend.reserve("r1", u64::MAX / 4, &none, DAY).is_ok());
+    }
+
+    #[test]
+    fn sums_of_runs_are_bounded_however_they_come() {
+        let spend = Arc::new(Spend::default());
+        for n in 0..2 * RUNS {
+            let run = format!("job_{n:08}");
+            match n % 3 {
+                0 => drop(spend.reserve(&run, 1, &BUDGETS, 0)),
+                1 => spend.settle(&run, used(1), 0),
+                _ => spend.seed_run(&run, 1.0),
+            }
+        }
+        let inner = lock(&spend.0);
+        assert_eq!(inner.runs.len(), RUNS);
+        let newest = format!("job_{:08}", 2 * RUNS - 1);
+        assert!(inner.runs.contains_key(&newest), "the oldest went");
     }
 
     #[test]

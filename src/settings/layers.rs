@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Settings;
 use super::env::{Env, boolean};
 use super::misspelt_variables::misspelt;
+use super::workspace_keys::refused;
 use crate::text::clean_line;
 
 /// Where a value came from; the order is that of precedence, weakest first.
@@ -85,52 +86,6 @@ const NAMED: &[(&str, &str)] = &[
     ("CIRCUIT_BREAKER_ENABLED", "flags.circuitBreaker"),
     ("CACHE_STAMPEDE_PROTECTION", "flags.cacheStampedeProtection"),
 ];
-
-/// Keys that a workspace's file may not set: they decide where keys may go, what is kept and what is spent.
-const NOT_FROM_WORKSPACE: &[&str] = &[
-    "keyHosts",
-    "egress",
-    "egressAllowedHosts",
-    "safeMode",
-    "logs",
-    "engine.runsKept",
-    "budgets",
-    "api",
-    "github",
-    "approvers",
-    "approvals",
-    "memory",
-    "safeDirectories",
-];
-
-/// Keys by which a workspace that is not trusted could make a review milder, or choose who reviews.
-const NOT_UNTRUSTED: &[&str] = &["review", "defaultModel", "fallback", "search"];
-
-fn is_beneath(key: &str, keys: &[&str]) -> bool {
-    keys.iter().any(|k| {
-        key.strip_prefix(k)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    })
-}
-
-/// Why a workspace may not set a key to this value.
-fn refused(key: &str, value: &Value, trusted: bool) -> Option<&'static str> {
-    let word = value.as_str();
-    if is_beneath(key, NOT_FROM_WORKSPACE) {
-        return Some("only your own settings or the environment may set it");
-    }
-    // A workspace may ask for more care, never for less.
-    if key == "review.offlineApproval" {
-        return (word != Some("never")).then_some("a workspace may only set it to never");
-    }
-    let stricter = match key {
-        "review.signOff" => value.as_bool() == Some(true),
-        "review.filterMode" => matches!(word, Some("file" | "all")),
-        _ => false,
-    };
-    (!trusted && !stricter && is_beneath(key, NOT_UNTRUSTED))
-        .then_some("the workspace is not trusted (bsm trust)")
-}
 
 /// A file's text with the name it is shown by.
 pub struct File<'a> {

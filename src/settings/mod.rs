@@ -12,6 +12,8 @@ pub mod layers;
 mod misspelt_variables;
 mod observability;
 mod ranges;
+mod retention;
+mod workspace_keys;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use api::{ApiSettings, RateLimit};
 pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
 pub use observability::{AlertSettings, ConsoleSettings, Targets};
+pub use retention::{AuditSettings, BackupSettings, MemorySettings, ReportSettings};
 
 use crate::cache::CacheSettings;
 use crate::resilience::breaker::BreakerSettings;
@@ -178,20 +181,6 @@ impl SearchSettings {
     }
 }
 
-/// Past reviews: what is let go of (0: nothing for that reason), and who is told of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct MemorySettings {
-    /// An agent's prompt gets the past reviews most like the change.
-    pub in_prompt: bool,
-    /// Items older than this go, days.
-    pub days: u32,
-    /// All but the newest so many go.
-    pub items: u64,
-    /// The oldest go until the texts take no more than this, bytes.
-    pub bytes: u64,
-}
-
 /// Switches that can be changed while running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -281,6 +270,12 @@ pub struct Settings {
     pub review: ReviewSettings,
     /// Past reviews.
     pub memory: MemorySettings,
+    /// Report files: how much is kept.
+    pub reports: ReportSettings,
+    /// The audit trail: how much is kept.
+    pub audit: AuditSettings,
+    /// Copies of the journal: how many are kept.
+    pub backups: BackupSettings,
     /// Who may approve what the registry holds back.
     pub approvers: Vec<NamedToken>,
     /// How long such an action waits.

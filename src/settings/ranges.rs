@@ -46,6 +46,8 @@ impl Settings {
         least("breaker.windowMs", breaker.window_ms, 1_000)?;
         least("breaker.halfOpenTrials", breaker.half_open_trials, 1)?;
         least("retry.attempts", self.retry.attempts, 1)?;
+        least("audit.maxBytes", self.audit.max_bytes, 64 << 10)?;
+        least("backups.keep", self.backups.keep, 1)?;
         least("logs.days", self.logs.days, 1)
     }
 

@@ -1,22 +1,20 @@
 //! Log files: JSON lines, one file a day, written off the hot path, capped by days and bytes.
 //!
-//! Why a writer of ours around tracing-appender's: every line is redacted and made harmless before it
-//! is written, and a flood may fill its allowance of the disk, never the disk.
+//! Why a writer of ours: every line is redacted and made harmless before it is written, and a flood may fill its
+//! allowance of the disk, never the disk. Where the allowance is used up, the oldest lines go.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use super::resources::folder_bytes;
+use super::log_folder::LogFolder;
 
 /// How much is logged and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +46,13 @@ pub struct LogGuard {
     _worker: WorkerGuard,
     filter: reload::Handle<EnvFilter, Registry>,
     queue_drops: ErrorCounter,
-    byte_drops: Arc<AtomicU64>,
+    unwritten: Arc<AtomicU64>,
 }
 
 impl LogGuard {
-    /// Lines lost so far, because the queue or the byte allowance was full.
+    /// Lines lost so far, because the queue was full or the disk refused them.
     pub fn dropped(&self) -> u64 {
-        self.queue_drops.dropped_lines() as u64 + self.byte_drops.load(Relaxed)
+        self.queue_drops.dropped_lines() as u64 + self.unwritten.load(Relaxed)
     }
 
     /// Changes the level while running.
@@ -71,22 +69,13 @@ impl LogGuard {
 pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuard, String> {
     let filter = EnvFilter::try_new(&settings.level)
         .map_err(|e| format!("log level '{}': {e}", settings.level))?;
-    let files = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("bsm")
-        .filename_suffix("jsonl")
-        .max_log_files(settings.days.max(1) as usize)
-        .build(dir)
+    let folder = LogFolder::open(dir, settings.days, settings.max_bytes, &today())
         .map_err(|e| format!("cannot log into {}: {e}", dir.display()))?;
-    let byte_drops = Arc::new(AtomicU64::new(0));
+    let unwritten = Arc::new(AtomicU64::new(0));
     let writer = Guarded {
-        inner: files,
+        folder,
         scrub,
-        dir: dir.to_path_buf(),
-        max_bytes: settings.max_bytes,
-        measured: None,
-        left: 0,
-        drops: Arc::clone(&byte_drops),
+        unwritten: Arc::clone(&unwritten),
     };
     let (writer, worker): (NonBlocking, WorkerGuard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -110,48 +99,33 @@ pub fn start(dir: &Path, settings: &LogSettings, scrub: Scrub) -> Result<LogGuar
         _worker: worker,
         filter: handle,
         queue_drops,
-        byte_drops,
+        unwritten,
     })
 }
 
-/// Scrubs each line and stops at the byte allowance. Runs on the appender's own thread.
-struct Guarded<W> {
-    inner: W,
-    scrub: Scrub,
-    dir: PathBuf,
-    max_bytes: u64,
-    /// When the files were last measured: days that were dropped give their room back.
-    measured: Option<Instant>,
-    left: u64,
-    drops: Arc<AtomicU64>,
+/// The day of a new line, UTC.
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
-impl<W: Write> Write for Guarded<W> {
+/// Scrubs each line. Runs on the appender's own thread.
+struct Guarded {
+    folder: LogFolder,
+    scrub: Scrub,
+    unwritten: Arc<AtomicU64>,
+}
+
+impl Write for Guarded {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = crate::text::escape_json((self.scrub)(&String::from_utf8_lossy(line)));
-        let full = self.left < text.len() as u64;
-        if full
-            && self
-                .measured
-                .is_none_or(|at| at.elapsed() > Duration::from_secs(60))
-        {
-            self.measured = Some(Instant::now());
-            self.left = self.max_bytes.saturating_sub(folder_bytes(&self.dir));
-        }
-        match self.left.checked_sub(text.len() as u64) {
-            Some(left) => {
-                self.inner.write_all(text.as_bytes())?;
-                self.left = left;
-            }
-            None => {
-                self.drops.fetch_add(1, Relaxed);
-            }
+        if self.folder.append(&text, &today()).is_err() {
+            self.unwritten.fetch_add(1, Relaxed);
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.folder.flush()
     }
 }
 
@@ -160,23 +134,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_scrubbed_harmless_and_capped() {
-        let drops = Arc::new(AtomicU64::new(0));
-        let mut out = Vec::new();
+    fn lines_are_scrubbed_harmless_and_counted_when_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        std::fs::create_dir(&logs).unwrap();
+        let unwritten = Arc::new(AtomicU64::new(0));
         let mut writer = Guarded {
-            inner: &mut out,
+            folder: LogFolder::open(&logs, 7, 100_000, "2026-01-01").unwrap(),
             scrub: Arc::new(|s: &str| s.replace("hunter2", "***")),
-            dir: PathBuf::from("/nonexistent"),
-            max_bytes: 40,
-            measured: None,
-            left: 0,
-            drops: Arc::clone(&drops),
+            unwritten: Arc::clone(&unwritten),
         };
         writer
             .write_all("{\"m\":\"hunter2 \u{202e}\"}\n".as_bytes())
             .unwrap();
-        writer.write_all(&[b'x'; 60]).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "{\"m\":\"*** \\u202e\"}\n");
-        assert_eq!(drops.load(Relaxed), 1);
+        let written = logs.join(format!("bsm.{}.jsonl", today()));
+        assert_eq!(
+            std::fs::read_to_string(written).unwrap(),
+            "{\"m\":\"*** \\u202e\"}\n"
+        );
+        std::fs::remove_dir_all(&logs).unwrap();
+        writer.folder.forget();
+        writer.write_all(b"{}\n").unwrap();
+        assert_eq!(unwritten.load(Relaxed), 1);
     }
 }

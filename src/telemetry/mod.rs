@@ -8,6 +8,7 @@ pub mod availability;
 pub mod disk_space;
 pub mod latency;
 pub mod log_files;
+pub mod log_folder;
 pub mod log_read;
 pub mod rate;
 pub mod resources;

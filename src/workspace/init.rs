@@ -13,12 +13,30 @@ const EXTRA: &[(&str, &str)] = &[
     ),
 ];
 
+/// Mode of a folder that another user's service reads, whatever the process's umask.
+const FOLDER: u32 = 0o755;
+
+/// Makes the folder and those above it that are missing. What is there keeps its mode.
+fn make_readable(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let missing: Vec<&Path> = dir
+        .ancestors()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .take_while(|folder| !folder.exists())
+        .collect();
+    std::fs::create_dir_all(dir)?;
+    for folder in missing {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(FOLDER))?;
+    }
+    Ok(())
+}
+
 /// Writes the files that are not there yet; returns those written and those left alone.
 ///
 /// # Errors
 /// When the folder cannot be made or a file cannot be written.
 pub fn init(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), FileError> {
-    std::fs::create_dir_all(dir).map_err(|e| FileError::Io(dir.to_path_buf(), e))?;
+    make_readable(dir).map_err(|e| FileError::Io(dir.to_path_buf(), e))?;
     let root = Root::open(dir)?;
     let (mut written, mut kept) = (Vec::new(), Vec::new());
     for (name, text) in FILES.iter().chain(EXTRA) {
@@ -28,11 +46,11 @@ pub fn init(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), FileError> {
             continue;
         }
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            root.create_folder(parent, 0o755)?;
+            root.create_folder(parent, FOLDER)?;
         }
         root.write_atomic(path, text.as_bytes(), 0o644)?;
         written.push(path.to_path_buf());
     }
-    root.create_folder(Path::new("reports"), 0o755)?;
+    root.create_folder(Path::new("reports"), FOLDER)?;
     Ok((written, kept))
 }

@@ -316,6 +316,7 @@ async fn without_leave_nothing_is_changed() {
         ("/api/chat", json!({"message": "x"})),
         ("/api/chat/direct", json!({"message": "x"})),
         ("/api/runs/job_1/cancel", json!({})),
+        ("/api/runs/job_1/rerun", json!({})),
         ("/api/emergency/shutdown", json!({"reason": "x"})),
         (
             "/api/seam/command",
@@ -330,6 +331,8 @@ async fn without_leave_nothing_is_changed() {
             (403, "ADMIN_DISABLED"),
             "{path}"
         );
+        // An engine for each: wrong tokens are limited.
+        let open = Rig::new().await;
         for token in [None, Some("wrong"), Some("")] {
             let mut request = open.client.post(format!("{}{path}", open.url)).json(body);
             if let Some(token) = token {
@@ -491,6 +494,18 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     assert_eq!(again["runId"], id.as_str(), "asked twice, it ran once");
     let (_, run) = rig.get(&format!("/api/runs/{id}")).await;
     assert_eq!(run["decision"]["action"], "approve_and_merge");
+    let (status, rerun) = rig.post(&format!("/api/runs/{id}/rerun"), &json!({})).await;
+    assert_eq!(
+        (status, &rerun["rerunOf"]),
+        (202, &id.as_str().into()),
+        "{rerun}"
+    );
+    let second = rerun["runId"].as_str().unwrap().to_owned();
+    assert_ne!(second, id);
+    let second = rig.handle.finished(&second).await.unwrap();
+    assert_eq!(second.event, "pull_request.opened");
+    let (status, unknown) = rig.post("/api/runs/job_0/rerun", &json!({})).await;
+    assert_eq!((status, &unknown["code"]), (404, &"NOT_FOUND".into()));
     let linted = r#"{"message": "m", "location": {"path": "docs/guide.md", "range": {"start": {"line": 1}}}, "severity": "ERROR", "source": {"name": "vale"}}"#;
     let with_findings = json!({
         "event": "pull_request.opened", "diff": DOCS, "filterMode": "all",
@@ -503,7 +518,7 @@ async fn a_run_over_http_from_its_diff_to_its_report() {
     assert_eq!(run["decision"]["action"], "request_changes");
     assert!(run.to_string().contains("lint:vale/unnamed"), "{run}");
     let (_, runs) = rig.get("/api/runs?limit=5").await;
-    assert_eq!(runs["runs"][1]["id"], id.as_str());
+    assert_eq!(runs["runs"][2]["id"], id.as_str());
     assert_eq!(rig.get("/api/runs?limit=0").await.0, 400);
     assert_eq!(rig.get("/api/runs/job_0").await.1["code"], "NOT_FOUND");
     let report = rig
@@ -1547,4 +1562,130 @@ async fn the_description_is_of_what_is_served() {
             }
         }
     }
+}
+
+/// Wrong tokens are limited wherever they are tried, whatever address a header claims, and the right one does not
+/// show through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_a_token_is_slow_on_every_route() {
+    let rig = Rig::new().await;
+    let ask = async |path: &str, token: &str, n: usize| {
+        let request = rig.client.get(format!("{}{path}", rig.url));
+        let request = request.header("x-forwarded-for", format!("203.0.113.{n}"));
+        let sent = request.bearer_auth(token).send().await.unwrap();
+        (
+            sent.status().as_u16(),
+            sent.headers().contains_key("retry-after"),
+        )
+    };
+    let paths = [
+        "/metrics",
+        "/api/agents",
+        "/api/stream",
+        "/v1/models",
+        "/api/runs",
+    ];
+    assert_ne!(ask("/metrics", TOKEN, 0).await.0, 429);
+    for n in 0..10 {
+        let (status, _) = ask(paths[n % paths.len()], "a-wrong-token-0123456789", n).await;
+        assert_ne!(status, 429, "{n}");
+    }
+    for (n, path) in paths.into_iter().enumerate() {
+        for token in ["a-wrong-token-0123456789", TOKEN] {
+            assert_eq!(ask(path, token, 20 + n).await, (429, true), "{path}");
+        }
+    }
+    // Health is answered, and requests without a token are.
+    assert_eq!(
+        ask("/api/health", "a-wrong-token-0123456789", 30).await.0,
+        200
+    );
+    assert_eq!(rig.get("/metrics").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_token_is_refused_beyond_loopback_in_every_environment() {
+    let folder = state_folder();
+    let handle = Arc::new(Start::new(folder.path()).go().await);
+    for (token, good) in [("fifteen-letters", false), ("sixteen-letters!", true)] {
+        let config = ApiConfig {
+            listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))),
+            socket: None,
+            admin_token: Some(token.into()),
+            gateway_tokens: Vec::new(),
+            webhook_secrets: Vec::new(),
+            settings: ApiSettings::default(),
+            keys: Vec::new(),
+        };
+        let opened = Face::open(Arc::clone(&handle) as Arc<dyn Operator>, config).await;
+        assert_eq!(opened.is_ok(), good, "{token}");
+        if let Err(error) = opened {
+            let said = error.to_string();
+            assert!(said.contains("fewer than 16 characters"), "{said}");
+        }
+    }
+}
+
+/// One client's streams leave places for others, and come back when they end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_one_client_are_bounded() {
+    let rig = Rig::with(|c| c.settings.max_connections = 8).await;
+    let open = async || {
+        let request = rig.client.get(format!("{}/api/stream", rig.url));
+        request.send().await.unwrap()
+    };
+    let first = open().await;
+    let second = open().await;
+    assert_eq!(
+        (first.status().as_u16(), second.status().as_u16()),
+        (200, 200)
+    );
+    let (status, body) = read(open().await).await;
+    assert_eq!((status, body["code"].as_str()), (429, Some("RATE_LIMITED")));
+    drop(first);
+    let again = async {
+        while open().await.status() != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), again)
+        .await
+        .unwrap();
+}
+
+/// When connections take all places, health and webhooks are still answered, and others are told at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_and_webhooks_have_places_of_their_own() {
+    let rig = Rig::with(|c| {
+        c.settings.max_connections = 4;
+        c.webhook_secrets = vec!["a-webhook-secret-0123456789".into()];
+    })
+    .await;
+    let at = rig.face.address().unwrap();
+    // Four that say nothing; one client has three of the four places, the fourth is a reserved one already.
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(tokio::net::TcpStream::connect(at).await.unwrap());
+    }
+    let (status, body) = rig.get("/api/agents").await;
+    assert_eq!((status, body["code"].as_str()), (503, Some("BUSY")));
+    assert_eq!(rig.get("/api/health").await.0, 200);
+    let hook = rig.client.post(format!("{}/webhook/github", rig.url));
+    let answered = hook
+        .json(&json!({}))
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16();
+    assert_ne!(answered, 503, "the signature decides");
+    drop(idle);
+    let freed = async {
+        while rig.get("/api/agents").await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), freed)
+        .await
+        .unwrap();
 }

@@ -1691,3 +1691,36 @@ fn run_form_with_a_path_that_is_no_plain_file_says_so() {
         form.payload = tui_input::Input::default();
     }
 }
+
+#[test]
+fn ctrl_z_over_an_embedded_engine_at_work_asks_first() {
+    let ctrl_z = || Message::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL));
+    let suspends = |effects: &[Effect]| matches!(effects, [Effect::Suspend]);
+    let with_runs = |running: u32| {
+        let mut snapshot = (*busy()).clone();
+        (snapshot.counts.running, snapshot.counts.queued) = (running, 0);
+        State::new(Arc::new(snapshot), UNICODE, false, WALL)
+    };
+    let mut idle = with_runs(0);
+    assert!(suspends(&update(&mut idle, ctrl_z(), now())));
+
+    let mut s = with_runs(2);
+    assert!(update(&mut s, ctrl_z(), now()).is_empty());
+    let screen = drawn(&s, 100, 30);
+    assert!(screen.contains("2 runs pause"), "{screen}");
+    let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+    assert!(update(&mut s, Message::Key(escape), now()).is_empty());
+    assert!(s.overlays.is_empty());
+    // Enter agrees, and so does the same key again.
+    update(&mut s, ctrl_z(), now());
+    assert!(suspends(&press_enter(&mut s)));
+    update(&mut s, ctrl_z(), now());
+    assert!(suspends(&update(&mut s, ctrl_z(), now())));
+    assert!(s.overlays.is_empty());
+
+    s.attached = Some("this machine".into());
+    assert!(
+        suspends(&update(&mut s, ctrl_z(), now())),
+        "the engine is in another process"
+    );
+}

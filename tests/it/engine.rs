@@ -1418,3 +1418,56 @@ async fn cleared_agents_cache_makes_the_next_run_read_the_files_again() {
         .unwrap_or_else(|_| panic!("{} loads", loads(&handle)))
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn breaker_and_pool_commands_are_in_the_snapshot_when_they_are_answered() {
+    let state = state_folder();
+    let handle = Start::new(state.path()).go().await;
+    let breaker = "openai".to_owned();
+    let shown = |handle: &bsm::engine::Handle| {
+        let snapshot = handle.snapshots().borrow().clone();
+        let found = snapshot.breakers.iter().find(|b| b.name == "openai");
+        found.unwrap().state.as_str().to_owned()
+    };
+    // Each follows the last at once, within the shortest time between two snapshots.
+    for (sent, wanted) in [
+        (
+            Command::IsolateBreaker {
+                breaker: breaker.clone(),
+            },
+            "isolated",
+        ),
+        (
+            Command::ResetBreaker {
+                breaker: Some(breaker.clone()),
+            },
+            "closed",
+        ),
+        (
+            Command::IsolateBreaker {
+                breaker: breaker.clone(),
+            },
+            "isolated",
+        ),
+        (
+            Command::CloseBreaker {
+                breaker: breaker.clone(),
+            },
+            "closed",
+        ),
+        (Command::IsolateBreaker { breaker }, "isolated"),
+        (Command::ResetBreaker { breaker: None }, "closed"),
+    ] {
+        command(&handle, sent.clone()).await.unwrap();
+        assert_eq!(shown(&handle), wanted, "{sent:?}");
+    }
+    let pool = handle.snapshots().borrow().pools[0].name.clone();
+    for limit in [3, 7, 2] {
+        let pool = pool.clone();
+        command(&handle, Command::ResizePool { pool, limit })
+            .await
+            .unwrap();
+        assert_eq!(handle.snapshots().borrow().pools[0].limit, limit);
+    }
+    handle.stop(Duration::from_secs(1)).await;
+}

@@ -53,7 +53,7 @@ async fn until(handle: &Handle, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapsho
     let mut snapshots = handle.snapshots();
     let seen = snapshots.wait_for(|s| what(s));
     let seen = tokio::time::timeout(Duration::from_secs(20), seen).await;
-    Arc::clone(&seen.expect("never shown").unwrap())
+    Arc::clone(&seen.unwrap().unwrap())
 }
 
 fn has(snapshot: &Snapshot, code: &str) -> bool {
@@ -88,93 +88,93 @@ type Change = fn(&mut Snapshot, &mut Facts);
 /// One change each, and the reason that it gives.
 const FAULTS: &[(Code, Level, Change)] = &[
     (Code::JournalNotKnown, Level::Warn, |_, f| {
-        f.probe = Probe::NotYetKnown
+        f.probe = Probe::NotYetKnown;
     }),
     (Code::JournalNotWritable, Level::Fail, |_, f| {
-        f.probe = Probe::Failed("the disk is full".into())
+        f.probe = Probe::Failed("the disk is full".into());
     }),
     (Code::JournalNotWritable, Level::Fail, |_, f| {
-        f.writes_failing = true
+        f.writes_failing = true;
     }),
     (Code::JournalSlow, Level::Fail, |_, f| {
-        f.probe = Probe::Pending(3)
+        f.probe = Probe::Pending(3);
     }),
     (Code::JournalNotAcknowledged, Level::Fail, |_, f| {
-        f.journal_notice = Some("it was recovered".into())
+        f.journal_notice = Some("it was recovered".into());
     }),
     (Code::FileGone, Level::Fail, |_, f| {
-        f.lost_files = vec![lost(false)]
+        f.lost_files = vec![lost(false)];
     }),
     (Code::FileReplaced, Level::Fail, |_, f| {
-        f.lost_files = vec![lost(true)]
+        f.lost_files = vec![lost(true)];
     }),
     (Code::IntakeRefused, Level::Fail, |_, f| {
-        f.intake_refused = Some((f.now_ms - 59_000, "full".into()))
+        f.intake_refused = Some((f.now_ms - 59_000, "full".into()));
     }),
     (Code::DiskNotKnown, Level::Warn, |_, f| {
-        f.disks[0].space = Err("no answer for 2 s".into())
+        f.disks[0].space = Err("no answer for 2 s".into());
     }),
     (Code::DiskLow, Level::Warn, |_, f| {
-        f.disks = vec![disk(10 * GIB - 1, 500_000)]
+        f.disks = vec![disk(10 * GIB - 1, 500_000)];
     }),
     (Code::DiskFull, Level::Fail, |_, f| {
-        f.disks = vec![disk((64 << 20) - 1, 500_000)]
+        f.disks = vec![disk((64 << 20) - 1, 500_000)];
     }),
     (Code::InodesFull, Level::Fail, |_, f| {
-        f.disks = vec![disk(50 * GIB, 999)]
+        f.disks = vec![disk(50 * GIB, 999)];
     }),
     (Code::LogLinesLost, Level::Warn, |_, f| {
-        f.log_lines_lost = true
+        f.log_lines_lost = true;
     }),
     (Code::AuditLinesLost, Level::Warn, |_, f| {
-        f.audit_lines_lost = true
+        f.audit_lines_lost = true;
     }),
     (Code::Drained, Level::Warn, |s, _| s.drained = true),
     (Code::BreakerOpen, Level::Warn, |s, _| {
-        s.breakers[0].state = BreakerState::Open
+        s.breakers[0].state = BreakerState::Open;
     }),
     (Code::BreakerIsolated, Level::Warn, |s, _| {
-        s.breakers[0].state = BreakerState::Isolated
+        s.breakers[0].state = BreakerState::Isolated;
     }),
     (Code::BreakerRecovering, Level::Warn, |s, _| {
-        s.breakers[0].state = BreakerState::HalfOpen
+        s.breakers[0].state = BreakerState::HalfOpen;
     }),
     (Code::KeysRefused, Level::Warn, |s, _| {
-        s.providers[0].keys = vec![refused_key()]
+        s.providers[0].keys = vec![refused_key()];
     }),
     (Code::EvidenceMissing, Level::Warn, |s, _| {
-        (s.outcomes.full, s.outcomes.undecided) = (94, 6)
+        (s.outcomes.full, s.outcomes.undecided) = (94, 6);
     }),
     (Code::EvidenceMissing, Level::Warn, |s, _| {
-        s.outcomes.refused = 5
+        s.outcomes.refused = 5;
     }),
     (Code::QueueOld, Level::Warn, |_, f| {
-        f.oldest_queued_ms = Some(f.now_ms - 600_001)
+        f.oldest_queued_ms = Some(f.now_ms - 600_001);
     }),
     (Code::OutboxOld, Level::Warn, |_, f| {
-        f.oldest_publication_ms = Some(f.now_ms - 1_800_001)
+        f.oldest_publication_ms = Some(f.now_ms - 1_800_001);
     }),
     (Code::ClockSet, Level::Warn, |_, f| f.clock_was_set = true),
     (Code::BudgetUsed, Level::Warn, |s, _| {
-        (s.money.day_budget_usd, s.money.today_micro_usd) = (1.0, 1_000_000)
+        (s.money.day_budget_usd, s.money.today_micro_usd) = (1.0, 1_000_000);
     }),
     (Code::TargetMissed, Level::Warn, |_, f| {
-        f.targets_missed = vec!["pool openai is full".into()]
+        f.targets_missed = vec!["pool openai is full".into()];
     }),
     (Code::ProtectionOff, Level::Warn, |s, _| {
-        s.flags.retry = false
+        s.flags.retry = false;
     }),
     (Code::SettingsBroken, Level::Warn, |_, f| {
-        f.settings_broken = true
+        f.settings_broken = true;
     }),
     (Code::WorkspaceBroken, Level::Warn, |s, _| {
-        s.workspace.kept_last_good = true
+        s.workspace.kept_last_good = true;
     }),
     (Code::WorkspaceErrors, Level::Warn, |s, _| {
-        s.workspace.errors = 2
+        s.workspace.errors = 2;
     }),
     (Code::WorkspaceChanged, Level::Warn, |s, _| {
-        s.workspace.trust = bsm::workspace::trust::Trust::Changed
+        s.workspace.trust = bsm::workspace::trust::Trust::Changed;
     }),
 ];
 

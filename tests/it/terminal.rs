@@ -217,6 +217,52 @@ fn quit_sigterm_and_ctrl_c_leave_nothing_behind() {
 }
 
 #[test]
+fn rare_signals_restore_the_terminal_and_say_so_in_the_exit_code() {
+    use rustix::process::Signal;
+    for signal in [
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::ABORT,
+        Signal::XCPU,
+    ] {
+        let mut session = Session::console(&[]);
+        session.until("No runs yet");
+        session.signal(signal);
+        let code = session.ended(Duration::from_secs(5));
+        assert_eq!(code, 128 + signal.as_raw().cast_unsigned(), "{signal:?}");
+        session.assert_clean();
+    }
+}
+
+#[test]
+fn tstp_from_outside_gives_the_shell_its_terminal_until_fg() {
+    let mut session = Session::start("/bin/sh", &["-i"], &[("PS1", "shell> ")]);
+    session.until("shell> ");
+    session.send(&format!("{}\n", env!("CARGO_BIN_EXE_bsm")));
+    session.until("No runs yet");
+    let shell = session.child.process_id().unwrap();
+    let children = format!("/proc/{shell}/task/{shell}/children");
+    let child = std::fs::read_to_string(children).unwrap();
+    let child = rustix::process::Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(child, rustix::process::Signal::TSTP).unwrap();
+    session.until("shell> ");
+    session.send("echo on-the-$((40 + 2))\n");
+    session.until("on-the-42");
+    let parser = session.screen();
+    assert!(!parser.screen().alternate_screen() && !parser.screen().hide_cursor());
+    session.send("fg\n");
+    session.until("No runs yet");
+    session.send("3");
+    session.until("Recent transitions");
+    session.send("q");
+    session.until("on-the-42");
+    session.send("exit\n");
+    session.ended(Duration::from_secs(5));
+}
+
+#[test]
 fn a_closed_terminal_ends_the_process_without_spinning() {
     let home = tempfile::tempdir().unwrap();
     let size = PtySize {

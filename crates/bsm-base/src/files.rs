@@ -212,15 +212,74 @@ impl Root {
         rustix::fs::fsync(&parent).map_err(|e| io(e.into()))
     }
 
+    /// Size and time of the last change (milliseconds since 1970) of a plain file.
+    ///
+    /// # Errors
+    /// It is missing, leaves its folder, or is no plain file.
+    pub fn size_and_time(&self, relative: &Path) -> Result<(u64, i64), FileError> {
+        let (parent, name) = self.parent(relative)?;
+        let stat = rustix::fs::statat(&parent, name.as_path(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| refusal(relative, e))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(FileError::NotAFile(relative.to_path_buf()));
+        }
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok((size, stat.st_mtime.saturating_mul(1_000)))
+    }
+
+    /// Calls `each` with name, size and time of the last change (milliseconds since 1970) of every plain file of a
+    /// folder, in no order. A file that goes meanwhile is left out.
+    ///
+    /// # Errors
+    /// As [`Root::list`].
+    pub fn visit(
+        &self,
+        relative: &Path,
+        mut each: impl FnMut(&str, u64, i64),
+    ) -> Result<(), FileError> {
+        let folder = self.folder(relative)?;
+        for entry in Dir::read_from(&folder).map_err(|e| refusal(relative, e))? {
+            let entry = entry.map_err(|e| refusal(relative, e))?;
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
+            let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                let size = u64::try_from(stat.st_size).unwrap_or(0);
+                each(name, size, stat.st_mtime.saturating_mul(1_000));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a plain file; a link, a folder or a device is left alone.
+    ///
+    /// # Errors
+    /// It is missing, leaves its folder, is no plain file, or the system refuses.
+    pub fn remove_file(&self, relative: &Path) -> Result<(), FileError> {
+        self.size_and_time(relative)?;
+        let (parent, name) = self.parent(relative)?;
+        rustix::fs::unlinkat(&parent, name.as_path(), AtFlags::empty())
+            .map_err(|e| refusal(relative, e))
+    }
+
     /// Creates a folder (and those above it) beneath the root.
     pub fn create_folder(&self, relative: &Path, mode: u32) -> Result<(), FileError> {
         let mut handle = self.duplicate(relative)?;
         for part in components(relative)? {
-            match rustix::fs::mkdirat(&handle, part.as_path(), Mode::from_raw_mode(mode)) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let mode = Mode::from_raw_mode(mode);
+            let made = match rustix::fs::mkdirat(&handle, part.as_path(), mode) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(e) => return Err(refusal(relative, e)),
-            }
+            };
             handle = open_folder(handle.as_fd(), &part, relative)?;
+            if made {
+                // The mode asked for, whatever the umask.
+                let _ = rustix::fs::fchmod(&handle, mode);
+            }
         }
         Ok(())
     }
@@ -369,5 +428,23 @@ mod tests {
         assert!(root.create_folder(Path::new("out/deeper"), 0o700).is_err());
         assert!(!dir.path().join("x").exists() && !dir.path().join("deeper").exists());
         assert_eq!(root.list(Path::new(".")).unwrap(), ["a.txt", "report"]);
+    }
+
+    #[test]
+    fn remove_takes_plain_files_beneath_itself_and_nothing_else() {
+        let (dir, root) = root();
+        symlink("a.txt", dir.path().join("in/link")).unwrap();
+        for (name, kind) in [("../secret", "outside"), ("link", "link"), (".", "folder")] {
+            assert!(root.remove_file(Path::new(name)).is_err(), "{kind}");
+        }
+        assert_eq!(root.size_and_time(Path::new("a.txt")).unwrap().0, 5);
+        root.remove_file(Path::new("a.txt")).unwrap();
+        assert!(
+            root.remove_file(Path::new("a.txt"))
+                .unwrap_err()
+                .is_missing()
+        );
+        assert!(dir.path().join("secret").exists());
+        assert!(dir.path().join("in/link").symlink_metadata().is_ok());
     }
 }

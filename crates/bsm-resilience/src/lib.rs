@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
 pub mod limiter;
+pub mod pauses;
 pub mod policy;
 pub mod retry;
 pub mod stream_timeouts;

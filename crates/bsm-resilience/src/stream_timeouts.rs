@@ -4,12 +4,14 @@
 //! comments to keep the connection open while nothing happens; only content counts here. What the
 //! answer holds (a place in a pool, a breaker's permit) is held until its end and no longer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
+use super::pauses::Pauses;
 
 /// The clocks of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,13 @@ pub struct TimedStream<S, H> {
     patience: StreamTimeouts,
     began: Instant,
     last_content: Option<Instant>,
+    pauses: Arc<Pauses>,
+    /// How long the process had stood still when the clock that runs now was started.
+    lost: Duration,
 }
+
+/// After a longer pause nothing more is expected of a connection.
+const LONGEST_GIVEN_BACK: Duration = Duration::from_secs(60);
 
 /// `by` after `at`, or in thirty years where the clock does not reach that far.
 fn later(at: Instant, by: Duration) -> Instant {
@@ -57,7 +65,17 @@ impl<S: Stream + Unpin, H> TimedStream<S, H> {
             patience,
             began: Instant::now(),
             last_content: None,
+            pauses: Arc::default(),
+            lost: Duration::ZERO,
         }
+    }
+
+    /// Reads on for as long as the process stood still before it says that a clock ran out.
+    #[must_use]
+    pub fn allow_for(mut self, pauses: Arc<Pauses>) -> Self {
+        self.lost = pauses.lost();
+        self.pauses = pauses;
+        self
     }
 
     /// The next piece; `None` after the end. `is_content` tells a piece of the answer from a sign of life.
@@ -85,10 +103,18 @@ impl<S: Stream + Unpin, H> TimedStream<S, H> {
         } else {
             (until, cut)
         };
-        match tokio::time::timeout_at(until, stream.next()).await {
+        let mut next = tokio::time::timeout_at(until, stream.next()).await;
+        if next.is_err()
+            && let Some(pause) = self.pauses.since(self.lost)
+        {
+            self.lost += pause;
+            next = tokio::time::timeout(pause.min(LONGEST_GIVEN_BACK), stream.next()).await;
+        }
+        match next {
             Ok(Some(item)) => {
                 if is_content(&item) {
                     self.last_content = Some(Instant::now());
+                    self.lost = self.pauses.lost();
                 }
                 Some(Ok(item))
             }
@@ -106,8 +132,6 @@ impl<S: Stream + Unpin, H> TimedStream<S, H> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::bulkhead::{Bulkhead, PoolSettings};
     use super::*;
     use bsm_base::clock::{Clock as _, SystemClock};
@@ -172,5 +196,24 @@ mod tests {
         );
         let over = read(&[(1_000, "a"), (1_500, "b"), (1_500, "c")], 3).await;
         assert_eq!(over, ("ab".into(), Some(TimeoutKind::Deadline)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn piece_after_a_pause_of_the_process_is_read_before_the_stream_is_cut() {
+        for paused in [false, true] {
+            let pauses = Arc::new(Pauses::default());
+            pauses.tick(std::time::Instant::now());
+            // Silence of 2 s is too long; the second piece comes after 3.
+            let list = pieces(&[(10, "a"), (3_000, "b")]);
+            let mut timed = TimedStream::new(list, (), PATIENCE(60)).allow_for(Arc::clone(&pauses));
+            assert_eq!(timed.next(|_| true).await, Some(Ok("a")));
+            if paused {
+                let later = std::time::Instant::now() + Duration::from_secs(36);
+                pauses.tick(later);
+            }
+            let next = timed.next(|_| true).await;
+            let cut = Err(TimeoutKind::Idle(Duration::from_secs(2)));
+            assert_eq!(next, Some(if paused { Ok("b") } else { cut }));
+        }
     }
 }

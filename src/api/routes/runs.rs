@@ -83,6 +83,13 @@ pub(super) fn routes() -> Routes {
                 .admin()
                 .answers(200, json!({"runId": text(), "status": text(), "correlationId": text()})),
         )
+        .post(
+            "/api/runs/{id}/rerun",
+            rerun,
+            doc("Start a run again with what it looked at: on disk when it is answered.")
+                .admin()
+                .answers(202, json!({"runId": text(), "rerunOf": text(), "correlationId": text()})),
+        )
 }
 
 #[derive(Deserialize)]
@@ -189,4 +196,22 @@ async fn cancel(
     Ok(Json(
         json!({"runId": run, "status": "cancelling", "correlationId": id}),
     ))
+}
+
+async fn rerun(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Extension(Correlation(id)): Extension<Correlation>,
+    Path(first): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let command = Command::RunAgain { run: first.clone() };
+    match api.operator.send(envelope(command, &id)).await? {
+        Reply::Accepted {
+            run, correlation, ..
+        } => Ok((
+            StatusCode::ACCEPTED,
+            Json(json!({"runId": run, "rerunOf": first, "correlationId": correlation})),
+        )),
+        _ => Err(odd()),
+    }
 }

@@ -105,3 +105,12 @@ pub(crate) fn envelope(command: Command, correlation: &str) -> Envelope {
         correlation: Some(correlation.to_owned()),
     }
 }
+
+/// A client has as many streams as it may have, or all are taken.
+pub(crate) fn no_stream_left() -> Failure {
+    Failure::new(
+        axum::http::StatusCode::TOO_MANY_REQUESTS,
+        "RATE_LIMITED",
+        "too many streams are open: one client may have a quarter of api.maxConnections, all together half; close one",
+    )
+}

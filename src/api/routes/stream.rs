@@ -9,17 +9,22 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
+use crate::api::error::Failure;
 use crate::api::event_buffer::Numbered;
 use crate::api::extract::Reader;
 use crate::api::merge_patch::diff;
 use crate::api::openapi::{Routes, doc};
+use crate::api::places::Place;
+use crate::api::request::Peer;
+use crate::api::routes::shared::no_stream_left;
 use crate::api::state::Api;
 use crate::engine::Attachment;
 use crate::engine::protocol::snapshot::Snapshot;
@@ -48,13 +53,18 @@ struct Reading {
     waiting: VecDeque<Event>,
     /// A console is named in the picture while it looks.
     _presence: Option<Attachment>,
+    /// One of the client's places for streams.
+    _place: Place<String>,
 }
 
 async fn open(
     _: Reader,
     State(api): State<Arc<Api>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<Peer>>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let place = api.streams.take(peer.stream_client());
+    let place = place.ok_or_else(no_stream_left)?;
     let after = headers
         .get("last-event-id")
         .and_then(|v| v.to_str().ok())
@@ -74,12 +84,13 @@ async fn open(
         events,
         waiting,
         _presence: presence,
+        _place: place,
     };
     let stream = stream::unfold(reading, |mut reading| async move {
         let event = reading.next().await?;
         Some((Ok(event), reading))
     });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(5))))
 }
 
 fn happened(event: &Numbered) -> Event {

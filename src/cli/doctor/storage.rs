@@ -59,10 +59,10 @@ pub(super) fn directory(state: &StateDir) -> Line {
     }
 }
 
-/// The socket's path has a limit.
+/// The socket's path has a limit. At the first start a shorter one is chosen where the own one is too long.
 pub(super) fn socket(state: &StateDir) -> Option<Line> {
     let length = state.socket().as_os_str().len();
-    (length > SOCKET_PATH).then(|| {
+    (length > SOCKET_PATH && state.path().exists()).then(|| {
         Line::fail(
             "socket",
             format!("the socket's path has {length} bytes, {SOCKET_PATH} are allowed"),

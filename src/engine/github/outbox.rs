@@ -47,6 +47,10 @@ pub struct Outbox {
     pub status: Arc<PublicationStatus>,
 }
 
+/// Why nothing is sent after the journal was recovered.
+const RECOVERED: &str =
+    "the journal was recovered; acknowledge it with `bsm state repair --acknowledge`";
+
 impl Outbox {
     /// Sends what is due, until the engine stops.
     pub async fn run(self: Arc<Self>) {
@@ -138,6 +142,9 @@ impl Outbox {
     }
 
     async fn send(&self, pull: &Pull, publication: &Publication) -> Result<String, GithubError> {
+        if self.durable.notice().is_some() {
+            return Err(GithubError::NotAsked(RECOVERED.into()));
+        }
         if self.store.settings().github.dry_run {
             return Err(GithubError::NotAsked("a dry run sends nothing".into()));
         }

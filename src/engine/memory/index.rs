@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
@@ -17,7 +16,6 @@ const BATCH: usize = 2_048;
 pub struct MemoryIndex {
     lifecycle: Arc<Lifecycle>,
     notifier: Arc<Notifier>,
-    store: Arc<ConfigStore>,
     durable: Arc<Durable>,
     /// Answers what is like a text.
     pub similarity: Memory,
@@ -28,14 +26,12 @@ impl MemoryIndex {
     pub fn new(
         lifecycle: Arc<Lifecycle>,
         notifier: Arc<Notifier>,
-        store: Arc<ConfigStore>,
         durable: Arc<Durable>,
         fills: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             lifecycle,
             notifier,
-            store,
             durable,
             similarity: Memory::new(fills),
         })
@@ -108,27 +104,11 @@ impl MemoryIndex {
         })
     }
 
-    /// Removes what is too old or too much.
+    /// Removes what is beyond its bounds.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub async fn retain(&self) -> Result<(), JournalError> {
-        let settings = self.store.settings().memory;
-        let days = i64::from(settings.days);
-        // A clock that was set wrong must not cost what is remembered.
-        let by_age = days != 0 && self.lifecycle.clock_is_sound();
-        let keep = Retention {
-            older_than_ms: if by_age {
-                self.lifecycle.wall_ms() - days * 86_400_000
-            } else {
-                0
-            },
-            items: settings.items,
-            bytes: settings.bytes,
-        };
-        if keep == Retention::default() {
-            return Ok(());
-        }
+    pub async fn retain(&self, keep: Retention) -> Result<(), JournalError> {
         let gone = self.durable.journal.retain_memory(keep).await?;
         for row in &gone {
             self.similarity.remove(*row);

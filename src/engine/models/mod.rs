@@ -5,5 +5,6 @@ pub mod call_log;
 pub mod chat;
 pub mod cost_ledger;
 pub mod gateway;
+pub mod pause_watch;
 pub mod prompt;
 pub mod stream_events;

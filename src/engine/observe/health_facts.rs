@@ -232,7 +232,7 @@ impl HealthFacts {
             now_ms: self.from.lifecycle.wall_ms(),
             probe: seen.probe.clone(),
             writes_failing: self.from.durable.is_failing(),
-            journal_notice: None,
+            journal_notice: self.from.durable.notice(),
             lost_files: self.from.durable.files.lost(),
             intake_refused: self.from.durable.last_refused(),
             disks: seen.disks.clone(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::protocol::blob::{Blob, DiffContent};
 use crate::engine::protocol::github::{DeliveryOutcome, Secret, Webhook};
 use crate::engine::protocol::memory::MemoryItem;
+use crate::engine::protocol::retention::Pruned;
 use crate::model::simulator::Switch;
 use crate::model::{Citation, Message, Tokens};
 use crate::review::finding::FilterMode;
@@ -168,6 +169,8 @@ pub enum Command {
     Drain,
     /// Take runs again after a drain.
     OpenIntake,
+    /// An operator has read that the journal was recovered: what was held goes on.
+    AcknowledgeRecovery,
     /// Read the workspace again.
     Reload,
     /// Change what is logged.
@@ -205,6 +208,15 @@ pub enum Command {
         /// It works.
         on: bool,
     },
+    /// Remove what is beyond its bound now.
+    Prune {
+        /// Runs, memory, reports and logs that are older go, too; days.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        older_than_days: Option<u32>,
+        /// Nothing is removed, only counted.
+        #[serde(default)]
+        dry_run: bool,
+    },
 }
 
 impl Command {
@@ -226,6 +238,7 @@ impl Command {
             Self::Drill { .. } => "drill",
             Self::Drain => "drain",
             Self::OpenIntake => "open_intake",
+            Self::AcknowledgeRecovery => "acknowledge_recovery",
             Self::Reload => "reload",
             Self::SetLogLevel { .. } => "set_log_level",
             Self::Deliver(_) => "deliver",
@@ -235,6 +248,7 @@ impl Command {
             Self::Forget { .. } => "forget",
             Self::SetAgent { on: true, .. } => "start_agent",
             Self::SetAgent { .. } => "stop_agent",
+            Self::Prune { .. } => "prune",
         }
     }
 
@@ -261,6 +275,7 @@ impl Command {
             Self::Drill { drill } => drill.clone(),
             Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
+            Self::AcknowledgeRecovery => "journal".into(),
             Self::SetLogLevel { level } => level.clone(),
             Self::Deliver(webhook) => format!("{} {}", webhook.named, webhook.delivery),
             Self::Decide {
@@ -269,6 +284,16 @@ impl Command {
             Self::SetAgent { agent, .. } => agent.clone(),
             Self::Remember { items } => format!("{} items", items.len()),
             Self::Forget { id } => id.clone(),
+            Self::Prune {
+                older_than_days,
+                dry_run,
+            } => {
+                let age = older_than_days.map_or_else(String::new, |days| {
+                    format!(", and what is older than {days} days")
+                });
+                let dry = if *dry_run { " (dry run)" } else { "" };
+                format!("beyond the bounds{age}{dry}")
+            }
         }
     }
 }
@@ -325,6 +350,8 @@ pub enum Reply {
         /// Why.
         note: String,
     },
+    /// What a pruning removed, or, of a dry run, would remove.
+    Pruned(Pruned),
     /// It is done; a sentence says what changed.
     Done {
         /// The sentence.

@@ -13,6 +13,7 @@ pub mod health;
 pub mod history;
 pub mod memory;
 pub mod query;
+pub mod retention;
 pub mod run;
 pub mod snapshot;
 pub mod why;

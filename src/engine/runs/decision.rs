@@ -294,7 +294,7 @@ const CLAUSES: [Clause; 20] = [
     }),
     clause("every rule was compiled", |f| {
         lack(!f.plan.rules_complete, Cause::EvidencePartial, || {
-            "not every rule could be compiled (bsm check names it)".into()
+            "not every rule could be compiled (bsm config check names it)".into()
         })
     }),
     clause("a merge has a diff", |f| {

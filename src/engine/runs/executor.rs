@@ -116,7 +116,7 @@ impl Executor {
         live: &Arc<LiveRun>,
         resumed: bool,
     ) -> Result<(), JournalError> {
-        let slot = self.slot(live).await?;
+        let slot = self.slot(live, resumed).await?;
         let journal = &self.durable.journal;
         let Some(mut row) = journal.run(id).await? else {
             return Err(JournalError::Row(
@@ -181,13 +181,19 @@ impl Executor {
         Ok(())
     }
 
-    /// Waits for a place; `None`: the run was cancelled while it waited.
-    async fn slot(&self, live: &LiveRun) -> Result<Option<OwnedSemaphorePermit>, JournalError> {
+    /// Waits for a place; `None`: the run was cancelled while it waited. A run that was active at a crash takes
+    /// all places: if it brings the engine down again, no other is blamed.
+    async fn slot(
+        &self,
+        live: &LiveRun,
+        alone: bool,
+    ) -> Result<Option<OwnedSemaphorePermit>, JournalError> {
+        let places = if alone { self.registry.slot_count } else { 1 };
         tokio::select! {
             biased;
             () = self.lifecycle.stopping.cancelled() => Err(JournalError::Closed),
             () = live.cancel.cancelled() => Ok(None),
-            slot = Arc::clone(&self.registry.slots).acquire_owned() =>
+            slot = Arc::clone(&self.registry.slots).acquire_many_owned(places) =>
                 slot.map(Some).map_err(|_| JournalError::Closed),
         }
     }

@@ -120,14 +120,58 @@ pub fn from_row(row: &RunRow, steps: &[StepRow]) -> Option<RunResult> {
     Some(view)
 }
 
-/// A run of the journal's list.
-pub fn summary_of_row(row: &RunRow) -> Option<RunSummary> {
-    let view = from_row(row, &[])?;
+/// A run of the journal's list. Of one that this program cannot read, what its columns say.
+pub fn summary_of_row(row: &RunRow) -> RunSummary {
+    let Some(view) = from_row(row, &[]) else {
+        return unread(row);
+    };
     let payload = serde_json::from_str::<Input>(&row.new.input)
         .ok()
         .and_then(|i| payload_title(&i.payload));
-    Some(summary(&view, payload, row.started_ms, row.finished_ms))
+    summary(&view, payload, row.started_ms, row.finished_ms)
 }
+
+/// A run that another version of the program wrote: its plan or result cannot be read.
+fn unread(row: &RunRow) -> RunSummary {
+    let simulated = [row.result.as_deref(), Some(&row.new.plan)]
+        .into_iter()
+        .flatten()
+        .filter_map(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+        .find_map(|value| value["simulated"].as_bool());
+    let known = match simulated {
+        Some(_) => UNREAD.to_owned(),
+        None => format!("{UNREAD}; whether it was simulated is unknown"),
+    };
+    RunSummary {
+        id: row.new.id.clone(),
+        event: Untrusted::new(row.new.requested_event.clone()),
+        title: None,
+        state: match row.status {
+            RunStatus::Queued => RunState::Queued,
+            RunStatus::Running => RunState::Running,
+            RunStatus::Finished => RunState::Finished,
+            RunStatus::Cancelled => RunState::Cancelled,
+            RunStatus::Failed => RunState::Failed,
+        },
+        steps: Vec::new(),
+        action: row
+            .action
+            .as_ref()
+            .and_then(|word| serde_json::from_value(word.as_str().into()).ok()),
+        rule: None,
+        reason: Some(Untrusted::new(known)),
+        evidence: None,
+        cause: None,
+        simulated: simulated.unwrap_or_default(),
+        created_ms: row.new.created_ms,
+        started_ms: row.started_ms,
+        finished_ms: row.finished_ms,
+        duration_ms: None,
+    }
+}
+
+/// Why a run has no details.
+const UNREAD: &str = "written by another version of bsm; its details cannot be read";
 
 /// Fills in what the rules say for every step that has not ended: a run that is cancelled, or set aside,
 /// must not look as if nothing had been found.

@@ -16,7 +16,8 @@ use crate::engine::runs::projection::{fill_rule_verdicts, first_view, put_step, 
 use crate::engine::runs::registry::RunRegistry;
 use crate::journal::{JournalError, RunRow, RunStatus};
 
-/// A run found active after this many starts is set aside: it may be what brought the engine down.
+/// A run found active after this many starts is set aside: the second time it ran alone, so it is what brought
+/// the engine down.
 const MOST_STARTS: u32 = 2;
 
 /// One per engine.
@@ -64,7 +65,13 @@ impl Recovery {
                 });
             } else if plan.simulated != self.lifecycle.mode.simulated {
                 self.alert_other_mode(&row, &plan);
-            } else if row.starts < MOST_STARTS {
+            } else if let Some(reason) = self.reason_to_quarantine(&row).await? {
+                let this = Arc::clone(&self);
+                self.lifecycle.spawn(async move {
+                    let ended = this.quarantine(&row, &plan, &input, &reason).await;
+                    log_failure(&row, ended);
+                });
+            } else {
                 self.executor
                     .launch(&row.new, &plan, &input, row.starts > 0);
                 if row.cancel
@@ -72,15 +79,32 @@ impl Recovery {
                 {
                     live.cancel.cancel();
                 }
-            } else {
-                let this = Arc::clone(&self);
-                self.lifecycle.spawn(async move {
-                    let ended = this.quarantine(&row, &plan, &input).await;
-                    log_failure(&row, ended);
-                });
             }
         }
         Ok(())
+    }
+
+    /// Why a run is not continued: it was active at two crashes, the second time alone; or something says that it
+    /// ended, and its decision cannot be read.
+    async fn reason_to_quarantine(&self, row: &RunRow) -> Result<Option<String>, JournalError> {
+        if row.starts >= MOST_STARTS {
+            return Ok(Some(format!(
+                "the engine stopped {} times while it was active; it is set aside",
+                row.starts
+            )));
+        }
+        if self.durable.notice().is_none() {
+            return Ok(None);
+        }
+        let report = self.completion.reports.as_ref();
+        let has_report = report.is_some_and(|r| r.path_of(&row.new.report_name).exists());
+        let ended = has_report || self.durable.journal.has_trace_of_end(&row.new.id).await?;
+        Ok(ended.then(|| {
+            let what = if has_report { "its report" } else { "a publication or a memory" };
+            format!(
+                "{what} says that it ended, but its decision was lost with the damaged journal; it is not run again"
+            )
+        }))
     }
 
     fn alert_other_mode(&self, row: &RunRow, plan: &Plan) {
@@ -96,12 +120,13 @@ impl Recovery {
         );
     }
 
-    /// Ends a run that was active at several crashes, with what it has.
+    /// Ends a run that is not continued, with what it has.
     async fn quarantine(
         &self,
         row: &RunRow,
         plan: &Plan,
         input: &Input,
+        reason: &str,
     ) -> Result<(), JournalError> {
         let workspace = self.store.workspace();
         let mut view = first_view(&row.new, plan, input);
@@ -112,15 +137,11 @@ impl Recovery {
         for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
             step.status = StepStatus::Cancelled;
         }
-        let reason = format!(
-            "the engine stopped {} times while it was active; it is set aside",
-            row.starts
-        );
         self.notifier
             .alert(true, format!("run {}: {reason}", row.new.id));
         view.decision = Some(Decision::unfinished(
             Cause::Quarantined,
-            with_worst(&reason, &view),
+            with_worst(reason, &view),
         ));
         view.state = RunState::Failed;
         view.evidence = Evidence::Partial;

@@ -48,6 +48,8 @@ impl LiveRun {
 pub struct RunRegistry {
     /// Places for running runs.
     pub slots: Arc<Semaphore>,
+    /// How many there are.
+    pub slot_count: u32,
     /// Time from start to decision.
     pub latency: Latency,
     /// Runs accepted.
@@ -71,6 +73,7 @@ impl RunRegistry {
         let now = lifecycle.now();
         Arc::new(Self {
             slots: Arc::new(Semaphore::new(concurrent as usize)),
+            slot_count: concurrent,
             latency: Latency::new(now),
             rate: Rate::new(now),
             live: Mutex::default(),

@@ -8,6 +8,7 @@ use crate::engine::protocol::run::{Action, Cause, RunResult, Step, StepStatus};
 use crate::files::{FileError, Root};
 use crate::review::finding::{Finding, SuppressedBy};
 use crate::review::quality;
+use crate::state::StateDir;
 use crate::text::{Untrusted, markdown};
 
 /// `agents-summary-<UTC to the second>-<run id>.md`
@@ -331,6 +332,19 @@ pub struct ReportFolder {
 }
 
 impl ReportFolder {
+    /// Beside the workspace, or in the state directory where there is none.
+    pub fn for_workspace(root: Option<&Path>, state: &StateDir) -> Self {
+        let (base, mode) = match root {
+            Some(root) => (root, (0o755, 0o644)),
+            None => (state.path(), (0o700, 0o600)),
+        };
+        Self {
+            base: base.to_path_buf(),
+            relative: "reports".into(),
+            mode,
+        }
+    }
+
     /// Where a report of that name is.
     pub fn path_of(&self, name: &str) -> std::path::PathBuf {
         self.base.join(&self.relative).join(name)

@@ -43,6 +43,10 @@ impl Scheduler {
 
     /// Starts every event that is due; returns when the next one is, wall time in milliseconds.
     async fn pass(&self) -> Result<Option<i64>, JournalError> {
+        if self.durable.notice().is_some() {
+            // Which schedules ran is not certain.
+            return Ok(None);
+        }
         let workspace = self.store.workspace();
         let journal = &self.durable.journal;
         let mut soonest: Option<i64> = None;

@@ -2,8 +2,10 @@
 //! a call fails.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::pauses::Pauses;
 use super::super::{Reason, Refusal};
 use super::types::{BreakerSettings, BreakerState, BreakerStats, Transition, WindowKind};
 use super::window::{MOST_CALLS, Window};
@@ -22,12 +24,21 @@ pub(super) enum State {
         until: Instant,
     },
     HalfOpen {
-        /// Ticket and deadline of each trial in flight.
-        trials: VecDeque<(u64, Instant)>,
+        /// Each trial in flight.
+        trials: VecDeque<Trial>,
         good: u32,
     },
     Isolated,
     Disabled,
+}
+
+/// A trial in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial {
+    ticket: u64,
+    deadline: Instant,
+    /// How long the process had stood still when it began.
+    lost: Duration,
 }
 
 impl State {
@@ -56,6 +67,7 @@ pub(super) struct Result<'a> {
 #[derive(Debug)]
 pub(super) struct Core {
     settings: BreakerSettings,
+    pauses: Option<Arc<Pauses>>,
     slow: Duration,
     enabled: bool,
     state: State,
@@ -87,6 +99,7 @@ impl Core {
             slow: slow(&settings),
             window: Window::new(&settings, now),
             settings,
+            pauses: None,
             enabled: true,
             state: State::Closed,
             generation: 0,
@@ -145,9 +158,14 @@ impl Core {
             );
         }
         let deadline = self.trial_deadline(now, Duration::ZERO);
+        let lost = self.lost();
         if let State::HalfOpen { trials, .. } = &mut self.state {
             self.next_ticket += 1;
-            trials.push_back((self.next_ticket, deadline));
+            trials.push_back(Trial {
+                ticket: self.next_ticket,
+                deadline,
+                lost,
+            });
             return self.next_ticket;
         }
         0
@@ -164,9 +182,9 @@ impl Core {
         let deadline = self.trial_deadline(now, limit);
         if generation == self.generation
             && let State::HalfOpen { trials, .. } = &mut self.state
-            && let Some(trial) = trials.iter_mut().find(|(t, _)| *t == ticket)
+            && let Some(trial) = trials.iter_mut().find(|t| t.ticket == ticket)
         {
-            trial.1 = deadline;
+            trial.deadline = deadline;
         }
     }
 
@@ -174,10 +192,34 @@ impl Core {
     #[inline]
     pub(super) fn settle(&mut self, now: Instant) {
         if let State::HalfOpen { trials, .. } = &self.state
-            && trials.iter().any(|(_, deadline)| now >= *deadline)
+            && trials.iter().any(|trial| now >= trial.deadline)
         {
+            self.expire(now);
+        }
+    }
+
+    /// Opens when a trial's time is over; times when the process stood still are not the upstream's.
+    #[cold]
+    fn expire(&mut self, now: Instant) {
+        let lost = self.lost();
+        let State::HalfOpen { trials, .. } = &mut self.state else {
+            return;
+        };
+        for trial in trials.iter_mut() {
+            trial.deadline += lost.saturating_sub(trial.lost);
+            trial.lost = lost;
+        }
+        if trials.iter().any(|trial| now >= trial.deadline) {
             self.open(now, None, "a trial did not come back in time");
         }
+    }
+
+    fn lost(&self) -> Duration {
+        self.pauses.as_ref().map_or(Duration::ZERO, |p| p.lost())
+    }
+
+    pub(super) fn allow_for(&mut self, pauses: Arc<Pauses>) {
+        self.pauses = Some(pauses);
     }
 
     #[inline]
@@ -192,7 +234,7 @@ impl Core {
             {
                 let wait = trials
                     .iter()
-                    .map(|(_, deadline)| deadline.saturating_duration_since(now))
+                    .map(|trial| trial.deadline.saturating_duration_since(now))
                     .min();
                 refuse(Reason::BreakerTrialsTaken, wait)
             }
@@ -229,7 +271,7 @@ impl Core {
                 }
             }
             State::HalfOpen { trials, good } => {
-                trials.retain(|(t, _)| *t != result.ticket);
+                trials.retain(|trial| trial.ticket != result.ticket);
                 if let Some(class) = result.failure {
                     let cause = format!("trial failed: {class}");
                     self.open(now, result.retry_after, &cause);
@@ -284,7 +326,7 @@ impl Core {
         if generation == self.generation
             && let State::HalfOpen { trials, .. } = &mut self.state
         {
-            trials.retain(|(t, _)| *t != ticket);
+            trials.retain(|trial| trial.ticket != ticket);
         }
     }
 

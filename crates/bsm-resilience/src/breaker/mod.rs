@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use self::core::Core;
 pub use self::types::{BreakerSettings, BreakerState, BreakerStats, Transition, WindowKind};
 use super::Refusal;
+use super::pauses::Pauses;
 use bsm_base::clock::{Clock, lock};
 
 /// A circuit breaker, shared by all callers of one upstream.
@@ -129,6 +130,11 @@ impl Breaker {
         }
     }
 
+    /// A trial's deadline moves by the times when the process stood still.
+    pub fn allow_for(&self, pauses: Arc<Pauses>) {
+        lock(&self.core).allow_for(pauses);
+    }
+
     /// Changes the core, then reports the transitions that came of it.
     fn change<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         let (result, changed) = {
@@ -162,6 +168,12 @@ impl Breaker {
 impl Permit<'_> {
     /// The upstream answered.
     pub fn success(mut self, now: Instant) {
+        self.tell(None, None, now);
+    }
+
+    /// The upstream answered, and the process stood still meanwhile: how long it took is not known.
+    pub fn success_after_pause(mut self, now: Instant) {
+        self.since = now;
         self.tell(None, None, now);
     }
 

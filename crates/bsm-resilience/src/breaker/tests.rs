@@ -462,3 +462,36 @@ fn breaker_observer_sees_every_transition_once_in_order() {
     assert_eq!(states, expected);
     assert!(seen.windows(2).all(|w| w[0].0 < w[1].0), "in order");
 }
+
+#[test]
+fn trial_over_a_pause_of_the_process_does_not_expire() {
+    for paused in [false, true] {
+        let (b, start) = made(BreakerSettings {
+            trial_deadline_ms: 30_000,
+            ..BreakerSettings::default()
+        });
+        let pauses = Arc::new(Pauses::default());
+        pauses.tick(Instant::now());
+        b.allow_for(Arc::clone(&pauses));
+        trip(&b, start);
+        let half_open = start + Duration::from_secs(3_600);
+        let mut trial = b.admit(half_open).unwrap();
+        trial.sending(Duration::from_secs(30), half_open);
+        let after = half_open + Duration::from_secs(36);
+        if paused {
+            pauses.tick(Instant::now() + Duration::from_secs(36));
+        }
+        let wanted = if paused {
+            BreakerState::HalfOpen
+        } else {
+            BreakerState::Open
+        };
+        assert_eq!(state(&b, after), wanted, "paused: {paused}");
+        if paused {
+            // The time it had is what it has: no more.
+            let over = after + Duration::from_secs(60);
+            assert_eq!(state(&b, over), BreakerState::Open);
+        }
+        drop(trial);
+    }
+}

@@ -21,6 +21,7 @@ use super::breaker;
 use super::bulkhead;
 use super::deadline::Deadline;
 use super::limiter::Reservation;
+use super::pauses::Pauses;
 use super::retry::RetryBudget;
 use super::{Reason, Refusal};
 use bsm_base::clock::Clock;
@@ -29,13 +30,24 @@ use bsm_base::clock::Clock;
 pub struct Policy {
     clock: Arc<dyn Clock>,
     budget: RetryBudget,
+    pauses: Arc<Pauses>,
 }
 
 impl Policy {
     /// A stack with an unused retry budget.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let budget = RetryBudget::new(clock.now());
-        Self { clock, budget }
+        Self {
+            clock,
+            budget,
+            pauses: Arc::default(),
+        }
+    }
+
+    /// Times when this process stood still. Calls under way meanwhile are not counted against upstreams;
+    /// somebody must tick.
+    pub fn pauses(&self) -> &Arc<Pauses> {
+        &self.pauses
     }
 
     /// The budget shared by all calls.
@@ -244,12 +256,18 @@ impl Policy {
         if let Some(reservation) = &mut reservation {
             reservation.sent();
         }
-        let result = tokio::time::timeout(limit, send(&target.what)).await;
+        let lost = self.pauses.lost();
+        let result = self.pauses.timeout(limit, send(&target.what)).await;
+        let pause = self.pauses.since(lost);
         let now = self.clock.now();
-        entry.upstream_us = micros(now - sent);
+        entry.upstream_us = micros((now - sent).saturating_sub(pause.unwrap_or_default()));
         match result {
             Ok(Ok((answer, tokens))) => {
-                permit.success(now);
+                match pause {
+                    // How long it took is not known.
+                    Some(_) => permit.success_after_pause(now),
+                    None => permit.success(now),
+                }
                 if let Some(reservation) = reservation {
                     reservation.settle(tokens, now);
                 }
@@ -258,7 +276,10 @@ impl Policy {
                 }
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(learn(error, guards, call.layers, permit, reservation, now)),
+            Ok(Err(error)) => {
+                let permit = (pause.is_none() || error.meaning().answered).then_some(permit);
+                Err(learn(error, guards, call.layers, permit, reservation, now))
+            }
             // The caller's time was shorter than an attempt's: that says nothing about the upstream.
             Err(_) if limit < target.attempt_timeout => Err(by_breaker(Refusal {
                 reason: Reason::DeadlineExceeded,
@@ -266,6 +287,7 @@ impl Policy {
             })),
             Err(_) => {
                 let error = E::attempt_timeout(limit);
+                let permit = pause.is_none().then_some(permit);
                 Err(learn(error, guards, call.layers, permit, reservation, now))
             }
         }
@@ -352,12 +374,12 @@ fn in_time(deadline: Deadline, now: Instant) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tells each layer what the upstream's error means to it.
+/// Tells each layer what the upstream's error means to it. Without a permit the breaker is told nothing.
 fn learn<E: Classify>(
     error: E,
     guards: &LayerSet,
     layers: Layers,
-    permit: breaker::Permit<'_>,
+    permit: Option<breaker::Permit<'_>>,
     reservation: Option<Reservation<'_>>,
     now: Instant,
 ) -> Failure<E> {
@@ -367,10 +389,12 @@ fn learn<E: Classify>(
     {
         reservation.settle_all(now);
     }
-    if meaning.answered {
-        permit.success(now);
-    } else if meaning.counts {
-        permit.failure(&error.class(), meaning.retry_after, now);
+    if let Some(permit) = permit {
+        if meaning.answered {
+            permit.success(now);
+        } else if meaning.counts {
+            permit.failure(&error.class(), meaning.retry_after, now);
+        }
     }
     if meaning.pause {
         if layers.limiter {
@@ -420,5 +444,7 @@ pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
     millis(now.saturating_duration_since(since))
 }
 
+#[cfg(test)]
+mod pause_tests;
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,8 @@ use bsm_base::clock::SystemClock;
 use std::cell::Cell;
 
 #[derive(Debug, Clone, Copy)]
-struct Fault {
-    meaning: ErrorClass,
+pub(super) struct Fault {
+    pub(super) meaning: ErrorClass,
     name: &'static str,
 }
 
@@ -51,7 +51,7 @@ fn guards(name: &str) -> LayerSet {
     }
 }
 
-fn target(name: &str) -> Target<&'static str> {
+pub(super) fn target(name: &str) -> Target<&'static str> {
     let what = if name == "a" { "a" } else { "b" };
     Target {
         guards: guards(name),
@@ -61,7 +61,7 @@ fn target(name: &str) -> Target<&'static str> {
     }
 }
 
-fn call() -> Call {
+pub(super) fn call() -> Call {
     Call {
         deadline: Deadline::after(SystemClock.now(), Duration::from_secs(60)),
         lane: Lane::Run,
@@ -71,7 +71,7 @@ fn call() -> Call {
     }
 }
 
-const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -> Fault {
+pub(super) const fn fault(name: &'static str, retry: bool, fall_back: bool, counts: bool) -> Fault {
     Fault {
         meaning: ErrorClass {
             retry,

@@ -21,7 +21,7 @@ use crate::api::extract::{Reader, Tenant};
 use crate::api::openapi::{Routes, doc, list, text};
 use crate::api::request::Correlation;
 use crate::api::routes::gateway::errors::{failed, invalid, refused};
-use crate::api::routes::shared::{DIFF, ask, odd};
+use crate::api::routes::shared::{DIFF, ask, no_stream_left, odd};
 use crate::api::state::Api;
 use crate::engine::protocol::query::{Answer, Query};
 
@@ -84,6 +84,15 @@ async fn complete(
             );
         }
     };
+    let Some(place) = api.streams.take(tenant.clone()) else {
+        let failure = no_stream_left();
+        return refused(
+            failure.status,
+            "rate_limit_error",
+            failure.code,
+            &failure.message,
+        );
+    };
     let asked: Asked = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
         Err(error) => return invalid(&error.to_string()),
@@ -94,7 +103,7 @@ async fn complete(
         Err(message) => return invalid(&message),
     };
     if streams {
-        return response::streamed(api, wanted, usage, id).await;
+        return response::streamed(api, wanted, usage, id, place).await;
     }
     match api.operator.complete(wanted, None).await {
         Err(error) => failed(&error),

@@ -11,6 +11,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::api::places::Place;
 use crate::api::routes::gateway::errors::failed;
 use crate::api::state::Api;
 use crate::engine::protocol::command::Refused;
@@ -118,11 +119,13 @@ pub(super) async fn streamed(
     wanted: Completion,
     usage: bool,
     id: String,
+    place: Place<String>,
 ) -> Response {
     let (sender, mut pieces) = mpsc::unbounded_channel();
     let model = wanted.model.clone().unwrap_or_else(|| "auto".into());
     let mut work = tokio::spawn(async move { api.operator.complete(wanted, Some(sender)).await });
-    let gone = AbortOnDrop(work.abort_handle());
+    // Both end with the stream: the work, and its place.
+    let gone = (AbortOnDrop(work.abort_handle()), place);
     let first = tokio::select! {
         biased;
         piece = pieces.recv() => piece,

@@ -1,0 +1,90 @@
+//! Applies a record to the tables.
+//!
+//! Why pure: it reads the record and the tables and nothing else, no clock, no chance and no counter of
+//! SQLite's. The same records in the same order give the same tables, on another machine and after damage.
+
+mod approvals;
+mod deliveries;
+mod memory;
+mod runs;
+mod spend;
+
+use rusqlite::Connection;
+
+use crate::journal::record::{Applied, Record};
+
+/// Rows that one record can add to a table. The number of a row is its record's sequence times this, plus its
+/// place in the record.
+pub(super) const ROWS_PER_RECORD: i64 = 1_000;
+
+/// Applies one record inside the caller's transaction. `sequence` is the record's own number.
+pub(super) fn apply(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result<Applied> {
+    let before = tx.total_changes();
+    let applied = dispatch(tx, sequence, record)?;
+    let untouched = tx.total_changes() == before;
+    Ok(match applied {
+        Applied::Done if untouched => Applied::Unchanged,
+        other => other,
+    })
+}
+
+fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result<Applied> {
+    match record {
+        Record::RunAccepted { run } => runs::accepted(tx, run),
+        Record::RunsRefused { ids } => runs::refused(tx, ids),
+        Record::WebhookReceived {
+            delivery,
+            keys,
+            run,
+        } => deliveries::received(tx, delivery, keys, run.as_ref()),
+        Record::WebhookRedirected { old, new } => deliveries::redirected(tx, old, new),
+        Record::RunChangeFetched { id, input, diff } => runs::change_fetched(tx, id, input, diff),
+        Record::RunStarted { id, at_ms } => runs::started(tx, id, *at_ms),
+        Record::RunParked { id } => runs::parked(tx, id),
+        Record::RunCancelRequested { id } => runs::cancel_requested(tx, id),
+        Record::StepFinished { step, memory } => {
+            runs::step_finished(tx, sequence, step, memory.as_ref())
+        }
+        Record::RunDecided { finish } => runs::decided(tx, sequence, finish),
+        Record::PublicationTried {
+            id,
+            state,
+            note,
+            attempts,
+            at_ms,
+            next_ms,
+        } => deliveries::publication_tried(tx, *id, *state, note, *attempts, *at_ms, *next_ms),
+        Record::ApprovalRequested { approval } => approvals::requested(tx, approval),
+        Record::ApprovalDecided {
+            id,
+            state,
+            by,
+            reason,
+            at_ms,
+        } => approvals::decided(tx, id, *state, by, reason, *at_ms),
+        Record::AgentStopped { agent, stopped } => approvals::agent_stopped(tx, agent, *stopped),
+        Record::ScheduleSeen { event, cron, at_ms } => {
+            approvals::schedule_seen(tx, event, cron, *at_ms)
+        }
+        Record::ScheduleFired { event, at_ms } => approvals::schedule_fired(tx, event, *at_ms),
+        Record::Spent { rows } => spend::spent(tx, rows),
+        Record::SpendPruned { before } => spend::pruned(tx, before),
+        Record::MemoryAdded { items } => memory::added(tx, sequence, items),
+        Record::MemoryForgotten { id } => memory::forgotten(tx, id),
+        Record::MemoryPruned { keep } => memory::pruned(tx, *keep),
+        Record::RunsPruned { ids } => runs::pruned(tx, ids),
+        Record::DeliveriesPruned { keys_before_ms } => deliveries::pruned(tx, *keys_before_ms),
+        Record::Recovered { at_ms, notice } => approvals::recovered(tx, *at_ms, notice),
+        Record::Acknowledged { at_ms, .. } => approvals::acknowledged(tx, *at_ms),
+    }
+}
+
+/// The number of a row that a record adds.
+fn row_number(sequence: i64, index: usize) -> i64 {
+    sequence * ROWS_PER_RECORD + i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+/// The record that added a row.
+fn record_of(row_number: i64) -> i64 {
+    row_number / ROWS_PER_RECORD
+}
