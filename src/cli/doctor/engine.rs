@@ -54,7 +54,7 @@ pub(super) fn health(snapshot: &Snapshot) -> Vec<Line> {
             Level::Warn,
             "engine-health",
             "the engine lists no checks",
-            Some("use the same version of bsm on both sides"),
+            Some("use the same version on both sides"),
         ));
     }
     lines
