@@ -385,7 +385,7 @@ fn folder_name(path: &Path) -> String {
 }
 
 #[cfg(target_os = "linux")]
-fn is_network(path: &Path) -> bool {
+pub(crate) fn is_network(path: &Path) -> bool {
     const NFS: i64 = 0x6969;
     const SMB: i64 = 0x517b;
     const SMB2: i64 = 0xfe53_4d42;
@@ -394,7 +394,7 @@ fn is_network(path: &Path) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_network(_path: &Path) -> bool {
+pub(crate) fn is_network(_path: &Path) -> bool {
     false
 }
 

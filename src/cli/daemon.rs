@@ -4,12 +4,14 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::attach;
+use super::remote::Where;
 use crate::api::client::Address;
 use crate::cli::context;
 use crate::cli::context::Setup;
 use crate::cli::failure::{Failure, refuse_when_read_only};
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::engine::protocol::command::Command;
 use crate::state::Holder;
 
 /// A new engine must be there within this.
@@ -105,10 +107,37 @@ fn process(setup: &Setup) -> String {
     }
 }
 
-/// `bsm stop`: asks this workspace's engine to end in good order, and waits until it has.
-pub(super) fn stop(global: &Global) -> Result<u8, Failure> {
+/// Stop this workspace's engine in good order, or drain it.
+///
+/// Without an option the engine ends; unfinished runs go on at the next start.
+#[derive(Debug, clap::Args)]
+pub struct StopArgs {
+    /// Cancel its runs and accept no more, but go on serving
+    #[arg(long, conflicts_with = "undrain")]
+    drain: bool,
+    /// Accept runs again after a drain
+    #[arg(long)]
+    undrain: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `bsm stop`: asks this workspace's engine to end in good order, and waits until it has; or drains it.
+pub(super) fn stop(global: &Global, args: &StopArgs) -> Result<u8, Failure> {
     refuse_when_read_only(global)?;
     let setup = Setup::read(global)?;
+    if args.drain {
+        return args.at.command(&setup, Command::Drain);
+    }
+    if args.undrain {
+        return args.at.command(&setup, Command::OpenIntake);
+    }
+    if args.at.named(&setup)?.is_some() {
+        return Err(Failure::usage(
+            "an engine somewhere else cannot be stopped from here",
+            "Use --drain with --url, or stop its process where it runs.",
+        ));
+    }
     match setup.state.holder() {
         Some(Holder::Resident) => {}
         Some(Holder::Run) => {

@@ -15,6 +15,7 @@ mod console_host;
 mod context;
 mod cost;
 mod daemon;
+mod doctor;
 mod drill;
 mod export_args;
 mod failure;
@@ -23,6 +24,7 @@ mod follow;
 mod global;
 mod inbox;
 mod init;
+mod local_engine;
 mod logs;
 mod memory;
 mod memory_files;
@@ -86,8 +88,10 @@ pub enum CliCommand {
     Console,
     /// Serve the engine over HTTP and a socket, without a screen
     Serve(serve::ServeArgs),
-    /// Stop this workspace's engine in good order
-    Stop,
+    /// Stop this workspace's engine in good order, or drain it
+    Stop(daemon::StopArgs),
+    /// Look for what is wrong: engine, files, disk, settings, keys, host; one line each
+    Doctor(doctor::DoctorArgs),
     /// Open the console over a running engine
     Attach(attach::AttachArgs),
     /// Review a change: this branch, a range, what is staged, or a diff
@@ -157,7 +161,8 @@ pub fn run(cli: Cli) -> ExitCode {
             "--detachable is for the console",
             "Leave the command out, or use `bsm serve`.",
         )),
-        Some(CliCommand::Stop) => daemon::stop(&global),
+        Some(CliCommand::Stop(args)) => daemon::stop(&global, &args),
+        Some(CliCommand::Doctor(args)) => doctor::run(&global, &args),
         Some(CliCommand::Serve(args)) => serve::run(&global, &args),
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Review(args)) => review::run(&global, args),

@@ -119,9 +119,7 @@ async fn ask(state: &StateDir, entry: &mut Entry) -> Result<(), String> {
         .map_err(|e| clean_line(&e.to_string(), 200))?;
     let snapshot: Snapshot = (**remote.snapshots().borrow()).clone();
     entry.workspace = Some(snapshot.workspace.name.line(80));
-    entry.health = serde_json::to_value(snapshot.health)
-        .ok()
-        .and_then(|word| word.as_str().map(str::to_owned));
+    entry.health = Some(snapshot.health.level().as_str().to_owned());
     entry.queued = Some(snapshot.counts.queued.into());
     entry.running = Some(snapshot.counts.running.into());
     entry.finished = Some(snapshot.counts.finished);
@@ -146,7 +144,7 @@ fn line(entry: &Entry, width: usize) -> String {
         .pid
         .map_or_else(String::new, |pid| format!(" (process {pid})"));
     let health = match (&entry.health, entry.engine) {
-        (Some(health), _) => format!(" · {health}"),
+        (Some(health), _) => format!(" · health {health}"),
         (None, "running") => " · health unknown".to_owned(),
         (None, _) => String::new(),
     };

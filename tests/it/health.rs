@@ -1,7 +1,9 @@
 //! Health: every reason of the judge, and what a running engine says of files, disks and drains.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
+    clippy::semicolon_if_nothing_returned,
     reason = "a test says what it expects"
 )]
 
@@ -21,9 +23,11 @@ use bsm::engine::protocol::snapshot::{Health, Snapshot};
 use bsm::engine::{Handle, Operator};
 use bsm::resilience::breaker::BreakerState;
 use bsm::settings::ApiSettings;
+use bsm::telemetry::availability::OutcomeStats;
 use bsm::telemetry::disk_space::DiskSpace;
 use serde_json::{Value, json};
 
+use crate::support::world::{World, code, text};
 use crate::support::{DOCS, Start, accept, state_folder, trigger};
 
 const GIB: u64 = 1 << 30;
@@ -238,7 +242,7 @@ async fn judge_at_its_limits_is_still_content_and_puts_the_worst_first() {
     (snapshot.outcomes.full, snapshot.outcomes.undecided) = (95, 5);
     assert_eq!(judge(&snapshot, &facts), []);
     // Four runs say nothing yet.
-    snapshot.outcomes = bsm::telemetry::availability::OutcomeStats::default();
+    snapshot.outcomes = OutcomeStats::default();
     snapshot.outcomes.undecided = 4;
     assert_eq!(judge(&snapshot, &facts), []);
     snapshot.drained = true;
@@ -389,4 +393,153 @@ async fn socket_deleted_is_made_again_and_a_drain_is_undone_by_route() {
     let seen = until(&handle, |s| has(s, "protection-off")).await;
     assert!(!has(&seen, "state-file-gone"), "{:?}", seen.reasons);
     handle.stop(Duration::from_secs(2)).await;
+}
+
+/// A served engine of a user's own world; ended when dropped.
+struct Served {
+    world: World,
+    child: std::process::Child,
+}
+
+impl Served {
+    fn start(world: World) -> Self {
+        use std::io::BufRead as _;
+        let mut child = world
+            .command(&["serve", "--no-tcp", "--offline", "--allow-root"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let ready = |l: &std::io::Result<String>| l.as_ref().is_ok_and(|l| l.contains("unix:"));
+        out.lines().find(ready).unwrap().unwrap();
+        Self { world, child }
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.world.run(args);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)))
+    }
+
+    fn code(&self, args: &[&str]) -> i32 {
+        code(&self.world.run(args))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn status_has_one_shape_and_check_fails_when_stopped_or_drained() {
+    let world = World::new();
+    let stopped = world.run(&["status", "--json"]);
+    let stopped: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!(
+        (&stopped["engine"], &stopped["health"]),
+        (&json!("stopped"), &json!("unknown"))
+    );
+    assert_eq!(
+        code(&world.run(&["status", "--check"])),
+        1,
+        "stopped is not well"
+    );
+
+    let served = Served::start(world);
+    let running = served.json(&["status", "--json"]);
+    assert_eq!(keys(&running), keys(&stopped));
+    assert_eq!(running["engine"], "running");
+    assert!(
+        ["pass", "warn"].contains(&running["health"].as_str().unwrap()),
+        "{running}"
+    );
+    assert_eq!(running["pid"], served.child.id());
+    assert_eq!(running["drained"], false);
+    assert_eq!(served.code(&["status", "--check"]), 0);
+    let state = std::fs::read_dir(served.world.state())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let socket = format!("unix:{}", state.join("bsm.sock").display());
+    let named = served.json(&["status", "--json", "--url", &socket]);
+    assert_eq!(keys(&named), keys(&stopped));
+    assert_eq!(served.code(&["status", "--check", "--url", &socket]), 0);
+
+    assert_eq!(served.code(&["stop", "--drain"]), 0);
+    let drained = served.world.run(&["status"]);
+    assert!(text(&drained).contains("drained"), "{}", text(&drained));
+    assert_eq!(served.json(&["status", "--json"])["drained"], true);
+    assert_eq!(
+        served.code(&["status", "--check"]),
+        1,
+        "drained takes no runs"
+    );
+    assert_eq!(served.code(&["status", "--check", "--url", &socket]), 1);
+    assert_eq!(served.code(&["stop", "--undrain"]), 0);
+    assert_eq!(served.code(&["status", "--check"]), 0);
+    assert_eq!(served.code(&["stop", "--drain", "--undrain"]), 2);
+}
+
+#[test]
+fn doctor_reads_the_running_engine_and_exits_1_on_a_fail() {
+    let world = World::new();
+    let alone = world.run(&["doctor"]);
+    assert_eq!(code(&alone), 0, "{}", text(&alone));
+    assert!(text(&alone).contains("none runs here"), "{}", text(&alone));
+    assert!(!world.state().exists(), "the doctor makes nothing");
+    let broken = world.write("broken.yaml", "engine: {nosuch: 1}\n");
+    let broken = world.run(&["doctor", "--json", "--config", broken.to_str().unwrap()]);
+    assert_eq!(code(&broken), 1);
+    let report: Value = serde_json::from_slice(&broken.stdout).unwrap();
+    assert_eq!(report["status"], "fail");
+    assert_eq!(report["checks"][0]["name"], "settings");
+    assert!(
+        report["checks"][0]["sentence"]
+            .as_str()
+            .unwrap()
+            .contains("nosuch"),
+        "{report}"
+    );
+
+    let served = Served::start(world);
+    let report = served.json(&["doctor", "--json"]);
+    let level = |report: &Value, name: &str| {
+        let lines = report["checks"].as_array().unwrap().iter();
+        let found = lines
+            .filter(|l| l["name"] == name)
+            .map(|l| l["level"].clone());
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(level(&report, "engine-journal"), ["pass"], "{report}");
+    assert_eq!(level(&report, "engine-files"), ["pass"]);
+    let state = std::fs::read_dir(served.world.state())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::rename(state.join("bsm.db-wal"), state.join("away")).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let report = loop {
+        let report = served.json(&["doctor", "--json"]);
+        if level(&report, "engine-files") != ["pass"] {
+            break report;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "never noticed: {report}"
+        );
+    };
+    assert_eq!(level(&report, "engine-files"), ["fail"]);
+    assert_eq!(served.code(&["doctor"]), 1);
+    assert_eq!(served.code(&["status", "--check"]), 1);
 }

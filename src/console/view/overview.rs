@@ -319,7 +319,7 @@ fn available(state: &State) -> String {
 
 fn up_words(state: &State) -> String {
     format!(
-        "{}   available {}{}",
+        "{}   available {} (full evidence, 1 h){}",
         up(state),
         available(state),
         money(state)

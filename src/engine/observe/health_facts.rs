@@ -2,7 +2,8 @@
 //!
 //! Why a service of its own: it waits for disks that may hang, and the snapshot must not.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,8 @@ pub struct Sources {
 pub struct HealthFacts {
     from: Sources,
     seen: Mutex<Seen>,
+    /// Folders whose disk is being asked.
+    asked: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl HealthFacts {
@@ -100,6 +103,7 @@ impl HealthFacts {
                 probe: Probe::NotNeeded,
                 ..Seen::default()
             }),
+            asked: Arc::default(),
         })
     }
 
@@ -174,17 +178,11 @@ impl HealthFacts {
         }
     }
 
-    /// Looks at disks, at counters of losses and at the outbox.
+    /// Looks at disks and at the outbox.
     async fn look(&self) {
         let mut disks: Vec<Disk> = Vec::new();
         for (holds, path) in &self.from.folders {
-            let path = path.clone();
-            let asked = tokio::task::spawn_blocking(move || DiskSpace::of(&path));
-            let space = match tokio::time::timeout(DISK_LIMIT, asked).await {
-                Ok(Ok(Ok(space))) => Ok(space),
-                Ok(Ok(Err(error))) => Err(error.to_string()),
-                Ok(Err(_)) | Err(_) => Err(format!("no answer for {} s", DISK_LIMIT.as_secs())),
-            };
+            let space = self.ask_disk(path).await;
             let device = |space: &Result<DiskSpace, String>| space.as_ref().ok().map(|s| s.device);
             let known = device(&space);
             // One file system is one reason, whatever lies on it.
@@ -199,20 +197,37 @@ impl HealthFacts {
         } else {
             None
         };
-        let now = self.from.lifecycle.now();
         let mut seen = lock(&self.seen);
         seen.disks = disks;
         seen.oldest_publication_ms = oldest;
-        if let Some(log) = &self.from.log {
-            seen.log_lines.update(log.dropped(), now);
+    }
+
+    /// Asks on a thread that may hang. While it hangs no second one is begun.
+    async fn ask_disk(&self, path: &Path) -> Result<DiskSpace, String> {
+        let silent = || format!("no answer for {} s", DISK_LIMIT.as_secs());
+        if !lock(&self.asked).insert(path.to_path_buf()) {
+            return Err(silent());
         }
-        seen.audit_lines.update(self.from.audit.lost(), now);
+        let (asked, path) = (Arc::clone(&self.asked), path.to_path_buf());
+        let answer = tokio::task::spawn_blocking(move || {
+            let space = DiskSpace::of(&path);
+            lock(&asked).remove(&path);
+            space
+        });
+        match tokio::time::timeout(DISK_LIMIT, answer).await {
+            Ok(Ok(space)) => space.map_err(|e| e.to_string()),
+            Ok(Err(_)) | Err(_) => Err(silent()),
+        }
     }
 
     /// Everything that is known now; nothing is waited for.
     pub fn facts(&self, targets_missed: Vec<String>) -> Facts {
         let now = self.from.lifecycle.now();
-        let seen = lock(&self.seen);
+        let mut seen = lock(&self.seen);
+        if let Some(log) = &self.from.log {
+            seen.log_lines.update(log.dropped(), now);
+        }
+        seen.audit_lines.update(self.from.audit.lost(), now);
         Facts {
             now_ms: self.from.lifecycle.wall_ms(),
             probe: seen.probe.clone(),

@@ -31,6 +31,7 @@ impl Seen<'_> {
             if !others.is_empty() {
                 why.because.push(format!("Also: {}.", others.join("; ")));
             }
+            why.because.push(s.outcomes.sentence());
             return why;
         }
         let mut why = Why {

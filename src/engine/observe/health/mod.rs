@@ -59,6 +59,15 @@ pub fn judge(snapshot: &Snapshot, facts: &Facts) -> Vec<Finding> {
     found.0
 }
 
+/// What is wrong with disks alone, for whoever looks without an engine.
+pub fn disk_findings(disks: &[facts::Disk]) -> Vec<Finding> {
+    let mut found = Findings(Vec::new());
+    for disk in disks {
+        storage::judge_disk(disk, &mut found);
+    }
+    found.0
+}
+
 /// Every check with the worst of its reasons.
 pub fn checks(findings: &[Finding]) -> Vec<Check> {
     let level = |name: &str| {

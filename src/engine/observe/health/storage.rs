@@ -71,7 +71,7 @@ fn journal(facts: &Facts, found: &mut Findings) {
 }
 
 /// Sentences hold still while the disk fills: a snapshot is published when one changes.
-fn judge_disk(disk: &Disk, found: &mut Findings) {
+pub(super) fn judge_disk(disk: &Disk, found: &mut Findings) {
     let holds = disk.holds;
     let space = match &disk.space {
         Ok(space) => space,
