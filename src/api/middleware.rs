@@ -117,7 +117,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
     {
         return Err(Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "BUSY",
+            "RATE_LIMITED",
             "all connections are taken (api.maxConnections), or this client has its share; health and webhooks \
              are still answered",
         ));

@@ -403,10 +403,8 @@ fn with_retries<T>(mut work: impl FnMut() -> Result<T, JournalError>) -> Result<
 }
 
 fn one_line(text: &str) -> String {
-    crate::text::clean_line(
-        &text
-            .replace("*** in database main ***", "")
-            .replace('\n', " "),
-        200,
-    )
+    let text = text
+        .replace("*** in database main ***", "")
+        .replace('\n', " ");
+    crate::text::clean_line(text.trim(), 200)
 }

@@ -1668,7 +1668,7 @@ async fn health_and_webhooks_have_places_of_their_own() {
         idle.push(tokio::net::TcpStream::connect(at).await.unwrap());
     }
     let (status, body) = rig.get("/api/agents").await;
-    assert_eq!((status, body["code"].as_str()), (503, Some("BUSY")));
+    assert_eq!((status, body["code"].as_str()), (503, Some("RATE_LIMITED")));
     assert_eq!(rig.get("/api/health").await.0, 200);
     let hook = rig.client.post(format!("{}/webhook/github", rig.url));
     let answered = hook
