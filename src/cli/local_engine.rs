@@ -32,10 +32,12 @@ pub(super) enum LocalEngine {
 
 /// Looks, and asks the engine if there is one.
 pub(super) fn look(setup: &Setup) -> Result<LocalEngine, Failure> {
+    // A lock that was deleted says nothing; the socket of a dead engine refuses.
+    let listens = || std::os::unix::net::UnixStream::connect(setup.state.socket()).is_ok();
     match setup.state.holder() {
-        None => Ok(LocalEngine::Stopped),
+        None if !listens() => Ok(LocalEngine::Stopped),
         Some(Holder::Run) => Ok(LocalEngine::OneRun),
-        Some(Holder::Resident) => {
+        None | Some(Holder::Resident) => {
             let runtime = context::runtime()?;
             let engine = runtime.block_on(ask(setup));
             runtime.shutdown_background();

@@ -487,6 +487,13 @@ fn status_has_one_shape_and_check_fails_when_stopped_or_drained() {
     assert_eq!(served.code(&["stop", "--undrain"]), 0);
     assert_eq!(served.code(&["status", "--check"]), 0);
     assert_eq!(served.code(&["stop", "--drain", "--undrain"]), 2);
+    std::fs::remove_file(state.join("engine.lock")).unwrap();
+    let unlocked = served.json(&["status", "--json"]);
+    assert_eq!(
+        unlocked["engine"], "running",
+        "it still listens: {unlocked}"
+    );
+    assert_eq!(unlocked["pid"], served.child.id());
 }
 
 #[test]
