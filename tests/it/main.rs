@@ -15,6 +15,7 @@ mod egress;
 mod engine;
 mod github;
 mod health;
+mod journal;
 mod memory;
 mod models;
 mod named_commands;

@@ -148,10 +148,10 @@ impl Approvals {
             (false, false) => ApprovalState::Denied,
         };
         if !journal.decide(id, state, &by, &reason, now_ms).await? {
-            return Err(Refused::input(format!(
-                "{id} is decided already: {}",
-                approval.state.as_str()
-            )));
+            // Read again: somebody else was first, after it was read above.
+            let now = journal.approval(id).await?;
+            let word = now.map_or("gone", |a| a.state.as_str());
+            return Err(Refused::input(format!("{id} is decided already: {word}")));
         }
         if state == ApprovalState::Approved && approval.action == "start" {
             self.agents.set_stopped(&approval.subject, false).await?;

@@ -176,6 +176,7 @@ impl SnapshotSource {
             limiters.push(live.guards.limiter.stats());
         });
         let [agents, knowledge, registry] = self.caches.stats();
+        let runs = self.registry.at_once();
         let outcomes = self.registry.outcomes(now);
         let mut snapshot = Snapshot {
             version: VERSION,
@@ -211,8 +212,8 @@ impl SnapshotSource {
             resources,
             availability: outcomes.availability(),
             outcomes,
-            counts: self.registry.counts(),
-            runs: self.registry.briefs(),
+            counts: runs.counts,
+            runs: runs.briefs,
             alerts: self.notifier.alerts(),
             losses: Losses {
                 log_lines: self.log.as_ref().map_or(0, |l| l.dropped()),
@@ -220,7 +221,7 @@ impl SnapshotSource {
                 journal_retries: self.durable.retries(),
                 audit_lines: self.audit.lost(),
             },
-            decisions: self.registry.decisions(),
+            decisions: runs.decisions,
             github: self.publications.get(),
             stopped_agents: self.agents.stopped(),
             attached: self.attachments.names(),

@@ -106,8 +106,6 @@ impl Completion {
             self.status.wake_outbox.notify_one();
         }
         self.write_report(new, &text).await?;
-        let now = self.lifecycle.now();
-        self.registry.count_ended(&view, action, now);
         tracing::info!(
             run = new.id,
             corr = new.correlation,
@@ -115,7 +113,8 @@ impl Completion {
             ms = view.duration_ms,
             "run ended"
         );
-        self.registry.retire(&new.id, line);
+        let now = self.lifecycle.now();
+        self.registry.retire(&view, action, line, now);
         self.notifier.publish(Event::RunFinished {
             run: new.id.clone(),
             action,

@@ -54,17 +54,34 @@ pub struct RunRegistry {
     pub latency: Latency,
     /// Runs accepted.
     pub rate: Rate,
-    live: Mutex<BTreeMap<String, Arc<LiveRun>>>,
-    /// Newest first.
-    ended: Mutex<VecDeque<RunSummary>>,
-    finished: AtomicU64,
-    failed: AtomicU64,
-    undecided: AtomicU64,
+    /// Lists and counts, under one lock: a run is never in two of them, nor in none.
+    runs: Mutex<Runs>,
     /// How the last hour's runs came out.
     outcomes: Outcomes,
     /// Runs refused because the queue was full or the engine drained.
     refused: AtomicU64,
-    decisions: Mutex<Vec<DecisionCount>>,
+}
+
+#[derive(Default)]
+struct Runs {
+    live: BTreeMap<String, Arc<LiveRun>>,
+    /// Newest first.
+    ended: VecDeque<RunSummary>,
+    finished: u64,
+    failed: u64,
+    undecided: u64,
+    decisions: Vec<DecisionCount>,
+}
+
+/// All runs at one moment.
+pub struct RunsAtOnce {
+    /// Runs by state.
+    pub counts: RunCounts,
+    /// Running, queued and ended runs, at most 40, newest first. Where there are more, running runs go before
+    /// queued ones and these before ended ones.
+    pub briefs: Vec<RunSummary>,
+    /// Decisions by action and evidence.
+    pub decisions: Vec<DecisionCount>,
 }
 
 impl RunRegistry {
@@ -76,102 +93,97 @@ impl RunRegistry {
             slot_count: concurrent,
             latency: Latency::new(now),
             rate: Rate::new(now),
-            live: Mutex::default(),
-            ended: Mutex::default(),
-            finished: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            undecided: AtomicU64::new(0),
+            runs: Mutex::default(),
             outcomes: Outcomes::new(now),
             refused: AtomicU64::new(0),
-            decisions: Mutex::default(),
         })
     }
 
     /// Enters a run; false when it is there already.
     pub fn insert(&self, id: &str, run: &Arc<LiveRun>) -> bool {
-        let mut live = lock(&self.live);
-        if live.contains_key(id) {
+        let mut runs = lock(&self.runs);
+        if runs.live.contains_key(id) {
             return false;
         }
-        live.insert(id.to_owned(), Arc::clone(run));
+        runs.live.insert(id.to_owned(), Arc::clone(run));
         true
     }
 
     /// The run, if it has not ended.
     pub fn get(&self, id: &str) -> Option<Arc<LiveRun>> {
-        lock(&self.live).get(id).cloned()
+        lock(&self.runs).live.get(id).cloned()
     }
 
     /// Removes a run that does not end here.
     pub fn remove(&self, id: &str) {
-        lock(&self.live).remove(id);
+        lock(&self.runs).live.remove(id);
     }
 
-    /// Moves a run from the live ones to those that ended.
-    pub fn retire(&self, id: &str, brief: RunSummary) {
-        self.remove(id);
-        self.push_ended(brief);
+    /// A run ended: it is counted, and moves from the live ones to those that ended.
+    pub fn retire(&self, view: &RunResult, action: Action, brief: RunSummary, now: Instant) {
+        let outcome = outcome(view);
+        let mut runs = lock(&self.runs);
+        runs.finished += 1;
+        runs.failed += u64::from(view.state == RunState::Failed);
+        runs.undecided += u64::from(outcome == Some(RunOutcome::Undecided));
+        runs.count_decision(action, view.evidence);
+        runs.live.remove(&view.run_id);
+        runs.push_ended(brief);
+        drop(runs);
+        if let Some(outcome) = outcome {
+            self.outcomes.record(outcome, now);
+        }
     }
 
     /// Adds an ended run as the newest.
     pub fn push_ended(&self, brief: RunSummary) {
-        let mut ended = lock(&self.ended);
-        ended.push_front(brief);
-        ended.truncate(LISTED);
+        lock(&self.runs).push_ended(brief);
     }
 
     /// Runs that have not ended.
     pub fn live_count(&self) -> u32 {
-        lock(&self.live).len() as u32
+        lock(&self.runs).live.len() as u32
     }
 
     /// Their ids.
     pub fn ids(&self) -> Vec<String> {
-        lock(&self.live).keys().cloned().collect()
+        lock(&self.runs).live.keys().cloned().collect()
     }
 
     /// Cancels every run that has not ended; returns their ids.
     pub fn cancel_all(&self) -> Vec<String> {
-        let live = lock(&self.live);
-        live.values().for_each(|run| run.cancel.cancel());
-        live.keys().cloned().collect()
+        let runs = lock(&self.runs);
+        runs.live.values().for_each(|run| run.cancel.cancel());
+        runs.live.keys().cloned().collect()
     }
 
-    /// Runs by state.
-    pub fn counts(&self) -> RunCounts {
-        let (total, running) = {
-            let live = lock(&self.live);
-            let running = live.values().filter(|run| run.is_running()).count() as u32;
-            (live.len() as u32, running)
+    /// Lists and counts, all of the same moment.
+    pub fn at_once(&self) -> RunsAtOnce {
+        let runs = lock(&self.runs);
+        // Ids begin with their time: the last entries are the newest.
+        let (running, queued): (Vec<_>, Vec<_>) =
+            runs.live.values().rev().partition(|run| run.is_running());
+        let counts = RunCounts {
+            running: running.len() as u32,
+            queued: queued.len() as u32,
+            finished: runs.finished,
+            failed: runs.failed,
+            undecided: runs.undecided,
         };
-        RunCounts {
-            running,
-            queued: total.saturating_sub(running),
-            finished: self.finished.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-            undecided: self.undecided.load(Relaxed),
-        }
-    }
-
-    /// Running, queued and ended runs, at most 40, newest first. Where there are more, running runs go before
-    /// queued ones and these before ended ones.
-    pub fn briefs(&self) -> Vec<RunSummary> {
-        let mut briefs: Vec<RunSummary> = {
-            let live = lock(&self.live);
-            // Ids begin with their time: the last entries are the newest.
-            let (running, queued): (Vec<_>, Vec<_>) =
-                live.values().rev().partition(|run| run.is_running());
-            let all = running.into_iter().chain(queued).take(LISTED);
-            all.map(|run| run.summary()).collect()
-        };
+        let live = running.into_iter().chain(queued).take(LISTED);
+        let mut briefs: Vec<RunSummary> = live.map(|run| run.summary()).collect();
         let room = LISTED - briefs.len();
-        briefs.extend(lock(&self.ended).iter().take(room).cloned());
+        briefs.extend(runs.ended.iter().take(room).cloned());
         briefs.sort_by(|a, b| {
             b.created_ms
                 .cmp(&a.created_ms)
                 .then_with(|| b.id.cmp(&a.id))
         });
-        briefs
+        RunsAtOnce {
+            counts,
+            briefs,
+            decisions: runs.decisions.clone(),
+        }
     }
 
     /// A run was refused.
@@ -186,8 +198,8 @@ impl RunRegistry {
 
     /// When the oldest run that still waits for its turn was accepted, wall time in milliseconds.
     pub fn oldest_queued_ms(&self) -> Option<i64> {
-        let live = lock(&self.live);
-        let waiting = live.values().map(|run| lock(&run.view));
+        let runs = lock(&self.runs);
+        let waiting = runs.live.values().map(|run| lock(&run.view));
         let waiting = waiting.filter(|view| view.state == RunState::Queued);
         waiting.map(|view| view.created_at).min()
     }
@@ -202,35 +214,24 @@ impl RunRegistry {
     pub fn outcomes(&self, now: Instant) -> OutcomeStats {
         self.outcomes.stats(now)
     }
+}
 
-    /// A run ended.
-    pub fn count_ended(&self, view: &RunResult, action: Action, now: Instant) {
-        self.finished.fetch_add(1, Relaxed);
-        if view.state == RunState::Failed {
-            self.failed.fetch_add(1, Relaxed);
-        }
-        if let Some(outcome) = outcome(view) {
-            if outcome == RunOutcome::Undecided {
-                self.undecided.fetch_add(1, Relaxed);
-            }
-            self.outcomes.record(outcome, now);
-        }
-        let evidence = view.evidence;
-        let mut all = lock(&self.decisions);
+impl Runs {
+    fn push_ended(&mut self, brief: RunSummary) {
+        self.ended.push_front(brief);
+        self.ended.truncate(LISTED);
+    }
+
+    fn count_decision(&mut self, action: Action, evidence: Evidence) {
         let same = |d: &&mut DecisionCount| d.action == action && d.evidence == evidence;
-        match all.iter_mut().find(same) {
+        match self.decisions.iter_mut().find(same) {
             Some(one) => one.count += 1,
-            None => all.push(DecisionCount {
+            None => self.decisions.push(DecisionCount {
                 action,
                 evidence,
                 count: 1,
             }),
         }
-    }
-
-    /// Decisions by action and evidence.
-    pub fn decisions(&self) -> Vec<DecisionCount> {
-        lock(&self.decisions).clone()
     }
 }
 

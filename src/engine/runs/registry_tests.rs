@@ -43,7 +43,7 @@ async fn briefs_more_live_runs_than_fit_keep_the_running_ones() {
         let (id, run) = live(n, state);
         assert!(registry.insert(&id, &run));
     }
-    let briefs = registry.briefs();
+    let briefs = registry.at_once().briefs;
     assert_eq!(briefs.len(), LISTED);
     let running: Vec<i64> = briefs
         .iter()
@@ -110,4 +110,33 @@ fn outcome_counts_missing_evidence_as_undecided_and_leaves_cancelled_runs_out() 
     ] {
         assert_eq!(of(cause, evidence, state), wanted, "{cause:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_that_ends_is_never_in_two_lists_nor_in_none() {
+    let lifecycle = Lifecycle::new(Arc::new(SystemClock), Mode::default());
+    let registry = RunRegistry::new(&lifecycle, 2);
+    let runs: Vec<_> = (0..200).map(|n| live(n, RunState::Running)).collect();
+    for (id, run) in &runs {
+        assert!(registry.insert(id, run));
+    }
+    let (ending, now) = (Arc::clone(&registry), lifecycle.now());
+    let ends = std::thread::spawn(move || {
+        for (_, run) in runs {
+            let view = lock(&run.view).clone();
+            let brief = summary(&view, None, None, Some(1));
+            ending.retire(&view, Action::Pass, brief, now);
+        }
+    });
+    loop {
+        let all = registry.at_once();
+        let counts = all.counts;
+        assert_eq!(u64::from(counts.running) + counts.finished, 200);
+        let decided: u64 = all.decisions.iter().map(|d| d.count).sum();
+        assert_eq!(decided, counts.finished);
+        if counts.finished == 200 {
+            break;
+        }
+    }
+    ends.join().unwrap();
 }

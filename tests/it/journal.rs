@@ -1,0 +1,79 @@
+//! The engine over a journal that was damaged: what was lost is said, decided by a person, and done once.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::*;
+use bsm::engine::Operator as _;
+use bsm::engine::protocol::command::{Command, Refused};
+use bsm::engine::protocol::run::{Action, RunResult, RunState};
+
+/// Takes a run's decision out of the journal, record and row, as damage does.
+fn lose_decision(journal: &Path, id: &str) {
+    let connection = rusqlite::Connection::open(journal).unwrap();
+    let undecided = "UPDATE runs SET finished_ms = NULL, action = NULL, result = NULL, status = 'running' WHERE id = ?1";
+    assert_eq!(connection.execute(undecided, [id]).unwrap(), 1);
+    let record = "DELETE FROM records WHERE kind = 'runDecided' AND subject = ?1";
+    assert_eq!(connection.execute(record, [id]).unwrap(), 1);
+}
+
+async fn decided(handle: &bsm::engine::Handle, id: &str) -> RunResult {
+    tokio::time::timeout(Duration::from_secs(20), handle.finished(id))
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_whose_decision_was_lost_after_its_report_goes_to_a_person_and_is_not_run_again() {
+    let state = state_folder();
+    let up = upstream(|_, _| Wire::verdict("block")).await;
+    let handle = Start::new(state.path()).upstream(&up.url).go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    assert_eq!(run.decision.unwrap().action, Action::BlockPr);
+    handle.stop(Duration::from_millis(200)).await;
+    drop(handle);
+    let asked = up.calls.lock().unwrap().len();
+    lose_decision(&state.path().join("bsm.db"), &run.run_id);
+
+    let mut start = Start::new(state.path()).upstream(&up.url);
+    start.resident = true;
+    let handle = start.go().await;
+    let again = decided(&handle, &run.run_id).await;
+    let decision = again.decision.unwrap();
+    assert_eq!(
+        (again.state, decision.action),
+        (RunState::Failed, Action::ManualReview)
+    );
+    let reason = decision.reason.raw();
+    assert!(reason.contains("its report says that it ended"), "{reason}");
+    assert_eq!(up.calls.lock().unwrap().len(), asked, "nobody was asked again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engine_over_a_recovered_journal_is_unhealthy_until_somebody_acknowledges_it() {
+    let state = state_folder();
+    let handle = Start::new(state.path()).go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    handle.stop(Duration::from_millis(200)).await;
+    drop(handle);
+    lose_decision(&state.path().join("bsm.db"), &run.run_id);
+
+    let mut start = Start::new(state.path());
+    start.resident = true;
+    let handle = start.go().await;
+    let noticed = |s: &bsm::engine::protocol::snapshot::Snapshot| {
+        s.reasons.iter().any(|r| r.code == "journal-not-acknowledged")
+    };
+    let mut snapshots = handle.snapshots();
+    assert!(noticed(&snapshots.borrow()), "from the first snapshot on");
+    command(&handle, Command::AcknowledgeRecovery).await.unwrap();
+    let settled = snapshots.wait_for(|s| !noticed(s));
+    tokio::time::timeout(Duration::from_secs(20), settled)
+        .await
+        .unwrap()
+        .unwrap();
+    let twice = command(&handle, Command::AcknowledgeRecovery).await;
+    assert!(matches!(twice, Err(Refused::InvalidInput { .. })), "{twice:?}");
+}
