@@ -48,7 +48,11 @@ async fn run_whose_decision_was_lost_after_its_report_goes_to_a_person_and_is_no
     );
     let reason = decision.reason.raw();
     assert!(reason.contains("its report says that it ended"), "{reason}");
-    assert_eq!(up.calls.lock().unwrap().len(), asked, "nobody was asked again");
+    assert_eq!(
+        up.calls.lock().unwrap().len(),
+        asked,
+        "nobody was asked again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,16 +68,23 @@ async fn engine_over_a_recovered_journal_is_unhealthy_until_somebody_acknowledge
     start.resident = true;
     let handle = start.go().await;
     let noticed = |s: &bsm::engine::protocol::snapshot::Snapshot| {
-        s.reasons.iter().any(|r| r.code == "journal-not-acknowledged")
+        s.reasons
+            .iter()
+            .any(|r| r.code == "journal-not-acknowledged")
     };
     let mut snapshots = handle.snapshots();
     assert!(noticed(&snapshots.borrow()), "from the first snapshot on");
-    command(&handle, Command::AcknowledgeRecovery).await.unwrap();
+    command(&handle, Command::AcknowledgeRecovery)
+        .await
+        .unwrap();
     let settled = snapshots.wait_for(|s| !noticed(s));
     tokio::time::timeout(Duration::from_secs(20), settled)
         .await
         .unwrap()
         .unwrap();
     let twice = command(&handle, Command::AcknowledgeRecovery).await;
-    assert!(matches!(twice, Err(Refused::InvalidInput { .. })), "{twice:?}");
+    assert!(
+        matches!(twice, Err(Refused::InvalidInput { .. })),
+        "{twice:?}"
+    );
 }
