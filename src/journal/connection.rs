@@ -1,6 +1,6 @@
 //! The open journal: one writer thread, a connection for reading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
@@ -53,13 +53,19 @@ impl Journal {
         })
     }
 
-    /// Opens an existing journal for reading only; `None` when there is none.
+    /// Opens an existing journal for reading only; `None` when there never was one.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is gone although it was there.
     pub fn read_only(path: &Path) -> Result<Option<ReadOnly>, JournalError> {
         if !path.exists() {
-            return Ok(None);
+            return open::gone(path).map_or(Ok(None), Err);
         }
         match open::reader(path) {
-            Ok(connection) => Ok(Some(ReadOnly { connection })),
+            Ok(connection) => Ok(Some(ReadOnly {
+                connection,
+                path: path.to_path_buf(),
+            })),
             Err(JournalError::Sqlite(what)) => Err(JournalError::Sqlite(format!(
                 "{} cannot be read ({what}); the next run or console repairs a damaged journal",
                 path.display()
@@ -152,4 +158,23 @@ impl Journal {
 /// A journal opened by a command that only reads.
 pub struct ReadOnly {
     pub(super) connection: Connection,
+    path: PathBuf,
+}
+
+impl ReadOnly {
+    /// What is wrong with the journal, as a sentence; `None`: nothing that can be seen.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub fn damage(&self) -> Result<Option<String>, JournalError> {
+        open::damage_of(&self.connection, &self.path)
+    }
+
+    /// What an operator has to acknowledge after the journal was recovered.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub fn notice(&self) -> Result<Option<String>, JournalError> {
+        open::notice(&self.connection)
+    }
 }

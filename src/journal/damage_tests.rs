@@ -302,6 +302,8 @@ async fn journal_that_is_gone_or_empty_or_foreign_is_refused_and_not_touched() {
     std::fs::remove_file(&path).unwrap();
     let gone = Journal::open(&path).err().unwrap();
     assert!(matches!(gone, JournalError::Missing { .. }), "{gone}");
+    let read = Journal::read_only(&path).err().unwrap();
+    assert!(matches!(read, JournalError::Missing { .. }), "{read}");
     assert!(!path.exists());
     for foreign in [b"".to_vec(), b"a text, no database".repeat(400)] {
         let dir = tempfile::tempdir().unwrap();

@@ -61,11 +61,8 @@ pub(super) fn file(path: &Path) -> Result<(Target, JournalNotes), JournalError> 
     backup::roll_forward(path, "replaced")?;
     let outside = with_retries(|| head_file::read(path))?;
     if !path.exists() {
-        if let Some(written) = outside.as_ref().filter(|w| w.head.sequence > 0) {
-            return Err(JournalError::Missing {
-                path: path.to_path_buf(),
-                records: written.head.sequence,
-            });
+        if let Some(gone) = gone(path) {
+            return Err(gone);
         }
         create(path)?;
     } else if let Some(damage) = examine(path, outside.as_ref())? {
@@ -74,6 +71,35 @@ pub(super) fn file(path: &Path) -> Result<(Target, JournalNotes), JournalError> 
     let target = with_retries(|| open_checked(path, &mut notes))?;
     notes.unproven = outside.is_none() && target.head.sequence > 0 && notes.notice.is_none();
     Ok((target, notes))
+}
+
+/// A journal that is not there although its head says that it was.
+pub(super) fn gone(path: &Path) -> Option<JournalError> {
+    let written = head_file::read(path).ok()??;
+    (written.head.sequence > 0).then(|| JournalError::Missing {
+        path: path.to_path_buf(),
+        records: written.head.sequence,
+    })
+}
+
+/// What is wrong with a journal that is open for reading, as a sentence; `None`: nothing that can be seen.
+pub(super) fn damage_of(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Option<String>, JournalError> {
+    let outside = head_file::read(path)?;
+    match inspect(connection, path, outside.as_ref()) {
+        Ok(damage) => Ok(damage),
+        Err(error) => classify(path, error).map(Some),
+    }
+}
+
+/// What an operator has to acknowledge.
+pub(super) fn notice(connection: &Connection) -> Result<Option<String>, JournalError> {
+    if schema::version(connection)? < schema::WITH_RECORDS {
+        return Ok(None);
+    }
+    Ok(meta::get(connection, meta::NOTICE)?)
 }
 
 /// A journal in memory, for what is not kept.
@@ -258,7 +284,16 @@ fn look(path: &Path, outside: Option<&Written>) -> Result<Option<String>, LookEr
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    let version = schema::version(&connection)?;
+    inspect(&connection, path, outside)
+}
+
+/// Reads an open file: its tables, its records, and whether they end where they should.
+fn inspect(
+    connection: &Connection,
+    path: &Path,
+    outside: Option<&Written>,
+) -> Result<Option<String>, LookError> {
+    let version = schema::version(connection)?;
     schema::check_known(version, path).map_err(LookError::Journal)?;
     let small = std::fs::metadata(path).is_ok_and(|m| m.len() < CHECKED_BYTES);
     if version > 0 && small {
@@ -285,13 +320,13 @@ fn look(path: &Path, outside: Option<&Written>) -> Result<Option<String>, LookEr
             _ => None,
         });
     }
-    let from = record_log::head(&connection)?.sequence - record_log::READ_AT_START;
-    let head = match record_log::verify(&connection, from)? {
+    let from = record_log::head(connection)?.sequence - record_log::READ_AT_START;
+    let head = match record_log::verify(connection, from)? {
         Ok(head) => head,
         Err(wrong) => return Ok(Some(wrong)),
     };
     Ok(match outside {
-        Some(written) => behind(&connection, &head, written)?,
+        Some(written) => behind(connection, &head, written)?,
         None => None,
     })
 }

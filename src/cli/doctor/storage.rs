@@ -111,15 +111,27 @@ pub(super) fn journal(state: &StateDir) -> (Line, Option<i64>) {
         }
         _ => {}
     }
-    let newest = match Journal::read_only(&path) {
+    let journal = match Journal::read_only(&path) {
         Ok(None) => return (Line::pass(NAME, "none yet"), None),
-        Ok(Some(journal)) => journal.recent(1),
-        Err(error) => Err(error),
+        Ok(Some(journal)) => journal,
+        Err(error) => return (Line::fail(NAME, error.to_string(), PAGE), None),
     };
-    match newest {
-        Ok(rows) => {
-            let newest = rows.first().map(|row| row.new.created_ms);
-            (Line::pass(NAME, "it can be read"), newest)
+    let read = journal.damage().and_then(|damage| {
+        let newest = journal.recent(1)?.first().map(|row| row.new.created_ms);
+        Ok((damage, journal.notice()?, newest))
+    });
+    match read {
+        Ok((Some(damage), _, newest)) => {
+            let sentence = format!("{} is damaged: {damage}", path.display());
+            (Line::fail(NAME, sentence, "bsm state repair"), newest)
+        }
+        Ok((None, Some(notice), newest)) => {
+            let next = "read it, then `bsm state repair --acknowledge`";
+            (Line::fail(NAME, notice, next), newest)
+        }
+        Ok((None, None, newest)) => {
+            let sentence = "its tables can be read and its records are all there";
+            (Line::pass(NAME, sentence), newest)
         }
         Err(error) => (Line::fail(NAME, error.to_string(), PAGE), None),
     }

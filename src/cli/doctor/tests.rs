@@ -431,3 +431,35 @@ fn disk_faults_have_the_judges_sentences_and_engines_that_do_not_answer_fail() {
         "docs/runbooks/engine-down.md",
     );
 }
+
+#[tokio::test]
+async fn journal_that_lost_records_or_is_gone_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::at(dir.path().join("s"));
+    state.prepare().unwrap();
+    let path = state.journal();
+    let journal = crate::journal::Journal::open(&path).unwrap();
+    journal.set_stopped("legal-agent", true).await.unwrap();
+    let early = dir.path().join("early.db");
+    crate::journal::backup::create(&path, &early).unwrap();
+    journal.set_stopped("legal-agent", false).await.unwrap();
+    journal.close();
+    passes(&storage::journal(&state).0);
+    // An old copy in its place: SQLite finds nothing wrong with it.
+    std::fs::copy(&early, &path).unwrap();
+    fails(
+        &storage::journal(&state).0,
+        &format!(
+            "{} is damaged: it ends at record 1, but record 2 was written",
+            path.display()
+        ),
+        "bsm state repair",
+    );
+    std::fs::remove_file(&path).unwrap();
+    let gone = storage::journal(&state).0;
+    assert_eq!(gone.level, Level::Fail);
+    assert!(
+        gone.sentence.contains("is gone: it held 2 records"),
+        "{gone:?}"
+    );
+}
