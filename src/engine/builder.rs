@@ -167,15 +167,9 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     } = config;
     mode.environment = settings.environment;
     mode.safe_mode = settings.loopback_only();
-    let workspace = match workspace {
-        Some(workspace) => workspace,
-        None => Workspace::load(root.as_deref(), &trust)?,
-    };
-    let journal = if mode.no_save {
-        Journal::in_memory()?
-    } else {
-        Journal::open(&state.journal())?
-    };
+    let read = || Workspace::load(root.as_deref(), &trust);
+    let workspace = workspace.map_or_else(read, Ok)?;
+    let journal = open_journal(&mode, &state)?;
     let files = if mode.no_save {
         WatchedFiles::none()
     } else {
@@ -253,6 +247,15 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
         reports,
     };
     Ok((Arc::new(connect(ground, parts)), fills))
+}
+
+/// The journal, in memory where nothing is kept.
+fn open_journal(mode: &Mode, state: &StateDir) -> Result<Journal, JournalError> {
+    Ok(if mode.no_save {
+        Journal::in_memory()?
+    } else {
+        Journal::open(&state.journal())?
+    })
 }
 
 /// Alerts about what opening the journal changed.

@@ -17,7 +17,12 @@ type Reexports = BTreeMap<(String, String), BTreeMap<String, String>>;
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Parts in which circles are allowed until they are rebuilt.
-const CIRCLES_ALLOWED: [&str; 1] = ["src/console/"];
+const CIRCLES_ALLOWED: [&str; 3] = [
+    "src/console/",
+    // To be opened: record and rows, open and heal, the judge and its checks.
+    "src/journal/",
+    "src/engine/observe/health/",
+];
 
 /// One line per fault; prints the graph where that is wanted.
 pub fn check(root: &Path, print: bool) -> Vec<String> {
