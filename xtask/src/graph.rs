@@ -434,8 +434,8 @@ mod tests {
     #[test]
     fn faults_circle_and_upward_arrow_are_found() {
         let circle = graph(&[
-            ("src/journal/a.rs", "src/journal/b.rs"),
-            ("src/journal/b.rs", "src/journal/a.rs"),
+            ("src/model/a.rs", "src/model/b.rs"),
+            ("src/model/b.rs", "src/model/a.rs"),
         ]);
         assert!(faults(&circle)[0].starts_with("circle"));
         let console = graph(&[
