@@ -178,8 +178,7 @@ impl StateDir {
     pub fn new_backup(&self) -> Result<PathBuf, StateError> {
         let folder = self.backups();
         create_private(&folder)?;
-        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
-        Ok(folder.join(format!("bsm-{stamp}.db")))
+        Ok(folder.join(format!("bsm-{}.db", stamp())))
     }
 
     /// The folder of the log files.
@@ -285,6 +284,13 @@ impl StateDir {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// The time as it stands in names of files: with milliseconds, so that two in one second are two.
+pub fn stamp() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y%m%dT%H%M%S%3fZ")
+        .to_string()
 }
 
 /// `$XDG_STATE_HOME/bsm`, or `~/.local/state/bsm`.

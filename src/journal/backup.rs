@@ -1,12 +1,15 @@
-//! Copies of the journal: before a migration, on demand, every day; and putting one back.
+//! Backups of the journal: made on demand and every day, checked, and put back.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::journal::copy::{copy, copy_into};
+pub use crate::journal::database_file::set_aside;
+use crate::journal::database_file::{install, part_of, remove_with_sides};
 use crate::journal::error::JournalError;
 use crate::journal::record::Record;
-use crate::journal::{meta, open, record_log, schema};
+use crate::journal::{connect, meta, record_log, schema};
 
 /// What a copy holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,71 +36,9 @@ pub fn create(path: &Path, target: &Path) -> Result<BackupInfo, JournalError> {
             target.display()
         )));
     }
-    let source = open::reader(path)?;
+    let source = connect::reader(path)?;
     copy(&source, target)?;
     inspect(target)
-}
-
-/// The copy before a migration: beside the journal, named by the schema that comes.
-pub(super) fn before_migration(
-    connection: &Connection,
-    path: &Path,
-    version: u32,
-) -> Result<PathBuf, JournalError> {
-    let target = path.with_file_name(format!("bsm.db.before-{}-{}", version + 1, stamp()));
-    copy(connection, &target)?;
-    Ok(target)
-}
-
-/// Copies into a file of another name, and renames it when it is whole; removes it when it is not.
-fn copy(source: &Connection, target: &Path) -> Result<(), JournalError> {
-    enough_space(source, target)?;
-    let part = PathBuf::from(format!("{}.part", target.display()));
-    open::remove_with_sides(&part);
-    let copied = copy_into(source, &part)
-        .and_then(|connection| open::finish_database(connection, &part, target));
-    if copied.is_err() {
-        open::remove_with_sides(&part);
-    }
-    copied
-}
-
-fn copy_into(source: &Connection, part: &Path) -> Result<Connection, JournalError> {
-    crate::state::private_file(part, false).map_err(|e| JournalError::ReadOnly(e.to_string()))?;
-    let mut connection = Connection::open(part)?;
-    {
-        let backup = rusqlite::backup::Backup::new(source, &mut connection)?;
-        // In one step: it reads one state of the journal, and no writer waits for it.
-        backup.step(-1)?;
-    }
-    // One file, without a write-ahead log of its own.
-    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
-    if verdict != "ok" {
-        return Err(JournalError::Row(format!(
-            "the copy is not whole: {verdict}"
-        )));
-    }
-    Ok(connection)
-}
-
-/// A copy that would fill the disk is not begun.
-fn enough_space(source: &Connection, target: &Path) -> Result<(), JournalError> {
-    let pages: i64 = source.pragma_query_value(None, "page_count", |r| r.get(0))?;
-    let size: i64 = source.pragma_query_value(None, "page_size", |r| r.get(0))?;
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
-        return Ok(());
-    };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let needed = pages.saturating_mul(size).unsigned_abs();
-    if free < needed.saturating_add(needed / 10) {
-        return Err(JournalError::Row(format!(
-            "{} has {free} bytes free, the copy needs {needed}",
-            folder.display()
-        )));
-    }
-    Ok(())
 }
 
 /// Reads a copy wholly: its tables, the chain of its records and the bytes of each.
@@ -113,7 +54,7 @@ pub fn inspect(path: &Path) -> Result<BackupInfo, JournalError> {
     let bytes = std::fs::metadata(path)
         .map_err(|e| JournalError::io(path, &e))?
         .len();
-    let connection = open::reader(path)?;
+    let connection = connect::reader(path)?;
     let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
     if verdict != "ok" {
         return Err(damaged(verdict));
@@ -145,9 +86,9 @@ pub fn restore(
     now_ms: i64,
 ) -> Result<(BackupInfo, Option<PathBuf>), JournalError> {
     let info = inspect(from)?;
-    let source = open::reader(from)?;
+    let source = connect::reader(from)?;
     let part = part_of(path);
-    open::remove_with_sides(&part);
+    remove_with_sides(&part);
     let mut connection = copy_into(&source, &part)?;
     schema::migrate(&mut connection, None)?;
     let notice = format!(
@@ -157,40 +98,6 @@ pub fn restore(
     mark_recovered(&mut connection, now_ms, &notice)?;
     let kept = install(connection, path, "replaced")?;
     Ok((info, kept))
-}
-
-/// Where a database is made that takes the journal's place.
-pub(super) fn part_of(path: &Path) -> PathBuf {
-    PathBuf::from(format!("{}.part", path.display()))
-}
-
-/// Puts a database that was made at [`part_of`] in the journal's place; returns where the old one is. A crash
-/// in the middle leaves a whole database under a name of its own, and [`roll_forward`] goes on from there.
-pub(super) fn install(
-    connection: Connection,
-    path: &Path,
-    why: &str,
-) -> Result<Option<PathBuf>, JournalError> {
-    open::finish_database(connection, &part_of(path), &recovered_of(path))?;
-    roll_forward(path, why)
-}
-
-fn recovered_of(path: &Path) -> PathBuf {
-    PathBuf::from(format!("{}.recovered", path.display()))
-}
-
-/// If a whole database waits to take the journal's place, it takes it; what was there is kept under another
-/// name, which is returned.
-pub(super) fn roll_forward(path: &Path, why: &str) -> Result<Option<PathBuf>, JournalError> {
-    let recovered = recovered_of(path);
-    if !recovered.exists() {
-        return Ok(None);
-    }
-    let kept = set_aside(path, why)?;
-    let io = |e: std::io::Error| JournalError::io(path, &e);
-    std::fs::rename(&recovered, path).map_err(io)?;
-    open::sync_folder(path).map_err(io)?;
-    Ok(kept)
 }
 
 /// Gives a journal a new epoch and writes down that it was recovered.
@@ -212,30 +119,4 @@ pub(super) fn mark_recovered(
     record_log::append(&tx, &head, sequence, &record, &body)?;
     tx.commit()?;
     Ok(())
-}
-
-/// Moves the journal and what lies beside it to another name; `None`: there was none.
-///
-/// # Errors
-/// The folder cannot be written.
-pub fn set_aside(path: &Path, why: &str) -> Result<Option<PathBuf>, JournalError> {
-    let io = |e: std::io::Error| JournalError::io(path, &e);
-    let target = path.with_file_name(format!("bsm.db.{why}-{}", stamp()));
-    let mut kept = None;
-    for end in ["", "-wal", "-shm", ".head"] {
-        let from = PathBuf::from(format!("{}{end}", path.display()));
-        if from.exists() {
-            std::fs::rename(&from, format!("{}{end}", target.display())).map_err(io)?;
-            kept = Some(target.clone());
-        }
-    }
-    open::sync_folder(path).map_err(io)?;
-    Ok(kept)
-}
-
-/// The time as it stands in names: with milliseconds, so that two in one second are two.
-pub(super) fn stamp() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y%m%dT%H%M%S%3fZ")
-        .to_string()
 }

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
+use crate::journal::connect;
 use crate::journal::error::JournalError;
-use crate::journal::open::{self, JournalNotes};
+use crate::journal::examine;
+use crate::journal::notes::JournalNotes;
+use crate::journal::open;
 use crate::journal::record::{Applied, Record};
 use crate::journal::record_log;
 use crate::journal::writer::Writer;
@@ -34,7 +37,7 @@ impl Journal {
     /// program. Nothing was changed then.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let (target, notes) = open::file(path)?;
-        let reader = open::reader(path)?;
+        let reader = connect::reader(path)?;
         Ok(Self {
             writer: Arc::new(Writer::start(target)?),
             reader: Some(Arc::new(Mutex::new(Some(reader)))),
@@ -61,7 +64,7 @@ impl Journal {
         if !path.exists() {
             return open::gone(path).map_or(Ok(None), Err);
         }
-        match open::reader(path) {
+        match connect::reader(path) {
             Ok(connection) => Ok(Some(ReadOnly {
                 connection,
                 path: path.to_path_buf(),
@@ -167,7 +170,7 @@ impl ReadOnly {
     /// # Errors
     /// As all reading.
     pub fn damage(&self) -> Result<Option<String>, JournalError> {
-        open::damage_of(&self.connection, &self.path)
+        examine::damage_of(&self.connection, &self.path)
     }
 
     /// What an operator has to acknowledge after the journal was recovered.

@@ -108,7 +108,7 @@ fn seen_by_sqlite(path: &Path) -> usize {
     let count = |c: rusqlite::Connection| {
         c.query_row("SELECT count(*) FROM runs", [], |r| r.get::<_, i64>(0))
     };
-    open::reader(path)
+    connect::reader(path)
         .ok()
         .and_then(|c| count(c).ok())
         .map_or(0, |n| n as usize)

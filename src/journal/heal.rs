@@ -7,15 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
-use crate::journal::apply::{ROWS_PER_RECORD, apply};
+use crate::journal::apply::apply;
+use crate::journal::database_file;
 use crate::journal::error::JournalError;
 use crate::journal::head_file::Written;
-use crate::journal::open::{self, Healed};
+use crate::journal::notes::Healed;
 use crate::journal::raw_pages::{self, RawRow, Value};
 use crate::journal::record::Record;
 use crate::journal::record_log::{self, Hash};
+use crate::journal::row_numbers::ROWS_PER_RECORD;
 use crate::journal::salvage::{self, Table};
 use crate::journal::{backup, meta, schema, stops};
 
@@ -45,9 +47,9 @@ pub(super) fn heal(
             why: "no record and no row of it can be read".to_owned(),
         });
     }
-    let part = backup::part_of(path);
-    open::remove_with_sides(&part);
-    let mut connection = open::new_database(&part)?;
+    let part = database_file::part_of(path);
+    database_file::remove_with_sides(&part);
+    let mut connection = database_file::new_database(&part)?;
     schema::migrate(&mut connection, None)?;
     let rows = found.write(&mut connection, path)?;
     let records = found.records.len();
@@ -64,7 +66,7 @@ pub(super) fn heal(
     );
     let now_ms = jiff::Timestamp::now().as_millisecond();
     backup::mark_recovered(&mut connection, now_ms, &notice)?;
-    let kept_as = backup::install(connection, path, "damaged")?;
+    let kept_as = database_file::install(connection, path, "damaged")?;
     Ok(Healed {
         damage: damage.to_owned(),
         kept_as: kept_as.unwrap_or_else(|| PathBuf::from("nowhere")),
@@ -212,22 +214,4 @@ impl Removed {
             _ => false,
         }
     }
-}
-
-/// Inserts a row with the columns of its table; false: a row with this key is there.
-pub(super) fn insert(
-    tx: &Connection,
-    table: Table,
-    values: &[rusqlite::types::Value],
-) -> rusqlite::Result<bool> {
-    let columns = &table.columns()[..values.len()];
-    let marks: Vec<String> = (1..=values.len()).map(|n| format!("?{n}")).collect();
-    let sql = format!(
-        "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
-        table.name(),
-        columns.join(", "),
-        marks.join(", ")
-    );
-    let mut statement = tx.prepare_cached(&sql)?;
-    Ok(statement.execute(params_from_iter(values))? > 0)
 }

@@ -1,8 +1,7 @@
 //! What is remembered: reviews and decisions with their texts. Which of them are like a text, the index
 //! beside it knows; what is in here is what it is built from.
 
-use super::open;
-use crate::journal::apply::ROWS_PER_RECORD;
+use crate::journal::connect;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::memory_rows::{
@@ -10,6 +9,7 @@ use crate::journal::memory_rows::{
     read, scan,
 };
 use crate::journal::record::Record;
+use crate::journal::row_numbers::ROWS_PER_RECORD;
 
 impl Journal {
     /// Remembers items; in the same order, their numbers.
@@ -88,7 +88,7 @@ impl Journal {
         take: impl FnMut(i64, i64, &str) -> bool,
     ) -> Result<(), JournalError> {
         match &self.path {
-            Some(path) => Ok(scan(&open::reader(path)?, take)?),
+            Some(path) => Ok(scan(&connect::reader(path)?, take)?),
             None => Ok(()),
         }
     }

@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::journal::approval_rows::{ApprovalRow, ApprovalState};
 use crate::journal::github_rows::{DeliveryResult, DeliveryRow, OutboxState};
 use crate::journal::memory_rows::{NewMemory, Remembered, Retention};
-use crate::journal::rows::{NewRun, StepRow};
-use crate::journal::runs::Finish;
-use crate::journal::spend::SpendRow;
+use crate::journal::rows::{Finish, NewRun, StepRow};
+use crate::journal::spend_rows::SpendRow;
 
 /// One change. Its JSON is kept for years: a field is added with a default, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,10 +192,10 @@ pub enum Applied {
 impl Applied {
     /// Whether the record changed anything.
     pub fn changed(&self) -> bool {
-        !matches!(self, Self::Unchanged)
+        !matches!(self, Self::Unchanged | Self::Duplicate(_))
     }
 
-    /// The first item that was added to memory.
+    /// Numbers of items that were added to memory.
     pub fn remembered(self) -> Vec<Remembered> {
         match self {
             Self::Remembered(numbers) => numbers,

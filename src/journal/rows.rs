@@ -3,6 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::approval_rows::ApprovalRow;
+use crate::journal::github_rows::NewPublication;
+use crate::journal::memory_rows::NewMemory;
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,6 +111,32 @@ pub struct StepRow {
     pub finished_ms: i64,
     /// JSON.
     pub result: String,
+}
+
+/// What a finished run leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finish {
+    /// The run.
+    pub id: String,
+    /// Its last status.
+    pub status: RunStatus,
+    /// Wall time, milliseconds.
+    pub at_ms: i64,
+    /// The whole result as JSON.
+    pub result: String,
+    /// Its line in a list, as JSON.
+    pub brief: String,
+    /// The decision's action.
+    pub action: String,
+    /// The report's text: written to its file after this is on disk, again after a crash.
+    pub report: String,
+    /// What it leaves at GitHub, in this order.
+    pub publications: Vec<NewPublication>,
+    /// What they wait for.
+    pub approval: Option<ApprovalRow>,
+    /// What is remembered of it.
+    pub memory: Option<NewMemory>,
 }
 
 const COLUMNS: &str = "id, created_ms, event, requested_event, correlation, actor, idempotency, plan, input, diff, report_name, \

@@ -1,47 +1,18 @@
 //! Runs and their steps in the journal.
 
 use rusqlite::{OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 
-use crate::journal::approval_rows::ApprovalRow;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
-use crate::journal::github_rows::NewPublication;
 use crate::journal::memory_rows::{NewMemory, Remembered};
 use crate::journal::record::{Applied, Record};
 use crate::journal::record_log;
-use crate::journal::rows::{self, NewRun, RunRow, RunStatus, StepRow};
+use crate::journal::rows::{self, Finish, NewRun, RunRow, RunStatus, StepRow};
 
 /// Runs that one record prunes.
 const PRUNED_AT_ONCE: usize = 500;
 /// Free pages that one pass returns to the system.
 const FREED_AT_ONCE: i64 = 4_096;
-
-/// What a finished run leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Finish {
-    /// The run.
-    pub id: String,
-    /// Its last status.
-    pub status: RunStatus,
-    /// Wall time, milliseconds.
-    pub at_ms: i64,
-    /// The whole result as JSON.
-    pub result: String,
-    /// Its line in a list, as JSON.
-    pub brief: String,
-    /// The decision's action.
-    pub action: String,
-    /// The report's text: written to its file after this is on disk, again after a crash.
-    pub report: String,
-    /// What it leaves at GitHub, in this order.
-    pub publications: Vec<NewPublication>,
-    /// What they wait for.
-    pub approval: Option<ApprovalRow>,
-    /// What is remembered of it.
-    pub memory: Option<NewMemory>,
-}
 
 impl Journal {
     /// Takes a run in. On disk when this returns.

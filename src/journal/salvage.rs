@@ -3,9 +3,8 @@
 //! Why by shape: a page does not say which table it is of. The number and the types of the values do.
 
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
-use crate::journal::heal::insert;
 use crate::journal::raw_pages::{RawRow, Value};
 
 /// A table of the journal, in the order in which rows are put back.
@@ -197,12 +196,25 @@ pub(super) fn merge(tx: &Connection, table: Table, row: &RawRow) -> rusqlite::Re
             let sql = "UPDATE spend SET calls = max(calls, ?5), prompt = max(prompt, ?6), \
                        completion = max(completion, ?7), micro_usd = max(micro_usd, ?8) \
                        WHERE day = ?1 AND provider = ?2 AND model = ?3 AND agent = ?4";
-            tx.prepare_cached(sql)?
-                .execute(rusqlite::params_from_iter(&values))?;
+            tx.prepare_cached(sql)?.execute(params_from_iter(&values))?;
             Ok(added)
         }
         _ => insert(tx, table, &values),
     }
+}
+
+/// Inserts a row with the columns of its table; false: a row with this key is there.
+fn insert(tx: &Connection, table: Table, values: &[Sql]) -> rusqlite::Result<bool> {
+    let columns = &table.columns()[..values.len()];
+    let marks: Vec<String> = (1..=values.len()).map(|n| format!("?{n}")).collect();
+    let sql = format!(
+        "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
+        table.name(),
+        columns.join(", "),
+        marks.join(", ")
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    Ok(statement.execute(params_from_iter(values))? > 0)
 }
 
 fn sql_values(row: &RawRow) -> Vec<Sql> {
@@ -258,8 +270,7 @@ fn merge_run(tx: &Connection, row: &RawRow, values: &[Sql]) -> rusqlite::Result<
             .map(|(n, name)| format!("{name} = ?{}", n + 1))
             .collect();
         let sql = format!("UPDATE OR IGNORE runs SET {} WHERE id = ?1", set.join(", "));
-        tx.prepare_cached(&sql)?
-            .execute(rusqlite::params_from_iter(values))?;
+        tx.prepare_cached(&sql)?.execute(params_from_iter(values))?;
     } else if !over {
         let sql = "UPDATE runs SET starts = max(starts, ?2), cancel = max(cancel, ?3) WHERE id = ?1 AND finished_ms IS NULL";
         tx.prepare_cached(sql)?

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::journal::backup;
+use crate::journal::copy;
 use crate::journal::error::JournalError;
 use crate::journal::meta;
+use crate::journal::row_numbers::ROWS_PER_RECORD;
 
 /// Migrations in order; the file's number is `user_version` after it ran.
 const MIGRATIONS: &[(&str, &str)] = &[
@@ -72,12 +73,12 @@ pub(super) fn migrate(
     path: Option<&Path>,
 ) -> Result<Option<PathBuf>, JournalError> {
     let from = version(connection)?;
-    let mut copy = None;
+    let mut kept = None;
     if from > 0
         && from < KNOWN
         && let Some(path) = path
     {
-        copy = Some(backup::before_migration(connection, path, from)?);
+        kept = Some(copy::before_migration(connection, path, from)?);
     }
     for (index, (_, sql)) in MIGRATIONS.iter().enumerate().skip(from as usize) {
         let tx = connection.transaction()?;
@@ -88,7 +89,7 @@ pub(super) fn migrate(
         tx.pragma_update(None, "user_version", index as u32 + 1)?;
         tx.commit()?;
     }
-    Ok(copy)
+    Ok(kept)
 }
 
 /// The journal gets a name, and its records begin above every row number that was given before.
@@ -96,7 +97,7 @@ fn begin_records(tx: &Connection) -> rusqlite::Result<()> {
     meta::set(tx, meta::EPOCH, &new_epoch())?;
     let sql = "SELECT max((SELECT coalesce(max(id), 0) FROM outbox), (SELECT coalesce(max(seq), 0) FROM memory))";
     let highest: i64 = tx.query_row(sql, [], |r| r.get(0))?;
-    let base = highest / crate::journal::apply::ROWS_PER_RECORD;
+    let base = highest / ROWS_PER_RECORD;
     meta::set(tx, meta::BASE_SEQUENCE, &base.to_string())
 }
 

@@ -7,9 +7,7 @@ use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::github_rows::{KEYS_DAYS, LISTED, SENT};
 use crate::journal::memory_rows::Retention;
-
-/// Days that sums of costs are kept.
-pub(crate) const SPEND_DAYS: i64 = 400;
+use crate::journal::spend_rows::SPEND_DAYS;
 
 const DAY_MS: i64 = 86_400_000;
 /// A rate is measured over so many days, or over the age of the table's oldest row where that is less.

@@ -16,9 +16,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::journal::apply::apply;
+use crate::journal::connect;
 use crate::journal::error::JournalError;
 use crate::journal::head_file::HeadFile;
-use crate::journal::open;
 use crate::journal::record::{Applied, Record};
 use crate::journal::record_log::{self, Head};
 use crate::resilience::clock::lock;
@@ -265,7 +265,7 @@ impl WriterThread {
     fn ready(&mut self) -> Result<(), JournalError> {
         if self.connection.is_none() {
             let path = self.path.as_ref().ok_or(JournalError::Closed)?;
-            let connection = open::writer(path)?;
+            let connection = connect::writer(path)?;
             self.head = record_log::head(&connection)?;
             self.connection = Some(connection);
         }
@@ -316,14 +316,12 @@ impl WriterThread {
         for one in work.by_ref() {
             match perform(&mut tx, &mut head, one) {
                 Ok(done) => pending.push(done),
-                Err((refused, error)) => {
-                    refused.refuse(&error);
-                    if tx.is_autocommit() {
-                        // All of it is gone. What is left begins in a new transaction.
-                        refuse_all(pending, &error);
-                        return;
-                    }
+                // All of it is gone. What is left begins in a new transaction.
+                Err(error) if tx.is_autocommit() => {
+                    refuse_all(pending, &error);
+                    return;
                 }
+                Err(_) => {}
             }
         }
         match tx.commit() {
@@ -359,7 +357,7 @@ impl WriterThread {
         self.connection = None;
         let accepted: Vec<String> = pending.iter().filter_map(Pending::accepted_run).collect();
         let found = self.path.as_ref().and_then(|path| {
-            let connection = open::writer(path).ok()?;
+            let connection = connect::writer(path).ok()?;
             let found = record_log::head(&connection).ok()?;
             Some((connection, found))
         });
@@ -401,41 +399,45 @@ fn checkpointed(connection: &Connection) -> bool {
         .unwrap_or(false)
 }
 
-/// Does one piece inside the transaction; a failed one comes back with its error.
+/// Does one piece inside the transaction; one that fails is refused.
 fn perform(
     tx: &mut rusqlite::Transaction<'_>,
     head: &mut Head,
     work: Work,
-) -> Result<Pending, (Pending, JournalError)> {
+) -> Result<Pending, JournalError> {
     match work {
         Work::Record(record, body, reply) => {
             let result = tx.savepoint().and_then(|savepoint| {
-                let (applied, next) = append(&savepoint, head, &record, &body)?;
-                if applied.changed() {
-                    savepoint.commit()?;
-                }
-                Ok((applied, next))
+                let appended = append(&savepoint, head, &record, &body)?;
+                savepoint.commit()?;
+                Ok(appended)
             });
-            match result {
-                Ok((applied, next)) => {
-                    *head = next;
-                    Ok(Pending::Record(record, applied, reply))
-                }
-                Err(error) => {
-                    let pending = Pending::Record(record, Applied::Unchanged, reply);
-                    Err((pending, error.into()))
-                }
-            }
+            let ((applied, next), reply) = or_refuse(result, reply)?;
+            *head = next;
+            Ok(Pending::Record(record, applied, reply))
         }
         Work::Local(job, reply) => {
             let result = tx.savepoint().and_then(|savepoint| {
                 job(&savepoint)?;
                 savepoint.commit()
             });
-            match result {
-                Ok(()) => Ok(Pending::Local(reply)),
-                Err(error) => Err((Pending::Local(reply), error.into())),
-            }
+            let ((), reply) = or_refuse(result, reply)?;
+            Ok(Pending::Local(reply))
+        }
+    }
+}
+
+/// The result and whom to tell later; an error is told now.
+fn or_refuse<T, R>(
+    result: rusqlite::Result<T>,
+    reply: Reply<R>,
+) -> Result<(T, Reply<R>), JournalError> {
+    match result {
+        Ok(done) => Ok((done, reply)),
+        Err(error) => {
+            let error = JournalError::from(error);
+            let _ = reply.send(Err(error.clone()));
+            Err(error)
         }
     }
 }
@@ -449,7 +451,7 @@ fn append(
 ) -> rusqlite::Result<(Applied, Head)> {
     let sequence = head.sequence + 1;
     let applied = apply(tx, sequence, record)?;
-    if !applied.changed() || matches!(applied, Applied::Duplicate(_)) {
+    if !applied.changed() {
         return Ok((applied, *head));
     }
     let head = record_log::append(tx, head, sequence, record, body)?;

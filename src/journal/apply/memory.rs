@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{record_of, row_number};
 use crate::journal::memory_rows::{self as rows, NewMemory, Retention};
 use crate::journal::record::Applied;
 use crate::journal::record_log;
+use crate::journal::row_numbers::{record_of, row_number};
 
 pub(super) fn added(
     tx: &Connection,

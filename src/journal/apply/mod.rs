@@ -13,10 +13,6 @@ use rusqlite::Connection;
 
 use crate::journal::record::{Applied, Record};
 
-/// Rows that one record can add to a table. The number of a row is its record's sequence times this, plus its
-/// place in the record.
-pub(super) const ROWS_PER_RECORD: i64 = 1_000;
-
 /// Applies one record inside the caller's transaction. `sequence` is the record's own number.
 pub(super) fn apply(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result<Applied> {
     let before = tx.total_changes();
@@ -77,14 +73,4 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
         Record::Recovered { at_ms, notice } => approvals::recovered(tx, *at_ms, notice),
         Record::Acknowledged { at_ms, .. } => approvals::acknowledged(tx, *at_ms),
     }
-}
-
-/// The number of a row that a record adds.
-fn row_number(sequence: i64, index: usize) -> i64 {
-    sequence * ROWS_PER_RECORD + i64::try_from(index).unwrap_or(i64::MAX)
-}
-
-/// The record that added a row.
-fn record_of(row_number: i64) -> i64 {
-    row_number / ROWS_PER_RECORD
 }

@@ -2,13 +2,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::row_number;
 use crate::journal::approval_rows as approvals;
 use crate::journal::github_rows as github;
 use crate::journal::memory_rows::{self as memory, NewMemory};
 use crate::journal::record::Applied;
-use crate::journal::rows::{self, NewRun, StepRow};
-use crate::journal::runs::Finish;
+use crate::journal::row_numbers::row_number;
+use crate::journal::rows::{self, Finish, NewRun, StepRow};
 
 pub(super) fn accepted(tx: &Connection, run: &NewRun) -> rusqlite::Result<Applied> {
     if let Some(key) = &run.idempotency

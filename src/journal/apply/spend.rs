@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::journal::record::Applied;
-use crate::journal::spend::SpendRow;
+use crate::journal::spend_rows::SpendRow;
 
 pub(super) fn spent(tx: &Connection, rows: &[SpendRow]) -> rusqlite::Result<Applied> {
     let mut add = tx.prepare_cached(

@@ -1,8 +1,8 @@
 //! Whether what the operator wrote is in effect, and nothing that protects is switched off.
 
-use super::Findings;
 use super::code::Code;
 use super::facts::Facts;
+use super::finding::Findings;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::workspace::trust::Trust;
 

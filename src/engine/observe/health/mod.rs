@@ -5,51 +5,22 @@
 pub mod code;
 mod configuration;
 pub mod facts;
+mod finding;
 mod providers;
 pub mod since;
 mod storage;
 mod work;
 
-use self::code::{CHECKS, Code};
+use self::code::CHECKS;
 use self::facts::Facts;
+pub use self::finding::Finding;
+use self::finding::Findings;
 use crate::engine::protocol::health::{Check, Level};
 use crate::engine::protocol::snapshot::{Health, Snapshot};
 
-/// A reason without its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Which.
-    pub code: Code,
-    /// How bad it is.
-    pub level: Level,
-    /// A sentence, safe to show.
-    pub message: String,
-}
-
-/// Where the judge's parts put what they find.
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn warn(&mut self, code: Code, message: impl Into<String>) {
-        self.add(code, Level::Warn, message.into());
-    }
-
-    fn fail(&mut self, code: Code, message: impl Into<String>) {
-        self.add(code, Level::Fail, message.into());
-    }
-
-    fn add(&mut self, code: Code, level: Level, message: String) {
-        self.0.push(Finding {
-            code,
-            level,
-            message,
-        });
-    }
-}
-
 /// Everything that is not as it should be, the worst first.
 pub fn judge(snapshot: &Snapshot, facts: &Facts) -> Vec<Finding> {
-    let mut found = Findings(Vec::new());
+    let mut found = Findings::default();
     storage::judge(facts, &mut found);
     providers::judge(snapshot, &mut found);
     work::judge(snapshot, facts, &mut found);
@@ -61,7 +32,7 @@ pub fn judge(snapshot: &Snapshot, facts: &Facts) -> Vec<Finding> {
 
 /// What is wrong with disks alone, for whoever looks without an engine.
 pub fn disk_findings(disks: &[facts::Disk]) -> Vec<Finding> {
-    let mut found = Findings(Vec::new());
+    let mut found = Findings::default();
     for disk in disks {
         storage::judge_disk(disk, &mut found);
     }

@@ -1,7 +1,7 @@
 //! Whether models can be asked.
 
-use super::Findings;
 use super::code::Code;
+use super::finding::Findings;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::resilience::breaker::BreakerState;
 

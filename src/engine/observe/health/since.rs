@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
 use super::code::Code;
+use super::finding::Finding;
 use crate::engine::protocol::health::Reason;
 
 /// The first time of every reason that holds now.

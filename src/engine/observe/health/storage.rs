@@ -1,8 +1,8 @@
 //! Whether work can be kept: journal, files, intake, disks, logs.
 
-use super::Findings;
 use super::code::Code;
 use super::facts::{Disk, Facts, Probe};
+use super::finding::Findings;
 use crate::telemetry::disk_space::DiskSpace;
 use crate::text::clean_line;
 

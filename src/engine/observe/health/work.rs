@@ -1,8 +1,8 @@
 //! Whether work is accepted, decided and published in time.
 
-use super::Findings;
 use super::code::Code;
 use super::facts::Facts;
+use super::finding::Findings;
 use crate::engine::protocol::snapshot::Snapshot;
 
 /// Fewer runs than this in the window say nothing about the share with full evidence.
