@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bsm::console::message::{Message, Now};
-use bsm::console::state::State;
+use bsm::console::shell::state::State;
+use bsm::console::shell::update::update;
+use bsm::console::shell::view;
 use bsm::console::theme::Theme;
-use bsm::console::update::update;
-use bsm::console::view;
 use bsm::engine::Operator as _;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use hdrhistogram::Histogram;
@@ -55,7 +55,7 @@ fn main() {
     for (width, height) in [(80, 24), (120, 40), (200, 50)] {
         for screen in ['1', '2', '3'] {
             let mut state = State::new(Arc::clone(&snapshot), Theme::default(), false, 0);
-            state.size = (width, height);
+            state.context.size = (width, height);
             let now = || Now {
                 at: Instant::now(),
                 wall_ms: 0,

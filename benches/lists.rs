@@ -13,11 +13,10 @@ mod support;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use bsm::console::action::Screen;
 use bsm::console::message::{Message, Now};
-use bsm::console::state::State;
+use bsm::console::shell::state::State;
+use bsm::console::shell::{update::update, view};
 use bsm::console::theme::Theme;
-use bsm::console::{update::update, view};
 use bsm::engine::Operator as _;
 use bsm::engine::protocol::query::{Answer, Query};
 use bsm::journal::{Finish, NewRun, RunStatus};
@@ -182,7 +181,7 @@ fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::protocol::snapsho
         false,
         0,
     );
-    (state.screen, state.size) = (Screen::Runs, (200, 50));
+    state.context.size = (200, 50);
     let query = Query::Runs {
         limit: 2_000,
         filter: String::new(),
@@ -192,6 +191,11 @@ fn frames(handle: &bsm::engine::Handle, runs: Vec<bsm::engine::protocol::snapsho
         wall_ms: 0,
     };
     let count = runs.len();
+    update(
+        &mut state,
+        Message::Key(KeyEvent::from(KeyCode::Char('2'))),
+        now(),
+    );
     update(
         &mut state,
         Message::Answered(query, Ok(Answer::Runs { runs })),

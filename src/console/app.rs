@@ -16,12 +16,13 @@ use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
 use super::message::{Effect, Message, Now};
+use super::shell::exporting;
+use super::shell::state::State;
+use super::shell::update::{next_wake, start, update};
+use super::shell::view;
 use super::signals::{Signalled, Signals};
-use super::state::State;
 use super::terminal::{self, FrameWriter, Frames, Guard, OwnedScreen, Reader};
 use super::theme::Theme;
-use super::update::{next_wake, update};
-use super::view;
 use crate::console::frame_scheduler::{Dirty, Pace};
 use crate::console::preferences::Remembered;
 use crate::engine::Operator;
@@ -112,7 +113,9 @@ pub fn run(
             sender,
             messages,
         )?;
-        app.live(lend).await.map(|()| Remembered::of(&app.state))
+        app.live(lend)
+            .await
+            .map(|()| Remembered::of(&app.state.context, app.state.screen()))
     });
     runtime.shutdown_background();
     leaving();
@@ -152,14 +155,14 @@ impl<W: Write> App<W> {
         let read_only = operator.capabilities().read_only;
         let snapshot = operator.snapshots().borrow().clone();
         let mut state = State::new(snapshot, options.theme, read_only, now().wall_ms);
-        state.attached.clone_from(&options.attached);
-        state.me.clone_from(&options.me);
-        state.approver.clone_from(&options.approver);
-        state.size = size;
-        state.keys = options.keys.clone();
-        state.screen = options.screen.unwrap_or(state.screen);
-        state.zone = options.zone;
-        (state.mouse, state.bell) = (options.mouse, options.bell);
+        let cx = &mut state.context;
+        cx.attached.clone_from(&options.attached);
+        cx.me.clone_from(&options.me);
+        cx.approver.clone_from(&options.approver);
+        cx.size = size;
+        cx.keys = options.keys.clone();
+        cx.zone = options.zone;
+        (cx.mouse, cx.bell) = (options.mouse, options.bell);
         Ok(Self {
             operator,
             options,
@@ -176,8 +179,8 @@ impl<W: Write> App<W> {
     /// Lives until the operator leaves.
     pub async fn live(&mut self, mut lend: LendTerminal) -> io::Result<()> {
         // What the screen to begin with is made of, if it is more than the picture.
-        let screen = self.state.screen;
-        let first = crate::console::navigation::show(&mut self.state, screen);
+        let screen = self.options.screen.unwrap_or(self.state.screen());
+        let first = start(&mut self.state, screen, now());
         let _ = self.effects(first);
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
@@ -262,7 +265,7 @@ impl<W: Write> App<W> {
     }
 
     fn frame_time(&self) -> Duration {
-        let fps = if self.state.focused {
+        let fps = if self.state.context.focused {
             self.options.fps.max(1)
         } else {
             1
@@ -274,7 +277,7 @@ impl<W: Write> App<W> {
     fn urgency(&self, message: &Message) -> Dirty {
         match message {
             Message::Snapshot(new) => {
-                let old = &self.state.live;
+                let old = &self.state.context.live;
                 if (old.health, &old.reasons) == (new.health, &new.reasons) {
                     Dirty::Calm
                 } else {
@@ -308,7 +311,8 @@ impl<W: Write> App<W> {
         let elapsed = since.elapsed();
         if elapsed >= Duration::from_secs(2) {
             let total = self.frames.written();
-            self.state.link_bytes = (total - before) * 1_000 / (elapsed.as_millis() as u64).max(1);
+            self.state.context.link_bytes =
+                (total - before) * 1_000 / (elapsed.as_millis() as u64).max(1);
             self.link = (Instant::now(), total);
         }
     }
@@ -342,7 +346,7 @@ impl<W: Write> App<W> {
                     tokio::spawn(async move { sender.send(Message::Exported(told)).await });
                 }
                 Effect::Export(form) => {
-                    let text = export::render(&self.state, form);
+                    let text = exporting::render(&self.state, form);
                     let redact = self.options.redact.clone();
                     let (folder, sender) = (self.options.exports.clone(), self.sender.clone());
                     tokio::task::spawn_blocking(move || {
@@ -390,10 +394,10 @@ impl<W: Write> App<W> {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        let area = Rect::new(0, 0, self.state.size.0, self.state.size.1);
+        let area = Rect::new(0, 0, self.state.context.size.0, self.state.context.size.1);
         if self.shown.as_ref().is_none_or(|shown| shown.area != area) {
             self.shown = None;
-            self.terminal = new_terminal(self.frames.writer(), self.state.size)?;
+            self.terminal = new_terminal(self.frames.writer(), self.state.context.size)?;
             self.frames.writer().write_all(b"\x1b[0m\x1b[2J")?;
         }
         let state = &self.state;
@@ -424,11 +428,11 @@ impl<W: Write> App<W> {
     /// Takes the terminal as it is after others had it, and draws all of it.
     fn back_again(&mut self) -> io::Result<()> {
         terminal::take()?;
-        if self.state.mouse {
+        if self.state.context.mouse {
             terminal::mouse(true)?;
         }
         self.shown = None;
-        self.state.size = crossterm::terminal::size()?;
+        self.state.context.size = crossterm::terminal::size()?;
         Ok(())
     }
 }

@@ -6,10 +6,6 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-
-use super::state::State;
-use super::view;
 
 /// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,38 +47,6 @@ pub fn clipboard(text: &str) -> Vec<u8> {
     format!("\x1b]52;c;{}\x07", STANDARD.encode(&text[..end])).into_bytes()
 }
 
-/// An export's text.
-pub fn render(state: &State, form: Form) -> String {
-    match form {
-        Form::Json => crate::text::json_pretty(state.snapshot()).unwrap_or_default(),
-        Form::Text => screen(state),
-        Form::Csv => csv(state),
-    }
-}
-
-/// The screen without what lies over it, as lines of text.
-fn screen(state: &State) -> String {
-    let mut bare = state.clone();
-    bare.overlays.clear();
-    bare.toasts.clear();
-    let area = Rect::new(0, 0, state.size.0, state.size.1);
-    let mut buffer = Buffer::empty(area);
-    view::draw(&bare, area, &mut buffer);
-    let mut text = String::new();
-    for y in 0..area.height {
-        let mut line = String::new();
-        let mut x = 0;
-        while x < area.width {
-            let symbol = buffer[(x, y)].symbol();
-            line.push_str(symbol);
-            x += unicode_width::UnicodeWidthStr::width(symbol).max(1) as u16;
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 /// One field of CSV: quoted where needed, and never a formula to a spreadsheet.
 fn field(text: &str) -> String {
     let text = crate::text::clean_line(text, 500);
@@ -98,14 +62,33 @@ fn field(text: &str) -> String {
     }
 }
 
-fn csv(state: &State) -> String {
+/// A table as CSV.
+pub fn csv(table: &[Vec<String>]) -> String {
     let mut out = String::new();
-    for row in state.table() {
+    for row in table {
         let fields: Vec<String> = row.iter().map(|f| field(f)).collect();
         out.push_str(&fields.join(","));
         out.push('\n');
     }
     out
+}
+
+/// A drawn screen as lines of text.
+pub fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let mut text = String::new();
+    for y in 0..area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < area.width {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            x += unicode_width::UnicodeWidthStr::width(symbol).max(1) as u16;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Writes an export into `folder`, readable by its owner alone; its path.

@@ -9,35 +9,26 @@
 //! ```
 //!
 //! It has its own OS thread and runtime: a terminal that blocks stalls nothing but itself, and a busy
-//! engine never delays a key. [`update`] does no I/O, so every behaviour is a test without a terminal.
+//! engine never delays a key. [`update`](shell::update::update) does no I/O, so every behaviour is a test
+//! without a terminal. `docs/console.md` says how it is built.
 
 pub mod action;
-mod actions;
 pub mod app;
-pub mod chat;
-mod confirmations;
-mod engine_messages;
+pub mod component;
+pub mod context;
 pub mod export;
-pub mod follow_up;
 pub mod format;
 mod frame_scheduler;
-pub mod inbox;
 pub mod keymap;
 pub mod message;
-mod navigation;
-mod open_views;
-mod overlay_keys;
-mod overlay_state;
+pub mod overlays;
 pub mod preferences;
-mod run_form;
-mod selection;
+pub mod route;
+pub mod screens;
+pub mod shell;
 pub(crate) mod signals;
-pub mod state;
 pub mod terminal;
 pub mod theme;
-mod timeline;
-mod toasts;
-pub mod update;
-pub mod view;
+pub mod widgets;
 
 pub use app::{Options, Redact, run};

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::action::Screen;
+use super::context::Context;
 use super::format::Zone;
-use super::state::State;
 use super::theme::Palette;
 
 /// The habits.
@@ -31,12 +31,12 @@ impl Remembered {
     }
 
     /// As the console is left.
-    pub fn of(state: &State) -> Self {
+    pub fn of(cx: &Context, screen: Screen) -> Self {
         Self {
-            theme: Some(state.theme.palette),
-            utc: Some(state.zone == Zone::Utc),
-            mouse: Some(state.mouse),
-            screen: Some(state.screen.digit()),
+            theme: Some(cx.theme.palette),
+            utc: Some(cx.zone == Zone::Utc),
+            mouse: Some(cx.mouse),
+            screen: Some(screen.digit()),
         }
     }
 

@@ -10,15 +10,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::*;
+use bsm::console::Options;
 use bsm::console::action::{ACTIONS, Screen};
 use bsm::console::app::App;
+use bsm::console::component::DialogKind;
 use bsm::console::message::{Effect, Message, Now};
-use bsm::console::state::TriggerForm;
-use bsm::console::state::{Overlay, State};
+use bsm::console::overlays::run_form::RunForm;
+use bsm::console::route::Route;
+use bsm::console::shell::state::State;
+use bsm::console::shell::update::update;
+use bsm::console::shell::view;
 use bsm::console::terminal::Frames;
 use bsm::console::theme::{Palette, Theme};
-use bsm::console::update::update;
-use bsm::console::{Options, view};
 use bsm::drill::Drilled;
 use bsm::drill::measure::{Kind, Measure, Want};
 use bsm::engine::Operator;
@@ -176,7 +179,7 @@ fn busy() -> Arc<Snapshot> {
 
 fn state(theme: Theme) -> State {
     let mut state = State::new(busy(), theme, false, WALL);
-    state.zone = bsm::console::format::Zone::Utc;
+    state.context.zone = bsm::console::format::Zone::Utc;
     state
 }
 
@@ -209,6 +212,12 @@ fn drawn(state: &State, width: u16, height: u16) -> String {
 fn key(c: char) -> Message {
     let modifiers = KeyModifiers::NONE;
     Message::Key(KeyEvent::new(KeyCode::Char(c), modifiers))
+}
+
+/// The run that keys act on.
+fn selected_run(state: &State) -> String {
+    let subject = state.top().subject(&state.context);
+    subject.run().unwrap_or_default().to_owned()
 }
 
 fn press(state: &mut State, keys: &str) -> Vec<Effect> {
@@ -342,23 +351,21 @@ fn with_why(state: &mut State) {
 fn from_a_breaker_to_its_calls_their_run_and_its_log_lines() {
     let mut s = state(UNICODE);
     with_calls(&mut s);
-    assert_eq!(
-        s.calls_selection(),
-        1,
-        "a refusal of ours is not what failed"
-    );
     let [Effect::Query(Query::Logs { filter })] = &press(&mut s, "l")[..] else {
         panic!("no log lines asked for");
     };
     assert_eq!(filter.run.as_deref(), Some("job_3_k3f003"));
     let mut s = state(UNICODE);
     with_calls(&mut s);
-    s.filters.insert(s.screen, "outcome:ok".into());
-    assert_eq!(s.calls_shown().len(), 1);
-    s.filters
-        .insert(s.screen, "took>300ms -outcome:ok waited>1".into());
-    assert_eq!(s.calls_shown().len(), 1);
-    s.filters.clear();
+    for filter in ["outcome:ok", "took>300ms -outcome:ok waited>1"] {
+        press(&mut s, "/");
+        press(&mut s, filter);
+        press_enter(&mut s);
+        let shown = drawn(&s, 140, 20);
+        assert_eq!(shown.matches("security-agent").count(), 1, "{shown}");
+        press(&mut s, "/");
+        update(&mut s, Message::Key(KeyEvent::from(KeyCode::Esc)), now());
+    }
     let enter = Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     let effects = update(&mut s, enter, now());
     let run = "job_3_k3f003".to_owned();
@@ -366,9 +373,9 @@ fn from_a_breaker_to_its_calls_their_run_and_its_log_lines() {
     // Back comes the list, then the screen.
     let esc = || Message::Key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     update(&mut s, esc(), now());
-    assert!(s.open.is_none() && s.calls.is_some());
+    assert!(matches!(s.routes()[..], [_, Route::Calls { .. }]));
     update(&mut s, esc(), now());
-    assert!(s.calls.is_none());
+    assert_eq!(s.routes(), [&Route::Screen(Screen::Resilience)]);
 }
 
 #[test]
@@ -381,7 +388,7 @@ fn rewound_it_says_so_and_space_returns() {
         after: false,
     };
     assert_eq!(effects, [Effect::Query(query.clone())]);
-    let mut past = (*s.live).clone();
+    let mut past = (*s.context.live).clone();
     past.calls.peak = 7_777.0;
     let answer = |moment| Message::Answered(query.clone(), Ok(Answer::Moment { moment }));
     let moment = SnapshotAt {
@@ -415,7 +422,7 @@ fn rewound_it_says_so_and_space_returns() {
     update(&mut s, answer, now());
     assert!(drawn(&s, 120, 40).contains("nothing was recorded before this"));
     press(&mut s, " ");
-    assert!(!drawn(&s, 120, 40).contains("REWOUND") && s.frozen.is_none());
+    assert!(!drawn(&s, 120, 40).contains("REWOUND") && s.context.frozen.is_none());
     assert!(press(&mut s, "]").is_empty(), "after now there is nothing");
 }
 
@@ -427,30 +434,27 @@ fn what_is_too_small_to_be_seen_is_not_answered() {
     press(&mut s, "drain");
     assert!(press_enter(&mut s).is_empty());
     assert!(drawn(&s, 20, 5).contains("Esc: too small"));
-    assert!(press(&mut s, "r").is_empty() && s.overlays.len() == 1);
+    assert!(press(&mut s, "r").is_empty() && s.dialogs().len() == 1);
     let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
     update(&mut s, Message::Key(escape), now());
-    assert!(s.overlays.is_empty());
+    assert!(s.dialogs().is_empty());
 }
 
 #[test]
 fn a_refused_form_and_a_low_terminal_say_what_is_there() {
     let mut s = state(UNICODE);
-    s.events = Vec::new();
     press(&mut s, "r");
     let reason = "the engine answered 401: no token".to_owned();
     let refused = Err(QueryError::Unavailable { reason });
     update(&mut s, Message::Answered(Query::Workspace, refused), now());
-    let Some(Overlay::Trigger(form)) = s.overlays.last() else {
-        panic!("the form is gone");
-    };
-    assert!(form.error.as_ref().unwrap().contains("401"));
-    s.overlays.clear();
+    assert_eq!(s.dialogs(), [DialogKind::RunForm]);
+    assert!(drawn(&s, 120, 40).contains("401"));
+    update(&mut s, Message::Key(KeyEvent::from(KeyCode::Esc)), now());
     // Where one panel has room it is the one that keys act on.
     press(&mut s, "3");
-    s.selected.insert(Screen::Resilience, 0);
+    press(&mut s, "g");
     assert!(drawn(&s, 40, 10).contains("Circuit breakers"));
-    s.selected.insert(Screen::Resilience, s.live.breakers.len());
+    press(&mut s, "G");
     assert!(drawn(&s, 40, 10).contains("Pools"));
 }
 
@@ -458,7 +462,7 @@ fn a_refused_form_and_a_low_terminal_say_what_is_there() {
 fn the_mouse_selects_opens_and_changes_screens() {
     use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
     let mut s = state(UNICODE);
-    s.size = (120, 40);
+    s.context.size = (120, 40);
     let mouse = |kind, column, row| {
         Message::Mouse(MouseEvent {
             kind,
@@ -471,16 +475,16 @@ fn the_mouse_selects_opens_and_changes_screens() {
     let tabs = drawn(&s, 120, 40).lines().nth(1).unwrap().to_owned();
     let runs = tabs.find("Runs").unwrap() as u16;
     update(&mut s, click(runs, 1), now());
-    assert_eq!(s.screen, Screen::Runs);
+    assert_eq!(s.screen(), Screen::Runs);
     // The third row, where the screen shows it.
     let y = drawn(&s, 120, 40)
         .lines()
         .position(|l| l.contains("k3f003"))
         .unwrap() as u16;
     assert!(update(&mut s, click(20, y), now()).is_empty());
-    assert_eq!(s.selection(), 2);
+    assert_eq!(selected_run(&s), "job_3_k3f003");
     update(&mut s, mouse(MouseEventKind::ScrollDown, 20, y), now());
-    assert_eq!(s.selection(), 3);
+    assert_eq!(selected_run(&s), "job_4_k3f004");
     update(&mut s, click(20, y), now());
     let opened = update(&mut s, click(20, y), now());
     assert!(matches!(&opened[..], [Effect::Query(Query::Run { id })] if id.ends_with("k3f003")));
@@ -551,7 +555,6 @@ fn draining_asks_for_a_word_and_a_payload_can_be_typed_in() {
 #[test]
 fn a_run_started_before_its_events_are_known_starts_when_they_are() {
     let mut s = state(UNICODE);
-    s.events.clear();
     press(&mut s, "r");
     let enter = Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     assert!(update(&mut s, enter, now()).is_empty());
@@ -568,18 +571,37 @@ fn a_run_started_before_its_events_are_known_starts_when_they_are() {
         matches!(&sent[..], [Effect::Send(Command::Trigger(t))] if t.event == "pull_request.opened"),
         "{sent:?}"
     );
-    assert!(s.overlays.is_empty());
+    let [Effect::Send(command)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert!(press_enter(&mut s).is_empty(), "it is sent once");
+    let accepted = Reply::Accepted {
+        run: "job_1_k3f001".into(),
+        correlation: "c".into(),
+        deduplicated: false,
+        defaulted: false,
+    };
+    update(
+        &mut s,
+        Message::Replied(command.clone(), Ok(accepted)),
+        now(),
+    );
+    assert!(s.dialogs().is_empty());
+    let run = Route::Run {
+        id: "job_1_k3f001".into(),
+    };
+    assert_eq!(s.routes(), [&Route::Screen(Screen::Overview), &run]);
 }
 
 /// What a command would cost stands in its question, and what became of it is told a minute later.
 #[test]
 fn a_question_says_the_consequence_and_a_minute_later_what_happened() {
     let mut s = state(UNICODE);
-    let mut live = (*s.live).clone();
+    let mut live = (*s.context.live).clone();
     live.caches[3].entries = 412;
     live.caches[3].loads = 34;
     live.cost_usd = 0.34;
-    s.live = Arc::new(live.clone());
+    s.context.live = Arc::new(live.clone());
     press(&mut s, "4jjjc");
     let text = drawn(&s, 120, 40);
     assert!(
@@ -598,7 +620,7 @@ fn a_question_says_the_consequence_and_a_minute_later_what_happened() {
     live.caches[3].misses += 30;
     live.caches[3].loads += 30;
     live.caches[3].hits += 10;
-    s.live = Arc::new(live);
+    s.context.live = Arc::new(live);
     let later = Now {
         at: began.at + std::time::Duration::from_secs(61),
         ..began
@@ -660,7 +682,7 @@ fn borders_and_hints_name_the_keys_that_were_chosen() {
     let chosen = [("reset-breaker", "Z"), ("run", "n"), ("clear-cache", "K")];
     let chosen = chosen.iter().map(|(a, k)| ((*a).into(), (*k).into()));
     let mut s = state(UNICODE);
-    s.keys = bsm::console::keymap::Keymap::with(&chosen.collect()).unwrap();
+    s.context.keys = bsm::console::keymap::Keymap::with(&chosen.collect()).unwrap();
     let shown = drawn(&s, 120, 40);
     for (there, gone) in [
         ("Z reset", "b reset"),
@@ -677,15 +699,15 @@ fn borders_and_hints_name_the_keys_that_were_chosen() {
 #[test]
 fn ascii_means_ascii_and_mono_means_no_colour() {
     let mut s = state(ASCII);
-    s.live = Arc::new({
-        let mut snapshot = (*s.live).clone();
+    s.context.live = Arc::new({
+        let mut snapshot = (*s.context.live).clone();
         snapshot.runs.truncate(5);
         snapshot
     });
     for keys in [
         "1", "2", "3", "4", "5", "6", "7", "8", "?", ":", "r", "c", "b", "A", "d", "$",
     ] {
-        let mut s = State::new(Arc::clone(&s.live), ASCII, false, WALL);
+        let mut s = State::new(Arc::clone(&s.context.live), ASCII, false, WALL);
         press(&mut s, keys);
         let text = drawn(&s, 120, 40);
         assert!(
@@ -730,7 +752,7 @@ fn every_screen_and_overlay_draws_at_every_size() {
         "1", "2", "3", "4", "5", "6", "7", "8", "?", ":", "/", "r", "c", "b", "2x", "3i", "q", "D",
         "e", "p", "F", "L", "w", "t", "A", "d", "S", "$",
     ] {
-        let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
+        let mut s = State::new(Arc::clone(&base.context.live), UNICODE, false, WALL);
         press(&mut s, keys);
         for (w, h) in &sizes {
             let area = Rect::new(0, 0, *w, *h);
@@ -748,11 +770,11 @@ fn every_screen_and_overlay_draws_at_every_size() {
         with_decision,
         with_memory,
     ] {
-        let mut s = State::new(Arc::clone(&base.live), UNICODE, false, WALL);
+        let mut s = State::new(Arc::clone(&base.context.live), UNICODE, false, WALL);
         fill(&mut s);
         for (w, h) in &sizes {
             let area = Rect::new(0, 0, *w, *h);
-            s.size = (*w, *h);
+            s.context.size = (*w, *h);
             view::draw(&s, area, &mut Buffer::empty(area));
         }
     }
@@ -768,7 +790,7 @@ fn with_memory(state: &mut State) {
     press(state, "6");
     press(state, "/");
     press(state, "charge card");
-    let text = state.memory_text().to_owned();
+    let text = "charge card".to_owned();
     let hit = |n: u32, kind, review: &str| SimilarHit {
         id: format!("job_{n}_k3f00{n}/security-agent"),
         score: 1.0 / f64::from(n),
@@ -865,7 +887,7 @@ fn memory_answers_as_one_types() {
         Message::Answered(old, Ok(Answer::Similar { found })),
         now(),
     );
-    assert!(s.memory.similar.is_none());
+    assert!(!drawn(&s, 120, 40).contains("0 alike"));
     let asked = update(
         &mut s,
         Message::Paste("d: &Card)\n  -> Result".into()),
@@ -989,7 +1011,7 @@ fn with_decision(state: &mut State) {
 #[test]
 fn the_inbox_leads_to_a_word_to_a_text_and_to_a_run() {
     let mut s = state(UNICODE);
-    s.approver = Some("anas-own-token-0123456789".into());
+    s.context.approver = Some("anas-own-token-0123456789".into());
     with_inbox(&mut s);
     let enter = || Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     press(&mut s, "v");
@@ -1033,7 +1055,7 @@ fn the_inbox_leads_to_a_word_to_a_text_and_to_a_run() {
         now(),
     );
     press(&mut s, "v");
-    assert!(s.overlays.is_empty(), "nothing to decide there");
+    assert!(s.dialogs().is_empty(), "nothing to decide there");
     press(&mut s, "jj");
     let asked = update(&mut s, enter(), now());
     assert_eq!(
@@ -1045,14 +1067,18 @@ fn the_inbox_leads_to_a_word_to_a_text_and_to_a_run() {
     // New figures in the picture: it is read again.
     let mut s = state(UNICODE);
     with_inbox(&mut s);
-    let mut live = (*s.live).clone();
+    let mut live = (*s.context.live).clone();
     live.github.runs += 1;
     let asked = update(&mut s, Message::Snapshot(Arc::new(live)), now());
     assert_eq!(asked.len(), 3, "{asked:?}");
     // The filter is that of all lists.
-    s.filters
-        .insert(Screen::Inbox, "kind:webhook state:unmapped".into());
-    assert_eq!(s.inbox_shown().len(), 1);
+    press(&mut s, "/kind:webhook state:unmapped");
+    press_enter(&mut s);
+    let shown = drawn(&s, 120, 40);
+    assert!(
+        shown.contains("star.created") && !shown.contains("a draft"),
+        "{shown}"
+    );
 }
 
 /// A question that is being answered, after one that was.
@@ -1353,8 +1379,8 @@ fn the_documents_show_the_real_screen_and_keys() {
         );
     };
     let mut s = state(UNICODE);
-    s.wall_ms = WALL;
-    let clock = s.zone.clock(WALL);
+    s.context.wall_ms = WALL;
+    let clock = s.context.zone.clock(WALL);
     let screen = drawn(&s, 100, 30)
         .replace(&clock, "14:02")
         .replace(" \u{202e}", "");
@@ -1464,12 +1490,12 @@ fn outside_text_on_a_screen_is_harmless() {
 #[test]
 fn read_only_refuses_and_dangerous_actions_ask_first() {
     let mut s = State::new(busy(), UNICODE, true, WALL);
-    assert!(press(&mut s, "rcbx").is_empty() && s.overlays.is_empty());
-    assert_eq!(s.toasts.len(), 3, "the newest three say why");
+    assert!(press(&mut s, "rcbx").is_empty() && s.dialogs().is_empty());
+    assert_eq!(s.toasts().len(), 3, "the newest three say why");
     let mut s = state(UNICODE);
     for keys in ["c", "b", "x"] {
         assert!(press(&mut s, keys).is_empty());
-        assert_eq!(s.overlays.len(), 1, "{keys} asks");
+        assert_eq!(s.dialogs().len(), 1, "{keys} asks");
         let effects = update(
             &mut s,
             Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)),
@@ -1497,17 +1523,17 @@ proptest! {
             let code = if n < 10 { specials[n] } else {
                 KeyCode::Char(ACTIONS[n % ACTIONS.len()].key.chars().next().unwrap())
             };
-            let frozen = s.frozen.clone();
+            let frozen = s.context.frozen.clone();
             update(&mut s, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)), now());
-            if let (Some(before), Some(after)) = (frozen, s.frozen.clone()) {
+            if let (Some(before), Some(after)) = (frozen, s.context.frozen.clone()) {
                 let mut other = (**snapshot).clone();
                 other.counts.running = 99;
                 update(&mut s, Message::Snapshot(Arc::new(other)), now());
-                prop_assert!(s.snapshot().counts.running != 99, "a frozen picture moved");
+                prop_assert!(s.context.snapshot().counts.running != 99, "a frozen picture moved");
                 update(&mut s, Message::Snapshot(Arc::clone(snapshot)), now());
                 prop_assert!(Arc::ptr_eq(&before, &after), "frozen data changed");
             }
-            prop_assert!(s.selection() < s.rows().max(1));
+            prop_assert!(matches!(s.routes()[0], Route::Screen(_)), "a screen is at the bottom");
         }
         let area = Rect::new(0, 0, width, height);
         view::draw(&s, area, &mut Buffer::empty(area));
@@ -1648,7 +1674,7 @@ fn drill_that_fails_to_start_does_not_block_the_next_one() {
         drill: drill.clone(),
     };
     update(&mut s, Message::Replied(command, Ok(done)), now());
-    assert!(matches!(s.overlays.last(), Some(Overlay::Drill)));
+    assert!(s.dialogs() == [DialogKind::Drill]);
     let failed = Event::DrillFailed {
         name: drill,
         reason: "the simulator cannot start: Address in use".into(),
@@ -1659,29 +1685,17 @@ fn drill_that_fails_to_start_does_not_block_the_next_one() {
         drawn.contains("it failed: the simulator cannot start"),
         "{drawn}"
     );
-    s.overlays.clear();
+    update(&mut s, Message::Key(KeyEvent::from(KeyCode::Esc)), now());
     press(&mut s, "f");
-    assert!(
-        matches!(s.overlays.last(), Some(Overlay::Choice(_))),
-        "a choice of drills"
-    );
+    assert_eq!(s.dialogs(), [DialogKind::Choice], "a choice of drills");
 }
 
 /// Files that the form names are opened by the console; a device, a folder or nothing holds nobody up.
 #[test]
 fn run_form_with_a_path_that_is_no_plain_file_says_so() {
     let rule = EventTable::built_in().events["pull_request.opened"].clone();
-    let mut form = TriggerForm {
-        events: vec![("pull_request.opened".into(), rule)],
-        event: 0,
-        subject: 3,
-        text: tui_input::Input::default(),
-        payload: tui_input::Input::default(),
-        rules_only: false,
-        field: 0,
-        error: None,
-        waits: false,
-    };
+    let mut form = RunForm::new(&[("pull_request.opened".into(), rule)]);
+    form.subject = 3;
     for path in ["/dev/zero", "/", "/nosuch"] {
         form.text = path.into();
         assert!(form.trigger().unwrap_err().starts_with(path), "{path}");
@@ -1710,15 +1724,15 @@ fn ctrl_z_over_an_embedded_engine_at_work_asks_first() {
     assert!(screen.contains("2 runs pause"), "{screen}");
     let escape = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
     assert!(update(&mut s, Message::Key(escape), now()).is_empty());
-    assert!(s.overlays.is_empty());
+    assert!(s.dialogs().is_empty());
     // Enter agrees, and so does the same key again.
     update(&mut s, ctrl_z(), now());
     assert!(suspends(&press_enter(&mut s)));
     update(&mut s, ctrl_z(), now());
     assert!(suspends(&update(&mut s, ctrl_z(), now())));
-    assert!(s.overlays.is_empty());
+    assert!(s.dialogs().is_empty());
 
-    s.attached = Some("this machine".into());
+    s.context.attached = Some("this machine".into());
     assert!(
         suspends(&update(&mut s, ctrl_z(), now())),
         "the engine is in another process"

@@ -1,0 +1,48 @@
+//! Where the operator is. One stack of routes says it: a screen at the bottom, what was opened from it above.
+//! Esc takes the topmost away; nothing else does.
+
+use super::action::Screen;
+
+/// A place in the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// A screen, by its number.
+    Screen(Screen),
+    /// One run.
+    Run {
+        /// Its id.
+        id: String,
+    },
+    /// A run's report.
+    Report {
+        /// The run's id.
+        id: String,
+    },
+    /// The newest attempts.
+    Calls {
+        /// At this provider; none: at all of them.
+        provider: Option<String>,
+    },
+    /// Log lines about one thing.
+    Logs {
+        /// Only this run's.
+        run: Option<String>,
+        /// The filter to begin with.
+        filter: String,
+        /// The agent whose failed attempt is selected.
+        agent: Option<String>,
+    },
+    /// Charts over time.
+    Trends,
+}
+
+impl Route {
+    /// The log lines of a run.
+    pub fn logs_of_run(run: String) -> Self {
+        Self::Logs {
+            run: Some(run),
+            filter: String::new(),
+            agent: None,
+        }
+    }
+}

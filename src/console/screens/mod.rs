@@ -1,0 +1,41 @@
+//! The screens and what opens from them, one file or folder each. [`open`] makes the component of a route.
+
+pub mod agents;
+pub mod caches;
+pub mod calls;
+pub mod inbox;
+mod inbox_entries;
+pub mod logs;
+pub mod memory;
+pub mod overview;
+pub mod resilience;
+pub mod run_detail;
+pub mod run_list;
+pub mod runs;
+pub mod trends;
+
+use super::action::Screen;
+use super::component::Component;
+use super::context::Context;
+use super::route::Route;
+
+/// The component of a route, new.
+pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
+    match route {
+        Route::Screen(Screen::Overview) => Box::new(overview::Overview::default()),
+        Route::Screen(Screen::Runs) => Box::new(runs::Runs::default()),
+        Route::Screen(Screen::Resilience) => Box::new(resilience::Resilience::default()),
+        Route::Screen(Screen::Caches) => Box::new(caches::Caches::default()),
+        Route::Screen(Screen::Agents) => Box::new(agents::Agents::default()),
+        Route::Screen(Screen::Memory) => Box::new(memory::Memory::default()),
+        Route::Screen(Screen::Logs) => Box::new(logs::Logs::default()),
+        Route::Screen(Screen::Inbox) => Box::new(inbox::Inbox::default()),
+        Route::Run { id } => Box::new(run_detail::RunDetail::new(id)),
+        Route::Report { id } => Box::new(run_detail::report::Report::new(id)),
+        Route::Calls { provider } => Box::new(calls::Calls::new(provider.clone())),
+        Route::Logs { run, filter, agent } => {
+            Box::new(logs::Logs::of(run.clone(), filter.clone(), agent.clone()))
+        }
+        Route::Trends => Box::new(trends::Trends::new(cx)),
+    }
+}

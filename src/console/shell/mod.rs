@@ -1,0 +1,13 @@
+//! What holds the screens together: where the operator is, what each message does, the frame around a screen.
+
+mod actions;
+mod confirmations;
+mod engine_messages;
+pub mod exporting;
+mod follow_up;
+mod header;
+mod navigation;
+pub mod state;
+mod toasts;
+pub mod update;
+pub mod view;

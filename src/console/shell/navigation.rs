@@ -1,0 +1,66 @@
+//! Where the operator goes: from screen to screen, into what is selected, and back. Esc takes the topmost place
+//! away; only a screen's own key leaves more than one.
+
+use super::state::{Place, State};
+use crate::console::action::Screen;
+use crate::console::component::Intent;
+use crate::console::route::Route;
+use crate::console::screens;
+
+/// Shows a screen; what was open over the one before is closed. The screen is as it was left.
+pub fn show(state: &mut State, screen: Screen) -> Vec<Intent> {
+    let mut places = std::mem::take(&mut state.places).into_iter();
+    if let Some(Place {
+        route: Route::Screen(left),
+        component,
+    }) = places.next()
+    {
+        state.resting.insert(left, component);
+    }
+    let route = Route::Screen(screen);
+    let rested = state.resting.remove(&screen);
+    let component = rested.unwrap_or_else(|| screens::open(&route, &state.context));
+    state.places = vec![Place { route, component }];
+    shown(state)
+}
+
+/// Opens a place over the present one; a place that is open already is not opened twice.
+pub fn open(state: &mut State, route: Route) -> Vec<Intent> {
+    if let Route::Screen(screen) = route {
+        return show(state, screen);
+    }
+    const DEEPEST: usize = 16;
+    if let Some(at) = state.places.iter().position(|p| p.route == route) {
+        state.places.truncate(at + 1);
+        return shown(state);
+    }
+    if state.places.len() >= DEEPEST {
+        state.places.remove(1);
+    }
+    let component = screens::open(&route, &state.context);
+    state.places.push(Place { route, component });
+    shown(state)
+}
+
+/// Esc: out of what is open; then the filter goes; then the picture held still.
+pub fn back(state: &mut State) -> Vec<Intent> {
+    let place = state.places.len() - 1;
+    let filtered = state.top().filter().is_some_and(|f| !f.is_empty());
+    if place > 0 {
+        state.places.truncate(place);
+        return shown(state);
+    }
+    if filtered {
+        let top = &mut state.places[place].component;
+        return top.set_filter(String::new(), true, &state.context);
+    }
+    state.context.rewound = false;
+    state.context.frozen = None;
+    Vec::new()
+}
+
+/// What the place that is now on top wants to read.
+fn shown(state: &mut State) -> Vec<Intent> {
+    let top = state.places.len() - 1;
+    state.places[top].component.on_show(&state.context)
+}

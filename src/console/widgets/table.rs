@@ -1,0 +1,258 @@
+//! A table: heads, columns that grow with the terminal, the least important left out where there is no room,
+//! one selected row, marked rows. Only the rows on the screen are built.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::list::{ListState, first_visible};
+use super::text::{fit, line, row};
+use crate::console::context::Context;
+use crate::console::theme::Role;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its head, with its unit where it has one.
+    pub head: &'static str,
+    /// Columns of the terminal that it needs.
+    pub width: u16,
+    /// How much of the room that is left it takes, against the others; 0: none.
+    pub grows: u16,
+    /// Figures stand at the right.
+    pub right: bool,
+    /// The higher, the sooner it is left out where there is no room; 0: never.
+    pub leaves: u8,
+}
+
+impl Column {
+    /// A column of words.
+    pub const fn text(head: &'static str, width: u16, grows: u16, leaves: u8) -> Self {
+        Self {
+            head,
+            width,
+            grows,
+            right: false,
+            leaves,
+        }
+    }
+
+    /// A column of figures.
+    pub const fn figure(head: &'static str, width: u16, leaves: u8) -> Self {
+        Self {
+            head,
+            width,
+            grows: 0,
+            right: true,
+            leaves,
+        }
+    }
+}
+
+/// What a cell shows.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// Harmless text.
+    pub text: String,
+    /// How it is drawn.
+    pub role: Role,
+}
+
+impl Cell {
+    /// A cell.
+    pub fn new(text: impl Into<String>, role: Role) -> Self {
+        Self {
+            text: text.into(),
+            role,
+        }
+    }
+
+    /// Ordinary text.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Role::Text)
+    }
+
+    /// Text that is not worth a look.
+    pub fn dim(text: impl Into<String>) -> Self {
+        Self::new(text, Role::Dim)
+    }
+}
+
+/// The columns that fit into `width`, with their widths; by index.
+pub fn layout(columns: &[Column], width: u16) -> Vec<(usize, u16)> {
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let needed = |shown: &[usize]| -> u16 {
+        let widths: u16 = shown.iter().map(|i| columns[*i].width).sum();
+        widths + (shown.len() as u16).saturating_sub(1)
+    };
+    while needed(&shown) > width {
+        // The one that leaves first; of equals the one at the right.
+        let leaving = shown
+            .iter()
+            .enumerate()
+            .filter(|(_, i)| columns[**i].leaves > 0)
+            .max_by_key(|(at, i)| (columns[**i].leaves, *at))
+            .map(|(at, _)| at);
+        let Some(at) = leaving else { break };
+        shown.remove(at);
+    }
+    let spare = width.saturating_sub(needed(&shown));
+    let growing: u16 = shown.iter().map(|i| columns[*i].grows).sum();
+    let mut given = 0;
+    let mut left = growing;
+    shown
+        .into_iter()
+        .map(|i| {
+            let column = columns[i];
+            let mut wide = column.width;
+            if column.grows > 0 {
+                left -= column.grows;
+                let share = if left == 0 {
+                    spare - given
+                } else {
+                    spare * column.grows / growing
+                };
+                given += share;
+                wide += share;
+            }
+            (i, wide)
+        })
+        .collect()
+}
+
+/// One cell in its column.
+fn fitted(cx: &Context, text: &str, wide: u16, right: bool) -> String {
+    let wide = usize::from(wide);
+    if right && text.width() < wide {
+        return format!(
+            "{text:>pad$}",
+            pad = wide - (text.width() - text.chars().count())
+        );
+    }
+    fit(cx.theme, text, wide)
+}
+
+/// The line of heads; the column that sorts is marked.
+pub fn draw_head(
+    cx: &Context,
+    columns: &[Column],
+    list: &ListState,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let mut spans = Vec::new();
+    for (n, (i, wide)) in layout(columns, area.width).into_iter().enumerate() {
+        if n > 0 {
+            spans.push(Span::raw(" "));
+        }
+        let column = columns[i];
+        let sorted = list.sort.filter(|s| s.column == i);
+        let mark = match sorted {
+            Some(s) if s.descending => {
+                if cx.theme.ascii {
+                    "v"
+                } else {
+                    "▾"
+                }
+            }
+            Some(_) => {
+                if cx.theme.ascii {
+                    "^"
+                } else {
+                    "▴"
+                }
+            }
+            None => "",
+        };
+        let role = if sorted.is_some() {
+            Role::Title
+        } else {
+            Role::Dim
+        };
+        let text = fitted(cx, &format!("{}{mark}", column.head), wide, column.right);
+        spans.push(Span::styled(text, cx.theme.style(role)));
+    }
+    line(buffer, row(area, 0), spans);
+}
+
+/// The line of one row.
+pub fn draw_row(cx: &Context, columns: &[Column], cells: &[Cell], area: Rect, buffer: &mut Buffer) {
+    let mut spans = Vec::new();
+    for (n, (i, wide)) in layout(columns, area.width).into_iter().enumerate() {
+        if n > 0 {
+            spans.push(Span::raw(" "));
+        }
+        if let Some(cell) = cells.get(i) {
+            let text = fitted(cx, &cell.text, wide, columns[i].right);
+            spans.push(Span::styled(text, cx.theme.style(cell.role)));
+        }
+    }
+    line(buffer, area, spans);
+}
+
+/// Rows that the table of this area shows at once.
+pub fn height(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(1))
+}
+
+/// Draws heads and the rows around the selected one. `cells` builds one row.
+pub fn draw<'a>(
+    cx: &Context,
+    columns: &[Column],
+    list: &ListState,
+    total: usize,
+    id: impl Fn(usize) -> &'a str,
+    cells: impl Fn(usize) -> Vec<Cell>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    draw_head(cx, columns, list, area, buffer);
+    let height = height(area);
+    let selected = list.selected(total, &id);
+    let first = first_visible(selected, height, total);
+    for n in first..total.min(first + height) {
+        let place = row(area, (n - first) as u16 + 1);
+        draw_row(cx, columns, &cells(n), place, buffer);
+        if list.marked.contains(id(n)) {
+            buffer.set_style(place, cx.theme.style(Role::Key));
+        }
+        if n == selected {
+            buffer.set_style(place, cx.theme.style(Role::Selected));
+        }
+    }
+}
+
+/// A table: its head, then a row for each of the list.
+pub fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let head = head.iter().map(|name| (*name).to_owned()).collect();
+    std::iter::once(head).chain(rows).collect()
+}
+
+/// A row of a table as one harmless line: what is pasted into a shell must be one.
+pub fn one_line(row: &[String]) -> Option<String> {
+    let cells = row.iter().map(|cell| crate::text::clean_line(cell, 2_000));
+    Some(cells.collect::<Vec<_>>().join("  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] = [
+        Column::text("NAME", 6, 2, 0),
+        Column::figure("N", 3, 0),
+        Column::text("NOTE", 8, 1, 1),
+    ];
+
+    #[test]
+    fn column_that_has_no_room_is_left_out_and_the_others_grow() {
+        assert_eq!(layout(&COLUMNS, 19), [(0, 6), (1, 3), (2, 8)]);
+        assert_eq!(layout(&COLUMNS, 18), [(0, 14), (1, 3)]);
+        assert_eq!(layout(&COLUMNS, 49), [(0, 26), (1, 3), (2, 18)]);
+        for width in 10..200 {
+            let used: u16 = layout(&COLUMNS, width).iter().map(|(_, w)| w + 1).sum();
+            assert_eq!(used - 1, width);
+        }
+    }
+}
