@@ -47,6 +47,18 @@ impl Remote {
     /// # Errors
     /// When nobody answers, or somebody else does.
     pub async fn connect(address: Address) -> Result<Self, ConnectError> {
+        Self::open(address, false).await
+    }
+
+    /// The same for a console: the engine names its person among those who are attached.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_console(address: Address) -> Result<Self, ConnectError> {
+        Self::open(address, true).await
+    }
+
+    async fn open(address: Address, is_console: bool) -> Result<Self, ConnectError> {
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("bsm/", env!("CARGO_PKG_VERSION")))
@@ -90,6 +102,7 @@ impl Remote {
             base,
             long,
             capabilities,
+            is_console,
             events,
             stopping: stopping.clone(),
         });

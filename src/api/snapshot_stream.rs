@@ -38,6 +38,8 @@ pub(super) struct Shared {
     /// For the stream, which has no end.
     pub(super) long: Client,
     pub(super) capabilities: Capabilities,
+    /// A person looks through it: the engine counts them as present.
+    pub(super) is_console: bool,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) stopping: CancellationToken,
 }
@@ -144,7 +146,10 @@ pub(super) struct Link {
 impl Link {
     pub(super) async fn open(shared: &Arc<Shared>, after: Option<u64>) -> Result<Self, Failed> {
         let request = shared.long.get(format!("{}/api/stream", shared.base));
-        let mut request = with_token(request, &shared.address).header(CONSOLE, whoami());
+        let mut request = with_token(request, &shared.address);
+        if shared.is_console {
+            request = request.header(CONSOLE, whoami());
+        }
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }

@@ -46,10 +46,12 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
     };
     let options = console_host::options_for(global, setup, Some(shown))?;
     let runtime = context::runtime()?;
-    let remote = runtime.block_on(Remote::connect(address)).map_err(|e| {
-        Failure::engine(e)
-            .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")
-    })?;
+    let remote = runtime
+        .block_on(Remote::connect_console(address))
+        .map_err(|e| {
+            Failure::engine(e)
+                .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")
+        })?;
     let remote = if global.read_only {
         remote.reading_only()
     } else {

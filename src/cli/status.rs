@@ -13,6 +13,7 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::Operator as _;
 use crate::engine::protocol::health::{Check, Reason};
+use crate::engine::protocol::impact::Impact;
 use crate::engine::protocol::run::Action;
 use crate::engine::protocol::snapshot::{RunSummary, Snapshot};
 use crate::journal::{JournalError, RunStatus};
@@ -56,6 +57,8 @@ struct Status {
     pid: Option<i32>,
     /// pass, warn, fail, unknown.
     health: &'static str,
+    /// What it means for work, worst first.
+    impact: Vec<Impact>,
     reasons: Vec<Reason>,
     checks: Vec<Check>,
     drained: Option<bool>,
@@ -76,6 +79,7 @@ impl Status {
     fn hear(&mut self, snapshot: &Snapshot) {
         self.engine = "running";
         self.health = snapshot.health.level().as_str();
+        self.impact.clone_from(&snapshot.impact);
         self.reasons.clone_from(&snapshot.reasons);
         self.checks.clone_from(&snapshot.checks);
         self.drained = Some(snapshot.drained);
@@ -117,6 +121,7 @@ fn here(setup: &Setup) -> Result<Status, Failure> {
         engine: "stopped",
         pid: None,
         health: UNKNOWN,
+        impact: Vec::new(),
         reasons: Vec::new(),
         checks: Vec::new(),
         drained: None,
@@ -187,6 +192,7 @@ fn there(address: Address) -> Result<Status, Failure> {
         engine: "running",
         pid: None,
         health: UNKNOWN,
+        impact: Vec::new(),
         reasons: Vec::new(),
         checks: Vec::new(),
         drained: None,
@@ -207,6 +213,14 @@ fn print(status: &Status, line_only: bool) {
     say(line(status));
     if line_only {
         return;
+    }
+    let now = jiff::Zoned::now();
+    for impact in &status.impact {
+        say(format!(
+            "  {}  {}",
+            impact.kind.as_str(),
+            impact.sentence(&now)
+        ));
     }
     for reason in &status.reasons {
         say(format!(

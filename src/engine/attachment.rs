@@ -41,9 +41,15 @@ impl Attachments {
         Attachment(Some((Arc::clone(self), number)))
     }
 
-    /// Their names, in the order in which they came.
-    pub fn names(&self) -> Vec<String> {
-        lock(&self.names).values().cloned().collect()
+    /// Whose consoles they are, each person once, in the order in which they came.
+    pub fn people(&self) -> Vec<String> {
+        let mut people: Vec<String> = Vec::new();
+        for name in lock(&self.names).values() {
+            if !people.contains(name) {
+                people.push(name.clone());
+            }
+        }
+        people
     }
 }
 

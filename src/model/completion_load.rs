@@ -13,7 +13,7 @@ use super::router::Choice;
 use super::spend::{self, BudgetHold, Line, Spend};
 use crate::cache::{CacheSettings, Loading, Spec};
 use crate::model::answer::Answer;
-use crate::model::meters::CallMeters;
+use crate::model::meters::{CallMeters, CallProgress};
 use crate::model::provider_call;
 use crate::model::provider_request::{Format, Request};
 use crate::model::request::{AskError, CompletionRequest, Observed, Purpose, Usage};
@@ -118,6 +118,8 @@ struct ModelHook<'a> {
     over: &'a Mutex<Option<String>>,
     /// What the attempt under way has used; all of them together.
     used: &'a Mutex<(Usage, Usage)>,
+    /// The attempts so far.
+    progress: CallProgress,
 }
 
 impl AttemptHook<Choice> for ModelHook<'_> {
@@ -180,6 +182,7 @@ impl AttemptHook<Choice> for ModelHook<'_> {
                 meters.failed.fetch_add(1, Relaxed);
             }
         }
+        self.progress.record(meters, attempt, used, now);
         if let Some(observer) = meters.observer.get() {
             let before = attempt.started_ms + (attempt.limiter_us + attempt.pool_us) / 1_000;
             observer(&Observed {
@@ -218,6 +221,7 @@ pub(super) async fn load(
         hold: None,
         too_small: 0,
         used: &used,
+        progress: CallProgress::default(),
     };
     let send = |choice: &Choice| attempt(tools, ask, choice.clone(), &used);
     let outcome = tools

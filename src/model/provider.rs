@@ -82,6 +82,9 @@ pub struct ProviderStats {
     /// Its keys, by the names of their variables.
     #[serde(default)]
     pub keys: Vec<KeyStats>,
+    /// Variables for its key, one of which is enough, where none is set and it needs one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_keys: Vec<String>,
     /// What is left of the account's quota, where it says so.
     #[serde(default)]
     pub quota: Option<Quota>,
@@ -100,6 +103,8 @@ pub struct ProviderRuntime {
     pub keys: Arc<Keys>,
     /// Somebody has set a key for it, whether it can be asked or not.
     pub configured: bool,
+    /// Variables for its key, where none is set and it needs one.
+    missing_keys: Vec<String>,
     learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     quota: Arc<Mutex<Option<Quota>>>,
     host: String,
@@ -140,6 +145,7 @@ impl ProviderRuntime {
             ready: reason.is_none(),
             reason,
             keys: self.keys.stats(now),
+            missing_keys: self.missing_keys.clone(),
             quota: *lock(&self.quota),
         }
     }
@@ -213,11 +219,15 @@ pub fn build(
             configured: provider.key_env.iter().any(|v| around.env.get(v).is_some()),
             learnt: before.map(|l| Arc::clone(&l.learnt)).unwrap_or_default(),
             quota: before.map(|l| Arc::clone(&l.quota)).unwrap_or_default(),
+            missing_keys: Vec::new(),
             guards,
             host,
             base,
         };
         live.endpoint = endpoint(name, provider, &mut live, before, table, around).map(Arc::new);
+        if live.endpoint.is_err() && !live.configured {
+            live.missing_keys.clone_from(&provider.key_env);
+        }
         all.insert(name.clone(), live);
     }
     all

@@ -4,7 +4,7 @@
 //! breaker, limit, pool, timeout. A flight runs in its own task: a caller that leaves harms nobody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,8 +27,6 @@ use crate::resilience::pauses::Pauses;
 use crate::resilience::policy::{Call, Policy, upstream_time};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Flags, Settings};
-use crate::telemetry::latency::Latency;
-use crate::telemetry::rate::Rate;
 use crate::text::clean_line;
 use crate::workspace::models::ModelTable;
 
@@ -78,16 +76,7 @@ impl ModelService {
                 responses(around.settings.cache.responses),
                 Arc::clone(&clock),
             ),
-            meters: Arc::new(CallMeters {
-                call: Latency::new(now),
-                added: Latency::new(now),
-                first_token: Latency::new(now),
-                sent: Rate::new(now),
-                failed: AtomicU64::new(0),
-                tokens: AtomicU64::new(0),
-                cost_micro_usd: AtomicU64::new(0),
-                observer: std::sync::OnceLock::new(),
-            }),
+            meters: Arc::new(CallMeters::new(now, clock.wall_ms())),
             spend: Arc::default(),
             replays: ReplayBuffers::default(),
             loopback_only: Arc::new(AtomicBool::new(around.settings.loopback_only())),
@@ -111,6 +100,8 @@ impl ModelService {
             }
         }
         self.responses.reconfigure(around.settings.cache.responses);
+        self.meters
+            .keep_providers(|name| providers.contains_key(name));
         self.settings.store(Arc::new(around.settings.clone()));
         self.table.store(Arc::new(Table { models, providers }));
     }
@@ -260,6 +251,9 @@ impl ModelService {
             router::route(&table.models, &table.providers, &settings, &ask, began)
         };
         let Some(first) = targets.first() else {
+            if self.wanted() {
+                self.meters.record_no_candidate(began);
+            }
             return CompletionOutcome {
                 result: Err(AskError::NoCandidate(skips.clone())),
                 trace: Vec::new(),
@@ -336,6 +330,13 @@ impl ModelService {
         };
         if ran.is_some() || hit {
             self.meters.added.record(added, now);
+        }
+        if let Ok((held, source)) = &result
+            && *source != Source::Loaded
+        {
+            let micro_usd = (held.answer.cost_usd * 1e6).round() as u64;
+            let saved = &self.meters.saved_micro_usd;
+            saved.fetch_add(micro_usd, Ordering::Relaxed);
         }
         let (trace, used) = ran.unwrap_or_default();
         CompletionOutcome {

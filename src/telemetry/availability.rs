@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ use crate::resilience::clock::lock;
 /// Slots of a minute, an hour together.
 const SLOTS: u64 = 60;
 const SLOT_SECONDS: u64 = 60;
+/// Newest outcomes that are kept with their moment, for counts since a moment.
+const MOST_MOMENTS: usize = 4_096;
 
 /// How one run came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,20 @@ impl OutcomeStats {
         (asked > 0).then(|| (self.full as f64 / asked as f64 * 10_000.0).floor() / 100.0)
     }
 
+    fn count(&mut self, outcome: RunOutcome) {
+        *match outcome {
+            RunOutcome::Full => &mut self.full,
+            RunOutcome::Partial => &mut self.partial,
+            RunOutcome::Undecided => &mut self.undecided,
+            RunOutcome::Refused => &mut self.refused,
+        } += 1;
+    }
+
+    /// Runs without a decision: undecided, or refused because they could not be kept.
+    pub fn without_decision(&self) -> u64 {
+        self.undecided + self.refused
+    }
+
     /// The definition with its figures.
     pub fn sentence(&self) -> String {
         let Some(percent) = self.availability() else {
@@ -86,6 +102,8 @@ pub struct Outcomes {
     origin: Instant,
     /// Number of the minute and its counts, oldest first.
     slots: Mutex<VecDeque<(u64, OutcomeStats)>>,
+    /// The newest of them with their moment, oldest first.
+    moments: Mutex<VecDeque<(Instant, RunOutcome)>>,
 }
 
 impl Outcomes {
@@ -94,6 +112,7 @@ impl Outcomes {
         Self {
             origin: now,
             slots: Mutex::default(),
+            moments: Mutex::default(),
         }
     }
 
@@ -103,6 +122,7 @@ impl Outcomes {
 
     /// One run.
     pub fn record(&self, outcome: RunOutcome, now: Instant) {
+        self.keep_moment(outcome, now);
         let minute = self.minute(now);
         let mut slots = lock(&self.slots);
         if slots.back().is_none_or(|(at, _)| *at < minute) {
@@ -114,12 +134,37 @@ impl Outcomes {
         let Some((_, counts)) = slots.back_mut() else {
             return;
         };
-        match outcome {
-            RunOutcome::Full => counts.full += 1,
-            RunOutcome::Partial => counts.partial += 1,
-            RunOutcome::Undecided => counts.undecided += 1,
-            RunOutcome::Refused => counts.refused += 1,
+        counts.count(outcome);
+    }
+
+    fn keep_moment(&self, outcome: RunOutcome, now: Instant) {
+        let mut moments = lock(&self.moments);
+        let window = Duration::from_secs(SLOTS * SLOT_SECONDS);
+        while moments.len() >= MOST_MOMENTS
+            || moments
+                .front()
+                .is_some_and(|(at, _)| now.saturating_duration_since(*at) > window)
+        {
+            moments.pop_front();
         }
+        moments.push_back((now, outcome));
+    }
+
+    /// How the runs of the last `span` came out: an hour and the newest 4,096 runs at most.
+    pub fn within(&self, span: Duration, now: Instant) -> OutcomeStats {
+        let span = span.min(Duration::from_secs(SLOTS * SLOT_SECONDS));
+        let mut all = OutcomeStats {
+            window_s: span.as_secs(),
+            ..OutcomeStats::default()
+        };
+        let moments = lock(&self.moments);
+        for (at, outcome) in moments.iter().rev() {
+            if now.saturating_duration_since(*at) > span {
+                break;
+            }
+            all.count(*outcome);
+        }
+        all
     }
 
     /// The window's counts.
@@ -144,7 +189,6 @@ impl Outcomes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn availability_without_runs_is_unknown_and_in_an_outage_nothing() {
@@ -162,6 +206,27 @@ mod tests {
             (Some(0.0), Some(1.0)),
             "refused runs count against it"
         );
+    }
+
+    #[test]
+    fn outcomes_within_a_span_are_counted_to_the_moment_and_bounded() {
+        let start = Instant::now();
+        let outcomes = Outcomes::new(start);
+        let at = |s: u64| start + Duration::from_secs(s);
+        outcomes.record(RunOutcome::Full, at(10));
+        outcomes.record(RunOutcome::Undecided, at(12));
+        outcomes.record(RunOutcome::Refused, at(20));
+        let within = |span: u64, now: u64| outcomes.within(Duration::from_secs(span), at(now));
+        let recent = within(8, 20);
+        assert_eq!((recent.asked(), recent.without_decision()), (2, 2));
+        assert_eq!(within(10, 20).full, 1);
+        assert_eq!(within(10, 60).asked(), 0);
+        for _ in 0..5_000 {
+            outcomes.record(RunOutcome::Full, at(30));
+        }
+        assert_eq!(within(60, 30).full, 4_096);
+        outcomes.record(RunOutcome::Full, at(9_000));
+        assert_eq!(lock(&outcomes.moments).len(), 1);
     }
 
     #[test]

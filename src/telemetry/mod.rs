@@ -5,10 +5,14 @@
 //! time a provider takes says nothing about the time this program adds.
 
 pub mod availability;
+pub mod call_history;
+pub mod call_outcome;
 pub mod disk_space;
 pub mod latency;
 pub mod log_files;
 pub mod log_folder;
 pub mod log_read;
+pub mod provider_meter;
 pub mod rate;
 pub mod resources;
+pub mod slots;

@@ -1508,25 +1508,32 @@ async fn behind_a_proxy_nobody_is_local() {
     assert!(refused.to_string().contains("trustedProxies"), "{refused}");
 }
 
-/// Who else looks is in the picture, and gone from it when they leave.
+/// Who else looks is in the picture, and gone from it when they leave: people, not clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_picture_names_who_is_attached() {
+async fn picture_names_each_attached_person_once_and_no_command_line_client() {
     let rig = Rig::new().await;
     let mut pictures = rig.handle.snapshots();
-    let first = Remote::connect(Address::Socket(rig.socket.clone()))
-        .await
-        .unwrap();
-    let second = Remote::connect(Address::Socket(rig.socket.clone()))
-        .await
-        .unwrap();
-    pictures.wait_for(|s| s.attached.len() == 2).await.unwrap();
+    let socket = || Address::Socket(rig.socket.clone());
+    let client = Remote::connect(socket()).await.unwrap();
+    let first = Remote::connect_console(socket()).await.unwrap();
     let me = bsm::api::client::whoami();
     assert!(me.contains('@'));
-    let mut seen = second.snapshots();
-    let seen = seen.wait_for(|s| s.attached.len() == 2).await.unwrap();
-    assert_eq!(seen.attached, [me.clone(), me]);
+    let mut seen = client.snapshots();
+    let seen = seen.wait_for(|s| !s.attached.is_empty()).await.unwrap();
+    assert_eq!(seen.attached, [me.clone()], "a client is nobody");
+    let second = Remote::connect_console(socket()).await.unwrap();
     drop(first);
-    pictures.wait_for(|s| s.attached.len() == 1).await.unwrap();
+    let other = rig.handle.attach("another@there".into());
+    let both = |s: &Arc<Snapshot>| s.attached.len() == 2;
+    let seen = pictures.wait_for(both).await.unwrap().attached.clone();
+    assert_eq!(seen, [me.clone(), "another@there".into()]);
+    drop(second);
+    pictures
+        .wait_for(|s| s.attached == ["another@there"])
+        .await
+        .unwrap();
+    drop(other);
+    pictures.wait_for(|s| s.attached.is_empty()).await.unwrap();
 }
 
 /// Every path that is served is described, and nothing else is.

@@ -396,13 +396,13 @@ async fn socket_deleted_is_made_again_and_a_drain_is_undone_by_route() {
 }
 
 /// A served engine of a user's own world; ended when dropped.
-struct Served {
-    world: World,
+pub(crate) struct Served {
+    pub(crate) world: World,
     child: std::process::Child,
 }
 
 impl Served {
-    fn start(world: World) -> Self {
+    pub(crate) fn start(world: World) -> Self {
         use std::io::BufRead as _;
         let mut child = world
             .command(&["serve", "--no-tcp", "--offline", "--allow-root"])
@@ -416,7 +416,7 @@ impl Served {
         Self { world, child }
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.world.run(args);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)))
     }

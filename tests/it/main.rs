@@ -15,6 +15,7 @@ mod egress;
 mod engine;
 mod github;
 mod health;
+mod impact;
 mod journal;
 mod memory;
 mod models;

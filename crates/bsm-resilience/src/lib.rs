@@ -97,7 +97,7 @@ pub enum Reason {
 
 impl Reason {
     /// The reason for machines, as in JSON.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::BreakerOpen => "breaker_open",
             Self::BreakerTrialsTaken => "breaker_trials_taken",

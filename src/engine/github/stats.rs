@@ -49,8 +49,13 @@ impl PublicationStatus {
     /// As all reading of the journal.
     pub async fn recount(&self) -> Result<(), JournalError> {
         let outbox = self.durable.journal.outbox_counts().await?;
-        let approvals = self.durable.journal.approvals_waiting().await?.len() as u32;
-        self.count(|stats| (stats.outbox, stats.approvals) = (outbox.into(), approvals));
+        let approvals = self.durable.journal.approvals_waiting().await?;
+        let oldest = approvals.iter().map(|a| a.created_ms).min();
+        self.count(|stats| {
+            stats.outbox = outbox.into();
+            stats.approvals = approvals.len() as u32;
+            stats.oldest_approval_ms = oldest;
+        });
         self.notifier.mark_changed();
         Ok(())
     }

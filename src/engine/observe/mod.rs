@@ -4,6 +4,8 @@
 pub mod explain;
 pub mod health;
 pub mod health_facts;
+pub mod impact;
+pub mod provider_rows;
 pub mod recorder;
 pub mod snapshot;
 pub mod watchdog;

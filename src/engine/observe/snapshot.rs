@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -24,8 +24,12 @@ use crate::engine::notifier::Notifier;
 use crate::engine::observe::health::since::Since;
 use crate::engine::observe::health::{checks, judge, word};
 use crate::engine::observe::health_facts::HealthFacts;
+use crate::engine::observe::impact::{self, ImpactFacts};
+use crate::engine::observe::provider_rows;
 use crate::engine::observe::watchdog::Watchdog;
+use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::health::Level as HealthLevel;
+use crate::engine::protocol::impact::Impact;
 use crate::engine::protocol::snapshot::{
     Health, Losses, Mode, Money, Snapshot, VERSION, WorkspaceStats,
 };
@@ -183,6 +187,7 @@ impl SnapshotSource {
             sequence: 0,
             started_ms: self.lifecycle.started_ms,
             health: Health::Healthy,
+            impact: Vec::new(),
             reasons: Vec::new(),
             checks: Vec::new(),
             workspace: self.workspace(),
@@ -198,6 +203,7 @@ impl SnapshotSource {
             run_latency: self.registry.latency.stats(now),
             calls: meters.sent.stats(now),
             runs_rate: self.registry.rate.stats(now),
+            call_history: meters.history.stats(now),
             calls_failed: meters.failed.load(Relaxed),
             tokens: meters.tokens.load(Relaxed),
             cost_usd: meters.cost_micro_usd.load(Relaxed) as f64 / 1e6,
@@ -209,9 +215,11 @@ impl SnapshotSource {
             limiters,
             retry_budget: service.policy().budget().stats(&settings.retry, now),
             providers: service.providers(),
+            provider_rows: provider_rows::rows(service, now),
             resources,
             availability: outcomes.availability(),
             outcomes,
+            decisions_hour: self.decisions(now),
             counts: runs.counts,
             runs: runs.briefs,
             alerts: self.notifier.alerts(),
@@ -224,14 +232,38 @@ impl SnapshotSource {
             decisions: runs.decisions,
             github: self.publications.get(),
             stopped_agents: self.agents.stopped(),
-            attached: self.attachments.names(),
+            attached: self.attachments.people(),
         };
         let facts = self.health.facts(lock(&self.raised).clone());
         let findings = judge(&snapshot, &facts);
         snapshot.health = word(&findings);
         snapshot.checks = checks(&findings);
         snapshot.reasons = lock(&self.since).stamp(findings, facts.now_ms);
+        snapshot.impact = self.impact(&snapshot, now);
         snapshot
+    }
+
+    fn impact(&self, snapshot: &Snapshot, now: Instant) -> Vec<Impact> {
+        let now_ms = self.models.service.meters().wall_ms(now);
+        let outcomes_since = |at_ms: i64| {
+            let span = u64::try_from(now_ms - at_ms).unwrap_or(0);
+            self.registry
+                .outcomes_within(Duration::from_millis(span), now)
+        };
+        let facts = ImpactFacts {
+            now_ms,
+            outcomes_since: &outcomes_since,
+        };
+        impact::judge(snapshot, &facts)
+    }
+
+    fn decisions(&self, now: Instant) -> DecisionStats {
+        let mut stats = self.registry.decision_stats(now);
+        let github = self.publications.get();
+        stats.waiting.approvals = github.approvals;
+        let oldest = [stats.waiting.oldest_ms, github.oldest_approval_ms];
+        stats.waiting.oldest_ms = oldest.into_iter().flatten().min();
+        stats
     }
 
     fn money(&self, settings: &Settings) -> Money {
@@ -241,6 +273,8 @@ impl SnapshotSource {
             today_micro_usd,
             reserved_micro_usd,
             day_budget_usd: settings.budgets.day_usd,
+            saved_micro_usd: self.models.service.meters().saved_micro_usd.load(Relaxed),
+            simulated: self.lifecycle.mode.simulated,
         }
     }
 

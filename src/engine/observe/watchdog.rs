@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::settings::AlertSettings;
-use crate::telemetry::latency::ENOUGH;
 use crate::text::clean_line;
 
 /// One thing that is watched, as it is now.
@@ -154,20 +153,22 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
             format!("cache {} loads well again", cache.name),
         );
     }
-    let gets: u64 = s.caches.iter().map(|c| c.served() + c.misses).sum();
     let target = s.targets.cache_hit_rate;
     add(
         "hit rate".into(),
         s.hit_rate()
-            .filter(|r| settings.hit_rate && gets >= ENOUGH && *r < target)
+            .filter(|r| settings.hit_rate && *r < target)
             .map(|r| {
                 format!(
-                    "caches answer {:.1} % of gets, target {:.1} %",
+                    "the response cache answers {:.1} % of questions, target {:.1} %",
                     r * 100.0,
                     target * 100.0
                 )
             }),
-        format!("caches answer {:.1} % of gets again", target * 100.0),
+        format!(
+            "the response cache answers {:.1} % of questions again",
+            target * 100.0
+        ),
     );
     all
 }

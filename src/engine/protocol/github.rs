@@ -73,6 +73,9 @@ pub struct PublicationView {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GithubStats {
+    /// When the oldest approval that waits was made, wall time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_approval_ms: Option<i64>,
     /// Webhooks that began a run, since start.
     pub runs: u64,
     /// That had come before.

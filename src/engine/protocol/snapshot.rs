@@ -4,8 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheStats;
+use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::github::GithubStats;
 use crate::engine::protocol::health::{Check, Level, Reason};
+use crate::engine::protocol::impact::Impact;
+use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunState, StepStatus};
 use crate::filter::{Row, lowered};
 use crate::model::provider::ProviderStats;
@@ -16,6 +19,7 @@ use crate::resilience::retry::BudgetStats;
 use crate::review::verdict::Verdict;
 use crate::settings::{Environment, Flags, Targets};
 use crate::telemetry::availability::OutcomeStats;
+use crate::telemetry::call_history::CallHistoryStats;
 use crate::telemetry::latency::LatencyStats;
 use crate::telemetry::rate::RateStats;
 use crate::telemetry::resources::ResourceStats;
@@ -187,6 +191,12 @@ pub struct Money {
     pub reserved_micro_usd: u64,
     /// What a day may cost, US dollars; 0: no bound.
     pub day_budget_usd: f64,
+    /// What answers of the cache would have cost, millionths of a dollar, since start.
+    #[serde(default)]
+    pub saved_micro_usd: u64,
+    /// Models are simulated: nobody was paid, the figures are what it would have cost.
+    #[serde(default)]
+    pub simulated: bool,
 }
 
 /// Bounds that were hit since start.
@@ -215,6 +225,9 @@ pub struct Snapshot {
     pub started_ms: i64,
     /// In one word.
     pub health: Health,
+    /// What it means for work, worst first, at most 12. Empty: an older engine, so it is not known.
+    #[serde(default)]
+    pub impact: Vec<Impact>,
     /// Why not healthy, worst first.
     pub reasons: Vec<Reason>,
     /// Every check and how it stands.
@@ -241,6 +254,9 @@ pub struct Snapshot {
     pub calls: RateStats,
     /// Runs accepted.
     pub runs_rate: RateStats,
+    /// Attempts by outcome over the last 15 minutes, and latency of answered calls.
+    #[serde(default)]
+    pub call_history: CallHistoryStats,
     /// Calls that failed, since start.
     pub calls_failed: u64,
     /// Tokens read and written, since start.
@@ -265,6 +281,9 @@ pub struct Snapshot {
     pub retry_budget: BudgetStats,
     /// The providers.
     pub providers: Vec<ProviderStats>,
+    /// Every provider in a row, those that somebody counts on first.
+    #[serde(default)]
+    pub provider_rows: Vec<ProviderRow>,
     /// The process.
     pub resources: ResourceStats,
     /// Share of the last hour's runs that ended with full evidence, percent, two decimals; `None`: no run.
@@ -272,6 +291,9 @@ pub struct Snapshot {
     /// What it is made of: the last hour's runs by how they ended.
     #[serde(default)]
     pub outcomes: OutcomeStats,
+    /// Decisions of the last hour, and what waits for a person.
+    #[serde(default)]
+    pub decisions_hour: DecisionStats,
     /// Runs by state.
     pub counts: RunCounts,
     /// Running, waiting and recent runs, newest first (at most 40).
@@ -289,7 +311,7 @@ pub struct Snapshot {
     /// Agents that an operator stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stopped_agents: Vec<String>,
-    /// Who else looks at it.
+    /// People whose consoles in other processes are attached, each once, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<String>,
 }
@@ -300,11 +322,18 @@ impl Snapshot {
         self.outcomes.error_rate()
     }
 
-    /// Share of gets answered by all caches together; `None` below 20 gets.
+    /// The response cache: the one that saves calls and money. Only questions to models read it; what a screen
+    /// or a command looks up does not.
+    pub fn response_cache(&self) -> Option<&CacheStats> {
+        self.caches.iter().find(|c| c.name == "responses")
+    }
+
+    /// Share of questions that the response cache answered; `None` below 20 questions.
     pub fn hit_rate(&self) -> Option<f64> {
-        let served: u64 = self.caches.iter().map(CacheStats::served).sum();
-        let gets = served + self.caches.iter().map(|c| c.misses).sum::<u64>();
-        (gets >= crate::telemetry::latency::ENOUGH).then(|| served as f64 / gets as f64)
+        let cache = self.response_cache()?;
+        let gets = cache.served() + cache.misses;
+        let enough = gets >= crate::telemetry::latency::ENOUGH;
+        enough.then(|| cache.hit_rate()).flatten()
     }
 
     /// Names of providers that can be asked.

@@ -382,7 +382,7 @@ impl Intake {
         if waiting < engine.queue.saturating_add(engine.max_concurrent_runs) {
             return Ok(());
         }
-        self.registry.count_refused();
+        self.registry.count_not_accepted(self.lifecycle.now());
         Err(Refused::Busy { waiting })
     }
 

@@ -4,6 +4,7 @@
 
 pub mod completion;
 pub mod decision;
+pub mod decision_history;
 pub mod executor;
 pub mod intake;
 pub mod numbered_diff;

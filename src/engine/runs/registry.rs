@@ -3,21 +3,28 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::lifecycle::Lifecycle;
+use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
 use crate::engine::protocol::snapshot::{DecisionCount, RunCounts, RunSummary};
+use crate::engine::runs::decision_history::DecisionHistory;
 use crate::engine::runs::projection::summary;
 use crate::resilience::clock::lock;
 use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
+use crate::telemetry::slots::Slots;
 use crate::text::Untrusted;
 
+/// The window of what is recent, seconds: as charts have it.
+pub const RECENT_S: u64 = 900;
+/// Slots of it, seconds.
+const SLOT_S: u64 = 10;
 /// Runs in the snapshot, and ended runs kept for it.
 const LISTED: usize = 40;
 
@@ -58,8 +65,12 @@ pub struct RunRegistry {
     runs: Mutex<Runs>,
     /// How the last hour's runs came out.
     outcomes: Outcomes,
+    /// What was decided in the last hour.
+    history: DecisionHistory,
     /// Runs refused because the queue was full or the engine drained.
     refused: AtomicU64,
+    /// Those that were not accepted though the engine is not drained, of late.
+    refused_of_late: Mutex<Slots<u64>>,
 }
 
 #[derive(Default)]
@@ -95,6 +106,8 @@ impl RunRegistry {
             rate: Rate::new(now),
             runs: Mutex::default(),
             outcomes: Outcomes::new(now),
+            history: DecisionHistory::new(now),
+            refused_of_late: Mutex::new(Slots::new(now, SLOT_S, RECENT_S / SLOT_S)),
             refused: AtomicU64::new(0),
         })
     }
@@ -122,6 +135,7 @@ impl RunRegistry {
     /// A run ended: it is counted, and moves from the live ones to those that ended.
     pub fn retire(&self, view: &RunResult, action: Action, brief: RunSummary, now: Instant) {
         let outcome = outcome(view);
+        let ended_ms = brief.finished_ms.unwrap_or(view.created_at);
         let mut runs = lock(&self.runs);
         runs.finished += 1;
         runs.failed += u64::from(view.state == RunState::Failed);
@@ -132,7 +146,26 @@ impl RunRegistry {
         drop(runs);
         if let Some(outcome) = outcome {
             self.outcomes.record(outcome, now);
+            self.history.record(action, ended_ms, now);
         }
+    }
+
+    /// Decisions of the last hour; approvals are not known here.
+    pub fn decision_stats(&self, now: Instant) -> DecisionStats {
+        let late = lock(&self.refused_of_late);
+        let last_run_ms = lock(&self.runs).ended.front().and_then(|r| r.finished_ms);
+        DecisionStats {
+            full_percent: self.outcomes.stats(now).availability(),
+            recent: self.outcomes.within(Duration::from_secs(RECENT_S), now),
+            refused: late.running(now).map(|(_, count)| count).sum(),
+            last_run_ms,
+            ..self.history.stats(now)
+        }
+    }
+
+    /// How the runs of the last `span` came out.
+    pub fn outcomes_within(&self, span: Duration, now: Instant) -> OutcomeStats {
+        self.outcomes.within(span, now)
     }
 
     /// Adds an ended run as the newest.
@@ -186,9 +219,15 @@ impl RunRegistry {
         }
     }
 
-    /// A run was refused.
+    /// A run was refused because the engine is drained.
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// A run was refused though the engine is not drained: the queue is full, or it could not be kept.
+    pub fn count_not_accepted(&self, now: Instant) {
+        self.count_refused();
+        *lock(&self.refused_of_late).at(now) += 1;
     }
 
     /// Runs that were refused.
@@ -206,7 +245,7 @@ impl RunRegistry {
 
     /// A run could not be kept and was refused.
     pub fn count_not_kept(&self, now: Instant) {
-        self.count_refused();
+        self.count_not_accepted(now);
         self.outcomes.record(RunOutcome::Refused, now);
     }
 

@@ -76,6 +76,12 @@ impl<W> Core<W> {
         self.in_use < self.allowed
     }
 
+    /// Since when the oldest waiter has waited.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let first = self.lanes.iter().filter_map(VecDeque::front);
+        first.map(|w| w.since).min()
+    }
+
     /// A place at once, if one is free and nobody waits for it.
     pub(super) fn try_enter(&mut self) -> bool {
         // A place that has just come back is owed to whoever waits, before it has been handed over too.

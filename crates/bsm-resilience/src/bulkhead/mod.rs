@@ -163,6 +163,11 @@ impl Bulkhead {
         lock(&self.core).settings()
     }
 
+    /// Since when the caller who has waited longest has waited; `None`: nobody waits.
+    pub fn oldest_wait(&self) -> Option<Instant> {
+        lock(&self.core).oldest()
+    }
+
     /// Its section of the snapshot.
     pub fn stats(&self) -> PoolStats {
         lock(&self.core).stats(&self.name)

@@ -3,6 +3,7 @@
 //! Why whole numbers: a level is kept in tokens times microseconds of a minute, so that nothing is
 //! rounded away and what was issued is always what was settled, outstanding and refunded.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::{Reason, Refusal};
@@ -103,7 +104,9 @@ pub(super) struct Core {
     requests: Bucket,
     tokens: Bucket,
     paused_until: Option<Instant>,
-    waiting: u32,
+    /// Who waits: since when, by ticket.
+    line: BTreeMap<u64, Instant>,
+    next_ticket: u64,
     waiting_tokens: u64,
     reserved: u32,
     reserved_tokens: u64,
@@ -119,7 +122,8 @@ impl Core {
             requests: Bucket::full(settings.requests_per_minute, 0),
             tokens: Bucket::full(settings.tokens_per_minute, 0),
             paused_until: None,
-            waiting: 0,
+            line: BTreeMap::new(),
+            next_ticket: 0,
             waiting_tokens: 0,
             reserved: 0,
             reserved_tokens: 0,
@@ -194,34 +198,44 @@ impl Core {
 
     /// As [`Core::take`], for somebody who has not waited: those who wait go first.
     pub(super) fn take_first(&mut self, tokens: u32, now: Instant) -> bool {
-        self.waiting == 0 && self.take(tokens, now).is_ok()
+        self.line.is_empty() && self.take(tokens, now).is_ok()
     }
 
-    /// A place in the line, unless what is before it and its own wish cannot be had within `left`.
+    /// A place in the line, with its ticket, unless what is before it and its own wish cannot be had within `left`.
     pub(super) fn line_up(
         &mut self,
         tokens: u32,
         left: Duration,
         now: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         self.fill(now);
         // One wish above the capacity is granted from a full bucket; a line waits for all before it.
         let capacity = self.tokens.rate.map_or(i64::MAX, i64::from);
         let ahead = i64::try_from(self.waiting_tokens).unwrap_or(i64::MAX / 2);
         let wait = self
             .paused(now)
-            .max(self.requests.wait(i64::from(self.waiting) + 1))
+            .max(self.requests.wait(i64::from(self.waiting()) + 1))
             .max(self.tokens.wait(ahead + i64::from(tokens).min(capacity)));
         if wait > left {
             return Err(self.refuse(wait));
         }
-        self.waiting += 1;
+        self.next_ticket += 1;
+        self.line.insert(self.next_ticket, now);
         self.waiting_tokens += u64::from(tokens);
-        Ok(())
+        Ok(self.next_ticket)
     }
 
-    pub(super) fn leave(&mut self, tokens: u32) {
-        self.waiting -= 1;
+    fn waiting(&self) -> u32 {
+        self.line.len() as u32
+    }
+
+    /// Since when the oldest waiter has waited. Tickets grow with time.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.line.values().next().copied()
+    }
+
+    pub(super) fn leave(&mut self, ticket: u64, tokens: u32) {
+        self.line.remove(&ticket);
         self.waiting_tokens -= u64::from(tokens);
     }
 
@@ -244,7 +258,7 @@ impl Core {
         let difference = i64::from(tokens) - i64::from(actual);
         let now = self.micros(now);
         self.tokens.add(difference, now);
-        self.waiting > 0
+        !self.line.is_empty()
     }
 
     /// A call was never made.
@@ -257,7 +271,7 @@ impl Core {
 
     pub(super) fn pause(&mut self, until: Instant) -> bool {
         self.paused_until = Some(self.paused_until.map_or(until, |old| old.max(until)));
-        self.waiting > 0
+        !self.line.is_empty()
     }
 
     pub(super) fn reconfigure(&mut self, settings: RateSettings, now: Instant) {
@@ -280,7 +294,7 @@ impl Core {
             paused_s: (!paused.is_zero()).then(|| paused.as_millis().div_ceil(1_000) as u64),
             reserved: self.reserved,
             reserved_tokens: self.reserved_tokens,
-            waiting: self.waiting,
+            waiting: self.waiting(),
             admitted: self.admitted,
             delayed: self.delayed,
             rejected: self.rejected,

@@ -42,12 +42,13 @@ pub struct Reservation<'a> {
 /// Leaves the line when the waiting future ends or is dropped.
 struct InLine<'a> {
     limiter: &'a Limiter,
+    ticket: u64,
     tokens: u32,
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        lock(&self.limiter.core).leave(self.tokens);
+        lock(&self.limiter.core).leave(self.ticket, self.tokens);
     }
 }
 
@@ -88,9 +89,10 @@ impl Limiter {
         if let Some(reservation) = self.try_reserve(tokens, now) {
             return Ok(reservation);
         }
-        lock(&self.core).line_up(tokens, deadline.remaining(now), now)?;
+        let ticket = lock(&self.core).line_up(tokens, deadline.remaining(now), now)?;
         let _in_line = InLine {
             limiter: self,
+            ticket,
             tokens,
         };
         let Ok(_turn) = tokio::time::timeout(deadline.remaining(now), self.turn.lock()).await
@@ -178,6 +180,11 @@ impl Limiter {
     pub fn reconfigure(&self, settings: RateSettings) {
         lock(&self.core).reconfigure(settings, self.clock.now());
         self.changed.notify_waiters();
+    }
+
+    /// Since when the caller who has waited longest has waited; `None`: nobody waits.
+    pub fn oldest_wait(&self) -> Option<Instant> {
+        lock(&self.core).oldest()
     }
 
     /// Its section of the snapshot.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::protocol::call::CallView;
+use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::engine::protocol::why::Help;
 use crate::text::clean_line;
@@ -62,7 +63,32 @@ pub fn median(mut values: Vec<u64>) -> Option<u64> {
     (!values.is_empty()).then(|| values[values.len() / 2])
 }
 
+/// What is present, milliseconds: older attempts explain nothing about now.
+const PRESENT_MS: i64 = 300_000;
+
 impl Seen<'_> {
+    /// Attempts of the last five minutes, newest first.
+    pub fn recent(&self) -> impl Iterator<Item = &CallView> {
+        let from = self.now_ms - PRESENT_MS;
+        self.calls.iter().filter(move |c| c.at_ms >= from)
+    }
+
+    /// Rows of the providers that share a pool.
+    pub fn rows_of_pool<'a>(&'a self, pool: &'a str) -> impl Iterator<Item = &'a ProviderRow> {
+        self.snapshot
+            .provider_rows
+            .iter()
+            .filter(move |r| r.pool == pool)
+    }
+
+    /// The row of one provider.
+    pub fn row(&self, provider: &str) -> Option<&ProviderRow> {
+        self.snapshot
+            .provider_rows
+            .iter()
+            .find(|r| r.name == provider)
+    }
+
     /// Attempts at one provider.
     pub fn of<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a CallView> {
         self.calls.iter().filter(move |c| c.provider == provider)

@@ -1,8 +1,9 @@
 //! Why the engine is as healthy as it is.
 
 use crate::engine::observe::explain::facts::{Seen, help, runbook};
+use crate::engine::protocol::impact::ImpactKind;
 use crate::engine::protocol::snapshot::Health;
-use crate::engine::protocol::why::Why;
+use crate::engine::protocol::why::{About, Why};
 use crate::resilience::breaker::{BreakerState, BreakerStats};
 
 impl Seen<'_> {
@@ -34,17 +35,30 @@ impl Seen<'_> {
             why.because.push(s.outcomes.sentence());
             return why;
         }
+        // What work feels most has an explanation of its own.
+        match s.impact.first().and_then(|i| i.about.as_ref()) {
+            Some(About::Pool { name }) => {
+                if let Some(pool) = s.pools.iter().find(|p| p.name == *name) {
+                    return self.with_outcomes(self.pool(pool));
+                }
+            }
+            Some(About::Provider { name }) => {
+                if let Some(breaker) = s.breakers.iter().find(|b| b.name == *name) {
+                    return self.with_outcomes(self.provider(breaker));
+                }
+            }
+            _ => {}
+        }
         let mut why = Why {
             title: match s.health {
+                Health::Healthy if s.impact.first().is_some_and(|i| !is_well(i.kind)) => {
+                    "Work suffers".into()
+                }
                 Health::Healthy => "All is well".into(),
                 Health::Degraded => "Degraded".into(),
                 Health::Unhealthy => "Unhealthy".into(),
             },
-            because: s
-                .reasons
-                .iter()
-                .map(|r| format!("{}.", r.message))
-                .collect(),
+            because: self.because(),
             helps: Vec::new(),
             runbook: s.reasons.first().map(|r| r.runbook.clone()),
         };
@@ -74,13 +88,43 @@ impl Seen<'_> {
                     .into()
             } else {
                 format!(
-                    "{} of the last {} calls were answered; {} callers wait for a place in a pool.",
-                    self.calls.iter().filter(|c| !c.failed()).count(),
-                    self.calls.len(),
+                    "{} of {} calls of the last minute were answered; {} callers wait for a place in a pool.",
+                    s.call_history.minute.answers(),
+                    s.call_history.minute.sum(),
                     s.pools.iter().map(|p| p.queued).sum::<u32>()
                 )
             });
         }
         why
     }
+
+    fn with_outcomes(&self, mut why: Why) -> Why {
+        let reasons = self.snapshot.reasons.iter().map(|r| r.message.as_str());
+        let others: Vec<&str> = reasons.collect();
+        if !others.is_empty() {
+            why.because.push(format!("Also: {}.", others.join("; ")));
+        }
+        why.because.push(self.snapshot.outcomes.sentence());
+        why
+    }
+
+    /// What work feels, then health's own reasons; nothing twice.
+    fn because(&self) -> Vec<String> {
+        let s = self.snapshot;
+        let now = jiff::Timestamp::from_millisecond(self.now_ms)
+            .unwrap_or_default()
+            .to_zoned(jiff::tz::TimeZone::system());
+        let felt = s
+            .impact
+            .iter()
+            .filter(|i| i.message.is_none() && !is_well(i.kind));
+        let felt = felt.map(|i| format!("{}.", i.sentence(&now)));
+        felt.chain(s.reasons.iter().map(|r| format!("{}.", r.message)))
+            .collect()
+    }
+}
+
+/// Nothing that work suffers from.
+fn is_well(kind: ImpactKind) -> bool {
+    matches!(kind, ImpactKind::Idle | ImpactKind::Ok)
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::cache::CacheStats;
-use crate::engine::observe::explain::facts::{Seen, help, median, runbook};
+use crate::engine::observe::explain::facts::{Seen, ago, help, median, runbook};
+use crate::engine::protocol::call::CallView;
+use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::why::Why;
+use crate::resilience::Reason;
 use crate::resilience::bulkhead::PoolStats;
 use crate::text::clean_line;
 
@@ -21,22 +24,33 @@ impl Seen<'_> {
                 p.limit, p.allowed
             ));
         }
+        let sharing: Vec<&ProviderRow> = self.rows_of_pool(&p.name).collect();
+        because.extend(self.waits(p, &sharing));
         let took: Vec<u64> = self
-            .of(&p.name)
-            .filter(|c| !c.failed())
+            .recent()
+            .filter(|c| !c.failed() && sharing.iter().any(|r| r.name == c.provider))
             .map(|c| c.upstream_ms)
             .collect();
         let n = took.len();
         if let Some(ms) = median(took) {
             let rate = f64::from(p.allowed) * 1_000.0 / (ms.max(1) as f64);
             because.push(format!(
-                "An answer takes {ms} ms (median of the last {n}), so at most {rate:.1} calls a second fit through."
+                "An answer takes {ms} ms (median of {n} in the last 5 min), so at most {rate:.1} calls a second fit through."
             ));
         }
-        if p.rejected + p.timed_out > 0 {
+        let refused = |outcome: &str| {
+            let of_pool = |c: &&CallView| sharing.iter().any(|r| r.name == c.provider);
+            let all = self.recent().filter(of_pool);
+            all.filter(|c| c.outcome == outcome).count()
+        };
+        let (full, late) = (
+            refused(Reason::PoolFull.code()),
+            refused(Reason::PoolWaitTimeout.code()),
+        );
+        if full + late > 0 {
             because.push(format!(
-                "{} were refused because the queue of {} was full, {} timed out while waiting.",
-                p.rejected, p.queue_limit, p.timed_out
+                "In the last 5 min {full} were refused because the queue of {} was full, {late} timed out while waiting.",
+                p.queue_limit
             ));
         }
         Why {
@@ -54,6 +68,33 @@ impl Seen<'_> {
             ],
             runbook: runbook("pool-full"),
         }
+    }
+
+    /// How many calls waited for a place, and how long the oldest of those that wait now has waited.
+    fn waits(&self, p: &PoolStats, sharing: &[&ProviderRow]) -> Option<String> {
+        let queued = u64::from(p.queued);
+        let sum = |of: fn(&ProviderRow) -> u64| sharing.iter().map(|r| of(r)).sum::<u64>();
+        let waited = sum(|r| r.figures.waited_pool) + queued;
+        if waited == 0 {
+            return None;
+        }
+        let mut text = format!(
+            "{waited} of {} calls of the last 5 min waited for a place",
+            sum(|r| r.figures.came) + queued
+        );
+        let oldest = sharing.iter().filter_map(|r| r.oldest_ms).min();
+        if let Some(at) = oldest {
+            text.push_str(&format!(
+                "; the oldest has waited {}",
+                ago(self.now_ms - at)
+            ));
+        }
+        let median = sharing.iter().filter_map(|r| r.figures.wait_p50_ms).max();
+        if let Some(ms) = median {
+            text.push_str(&format!("; the median wait is {}", ago(i64::from(ms))));
+        }
+        text.push('.');
+        Some(text)
     }
 
     /// About one cache.
@@ -132,7 +173,7 @@ impl Seen<'_> {
             self.snapshot.targets.p99_ms
         )];
         let mut waits: BTreeMap<&str, (u64, u32)> = BTreeMap::new();
-        for call in self.calls.iter().filter(|c| c.waited_ms > 0) {
+        for call in self.recent().filter(|c| c.waited_ms > 0) {
             let entry = waits.entry(&call.provider).or_default();
             entry.0 += call.waited_ms;
             entry.1 += 1;
@@ -141,15 +182,15 @@ impl Seen<'_> {
         waits.sort_by_key(|(_, (ms, _))| std::cmp::Reverse(*ms));
         for (provider, (ms, n)) in waits.iter().take(3) {
             because.push(format!(
-                "{n} of the last {} calls waited for {}: {ms} ms together (backoff, rate limit, pool).",
-                self.calls.len(),
+                "{n} of the {} calls of the last 5 min waited for {}: {ms} ms together (backoff, rate limit, pool).",
+                self.recent().count(),
                 clean_line(provider, 40)
             ));
         }
         if waits.is_empty() {
             because.push(format!(
-                "None of the last {} calls had to wait.",
-                self.calls.len()
+                "None of the {} calls of the last 5 min had to wait.",
+                self.recent().count()
             ));
         }
         Why {

@@ -68,11 +68,9 @@ impl Seen<'_> {
                 format!("It cannot be asked: {}.", clean_line(reason, 160)),
             );
         }
+        because.extend(self.figures(&b.name));
         if because.is_empty() {
-            because.push(format!(
-                "{} calls in the window, {} failed; {} answered since start.",
-                b.window_calls, b.window_failures, b.successes
-            ));
+            because.push("It was not asked in the last 5 min.".to_owned());
         }
         let helps = helps(b, !failed.is_empty());
         Why {
@@ -81,6 +79,51 @@ impl Seen<'_> {
             helps,
             runbook: runbook("breaker-open"),
         }
+    }
+
+    /// What it did in the last minutes: rate limits, answers and their time.
+    fn figures(&self, name: &str) -> Vec<String> {
+        let Some(row) = self.row(name) else {
+            return Vec::new();
+        };
+        let (figures, mut found) = (&row.figures, Vec::new());
+        let window = &figures.window;
+        if window.rate_limited > 0 {
+            let mut text = format!(
+                "It answered 429 to {} of {} calls sent in the last 5 min",
+                window.rate_limited,
+                window.sent()
+            );
+            if row.allowed < row.limit {
+                text.push_str(&format!(
+                    "; adaptive limit {} (configured {})",
+                    row.allowed, row.limit
+                ));
+            }
+            text.push('.');
+            found.push(text);
+        }
+        if let (Some(p50), Some(p99)) = (figures.p50_ms, figures.p99_ms) {
+            found.push(format!(
+                "Its answers take {p50} ms (p50) and {p99} ms (p99) over {} calls of the last 5 min.",
+                figures.answered_n
+            ));
+        }
+        if figures.waited_pool + figures.waited_limiter > 0 {
+            found.push(format!(
+                "Of {} calls in the last 5 min {} waited for its pool and {} for its rate limit.",
+                figures.came, figures.waited_pool, figures.waited_limiter
+            ));
+        }
+        if window.sum() > 0 {
+            found.push(format!(
+                "Calls of the last 5 min: {} answered, {} failed, {} refused here.",
+                window.answers(),
+                window.failed + window.rate_limited,
+                window.refused
+            ));
+        }
+        found
     }
 
     /// When it is tried again, and how long its calls wait.
@@ -126,11 +169,8 @@ impl Seen<'_> {
                 tally(others.iter().map(|c| c.model.as_str()))
             ));
         }
-        if b.rejections > 0 {
-            because.push(format!(
-                "{} calls were refused at once instead of waiting for it; opened {} times since start.",
-                b.rejections, b.trips
-            ));
+        if down && b.trips > 1 {
+            because.push(format!("It opened {} times since the start.", b.trips));
         }
     }
 }
