@@ -15,7 +15,6 @@ use crate::engine::protocol::why::About;
 use crate::engine::runs::projection::{from_row, summary_of_row};
 use crate::filter::Filter;
 use crate::journal::{Journal, JournalError, Side};
-use crate::resilience::clock::lock;
 use crate::telemetry::log_read::{self, LogFilter};
 use crate::text::clean_line;
 
@@ -171,7 +170,7 @@ impl Handle {
 
     async fn run(&self, id: &str) -> Result<RunResult, QueryError> {
         if let Some(live) = self.services.registry.get(id) {
-            return Ok(lock(&live.view).clone());
+            return Ok(live.view_now());
         }
         let journal = &self.services.durable.journal;
         let row = journal.run(id).await?.ok_or_else(|| not_found("run", id))?;

@@ -68,11 +68,17 @@ fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunSu
             StepStatus::Running
         },
         verdict: over.then_some(verdict),
+        phase: None,
     };
     RunSummary {
         id: format!("job_{n}_k3f{n:03}"),
         event: "pull_request.opened".into(),
         title: Some(format!("#{}", 480 + n).into()),
+        identity: None,
+        why: None,
+        waited_ms: None,
+        model_ms: None,
+        micro_usd: None,
         state,
         steps: vec![
             step("governance-review-agent", Verdict::Approve),

@@ -214,6 +214,7 @@ impl SnapshotSource {
             outcomes,
             counts: runs.counts,
             runs: runs.briefs,
+            runs_left_out: runs.left_out,
             alerts: self.notifier.alerts(),
             losses: Losses {
                 log_lines: self.log.as_ref().map_or(0, |l| l.dropped()),

@@ -43,6 +43,19 @@ pub trait Classify {
     fn attempt_timeout(after: Duration) -> Self;
 }
 
+/// What a call does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for the rate limit, or for a pause that a 429 began.
+    RateLimit,
+    /// It waits for a place in the pool.
+    Pool,
+    /// It is with the upstream.
+    Sent,
+    /// An attempt failed; it waits so long before the next one, whose number is given.
+    Backoff(Duration),
+}
+
 /// Somebody who has a say before each attempt and sees it afterwards.
 pub trait AttemptHook<M> {
     /// Before anything else is done for an attempt. A refusal counts as one of ours: the next target
@@ -53,6 +66,10 @@ pub trait AttemptHook<M> {
     fn before(&mut self, _what: &M) -> Result<(), Rejection> {
         Ok(())
     }
+
+    /// An attempt begins to wait for a layer, is sent, or failed and waits to be made again: for whoever
+    /// shows a call at work. `attempt` counts the attempts at this target, 1 first.
+    fn stage(&mut self, _what: &M, _attempt: u32, _stage: Stage) {}
 
     /// An attempt, or a refusal, is over.
     fn after(&mut self, _attempt: &Attempt) {}
