@@ -106,6 +106,12 @@ impl Handle {
             Query::MemoryStats => Ok(Answer::MemoryStats {
                 stats: services.memory_search.stats().await?,
             }),
+            Query::Alerts => Ok(Answer::Alerts {
+                alerts: services.notifier.all_alerts(),
+            }),
+            Query::Storage => Ok(Answer::Storage {
+                usage: Box::new(services.storage.usage().await.map_err(unavailable)?),
+            }),
             Query::Why { about } => self.why(&about).await,
             Query::Moment { at_ms, after } => {
                 let side = if after { Side::After } else { Side::Before };
@@ -144,6 +150,7 @@ impl Handle {
         if runs.len() < limit {
             self.add_unread(&mut runs, limit, &passes).await?;
         }
+        self.add_identities(&mut runs).await?;
         Ok(Answer::Runs { runs })
     }
 
@@ -165,6 +172,21 @@ impl Handle {
         runs.extend(missing);
         runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
         runs.truncate(limit);
+        Ok(())
+    }
+
+    /// Lines that an older version kept do not say what the run is about; what was kept at intake does. Of more
+    /// than [`MOST_UNREAD`] such lines the newest are filled in, and the others stay unknown.
+    async fn add_identities(&self, runs: &mut [RunSummary]) -> Result<(), QueryError> {
+        let unknown = runs.iter_mut().filter(|run| run.identity.is_none());
+        for run in unknown.take(MOST_UNREAD as usize) {
+            let row = self.services.durable.journal.run(&run.id).await?;
+            let Some(row) = row else { continue };
+            let whole = summary_of_row(&row);
+            (run.identity, run.why) = (whole.identity, whole.why);
+            (run.waited_ms, run.model_ms) = (whole.waited_ms, whole.model_ms);
+            run.micro_usd = whole.micro_usd;
+        }
         Ok(())
     }
 

@@ -148,6 +148,7 @@ fn busy() -> Arc<Snapshot> {
         at_ms: WALL,
         bad: true,
         text: "openai open: 5 failures in a row, last: http_529".into(),
+        ..Alert::default()
     }];
     s.runs = vec![
         brief(1, RunState::Running, None, ""),
@@ -394,6 +395,8 @@ fn rewound_it_says_so_and_space_returns() {
         at_ms: WALL - 720_000,
         picture: Box::new(past),
         oldest_ms: 0,
+        engine_ms: 0,
+        this_life: true,
     };
     update(&mut s, answer(Some(moment)), now());
     let text = drawn(&s, 120, 40);
@@ -415,6 +418,8 @@ fn rewound_it_says_so_and_space_returns() {
         at_ms: WALL - 720_000,
         picture: Box::new((*busy()).clone()),
         oldest_ms: WALL - 720_000,
+        engine_ms: 0,
+        this_life: true,
     };
     let moment = Some(moment);
     let answer = Message::Answered(first.clone(), Ok(Answer::Moment { moment }));

@@ -51,9 +51,18 @@ impl Models {
         let service = ModelService::new(Arc::new(table.clone()), &around);
         let alerts = Arc::clone(&notifier);
         service.observe_breakers(Arc::new(move |name, transition| {
-            let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
             let state = transition.to.as_str();
-            alerts.alert(bad, format!("{name} {state}: {}", transition.cause));
+            let text = format!("{name} {state}: {}", transition.cause);
+            match transition.to {
+                BreakerState::Open => alerts.raise("breaker-open", name, text),
+                BreakerState::Isolated => alerts.raise("breaker-isolated", name, text),
+                // Neither well nor worse: what opened it is not over.
+                BreakerState::HalfOpen => alerts.alert(false, text),
+                BreakerState::Closed | BreakerState::Disabled => {
+                    alerts.resolve("breaker-isolated", name, text.clone());
+                    alerts.resolve("breaker-open", name, text);
+                }
+            }
             alerts.publish(Event::Breaker {
                 name: name.to_owned(),
                 transition: transition.clone(),

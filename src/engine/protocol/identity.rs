@@ -112,9 +112,11 @@ impl RunIdentity {
             title: line(&TITLES, TITLE),
             author: line(&AUTHORS, NAME),
             head_sha: text(&COMMITS).and_then(short_sha),
-            branch: line(&BRANCHES, NAME).map(|name| match name.raw().strip_prefix("refs/heads/") {
-                Some(short) => Untrusted::new(short),
-                None => name,
+            branch: line(&BRANCHES, NAME).map(|name| {
+                match name.raw().strip_prefix("refs/heads/") {
+                    Some(short) => Untrusted::new(short),
+                    None => name,
+                }
             }),
             started_by: None,
         }
@@ -219,7 +221,11 @@ mod tests {
 
     #[test]
     fn payload_that_names_nothing_leaves_everything_unknown() {
-        for payload in [json!(null), json!({}), json!({"title": "  ", "after": "0000000000", "number": "7"})] {
+        for payload in [
+            json!(null),
+            json!({}),
+            json!({"title": "  ", "after": "0000000000", "number": "7"}),
+        ] {
             let identity = RunIdentity::of_payload(&payload);
             assert_eq!(identity, RunIdentity::default(), "{payload}");
             assert_eq!(identity.place(), None);

@@ -121,7 +121,10 @@ mod tests {
     fn phase_says_what_it_waits_for_and_how_long() {
         let said = |kind, now| phase(kind).sentence(now);
         assert_eq!(said(PhaseKind::Queued, 22_000), "queued for openai 21 s");
-        assert_eq!(said(PhaseKind::RateLimited, 1_400), "rate limit of openai 0.4 s");
+        assert_eq!(
+            said(PhaseKind::RateLimited, 1_400),
+            "rate limit of openai 0.4 s"
+        );
         assert_eq!(
             said(PhaseKind::Waiting, 3_000),
             "waits for openai 2 s after openai http_503"
@@ -143,11 +146,22 @@ mod tests {
 
     #[test]
     fn span_keeps_one_unit() {
-        let spans = [0, 999, 1_000, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000];
+        let spans = [
+            0,
+            999,
+            1_000,
+            119_999,
+            120_000,
+            7_199_999,
+            7_200_000,
+            172_800_000,
+        ];
         let words = spans.map(span);
         assert_eq!(
             words,
-            ["0.0 s", "0.9 s", "1 s", "119 s", "2 min", "119 min", "2 h", "2 d"]
+            [
+                "0.0 s", "0.9 s", "1 s", "119 s", "2 min", "119 min", "2 h", "2 d"
+            ]
         );
     }
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheStats;
+pub use crate::engine::protocol::alert::Alert;
 use crate::engine::protocol::github::GithubStats;
 use crate::engine::protocol::health::{Check, Level, Reason};
 use crate::engine::protocol::identity::RunIdentity;
@@ -122,18 +123,6 @@ pub struct RunSummary {
     /// `None`: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_usd: Option<u64>,
-}
-
-/// Something that needs a look.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Alert {
-    /// When, wall time in milliseconds.
-    pub at_ms: i64,
-    /// It is bad.
-    pub bad: bool,
-    /// A sentence, harmless.
-    pub text: String,
 }
 
 /// How the engine was started.
@@ -306,7 +295,7 @@ pub struct Snapshot {
     /// Runs that have not ended and are not in `runs`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub runs_left_out: u32,
-    /// The newest alerts, newest first (at most 20).
+    /// Alerts, at most 20: those that hold first, each kind newest first. `Query::Alerts` has all that are kept.
     pub alerts: Vec<Alert>,
     /// Bounds that were hit.
     pub losses: Losses,

@@ -145,12 +145,19 @@ mod tests {
         assert_eq!(*lock(&heard), 4, "everything is handed on");
         let current = board.current("a").unwrap();
         assert_eq!(current.kind, PhaseKind::Streaming);
-        assert_eq!(current.tokens, estimate_tokens("seven and a half words or so"));
+        assert_eq!(
+            current.tokens,
+            estimate_tokens("seven and a half words or so")
+        );
         let closed = board.close("a");
         let tokens: Vec<u32> = closed.iter().map(|p| p.tokens).collect();
         assert_eq!(tokens, [0, current.tokens]);
         assert!(closed.iter().all(|p| p.ended_ms.is_some()));
-        assert_eq!(board.current("a"), None, "an agent that is done waits for nothing");
+        assert_eq!(
+            board.current("a"),
+            None,
+            "an agent that is done waits for nothing"
+        );
     }
 
     #[test]
@@ -162,7 +169,11 @@ mod tests {
         let phases = board.of("a");
         assert_eq!(phases.len(), MOST);
         assert_eq!(
-            (phases[0].attempt, phases[1].attempt, phases[MOST - 1].attempt),
+            (
+                phases[0].attempt,
+                phases[1].attempt,
+                phases[MOST - 1].attempt
+            ),
             (1, 1_000 - MOST as u32 + 2, 1_000)
         );
     }

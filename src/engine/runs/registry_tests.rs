@@ -135,7 +135,7 @@ async fn run_that_ends_is_never_in_two_lists_nor_in_none() {
     let ends = std::thread::spawn(move || {
         for (_, run) in runs {
             let view = lock(&run.view).clone();
-            let brief = summary(&view, None, None, Some(1));
+            let brief = summary(&view, &RunLabel::default(), None, Some(1), None);
             ending.retire(&view, Action::Pass, brief, now);
         }
     });

@@ -118,16 +118,25 @@ mod tests {
     fn agents_at_the_same_time_wait_at_the_same_time_and_one_after_another_add_up() {
         let none = |_: &str| Vec::new();
         let parallel = run_times(&view(Strategy::Parallel), Some(1_500), none);
-        assert_eq!((parallel.waited_ms, parallel.model_ms), (Some(520), Some(1_900)));
+        assert_eq!(
+            (parallel.waited_ms, parallel.model_ms),
+            (Some(520), Some(1_900))
+        );
         let sequential = run_times(&view(Strategy::Sequential), Some(1_500), none);
-        assert_eq!((sequential.waited_ms, sequential.model_ms), (Some(530), Some(2_800)));
+        assert_eq!(
+            (sequential.waited_ms, sequential.model_ms),
+            (Some(530), Some(2_800))
+        );
         assert_eq!(micro_usd(&view(Strategy::Parallel)), 14_000);
     }
 
     #[test]
     fn times_that_nobody_kept_are_unknown_and_not_zero() {
         let none = |_: &str| Vec::new();
-        assert_eq!(run_times(&view(Strategy::Parallel), None, none), RunTimes::default());
+        assert_eq!(
+            run_times(&view(Strategy::Parallel), None, none),
+            RunTimes::default()
+        );
         let mut old = view(Strategy::Parallel);
         old.agents[1].trace.clear();
         assert_eq!(run_times(&old, Some(1_500), none), RunTimes::default());

@@ -213,10 +213,11 @@ impl StepRunner {
                 agent: agent.id.clone(),
                 correlation: context.correlation.clone(),
             },
-            listener: Some(context.phases.listener(
-                &agent.id,
-                self.stream.listener(&context.run, &agent.id),
-            )),
+            listener: Some(
+                context
+                    .phases
+                    .listener(&agent.id, self.stream.listener(&context.run, &agent.id)),
+            ),
             ..CompletionRequest::for_verdict(Arc::new(review), deadline)
         }
     }

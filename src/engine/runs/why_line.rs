@@ -62,7 +62,12 @@ fn deciding<'a>(view: &'a RunResult, decision: &Decision) -> Option<&'a Finding>
     };
     let worst = |s: &'a Step| s.findings.iter().max_by_key(|f| f.severity);
     let by_agent = view.agents.iter().filter(objects).find_map(worst);
-    by_agent.or_else(|| view.agents.iter().filter_map(worst).max_by_key(|f| f.severity))
+    by_agent.or_else(|| {
+        view.agents
+            .iter()
+            .filter_map(worst)
+            .max_by_key(|f| f.severity)
+    })
 }
 
 /// `private key deploy/id_rsa:1`: what and where. Where it is goes before what it is: of a long path the end
@@ -104,11 +109,18 @@ fn missing(view: &RunResult) -> Option<String> {
     let attempt = failed().find(|a| a.sent).or_else(|| failed().next());
     if let Some(attempt) = attempt {
         let (who, how) = (clean_line(&attempt.upstream, 30), &attempt.outcome);
-        let word = if is_down(how) { "down" } else { "gave no answer" };
+        let word = if is_down(how) {
+            "down"
+        } else {
+            "gave no answer"
+        };
         return Some(format!("{who} {word} ({})", clean_line(how, 24)));
     }
     if let Some(skipped) = step.skipped.first() {
-        let (model, why) = (clean_line(&skipped.model, 24), clean_line(&skipped.reason, 40));
+        let (model, why) = (
+            clean_line(&skipped.model, 24),
+            clean_line(&skipped.reason, 40),
+        );
         return Some(format!("{model} not asked: {why}"));
     }
     let error = step.error.as_ref()?;
@@ -117,7 +129,13 @@ fn missing(view: &RunResult) -> Option<String> {
 
 /// Outcomes that say that a provider cannot be reached or fails for everybody.
 fn is_down(outcome: &str) -> bool {
-    let words = ["breaker_open", "breaker_isolated", "connect", "timeout", "first_token_timeout"];
+    let words = [
+        "breaker_open",
+        "breaker_isolated",
+        "connect",
+        "timeout",
+        "first_token_timeout",
+    ];
     outcome.starts_with("http_5") || words.contains(&outcome)
 }
 

@@ -54,9 +54,16 @@ fn finding_in_a_long_path_keeps_the_end_of_it_and_fits() {
     let mut run = view(Cause::Finding, Action::RequestChanges, 4);
     let path = format!("{}client.py", "very/".repeat(40));
     let sql = finding("security/sql-built-from-text-and-more", &path, 16);
-    run.agents = vec![step("code-review-agent", Verdict::RequestChanges, vec![sql])];
+    run.agents = vec![step(
+        "code-review-agent",
+        Verdict::RequestChanges,
+        vec![sql],
+    )];
     let why = said(&run);
-    assert!(why.ends_with("client.py:16") && why.starts_with("sql built"), "{why}");
+    assert!(
+        why.ends_with("client.py:16") && why.starts_with("sql built"),
+        "{why}"
+    );
     assert!(why.chars().count() <= WHY, "{why}");
 }
 
@@ -89,7 +96,10 @@ fn every_cause_has_a_why_that_fits() {
     for cause in Cause::ALL {
         for action in [Action::Pass, Action::ManualReview] {
             let why = said(&view(cause, action, 5));
-            assert!(!why.is_empty() && why.chars().count() <= WHY, "{cause:?}: {why}");
+            assert!(
+                !why.is_empty() && why.chars().count() <= WHY,
+                "{cause:?}: {why}"
+            );
         }
     }
     assert_eq!(

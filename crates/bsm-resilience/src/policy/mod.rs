@@ -18,6 +18,7 @@ pub use self::types::{
     Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Stage,
     Target,
 };
+use self::types::{micros, millis};
 use super::breaker;
 use super::bulkhead;
 use super::deadline::Deadline;
@@ -98,18 +99,8 @@ impl Policy {
             let mut swaps = 0;
             loop {
                 attempt += 1;
-                let mut entry = Attempt {
-                    upstream: Arc::clone(target.guards.breaker.name()),
-                    target: index,
-                    outcome: Cow::Borrowed("ok"),
-                    sent: false,
-                    started_ms: millis(began - started),
-                    backoff_us: micros(backoff),
-                    limiter_us: 0,
-                    pool_us: 0,
-                    upstream_us: 0,
-                    retry_in_ms: None,
-                };
+                let upstream = Arc::clone(target.guards.breaker.name());
+                let mut entry = Attempt::begun(upstream, index, began - started, backoff);
                 let result = match watch.before(&target.what) {
                     Ok(()) => {
                         let mut told = Told {
@@ -472,14 +463,6 @@ const LOCAL: ErrorClass = ErrorClass {
     pause: false,
 };
 
-fn millis(d: Duration) -> u64 {
-    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn micros(d: Duration) -> u64 {
-    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// Time inside upstreams over all attempts; the rest of a call's time is latency we added.
 pub fn upstream_time(trace: &[Attempt]) -> Duration {
     Duration::from_micros(trace.iter().map(|a| a.upstream_us).sum())
@@ -492,5 +475,7 @@ pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
 
 #[cfg(test)]
 mod pause_tests;
+#[cfg(test)]
+mod stage_tests;
 #[cfg(test)]
 mod tests;

@@ -130,6 +130,29 @@ pub struct Attempt {
     pub retry_in_ms: Option<u64>,
 }
 
+impl Attempt {
+    /// One that begins: so long after its call, and after so long a backoff.
+    pub(super) fn begun(
+        upstream: Arc<str>,
+        target: usize,
+        after: Duration,
+        backoff: Duration,
+    ) -> Self {
+        Self {
+            upstream,
+            target,
+            outcome: Cow::Borrowed("ok"),
+            sent: false,
+            started_ms: millis(after),
+            backoff_us: micros(backoff),
+            limiter_us: 0,
+            pool_us: 0,
+            upstream_us: 0,
+            retry_in_ms: None,
+        }
+    }
+}
+
 /// How a call ended, and everything that happened on the way.
 pub struct Outcome<T, E> {
     /// The answer with its target's index, or why there is none.
@@ -184,4 +207,12 @@ pub struct Call {
     pub layers: Layers,
     /// The caller has an old answer that is better than another target's: the first target alone is asked.
     pub stale_at_hand: bool,
+}
+
+pub(super) fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
