@@ -54,10 +54,14 @@ impl Models {
             let state = transition.to.as_str();
             let text = format!("{name} {state}: {}", transition.cause);
             match transition.to {
-                BreakerState::Open => alerts.raise("breaker-open", name, text),
-                BreakerState::Isolated => alerts.raise("breaker-isolated", name, text),
-                // Neither well nor worse: what opened it is not over.
-                BreakerState::HalfOpen => alerts.alert(false, text),
+                // Half-open is neither well nor worse: what opened it is not over.
+                BreakerState::Open | BreakerState::HalfOpen => {
+                    alerts.raise("breaker-open", name, text);
+                }
+                BreakerState::Isolated => {
+                    alerts.resolve("breaker-open", name, text.clone());
+                    alerts.raise("breaker-isolated", name, text);
+                }
                 BreakerState::Closed | BreakerState::Disabled => {
                     alerts.resolve("breaker-isolated", name, text.clone());
                     alerts.resolve("breaker-open", name, text);

@@ -37,7 +37,7 @@ pub struct RunIdentity {
     /// The branch of the change; of a range, the range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Untrusted>,
-    /// Who started the run: `schedule`, `webhook`, `console`, `cli`, a token's name.
+    /// Who started the run: `github` (a webhook), `schedule`, `console`, `cli`, `api`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
 }
