@@ -134,8 +134,13 @@ fn term(word: &str, quoted: bool) -> Option<(bool, Test)> {
     Some((wanted, test))
 }
 
-/// `2s`, `300ms`, `5m`, `1h` as milliseconds, or a plain number.
+/// `2s`, `300ms`, `5m`, `1h` as milliseconds, `$0.05` as millionths of a dollar, or a plain number.
 fn amount(text: &str) -> Option<u64> {
+    if let Some(dollars) = text.strip_prefix('$') {
+        let dollars: f64 = dollars.parse().ok()?;
+        let known = dollars.is_finite() && dollars >= 0.0;
+        return known.then_some((dollars * 1e6).round() as u64);
+    }
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits
         .parse()
@@ -192,6 +197,7 @@ mod tests {
             "",
             "state:failed agent:security took>2s private",
             "took<3s -state:finished",
+            "took<$0.0026 took>$0.0024",
             "\"private key\"",
             "STATE:FAILED",
             "-nothing",
@@ -210,6 +216,7 @@ mod tests {
             "\"key private\"",
             "nosuch:x",
             "nosuch>1",
+            "took>$-1",
         ] {
             assert!(!passes(no), "{no}");
         }

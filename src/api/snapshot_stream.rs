@@ -18,7 +18,7 @@ use crate::api::merge_patch;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::health::{Level, Reason};
 use crate::engine::protocol::query::Capabilities;
-use crate::engine::protocol::snapshot::{Health, Snapshot};
+use crate::engine::protocol::snapshot::{Disconnected, Health, Snapshot};
 use crate::model::wire::sse;
 use crate::text::clean_line;
 
@@ -235,17 +235,18 @@ pub(super) async fn follow(
             }
         };
         let after = link.last_event;
-        say_lost(&shared, &sender, &why);
+        let mut why = why;
         link = loop {
             let wait = Duration::from_millis(250 << waits.min(6)).min(LONGEST);
             waits += 1;
+            say_lost(&shared, &sender, &why, wait);
             tokio::select! {
                 () = shared.stopping.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }
             match Link::open(&shared, after).await {
                 Ok(link) => break link,
-                Err(error) => say_lost(&shared, &sender, &error.to_string()),
+                Err(error) => why = error.to_string(),
             }
         };
         let _ = shared.events.send(Event::Notice {
@@ -259,22 +260,16 @@ pub(super) async fn follow(
 const DISCONNECTED: &str = "disconnected";
 
 /// The last picture stays, with the word that it is old.
-fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str) {
-    let text = format!(
-        "disconnected from {}: {}",
-        shared.address,
-        clean_line(why, 120)
-    );
-    let news = sender.send_if_modified(|old| {
-        if old.reasons.first().is_some_and(|r| r.message == text) {
-            return false;
-        }
+fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str, next_try: Duration) {
+    let why = clean_line(why, 120);
+    let text = format!("disconnected from {}: {why}", shared.address);
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let mut news = false;
+    sender.send_modify(|old| {
+        news = old.reasons.first().is_none_or(|r| r.message != text);
         let mut picture = (**old).clone();
         let before = picture.reasons.iter().find(|r| r.code == DISCONNECTED);
-        let since_ms = before.map_or_else(
-            || jiff::Timestamp::now().as_millisecond(),
-            |reason| reason.since_ms,
-        );
+        let since_ms = before.map_or(now_ms, |reason| reason.since_ms);
         picture.reasons.retain(|r| r.code != DISCONNECTED);
         let reason = Reason {
             code: DISCONNECTED.into(),
@@ -286,8 +281,13 @@ fn say_lost(shared: &Shared, sender: &watch::Sender<Arc<Snapshot>>, why: &str) {
         };
         picture.reasons.insert(0, reason);
         picture.health = Health::Unhealthy;
+        picture.disconnected = Some(Disconnected {
+            since_ms,
+            next_try_ms: now_ms + i64::try_from(next_try.as_millis()).unwrap_or(i64::MAX),
+            address: shared.address.to_string(),
+            reason: why.clone(),
+        });
         *old = Arc::new(picture);
-        true
     });
     if news {
         let _ = shared.events.send(Event::Notice { bad: true, text });

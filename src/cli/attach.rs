@@ -12,6 +12,7 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::engine::Operator;
+use crate::engine::protocol::snapshot::Mode;
 
 /// Open the console over a running engine; leaving it leaves the engine alone.
 ///
@@ -52,6 +53,7 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
             Failure::engine(e)
                 .with_help("Is it running? `bsm serve` starts one, `bsm status` says what runs.")
         })?;
+    refuse_other_mode(global, &remote.snapshots().borrow().mode)?;
     let remote = if global.read_only {
         remote.reading_only()
     } else {
@@ -61,4 +63,79 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
     let ended = console_host::show(operator, options, || ());
     runtime.shutdown_background();
     console_host::ended(setup, ended)
+}
+
+/// A mode that was asked for, and that the running engine does not have: its models would be others than those
+/// that the operator means.
+fn refuse_other_mode(global: &Global, running: &Mode) -> Result<(), Failure> {
+    let wanted = [
+        ("--simulate", global.simulate && !running.simulated),
+        ("--offline", global.offline && !running.offline),
+    ];
+    let lacks: Vec<&str> = wanted.iter().filter(|w| w.1).map(|w| w.0).collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let asked = lacks.join(" ");
+    let runs = match (running.simulated, running.offline) {
+        (true, true) => "with --simulate --offline",
+        (true, false) => "with --simulate",
+        (false, true) => "with --offline",
+        (false, false) => "with real models",
+    };
+    Err(Failure::engine(format!(
+        "{asked} was asked for, and this workspace's engine runs {runs}"
+    ))
+    .with_help(&format!(
+        "Leave {asked} out to open the console over it, or stop it first: bsm stop; or name another \
+         workspace with -C."
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global(simulate: bool, offline: bool) -> Global {
+        use clap::Parser as _;
+        let mut global = crate::cli::Cli::parse_from(["bsm"]).global;
+        (global.simulate, global.offline) = (simulate, offline);
+        global
+    }
+
+    fn running(simulated: bool, offline: bool) -> Mode {
+        Mode {
+            simulated,
+            offline,
+            ..Mode::default()
+        }
+    }
+
+    #[test]
+    fn mode_that_the_engine_lacks_is_refused_with_both_named() {
+        let refused = refuse_other_mode(&global(true, false), &running(false, false)).unwrap_err();
+        assert_eq!(refused.exit, 1);
+        assert_eq!(
+            refused.message,
+            "--simulate was asked for, and this workspace's engine runs with real models"
+        );
+        let refused = refuse_other_mode(&global(true, true), &running(true, false)).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "--offline was asked for, and this workspace's engine runs with --simulate"
+        );
+    }
+
+    #[test]
+    fn mode_that_the_engine_has_or_that_nobody_asked_for_is_attached_to() {
+        for (asked, has) in [
+            ((false, false), (false, false)),
+            ((false, false), (true, true)),
+            ((true, false), (true, false)),
+            ((true, true), (true, true)),
+        ] {
+            let mode = running(has.0, has.1);
+            assert!(refuse_other_mode(&global(asked.0, asked.1), &mode).is_ok());
+        }
+    }
 }

@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "runs",
             "logs",
             "cost",
+            "alerts",
             "inbox",
             "approvals",
         ],

@@ -1,6 +1,7 @@
 //! The command line: one file a command. This one knows the arguments that all share, and how a
 //! failure is said: what happened, where, what to do.
 
+mod alerts;
 mod approvals;
 mod attach;
 mod breaker;
@@ -37,6 +38,7 @@ mod rules;
 mod rules_explain;
 mod run;
 mod runs;
+mod runs_table;
 mod scan;
 mod sd_notify;
 mod serve;
@@ -136,6 +138,8 @@ pub enum CliCommand {
     Outbox(outbox::OutboxArgs),
     /// Past reviews and decisions: the most alike, and why changes are rejected
     Memory(memory::MemoryArgs),
+    /// List alerts of a running engine, show what to do about one, or acknowledge it
+    Alerts(alerts::AlertsArgs),
     /// List pending approvals, or decide on one
     Approvals(approvals::ApprovalsArgs),
     /// Print a completion script for a shell
@@ -185,6 +189,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Inbox(args)) => inbox::run(&global, &args),
         Some(CliCommand::Outbox(args)) => outbox::run(&global, &args),
         Some(CliCommand::Memory(args)) => memory::run(&global, args),
+        Some(CliCommand::Alerts(args)) => alerts::run(&global, args),
         Some(CliCommand::Approvals(args)) => approvals::run(&global, args),
         Some(CliCommand::Completions(args)) => completions::run(&args, Cli::command()),
         Some(CliCommand::Man) => completions::man(Cli::command()),

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::remote::Where;
+use super::runs_table;
 use crate::cli::context::Setup;
 use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::{Failure, refuse_when_read_only};
@@ -124,7 +125,7 @@ pub(super) fn run(global: &Global, args: RunsArgs) -> Result<u8, Failure> {
         })?;
         if forms.write(&result, &markdown)? {
         } else if json {
-            say(json_pretty(&result).map_err(Failure::engine)?);
+            say(result.to_json_text().map_err(Failure::engine)?);
         } else {
             print_run(&result);
         }
@@ -210,7 +211,7 @@ fn there(setup: &Setup, args: &RunsArgs) -> Result<Option<u8>, Failure> {
                 Some(Answer::Report { text }) => print_report(text.raw()),
                 Some(Answer::Run { run }) if forms.write(&run, markdown)? => {}
                 Some(Answer::Run { run }) if *json => {
-                    say(json_pretty(&run).map_err(Failure::engine)?);
+                    say(run.to_json_text().map_err(Failure::engine)?);
                 }
                 Some(Answer::Run { run }) => print_run(&run),
                 Some(_) => return Err(odd()),
@@ -231,19 +232,9 @@ fn print_list(briefs: &[RunSummary], json: bool) -> Result<u8, Failure> {
         say(json_pretty(briefs).map_err(Failure::engine)?);
         return Ok(0);
     }
-    for run in briefs {
-        let simulated = if run.simulated { " (simulated)" } else { "" };
-        let action = run
-            .action
-            .map_or("…", crate::engine::protocol::run::Action::as_str);
-        let reason = run.reason.as_ref().map_or_else(String::new, |r| r.line(80));
-        let at = jiff::Timestamp::from_millisecond(run.created_ms).unwrap_or_default();
-        say(format!(
-            "{}  {}  {:<28} {action:<18}{simulated} {reason}",
-            at.strftime("%m-%d %H:%M"),
-            run.id,
-            run.event.line(28)
-        ));
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    for line in runs_table::lines(briefs, now_ms) {
+        say(line);
     }
     Ok(0)
 }

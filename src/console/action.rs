@@ -105,6 +105,38 @@ pub enum Action {
     Freeze,
     /// Read the workspace again.
     Reload,
+    /// Mark a row, or take its mark away.
+    Mark,
+    /// Mark all rows, or none.
+    MarkAll,
+    /// Sort by the next column.
+    SortNext,
+    /// Sort by the column before.
+    SortPrevious,
+    /// The other way round.
+    SortReverse,
+    /// Everything about the run as JSON.
+    Json,
+    /// One panel alone, or all of them.
+    Zoom,
+    /// The focus to the next panel.
+    FocusNext,
+    /// To the alert before.
+    PreviousAlert,
+    /// To the next alert.
+    NextAlert,
+    /// Somebody has seen the alert.
+    Acknowledge,
+    /// What takes how much of the disk.
+    Storage,
+    /// New lines are followed, or not.
+    Follow,
+    /// Long lines are wrapped, or cut.
+    Wrap,
+    /// To the next line that is found.
+    FindNext,
+    /// To the line before that is found.
+    FindPrevious,
     /// Stop for the shell.
     Suspend,
     /// Draw everything anew.
@@ -196,6 +228,19 @@ pub enum Scope {
     Resilience,
     /// In the inbox.
     Inbox,
+    /// In a list of runs.
+    Runs,
+    /// Where log lines are.
+    Logs,
+    /// In the list of alerts.
+    Alerts,
+}
+
+impl Scope {
+    /// It holds on some screens only.
+    pub fn is_narrow(self) -> bool {
+        !matches!(self, Self::Everywhere | Self::Run)
+    }
 }
 
 /// A row of the table.
@@ -256,6 +301,22 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Alerts, "alerts", "alerts so far", "a", Danger::None, Scope::Everywhere),
     row(Action::Ask, "ask", "talk with an agent", "A", Danger::Changes, Scope::Everywhere),
     row(Action::Costs, "costs", "what models cost", "$", Danger::None, Scope::Everywhere),
+    row(Action::Mark, "mark", "mark a run", "v", Danger::None, Scope::Runs),
+    row(Action::MarkAll, "mark-all", "mark all runs, or none", "V", Danger::None, Scope::Runs),
+    row(Action::SortNext, "sort-next", "sort by the next column", ">", Danger::None, Scope::Everywhere),
+    row(Action::SortPrevious, "sort-previous", "sort by the column before", "<", Danger::None, Scope::Everywhere),
+    row(Action::SortReverse, "sort-reverse", "sort the other way round", "!", Danger::None, Scope::Everywhere),
+    row(Action::Json, "json", "the run as JSON", "J", Danger::None, Scope::Run),
+    row(Action::Zoom, "zoom", "one panel alone, or all of them", "z", Danger::None, Scope::Everywhere),
+    row(Action::FocusNext, "focus-next", "the focus to the next panel", "ctrl-w", Danger::None, Scope::Everywhere),
+    row(Action::PreviousAlert, "previous-alert", "to the alert before", "(", Danger::None, Scope::Everywhere),
+    row(Action::NextAlert, "next-alert", "to the next alert", ")", Danger::None, Scope::Everywhere),
+    row(Action::Acknowledge, "acknowledge", "acknowledge the alert", "K", Danger::Changes, Scope::Alerts),
+    row(Action::Storage, "storage", "what takes how much of the disk", "u", Danger::None, Scope::Everywhere),
+    row(Action::Follow, "follow", "follow new lines, or not", "f", Danger::None, Scope::Logs),
+    row(Action::Wrap, "wrap", "wrap long lines, or cut them", "W", Danger::None, Scope::Logs),
+    row(Action::FindNext, "find-next", "to the next line that is found", "n", Danger::None, Scope::Logs),
+    row(Action::FindPrevious, "find-previous", "to the line before that is found", "N", Danger::None, Scope::Logs),
     row(Action::Decide, "decide", "approve or deny what waits", "v", Danger::Changes, Scope::Inbox),
     row(Action::Detach, "detach", "leave, and leave the engine running", "d", Danger::None, Scope::Everywhere),
     row(Action::Drill, "drill", "start a drill", "f", Danger::Changes, Scope::Everywhere),
@@ -342,6 +403,14 @@ pub fn row_of(action: Action) -> Option<&'static Row> {
     ACTIONS.iter().find(|r| r.action == action)
 }
 
+/// Two actions may have one key: on different screens, or where one screen has a use of its own for a key that is
+/// not needed there.
+pub fn may_share(a: &Row, b: &Row) -> bool {
+    let both_narrow = a.scope.is_narrow() && b.scope.is_narrow() && a.scope != b.scope;
+    let follows = |r: &Row, o: &Row| r.action == Action::Follow && o.action == Action::Drill;
+    both_narrow || follows(a, b) || follows(b, a)
+}
+
 /// A key press in the table's words.
 pub fn key_name(key: KeyEvent) -> Option<String> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -366,10 +435,14 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_key_and_name_is_used_once() {
-        let keys: HashSet<_> = ACTIONS.iter().map(|r| r.key).collect();
+    fn every_name_is_used_once_and_a_key_twice_only_where_it_is_clear() {
         let names: HashSet<_> = ACTIONS.iter().map(|r| r.name).collect();
-        assert_eq!((keys.len(), names.len()), (ACTIONS.len(), ACTIONS.len()));
+        assert_eq!(names.len(), ACTIONS.len());
+        for (n, row) in ACTIONS.iter().enumerate() {
+            for other in ACTIONS.iter().skip(n + 1).filter(|o| o.key == row.key) {
+                assert!(may_share(row, other), "{} and {}", row.name, other.name);
+            }
+        }
         for screen in Screen::ALL {
             assert!(
                 row_of(Action::Show(screen)).is_some_and(|r| r.key == screen.digit().to_string())

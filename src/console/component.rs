@@ -5,7 +5,7 @@ use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::action::{Action, Screen};
+use super::action::{Action, Scope};
 use super::context::Context;
 use super::message::Effect;
 use super::route::Route;
@@ -164,6 +164,11 @@ pub trait Component: std::fmt::Debug + Send {
     /// Draws it.
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer);
 
+    /// Where keys have a meaning of their own here.
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
+
     /// The keys that matter here, the most useful first.
     fn hints(&self, cx: &Context) -> Vec<Action>;
 
@@ -305,12 +310,4 @@ pub trait Dialog: std::fmt::Debug + Send {
 
     /// Draws it over `area`.
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer);
-}
-
-/// The screen that a route belongs to, where it says so by itself.
-pub fn screen_of(route: &Route) -> Option<Screen> {
-    match route {
-        Route::Screen(screen) => Some(*screen),
-        _ => None,
-    }
 }

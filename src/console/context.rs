@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::action::Action;
-use super::format::Zone;
+use super::format::{Zone, secs};
 use super::keymap::Keymap;
 use super::theme::Theme;
 use crate::engine::protocol::run::RunState;
 use crate::engine::protocol::snapshot::Snapshot;
+use crate::text::clean_line;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
 use crate::workspace::events::EventRule;
@@ -110,10 +111,24 @@ impl Context {
         }
     }
 
+    /// What is said while the engine does not answer: since when, how old the figures are, the next try.
+    pub fn lost_words(&self) -> Option<String> {
+        let lost = self.live.disconnected.as_ref()?;
+        let since = secs((self.wall_ms - lost.since_ms) / 1_000 * 1_000);
+        let next = (lost.next_try_ms - self.wall_ms).max(0);
+        let next = secs((next + 999) / 1_000 * 1_000);
+        Some(format!(
+            "the engine at {} does not answer since {since}; the figures are from then; next try in {next}: {}",
+            clean_line(&lost.address, 60),
+            lost.reason
+        ))
+    }
+
     /// True when something on the screen counts seconds.
     pub fn animates(&self) -> bool {
         let active = |s: &RunState| matches!(s, RunState::Running | RunState::Queued);
-        self.frozen.is_none() && self.live.runs.iter().any(|r| active(&r.state))
+        let lost = self.live.disconnected.is_some();
+        lost || self.frozen.is_none() && self.live.runs.iter().any(|r| active(&r.state))
     }
 
     /// True while this run has not ended.

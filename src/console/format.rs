@@ -19,6 +19,35 @@ pub fn seconds(ms: u64) -> String {
     }
 }
 
+/// A time in seconds, so that a column has one unit: `0.05 s`, `0.9 s`, `21 s`.
+pub fn secs(ms: i64) -> String {
+    let ms = ms.max(0);
+    match ms {
+        ms if ms < 100 => format!("{:.2} s", ms as f64 / 1_000.0),
+        ms if ms < 10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        ms => format!("{} s", ms / 1_000),
+    }
+}
+
+/// How old something is, in at most four characters: `12s`, `9m`, `3h`, `41d`.
+pub fn age(ms: i64) -> String {
+    match ms.max(0) / 1_000 {
+        s if s < 120 => format!("{s}s"),
+        s if s < 7_200 => format!("{}m", s / 60),
+        s if s < 172_800 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// A count in at most five characters: `21`, `12.4k`, `3.1M`.
+pub fn compact(n: u64) -> String {
+    match n {
+        n if n < 10_000 => n.to_string(),
+        n if n < 999_950 => format!("{:.1}k", n as f64 / 1e3),
+        n => format!("{:.1}M", n as f64 / 1e6),
+    }
+}
+
 /// A length of time to the minute: `6 d 4 h`, `4 h 12 min`, `12 min`.
 pub fn uptime(ms: u64) -> String {
     let minutes = ms / 60_000;
@@ -59,7 +88,8 @@ pub enum Zone {
 }
 
 impl Zone {
-    fn of(self, wall_ms: i64) -> jiff::Zoned {
+    /// Wall time in this zone.
+    pub fn at(self, wall_ms: i64) -> jiff::Zoned {
         let zone = match self {
             Self::Local => jiff::tz::TimeZone::system(),
             Self::Utc => jiff::tz::TimeZone::UTC,
@@ -70,17 +100,17 @@ impl Zone {
 
     /// Wall time as hour and minute.
     pub fn clock(self, wall_ms: i64) -> String {
-        self.of(wall_ms).strftime("%H:%M").to_string()
+        self.at(wall_ms).strftime("%H:%M").to_string()
     }
 
     /// Wall time to the second.
     pub fn clock_seconds(self, wall_ms: i64) -> String {
-        self.of(wall_ms).strftime("%H:%M:%S").to_string()
+        self.at(wall_ms).strftime("%H:%M:%S").to_string()
     }
 
     /// Its short name at that time: `UTC`, `CEST`.
     pub fn name(self, wall_ms: i64) -> String {
-        crate::text::clean_line(&self.of(wall_ms).strftime("%Z").to_string(), 6)
+        crate::text::clean_line(&self.at(wall_ms).strftime("%Z").to_string(), 6)
     }
 }
 
@@ -117,5 +147,14 @@ mod tests {
             ("3.1 s".into(), "15 min".into())
         );
         assert_eq!(short_id("job_1_k3f9qa"), "k3f9qa");
+        assert_eq!(
+            (secs(50), secs(940), secs(21_400)),
+            ("0.05 s".into(), "0.9 s".into(), "21 s".into())
+        );
+        assert_eq!((age(12_000), age(540_000)), ("12s".into(), "9m".into()));
+        assert_eq!(
+            (compact(21), compact(12_400)),
+            ("21".into(), "12.4k".into())
+        );
     }
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{ACTIONS, Action, key_name};
+use super::action::{ACTIONS, Action, Scope, key_name, may_share, row_of};
 use crate::text::clean_line;
 
 /// Keys to actions and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
-    by_key: HashMap<String, Action>,
+    by_key: HashMap<String, Vec<Action>>,
     by_action: HashMap<Action, String>,
 }
 
@@ -26,7 +26,12 @@ impl Default for Keymap {
 
 impl Keymap {
     fn of(by_action: HashMap<Action, String>) -> Self {
-        let by_key = by_action.iter().map(|(a, k)| (k.clone(), *a)).collect();
+        let mut by_key: HashMap<String, Vec<Action>> = HashMap::new();
+        for row in ACTIONS {
+            if let Some(key) = by_action.get(&row.action) {
+                by_key.entry(key.clone()).or_default().push(row.action);
+            }
+        }
         Self { by_key, by_action }
     }
 
@@ -54,14 +59,18 @@ impl Keymap {
         }
         // A key that was chosen may still belong to another action.
         for (name, key) in chosen {
-            let mut users = ACTIONS.iter().filter(|r| keys.get(&r.action) == Some(key));
-            if let (Some(_), Some(_)) = (users.next(), users.next()) {
-                let both: Vec<&str> = ACTIONS
+            let users: Vec<_> = ACTIONS
+                .iter()
+                .filter(|r| keys.get(&r.action) == Some(key))
+                .collect();
+            let clash = users.iter().enumerate().find_map(|(n, a)| {
+                users[n + 1..]
                     .iter()
-                    .filter(|r| keys.get(&r.action) == Some(key))
-                    .map(|r| r.name)
-                    .collect();
-                let reason = format!("the key '{key}' is used by {}", both.join(" and "));
+                    .find(|b| !may_share(a, b))
+                    .map(|b| (a, b))
+            });
+            if let Some((a, b)) = clash {
+                let reason = format!("the key '{key}' is used by {} and {}", a.name, b.name);
                 return Err((name.clone(), reason));
             }
         }
@@ -73,8 +82,13 @@ impl Keymap {
         self.by_action.get(&action).map_or("", String::as_str)
     }
 
-    /// The action of a key press; arrows, Backspace and Ctrl-C are second keys that stay.
+    /// The action of a key press wherever one is; arrows, Backspace and Ctrl-C are second keys that stay.
     pub fn action(&self, key: KeyEvent) -> Option<Action> {
+        self.action_in(key, Scope::Everywhere)
+    }
+
+    /// The action of a key press on a screen: its own meaning of the key, else the one it has everywhere.
+    pub fn action_in(&self, key: KeyEvent, scope: Scope) -> Option<Action> {
         match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
             (KeyCode::Down, _) => return Some(Action::Down),
             (KeyCode::Up, _) => return Some(Action::Up),
@@ -84,7 +98,14 @@ impl Keymap {
             (KeyCode::Char('c'), true) => return Some(Action::Quit),
             _ => {}
         }
-        self.by_key.get(&key_name(key)?).copied()
+        let all = self.by_key.get(&key_name(key)?)?;
+        let of = |test: &dyn Fn(Scope) -> bool| {
+            let mut all = all.iter().copied();
+            all.find(|a| row_of(*a).is_some_and(|r| test(r.scope)))
+        };
+        of(&|s| s == scope)
+            .or_else(|| of(&|s| !s.is_narrow()))
+            .or_else(|| all.first().copied())
     }
 }
 

@@ -74,6 +74,7 @@ impl Handle {
             Command::SetFaults(switch) => self.set_faults(&switch),
             Command::Drill { drill } => done(services.drills.start(&drill)?),
             Command::AcknowledgeRecovery => self.acknowledge_recovery(actor).await,
+            Command::AcknowledgeAlert { alert } => self.acknowledge_alert(&alert, actor).await,
             Command::Reload => self.reload().await,
             Command::SetLogLevel { level } => self.set_log_level(&level),
             Command::Remember { items } => {
@@ -113,10 +114,8 @@ impl Handle {
         services.lifecycle.set_drained(true);
         // They stop first; that it is written comes after.
         let cancelled = services.registry.cancel_all();
-        services.notifier.alert(
-            true,
-            format!("drained by {actor}: {} runs stop", cancelled.len()),
-        );
+        let text = format!("drained by {actor}: {} runs stop", cancelled.len());
+        services.notifier.raise("drained", "intake", text);
         let mut unwritten = None;
         for id in &cancelled {
             if let Err(error) = services.durable.journal.cancel(id).await {
@@ -136,7 +135,7 @@ impl Handle {
     async fn open_intake(&self, actor: &str) -> Outcome {
         self.services.lifecycle.set_drained(false);
         let text = format!("opened by {actor}: runs are accepted again");
-        self.services.notifier.alert(false, text);
+        self.services.notifier.resolve("drained", "intake", text);
         self.shown(|snapshot| !snapshot.drained).await;
         done("runs are accepted again")
     }
@@ -153,6 +152,26 @@ impl Handle {
             format!("the recovered journal was acknowledged by {actor}"),
         );
         done("acknowledged: schedules, publications and spending go on")
+    }
+
+    async fn acknowledge_alert(&self, id: &str, actor: &str) -> Outcome {
+        let alert = self
+            .services
+            .notifier
+            .acknowledge(id, &clean_line(actor, 40));
+        let alert = alert.ok_or_else(|| Refused::not_found("alert", id))?;
+        let (by, seen) = (alert.acknowledged_by, alert.acknowledged_ms);
+        self.shown(|s| {
+            s.alerts
+                .iter()
+                .all(|a| a.id != id || a.acknowledged_ms == seen)
+        })
+        .await;
+        let by = by.unwrap_or_default();
+        done(format!(
+            "acknowledged by {by}: {}",
+            clean_line(&alert.text, 200)
+        ))
     }
 
     fn clear_tag(&self, tag: &str) -> Outcome {

@@ -47,13 +47,13 @@ impl DrillRunner {
                 Ok(drilled) => {
                     let kept = drilled.kept(false);
                     let word = if kept { "passed" } else { "failed" };
-                    notifier.alert(!kept, format!("drill {}: {word}", drill.name));
+                    notifier.alert_of_drill(!kept, format!("drill {}: {word}", drill.name));
                     notifier.publish(Event::Drilled {
                         drilled: Box::new(drilled),
                     });
                 }
                 Err(reason) => {
-                    notifier.alert(true, format!("drill {}: {reason}", drill.name));
+                    notifier.alert_of_drill(true, format!("drill {}: {reason}", drill.name));
                     notifier.publish(Event::DrillFailed {
                         name: drill.name.to_owned(),
                         reason,

@@ -15,6 +15,9 @@ use crate::resilience::clock::lock;
 /// Pause between two tries of one write.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// The alert about work that cannot be kept.
+const NOT_WRITABLE: &str = "journal-not-writable";
+
 /// One per engine.
 pub struct Durable {
     /// For reads, and for writes whose failure the caller reports.
@@ -118,8 +121,8 @@ impl Durable {
                         failed = true;
                         self.failing.fetch_add(1, Relaxed);
                         self.refusal.notify_one();
-                        self.notifier
-                            .alert(true, format!("{error}; work waits until it can be kept"));
+                        let text = format!("{error}; work waits until it can be kept");
+                        self.notifier.raise(NOT_WRITABLE, "work", text);
                     }
                 }
             }
@@ -129,8 +132,8 @@ impl Durable {
             }
         };
         if failed && self.failing.fetch_sub(1, Relaxed) == 1 {
-            self.notifier
-                .alert(false, "the journal can be written again".into());
+            let text = "the journal can be written again".to_owned();
+            self.notifier.resolve(NOT_WRITABLE, "work", text);
         }
         result
     }

@@ -7,6 +7,7 @@
 //! [`protocol`], and nothing else.
 
 mod agents;
+mod alert_book;
 mod attachment;
 pub mod audit;
 mod builder;

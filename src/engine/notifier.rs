@@ -1,17 +1,17 @@
 //! What the engine reports: events as they happen, alerts, and the signal that the snapshot is out of date.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, broadcast};
 
+use crate::engine::alert_book::{AlertBook, Raised};
 use crate::engine::protocol::event::{Event, EventStream};
 use crate::engine::protocol::snapshot::Alert;
 use crate::resilience::clock::{Clock, lock};
 use crate::review::policy::Policy;
 use crate::text::clean_line;
 
-/// Alerts kept.
+/// Alerts in the snapshot.
 const ALERTS: usize = 20;
 /// Events a slow reader may fall behind before it loses the oldest.
 const EVENTS: usize = 4_096;
@@ -19,8 +19,7 @@ const EVENTS: usize = 4_096;
 /// One per engine.
 pub struct Notifier {
     clock: Arc<dyn Clock>,
-    /// Newest first.
-    alerts: Mutex<VecDeque<Alert>>,
+    alerts: Mutex<AlertBook>,
     events: broadcast::Sender<Event>,
     changed: Notify,
 }
@@ -63,21 +62,55 @@ impl Notifier {
         EventStream::new(self.events.subscribe())
     }
 
-    /// The newest alerts, newest first, at most 20.
+    /// At most 20 alerts, those that hold first, each kind newest first.
     pub fn alerts(&self) -> Vec<Alert> {
-        lock(&self.alerts).iter().cloned().collect()
+        let mut alerts = lock(&self.alerts);
+        alerts.expire(self.clock.wall_ms());
+        alerts.list(ALERTS)
     }
 
-    /// An alert: header, list, log, event. `text` is a sentence that is safe to show.
+    /// All alerts that are kept, in the same order.
+    pub fn all_alerts(&self) -> Vec<Alert> {
+        lock(&self.alerts).list(usize::MAX)
+    }
+
+    /// Something happened once: header, list, log, event. `text` is a sentence that is safe to show.
     pub fn alert(&self, bad: bool, text: String) {
-        let mut alerts = lock(&self.alerts);
-        alerts.push_front(Alert {
-            at_ms: self.clock.wall_ms(),
-            bad,
-            text: text.clone(),
-        });
-        alerts.truncate(ALERTS);
-        drop(alerts);
+        lock(&self.alerts).event(bad, &text, self.clock.wall_ms());
+        self.say(bad, text);
+    }
+
+    /// A condition holds. It is said aloud when it begins; while it holds, its text follows.
+    pub fn raise(&self, code: &str, subject: &str, text: String) {
+        let raised = lock(&self.alerts).raise(code, subject, &text, self.clock.wall_ms());
+        match raised {
+            Raised::New => self.say(true, text),
+            Raised::Changed => self.mark_changed(),
+            Raised::Same => {}
+        }
+    }
+
+    /// A condition is over; `text` says so. Nothing is said of one that did not hold.
+    pub fn resolve(&self, code: &str, subject: &str, text: String) {
+        if lock(&self.alerts).resolve(code, subject, self.clock.wall_ms()) {
+            self.say(false, text);
+        }
+    }
+
+    /// A drill ended.
+    pub fn alert_of_drill(&self, bad: bool, text: String) {
+        lock(&self.alerts).drill(bad, &text, self.clock.wall_ms());
+        self.say(bad, text);
+    }
+
+    /// Somebody has seen an alert; `None`: there is no such alert.
+    pub fn acknowledge(&self, id: &str, by: &str) -> Option<Alert> {
+        let seen = lock(&self.alerts).acknowledge(id, by, self.clock.wall_ms());
+        self.mark_changed();
+        seen
+    }
+
+    fn say(&self, bad: bool, text: String) {
         if bad {
             tracing::warn!(alert = text);
         } else {
@@ -103,7 +136,18 @@ impl Notifier {
             } else {
                 ""
             };
-            self.alert(warning.lost, format!("review: {rule}: {what}{lost}{more}"));
+            let text = format!("review: {rule}: {what}{lost}{more}");
+            if warning.lost {
+                self.raise("policy-broken", "policy", text);
+            } else {
+                self.alert(false, text);
+            }
+        } else {
+            self.resolve(
+                "policy-broken",
+                "policy",
+                "review: every rule is used again".into(),
+            );
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::engine::protocol::why::About;
 use crate::engine::runs::projection::{from_row, summary_of_row};
 use crate::filter::Filter;
 use crate::journal::{Journal, JournalError, Side};
-use crate::resilience::clock::lock;
 use crate::telemetry::log_read::{self, LogFilter};
 use crate::text::clean_line;
 
@@ -107,6 +106,12 @@ impl Handle {
             Query::MemoryStats => Ok(Answer::MemoryStats {
                 stats: services.memory_search.stats().await?,
             }),
+            Query::Alerts => Ok(Answer::Alerts {
+                alerts: services.notifier.all_alerts(),
+            }),
+            Query::Storage => Ok(Answer::Storage {
+                usage: Box::new(services.storage.usage().await.map_err(unavailable)?),
+            }),
             Query::Why { about } => self.why(&about).await,
             Query::Moment { at_ms, after } => {
                 let side = if after { Side::After } else { Side::Before };
@@ -145,6 +150,7 @@ impl Handle {
         if runs.len() < limit {
             self.add_unread(&mut runs, limit, &passes).await?;
         }
+        self.add_identities(&mut runs).await?;
         Ok(Answer::Runs { runs })
     }
 
@@ -169,9 +175,24 @@ impl Handle {
         Ok(())
     }
 
+    /// Lines that an older version kept do not say what the run is about; what was kept at intake does. Of more
+    /// than [`MOST_UNREAD`] such lines the newest are filled in, and the others stay unknown.
+    async fn add_identities(&self, runs: &mut [RunSummary]) -> Result<(), QueryError> {
+        let unknown = runs.iter_mut().filter(|run| run.identity.is_none());
+        for run in unknown.take(MOST_UNREAD as usize) {
+            let row = self.services.durable.journal.run(&run.id).await?;
+            let Some(row) = row else { continue };
+            let whole = summary_of_row(&row);
+            (run.identity, run.why) = (whole.identity, whole.why);
+            (run.waited_ms, run.model_ms) = (whole.waited_ms, whole.model_ms);
+            run.micro_usd = whole.micro_usd;
+        }
+        Ok(())
+    }
+
     async fn run(&self, id: &str) -> Result<RunResult, QueryError> {
         if let Some(live) = self.services.registry.get(id) {
-            return Ok(lock(&live.view).clone());
+            return Ok(live.view_now());
         }
         let journal = &self.services.durable.journal;
         let row = journal.run(id).await?.ok_or_else(|| not_found("run", id))?;

@@ -28,6 +28,7 @@ use crate::engine::observe::health_facts::HealthFacts;
 use crate::engine::observe::recorder::Recorder;
 use crate::engine::observe::snapshot::SnapshotSource;
 use crate::engine::retention::Retention;
+use crate::engine::retention::storage::Storage;
 use crate::engine::runs::intake::Intake;
 use crate::engine::runs::recovery::Recovery;
 use crate::engine::runs::registry::RunRegistry;
@@ -73,5 +74,6 @@ pub struct Services {
     pub snapshots: Arc<SnapshotSource>,
     pub recorder: Arc<Recorder>,
     pub retention: Arc<Retention>,
+    pub storage: Arc<Storage>,
     pub drills: Arc<DrillRunner>,
 }

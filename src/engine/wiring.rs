@@ -33,6 +33,7 @@ use crate::engine::observe::health_facts::{HealthFacts, Sources};
 use crate::engine::observe::recorder::Recorder;
 use crate::engine::observe::snapshot::SnapshotSource;
 use crate::engine::retention::Retention;
+use crate::engine::retention::storage::Storage;
 use crate::engine::runs::completion::Completion;
 use crate::engine::runs::executor::Executor;
 use crate::engine::runs::intake::Intake;
@@ -110,6 +111,12 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
             Arc::clone(&ground.models),
         ),
         calls: call_log(&ground.models),
+        storage: Storage::new(
+            Arc::clone(&ground.lifecycle),
+            Arc::clone(&ground.store),
+            parts.state.clone(),
+            parts.reports.clone(),
+        ),
         retention: retention(ground, &memory, &parts.state, parts.reports),
         chat: Chat {
             lifecycle: Arc::clone(&ground.lifecycle),

@@ -14,6 +14,7 @@ use super::spend::{self, BudgetHold, Line, Spend};
 use crate::cache::{CacheSettings, Loading, Spec};
 use crate::model::answer::Answer;
 use crate::model::meters::{CallMeters, CallProgress};
+use crate::model::phase::{PhaseChange, PhaseKind};
 use crate::model::provider_call;
 use crate::model::provider_request::{Format, Request};
 use crate::model::request::{AskError, CompletionRequest, Observed, Purpose, Usage};
@@ -22,7 +23,7 @@ use crate::model::tokens::Tokens;
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Attempt, AttemptHook, Call, Failure, Policy, Target};
+use crate::resilience::policy::{Attempt, AttemptHook, Call, Failure, Policy, Stage, Target};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Budgets, SearchSettings};
 use crate::state::hex;
@@ -120,6 +121,10 @@ struct ModelHook<'a> {
     used: &'a Mutex<(Usage, Usage)>,
     /// The attempts so far.
     progress: CallProgress,
+    /// At most so many attempts at one model.
+    attempts: u32,
+    /// The provider and what it said, of the last attempt that failed.
+    failed: Option<Arc<str>>,
 }
 
 impl AttemptHook<Choice> for ModelHook<'_> {
@@ -157,8 +162,27 @@ impl AttemptHook<Choice> for ModelHook<'_> {
         }
     }
 
+    fn stage(&mut self, choice: &Choice, attempt: u32, stage: Stage) {
+        self.tools.replay.enter(PhaseChange {
+            kind: match stage {
+                Stage::RateLimit => PhaseKind::RateLimited,
+                Stage::Pool => PhaseKind::Queued,
+                Stage::Sent => PhaseKind::Waiting,
+                Stage::Backoff(_) => PhaseKind::Retrying,
+            },
+            provider: choice.endpoint.name.as_str().into(),
+            model: choice.name.as_str().into(),
+            attempt,
+            of: self.attempts,
+            reason: self.failed.clone(),
+        });
+    }
+
     fn after(&mut self, attempt: &Attempt) {
         self.hold = None;
+        if attempt.outcome != "ok" {
+            self.failed = Some(format!("{} {}", attempt.upstream, attempt.outcome).into());
+        }
         let target = self.targets.get(attempt.target).map(|t| &t.what);
         if attempt.outcome == CONTEXT_LENGTH
             && let Some(choice) = target
@@ -222,6 +246,12 @@ pub(super) async fn load(
         too_small: 0,
         used: &used,
         progress: CallProgress::default(),
+        attempts: if call.layers.retry {
+            call.retry.attempts.max(1)
+        } else {
+            1
+        },
+        failed: None,
     };
     let send = |choice: &Choice| attempt(tools, ask, choice.clone(), &used);
     let outcome = tools

@@ -15,6 +15,7 @@ pub mod keys;
 mod message;
 pub mod meters;
 mod outcome;
+pub mod phase;
 pub mod prompt;
 pub mod provider;
 mod provider_call;

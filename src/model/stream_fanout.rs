@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
+use crate::model::phase::{PhaseChange, PhaseKind};
 use crate::resilience::clock::lock;
 
 /// What a subscriber receives.
@@ -16,6 +17,8 @@ pub enum StreamChunk<'a> {
     Again,
     /// More of the answer.
     Text(&'a str),
+    /// The load waits for something else now.
+    Phase(&'a PhaseChange),
 }
 
 /// Receives an answer chunk by chunk.
@@ -36,8 +39,17 @@ impl std::fmt::Debug for Subscriber {
 #[derive(Default)]
 struct Inner {
     text: String,
+    phase: Option<PhaseChange>,
     subscribers: Vec<(u64, Subscriber)>,
     joined: u64,
+}
+
+impl Inner {
+    fn send(&self, chunk: &StreamChunk<'_>) {
+        for (_, subscriber) in &self.subscribers {
+            (subscriber.on_chunk)(chunk.clone());
+        }
+    }
 }
 
 /// One answer while it comes.
@@ -62,6 +74,9 @@ impl ReplayBuffer {
     /// Lets somebody listen from now on, beginning with what has come already.
     pub(super) fn join(self: &Arc<Self>, listener: Subscriber) -> Subscription {
         let mut inner = lock(&self.0);
+        if let Some(phase) = &inner.phase {
+            (listener.on_chunk)(StreamChunk::Phase(phase));
+        }
         if !inner.text.is_empty() {
             (listener.on_chunk)(StreamChunk::Text(&inner.text));
         }
@@ -83,21 +98,29 @@ impl ReplayBuffer {
     pub(super) fn begin(&self) {
         let mut inner = lock(&self.0);
         if !std::mem::take(&mut inner.text).is_empty() {
-            inner
-                .subscribers
-                .iter()
-                .for_each(|(_, l)| (l.on_chunk)(StreamChunk::Again));
+            inner.send(&StreamChunk::Again);
         }
     }
 
-    /// A piece has come.
+    /// The load enters a phase.
+    pub(super) fn enter(&self, phase: PhaseChange) {
+        let mut inner = lock(&self.0);
+        inner.send(&StreamChunk::Phase(&phase));
+        inner.phase = Some(phase);
+    }
+
+    /// A piece has come. The first one ends the wait for it.
     pub(super) fn say(&self, text: &str) {
         let mut inner = lock(&self.0);
+        if let Some(mut phase) = inner.phase.take() {
+            if phase.kind == PhaseKind::Waiting {
+                phase.kind = PhaseKind::Streaming;
+                inner.send(&StreamChunk::Phase(&phase));
+            }
+            inner.phase = Some(phase);
+        }
         inner.text.push_str(text);
-        inner
-            .subscribers
-            .iter()
-            .for_each(|(_, l)| (l.on_chunk)(StreamChunk::Text(text)));
+        inner.send(&StreamChunk::Text(text));
     }
 
     /// Somebody has read a part of it.
@@ -137,6 +160,7 @@ mod tests {
         let on_chunk = Arc::new(move |h: StreamChunk<'_>| match h {
             StreamChunk::Again => lock(&into).push('|'),
             StreamChunk::Text(t) => lock(&into).push_str(t),
+            StreamChunk::Phase(p) => lock(&into).push_str(&format!("<{}>", p.kind.as_str())),
         });
         (Subscriber { reads, on_chunk }, received)
     }
@@ -165,5 +189,31 @@ mod tests {
         drop(watching);
         drop(replay);
         assert!(!replays.of("k").is_read(), "another load, another replay");
+    }
+
+    #[test]
+    fn phase_reaches_who_joins_late_and_the_first_piece_ends_the_wait() {
+        let replays = ReplayBuffers::default();
+        let replay = replays.of("k");
+        let enter = |kind| {
+            replay.enter(PhaseChange {
+                kind,
+                provider: "openai".into(),
+                model: "gpt".into(),
+                attempt: 1,
+                of: 3,
+                reason: None,
+            });
+        };
+        let (first, heard) = listener(false);
+        let _first = replay.join(first);
+        enter(PhaseKind::Queued);
+        let (second, late) = listener(false);
+        let _second = replay.join(second);
+        enter(PhaseKind::Waiting);
+        replay.say("a");
+        replay.say("b");
+        assert_eq!(&**lock(&heard), "<queued><waiting><streaming>ab");
+        assert_eq!(&**lock(&late), "<queued><waiting><streaming>ab");
     }
 }

@@ -1696,3 +1696,31 @@ async fn health_and_webhooks_have_places_of_their_own() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_are_read_and_acknowledged_over_http() {
+    let rig = Rig::new().await;
+    let isolate = Command::IsolateBreaker {
+        breaker: "openai".into(),
+    };
+    crate::support::command(&rig.handle, isolate).await.unwrap();
+    let (status, body) = rig.get("/api/alerts").await;
+    assert_eq!(status, 200, "{body}");
+    let alert = &body["alerts"][0];
+    assert_eq!(
+        (&alert["code"], &alert["runbook"]),
+        (&json!("breaker-isolated"), &json!("breaker-open")),
+        "{body}"
+    );
+    let path = format!("/api/alerts/{}/acknowledge", alert["id"].as_str().unwrap());
+    let nobody = rig.client.post(format!("{}{path}", rig.url)).send().await;
+    assert_eq!(read(nobody.unwrap()).await.0, 401, "an administrator's");
+    let (status, body) = rig.post(&path, &json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    let (_, body) = rig.get("/api/alerts").await;
+    assert_eq!(body["alerts"][0]["acknowledgedBy"], "api", "{body}");
+    let (status, _) = rig
+        .post("/api/alerts/alr_nobody/acknowledge", &json!({}))
+        .await;
+    assert_eq!(status, 404);
+}

@@ -582,3 +582,66 @@ async fn runs_of_another_version_are_listed_with_what_is_known() {
     );
     check(&json(&world.run(&["runs", "--json", "--url", &url])));
 }
+
+#[test]
+fn alerts_are_listed_shown_with_what_to_do_and_acknowledged() {
+    let world = World::new();
+    let alone = world.run(&["alerts"]);
+    assert_eq!(code(&alone), 1, "{}", text(&alone));
+    assert!(text(&alone).contains("bsm serve"), "{}", text(&alone));
+    let page = world.run(&["alerts", "runbook", "pool-full"]);
+    assert_eq!(code(&page), 0, "no engine is needed: {}", text(&page));
+    assert!(
+        text(&page).starts_with("# A pool is full"),
+        "{}",
+        text(&page)
+    );
+    let names = text(&world.run(&["alerts", "runbook"]));
+    assert!(names.contains("breaker-open") && names.contains("A pool is full"));
+    assert_eq!(code(&world.run(&["alerts", "runbook", "nosuch"])), 2);
+
+    let _engine = Engine::start(&world, &["--offline"]);
+    let isolated = world.run(&["breaker", "isolate", "openai"]);
+    assert_eq!(code(&isolated), 0, "{}", text(&isolated));
+    let listed = json(&world.run(&["alerts", "--active", "--json"]));
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed[0]["code"], "breaker-isolated", "{listed}");
+    let line = text(&world.run(&["alerts"]));
+    assert!(line.contains(&id) && line.contains("  active  "), "{line}");
+    let seen = world.run(&["alerts", "acknowledge", &id]);
+    assert_eq!(code(&seen), 0, "{}", text(&seen));
+    assert!(
+        text(&seen).contains("acknowledged by cli: openai isolated"),
+        "{}",
+        text(&seen)
+    );
+    let shown = text(&world.run(&["alerts", "show", &id]));
+    for part in [
+        "  acknowledged  ",
+        "acknowledged by cli",
+        "first raised",
+        "# ",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    for (args, exit) in [
+        (&["alerts", "show", "alr_nobody"][..], 2),
+        (&["alerts", "acknowledge", "alr_nobody"], 2),
+        (&["alerts", "acknowledge", &id, "--read-only"], 2),
+    ] {
+        assert_eq!(code(&world.run(args)), exit, "{args:?}");
+    }
+    let reset = world.run(&["breaker", "reset", "openai"]);
+    assert_eq!(code(&reset), 0, "{}", text(&reset));
+    let active = json(&world.run(&["alerts", "--active", "--json"]));
+    let ids: Vec<_> = active
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| &a["id"])
+        .collect();
+    assert!(
+        ids.iter().all(|other| **other != id),
+        "it is over: {active}"
+    );
+}

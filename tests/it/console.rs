@@ -71,11 +71,17 @@ fn brief(n: u32, state: RunState, action: Option<Action>, reason: &str) -> RunSu
             StepStatus::Running
         },
         verdict: over.then_some(verdict),
+        phase: None,
     };
     RunSummary {
         id: format!("job_{n}_k3f{n:03}"),
         event: "pull_request.opened".into(),
         title: Some(format!("#{}", 480 + n).into()),
+        identity: None,
+        why: None,
+        waited_ms: None,
+        model_ms: None,
+        micro_usd: None,
         state,
         steps: vec![
             step("governance-review-agent", Verdict::Approve),
@@ -145,6 +151,7 @@ fn busy() -> Arc<Snapshot> {
         at_ms: WALL,
         bad: true,
         text: "openai open: 5 failures in a row, last: http_529".into(),
+        ..Alert::default()
     }];
     s.runs = vec![
         brief(1, RunState::Running, None, ""),
@@ -395,6 +402,8 @@ fn rewound_it_says_so_and_space_returns() {
         at_ms: WALL - 720_000,
         picture: Box::new(past),
         oldest_ms: 0,
+        engine_ms: 0,
+        this_life: true,
     };
     update(&mut s, answer(Some(moment)), now());
     let text = drawn(&s, 120, 40);
@@ -416,6 +425,8 @@ fn rewound_it_says_so_and_space_returns() {
         at_ms: WALL - 720_000,
         picture: Box::new((*busy()).clone()),
         oldest_ms: WALL - 720_000,
+        engine_ms: 0,
+        this_life: true,
     };
     let moment = Some(moment);
     let answer = Message::Answered(first.clone(), Ok(Answer::Moment { moment }));
@@ -578,7 +589,6 @@ fn a_run_started_before_its_events_are_known_starts_when_they_are() {
     let accepted = Reply::Accepted {
         run: "job_1_k3f001".into(),
         correlation: "c".into(),
-        deduplicated: false,
         defaulted: false,
     };
     update(

@@ -959,6 +959,15 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
         isolated(&before.picture),
         "the picture before is the one of then"
     );
+    assert!(
+        then.this_life && now.this_life,
+        "recorded by the engine that answered"
+    );
+    assert_eq!(
+        (before.this_life, before.engine_ms),
+        (false, then.picture.started_ms),
+        "of another life, and of which"
+    );
     assert_eq!(
         moment(&handle, then.at_ms, true).await.unwrap().at_ms,
         then.at_ms

@@ -22,4 +22,5 @@ mod models;
 mod named_commands;
 mod policy;
 mod retention;
+mod runs;
 mod terminal;

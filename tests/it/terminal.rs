@@ -853,3 +853,32 @@ fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
     }
     end(engine);
 }
+
+/// A mode that the running engine does not have: its models would be others than those that are meant.
+#[test]
+fn console_with_a_mode_that_the_running_engine_lacks_is_refused_with_both_named() {
+    use std::io::BufRead as _;
+    let home = tempfile::tempdir().unwrap();
+    let mut engine = std::process::Command::new(env!("CARGO_BIN_EXE_bsm"))
+        .args(["serve", "--no-tcp", "--offline", "--allow-root"])
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(home.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(engine.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.is_ok_and(|l| l.contains("unix:"))));
+    let at = home.path().display().to_string();
+    for args in [&["--simulate"][..], &["--simulate", "--detachable"]] {
+        let program = env!("CARGO_BIN_EXE_bsm");
+        let mut session = Session::start(program, args, &[("HOME", &at)]);
+        session.until("--simulate was asked for, and this workspace's engine runs with --offline");
+        session.until("bsm stop");
+        assert_eq!(session.ended(Duration::from_secs(10)), 1, "{args:?}");
+    }
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+}

@@ -1,6 +1,7 @@
 //! The routes, one file a subject. Paths match with their case.
 
 mod agents;
+mod alerts;
 mod approvals;
 mod chat;
 mod control;
@@ -47,6 +48,7 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         .and(memory::routes())
         .and(webhooks::routes())
         .and(approvals::routes())
+        .and(alerts::routes())
         .parts();
     let (slow, more) = chat::routes()
         .and(gateway::routes())

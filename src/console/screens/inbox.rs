@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::inbox_entries::{Entry, Lists, text_of};
-use crate::console::action::Action;
+use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::overlays::decide::Decide;
@@ -144,6 +144,10 @@ impl Component for Inbox {
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         draw(cx, self, area, buffer);
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Inbox
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {

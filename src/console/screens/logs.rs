@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::console::action::Action;
+use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::format::{short_id, so_many};
@@ -138,6 +138,10 @@ impl Component for Logs {
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         self.draw_lines(cx, area, buffer);
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Logs
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {

@@ -8,6 +8,7 @@ mod inbox_entries;
 pub mod logs;
 pub mod memory;
 pub mod overview;
+mod provider_table;
 pub mod resilience;
 pub mod run_detail;
 pub mod run_list;

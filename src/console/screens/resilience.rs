@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Span;
 
-use crate::console::action::Action;
+use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::format::{count, seconds};
@@ -81,6 +81,10 @@ impl Component for Resilience {
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         draw(cx, self.selected(cx), area, buffer);
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Resilience
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {

@@ -1,44 +1,72 @@
-//! Runs as a list: what they are, how far they are, what was decided. The Overview and the Runs screen show it.
+//! Runs as a list: how old, what they are about, what was decided and why, what they waited for and cost. The
+//! Overview and the Runs screen show it.
+
+use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
 
 use crate::console::action::Action as Key;
 use crate::console::component::{Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{seconds, short_id};
+use crate::console::format::{age, secs};
 use crate::console::route::Route;
 use crate::console::theme::{Mark, Role};
-use crate::console::widgets::list::{ListState, first_visible, row_at};
-use crate::console::widgets::table::{one_line, with_head};
-use crate::console::widgets::text::{fit, line, put, row};
-use crate::engine::protocol::run::{Action, RunState, StepStatus};
+use crate::console::widgets::list::{ListState, row_at};
+use crate::console::widgets::table::{self, Cell, Column, one_line, with_head};
+use crate::console::widgets::text::{put, row};
+use crate::engine::protocol::run::{Action, Evidence, RunState};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::filter::Row as _;
+use crate::text::Untrusted;
 
-/// The list: selection and filter, and ended runs as last read from the journal, newest first, which are more
-/// than the picture holds.
+/// Columns of the table.
+const COLUMNS: [Column; 11] = [
+    Column::figure("AGE", 4, 0),
+    Column::text("REPO#PR", 15, 2, 1),
+    Column::text("TITLE", 18, 6, 2),
+    Column::text("AUTHOR", 9, 1, 5),
+    Column::text("DECISION", 11, 0, 0),
+    Column::text("WHY", 12, 5, 0),
+    Column::text("AGENTS", 8, 0, 4),
+    Column::figure("WAIT/MODEL", 13, 6),
+    Column::figure("COST", 8, 7),
+    Column::text("EVENT", 13, 1, 8),
+    Column::text("RUN", 6, 0, 9),
+];
+
+/// The list: selection, filter, order and marks, and ended runs as last read from the journal, newest first,
+/// which are more than the picture holds.
 #[derive(Debug, Clone, Default)]
 pub struct RunList {
-    /// Selection, filter, marks.
+    /// Selection, filter, order, marks.
     pub list: ListState,
     /// From the journal.
     pub older: Vec<RunSummary>,
 }
 
 impl RunList {
-    /// Runs that pass the filter, newest first.
+    /// Runs that pass the filter, in the chosen order; newest first where none is chosen.
     pub fn shown<'a>(&'a self, cx: &'a Context) -> Vec<&'a RunSummary> {
         let filter = self.list.terms();
         let picture = &cx.snapshot().runs;
         let mut runs: Vec<&RunSummary> = picture.iter().filter(|r| filter.passes(*r)).collect();
-        // The picture's list ends where the journal's goes on; the engine has filtered that one.
         if cx.frozen.is_none() {
-            let end = picture.last().map_or(i64::MAX, |r| r.created_ms);
-            let known = |id: &str| picture.iter().any(|r| r.id == id);
-            let older = self.older.iter().filter(|r| r.created_ms <= end);
-            runs.extend(older.filter(|r| filter.passes(*r) && !known(&r.id)));
+            let known: BTreeSet<&str> = picture.iter().map(|r| r.id.as_str()).collect();
+            let older = self.older.iter().filter(|r| !known.contains(r.id.as_str()));
+            runs.extend(older.filter(|r| filter.passes(*r)));
+            // The picture holds every live run, however old; the journal has the ended ones between them.
+            runs.sort_by_key(|r| std::cmp::Reverse(r.created_ms));
+        }
+        if let Some(sort) = self.list.sort {
+            runs.sort_by(|a, b| {
+                let order = order(sort.column, a, b);
+                if sort.descending {
+                    order.reverse()
+                } else {
+                    order
+                }
+            });
         }
         runs
     }
@@ -55,26 +83,73 @@ impl RunList {
         run.map_or(Subject::None, |r| Subject::Run(r.id.clone()))
     }
 
-    /// Moves, opens; `None` where the action means something else.
+    /// Ids of marked runs that are still listed, in the list's order.
+    pub fn marked(&self, cx: &Context) -> Vec<String> {
+        let runs = self.shown(cx).into_iter();
+        let marked = runs.filter(|r| self.list.marked.contains(&r.id));
+        marked.map(|r| r.id.clone()).collect()
+    }
+
+    /// Moves, opens, marks, sorts; `None` where the action means something else.
     pub fn on_action(&mut self, action: Key, cx: &Context) -> Option<Vec<Intent>> {
-        if action == Key::Open {
-            return Some(match self.subject(cx) {
-                Subject::Run(id) => vec![Intent::Navigate(Route::Run { id })],
-                // Nothing to open yet: the empty list says that Enter starts the first run.
-                _ if cx.snapshot().runs.is_empty() => vec![Intent::Act(Key::Trigger)],
-                _ => Vec::new(),
-            });
+        match action {
+            Key::Open => {
+                return Some(match self.subject(cx) {
+                    Subject::Run(id) => vec![Intent::Navigate(Route::Run { id })],
+                    // Nothing to open yet: the empty list says that Enter starts the first run.
+                    _ if cx.snapshot().runs.is_empty() => vec![Intent::Act(Key::Trigger)],
+                    _ => Vec::new(),
+                });
+            }
+            Key::Mark => {
+                if let Subject::Run(id) = self.subject(cx) {
+                    self.list.toggle_mark(&id);
+                    return self.on_action(Key::Down, cx);
+                }
+                return Some(Vec::new());
+            }
+            Key::MarkAll => {
+                let all: Vec<String> = self.shown(cx).iter().map(|r| r.id.clone()).collect();
+                if all.iter().all(|id| self.list.marked.contains(id)) {
+                    self.list.marked.clear();
+                } else {
+                    self.list.marked.extend(all);
+                }
+                return Some(Vec::new());
+            }
+            Key::SortNext | Key::SortPrevious => {
+                let forward = action == Key::SortNext;
+                self.list.sort_next(COLUMNS.len(), forward);
+                return Some(Vec::new());
+            }
+            Key::SortReverse => {
+                self.list.sort_reverse();
+                return Some(Vec::new());
+            }
+            Key::Back if !self.list.marked.is_empty() => {
+                self.list.marked.clear();
+                return Some(Vec::new());
+            }
+            _ => {}
         }
         let runs: Vec<String> = self.shown(cx).iter().map(|r| r.id.clone()).collect();
         let moves = self.list.travel(action, runs.len(), |n| &runs[n]);
         moves.then(Vec::new)
     }
 
-    /// A click on a line of the list: selects, and opens what was selected already.
-    pub fn on_click(&mut self, line: u16, height: usize, cx: &Context) -> Vec<Intent> {
+    /// A click on a line of the table: on a head it sorts, on a row it selects, and opens what was selected
+    /// already.
+    pub fn on_click(&mut self, (x, line): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+        if line == 0 {
+            let column = table::column_at(&COLUMNS, area.width, x.saturating_sub(area.x));
+            if let Some(column) = column {
+                self.list.sort_by(column);
+            }
+            return Vec::new();
+        }
         let runs = self.shown(cx);
         let before = self.selected(&runs);
-        let Some(n) = row_at(line, before, height, runs.len()) else {
+        let Some(n) = row_at(line - 1, before, table::height(area), runs.len()) else {
             return Vec::new();
         };
         let id = runs[n].id.clone();
@@ -90,21 +165,36 @@ impl RunList {
         let head = [
             "run",
             "event",
+            "repository",
+            "pull",
             "title",
+            "author",
             "state",
             "action",
+            "why",
             "durationMs",
+            "waitedMs",
+            "modelMs",
+            "microUsd",
             "reason",
         ];
         let rows = self.shown(cx).into_iter().map(|r| {
-            let text = |t: Option<&crate::text::Untrusted>| t.map_or("", |t| t.raw()).to_owned();
+            let text = |t: Option<&Untrusted>| t.map_or("", |t| t.raw()).to_owned();
+            let number = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
             vec![
                 r.id.clone(),
                 r.event.raw().to_owned(),
+                r.field("repo").concat(),
+                number(r.number("pr")),
                 text(r.title.as_ref()),
+                r.author().unwrap_or_default(),
                 r.field("state").concat(),
                 r.action.map_or("", |a| a.as_str()).to_owned(),
-                r.duration_ms.map_or_else(String::new, |ms| ms.to_string()),
+                text(r.why.as_ref()),
+                number(r.duration_ms),
+                number(r.waited_ms),
+                number(r.model_ms),
+                number(r.micro_usd),
                 text(r.reason.as_ref()),
             ]
         });
@@ -118,28 +208,28 @@ impl RunList {
         one_line(self.table(cx).get(at + 1)?)
     }
 
-    /// Draws it.
-    pub fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
+    /// Draws it; how many runs it has no room for.
+    pub fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) -> usize {
         let runs = self.shown(cx);
         if runs.is_empty() {
-            return self.draw_empty(cx, area, buffer);
+            self.draw_empty(cx, area, buffer);
+            return 0;
         }
-        let selected = self.selected(&runs);
-        let height = usize::from(area.height);
-        let first = first_visible(selected, height, runs.len());
-        for (n, run) in runs.iter().enumerate().skip(first).take(height) {
-            let place = row(area, (n - first) as u16);
-            line(buffer, place, spans(cx, run, usize::from(area.width)));
-            if n == selected {
-                buffer.set_style(place, cx.theme.style(Role::Selected));
-            }
-        }
+        let source = table::Source {
+            total: runs.len(),
+            id: &|n| &runs[n].id,
+            cells: &|n| cells(cx, runs[n]),
+        };
+        let selected = Some(self.selected(&runs));
+        table::draw(cx, &COLUMNS, &self.list, selected, &source, area, buffer);
+        let left_out = cx.snapshot().runs_left_out as usize;
+        runs.len().saturating_sub(table::height(area)) + left_out
     }
 
     fn draw_empty(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let dim = cx.theme.style(Role::Dim);
         let snapshot = cx.snapshot();
-        let filtered = !snapshot.runs.is_empty();
+        let filtered = !snapshot.runs.is_empty() || !self.list.filter.is_empty();
         let words = match self.list.unknown_field(&snapshot.runs, "run") {
             Some(text) => format!("{text} Esc clears the filter."),
             _ if filtered => "No run passes the filter. Esc clears it.".to_owned(),
@@ -157,6 +247,35 @@ impl RunList {
     }
 }
 
+/// The order of two runs by a column, smallest first; what is unknown is smallest.
+fn order(column: usize, a: &RunSummary, b: &RunSummary) -> std::cmp::Ordering {
+    let text = |r: &RunSummary| -> String {
+        match COLUMNS[column].head {
+            "REPO#PR" => r.place().unwrap_or_default(),
+            "TITLE" => title(r),
+            "AUTHOR" => r.author().unwrap_or_default(),
+            "DECISION" => format!("{:?} {}", r.state, r.action.map_or("", |a| a.as_str())),
+            "WHY" => r.why.as_ref().map_or_else(String::new, |w| w.line(60)),
+            "EVENT" => r.event.line(40),
+            "RUN" => r.id.clone(),
+            _ => String::new(),
+        }
+    };
+    let number = |r: &RunSummary| -> i64 {
+        let known = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+        match COLUMNS[column].head {
+            "AGE" => -r.created_ms,
+            "AGENTS" => r.steps.len() as i64,
+            "WAIT/MODEL" => known(r.waited_ms),
+            "COST" => known(r.micro_usd),
+            _ => 0,
+        }
+    };
+    number(a)
+        .cmp(&number(b))
+        .then_with(|| text(a).cmp(&text(b)))
+}
+
 /// The mark of a run.
 pub fn mark_of(run_state: RunState, action: Option<Action>) -> Mark {
     match (run_state, action) {
@@ -168,80 +287,103 @@ pub fn mark_of(run_state: RunState, action: Option<Action>) -> Mark {
     }
 }
 
-fn spans(cx: &Context, run: &RunSummary, width: usize) -> Vec<Span<'static>> {
-    let theme = cx.theme;
-    let (glyph, role) = theme.mark(mark_of(run.state, run.action));
-    let event_width = if width >= 110 { 28 } else { 22 };
-    let took = match (run.duration_ms, run.started_ms, run.finished_ms) {
-        (Some(ms), ..) => seconds(ms),
-        (None, Some(from), None) => seconds((cx.clock_ms() - from).max(0).unsigned_abs()),
-        _ => String::new(),
-    };
-    let title = run.title.as_ref().map_or_else(String::new, |t| t.line(12));
-    let middle = match run.state {
-        RunState::Running | RunState::Queued => progress(cx, run, width),
-        _ => decided(run, width),
-    };
-    let fixed = 2 + 7 + event_width + 1 + 7 + 9;
-    vec![
-        Span::styled(format!("{glyph} "), theme.style(role)),
-        Span::styled(
-            format!("{} ", fit(theme, short_id(&run.id), 6)),
-            theme.style(Role::Dim),
-        ),
-        Span::raw(format!("{} ", fit(theme, &run.event.line(60), event_width))),
-        Span::styled(
-            format!("{} ", fit(theme, &title, 6)),
-            theme.style(Role::Dim),
-        ),
-        Span::raw(fit(theme, &middle, width.saturating_sub(fixed))),
-        Span::styled(format!("{took:>9}"), theme.style(Role::Dim)),
-    ]
+fn title(run: &RunSummary) -> String {
+    let own = run.identity.as_ref().and_then(|i| i.title.as_ref());
+    own.or(run.title.as_ref())
+        .map_or_else(String::new, |t| t.line(120))
 }
 
-fn progress(cx: &Context, run: &RunSummary, width: usize) -> String {
-    let theme = cx.theme;
-    if run.state == RunState::Queued {
-        return "queued".into();
-    }
-    let (done, open) = theme.progress();
-    let over = run.steps.iter().filter(|s| s.status.is_over()).count();
-    let marks = done.repeat(over) + &open.repeat(run.steps.len() - over);
-    let at_work: Vec<&str> = run
+/// What was decided in a word, or how far it is.
+fn decision(cx: &Context, run: &RunSummary) -> (String, Role) {
+    let (glyph, role) = cx.theme.mark(mark_of(run.state, run.action));
+    // What only the simulator said is not good news.
+    let role = if run.simulated && role == Role::Good {
+        Role::Dim
+    } else {
+        role
+    };
+    let word = match (run.state, run.action) {
+        (RunState::Queued, _) => "queued".to_owned(),
+        (RunState::Running, _) => {
+            let (over, all) = run.progress();
+            format!("{over} of {all}")
+        }
+        (_, Some(Action::ApproveAndMerge)) => "approve".to_owned(),
+        (_, Some(Action::Pass)) => "pass".to_owned(),
+        (_, Some(Action::ManualReview)) => "manual".to_owned(),
+        (_, Some(Action::RequestChanges)) => "changes".to_owned(),
+        (_, Some(Action::BlockPr)) => "block".to_owned(),
+        (_, None) => "failed".to_owned(),
+    };
+    (format!("{glyph} {word}"), role)
+}
+
+/// A sign for each agent.
+fn agents(cx: &Context, run: &RunSummary) -> String {
+    let all: Vec<char> = run
         .steps
         .iter()
-        .filter(|s| s.status == StepStatus::Running)
-        .map(|s| s.agent.as_str())
+        .map(|s| s.mark().sign(cx.theme.ascii))
         .collect();
-    let ellipsis = theme.signs().2;
-    if width >= 100 {
-        format!("{marks}  {} {ellipsis}", at_work.join(" "))
-    } else {
-        format!("{marks} {} {ellipsis}", at_work.first().unwrap_or(&""))
+    if all.len() > 8 {
+        return format!("{}+{}", String::from_iter(&all[..5]), all.len() - 5);
     }
+    all.into_iter().collect()
 }
 
-fn decided(run: &RunSummary, width: usize) -> String {
-    let reason = run
-        .reason
-        .as_ref()
-        .map_or_else(String::new, |r| r.line(160));
-    if width >= 100 {
-        let action = run.action.map_or("failed", Action::as_str);
-        let rule = run
-            .cause
-            .map_or_else(String::new, |c| format!("{}: ", c.as_str()));
-        let simulated = if run.simulated { "simulated, " } else { "" };
-        return format!("{action:<17} {simulated}{rule}{reason}");
-    }
-    let action = match run.action {
-        Some(Action::ApproveAndMerge) => "approved",
-        Some(Action::Pass) => "pass",
-        Some(Action::ManualReview) => "manual",
-        Some(Action::RequestChanges) => "changes",
-        Some(Action::BlockPr) => "blocked",
-        None => "failed",
+/// A run's cells.
+fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
+    let dash = cx.theme.signs().1;
+    let now_ms = cx.clock_ms();
+    let (decision, role) = decision(cx, run);
+    let unknown = |text: String| {
+        if text.is_empty() {
+            Cell::dim(dash)
+        } else {
+            Cell::plain(text)
+        }
     };
-    let simulated = if run.simulated { " (sim)" } else { "" };
-    format!("{action}{simulated}  {reason}")
+    let time = |ms: Option<u64>| {
+        ms.map_or_else(
+            || dash.to_owned(),
+            |ms| secs(i64::try_from(ms).unwrap_or(i64::MAX)),
+        )
+    };
+    let reason = || run.reason.as_ref().map(|r| r.line(60));
+    let why = run.why_at(now_ms).or_else(reason).unwrap_or_default();
+    let why = if run.simulated && run.finished_ms.is_some() {
+        format!("simulated: {why}")
+    } else {
+        why
+    };
+    let full = run.evidence == Some(Evidence::Full) && run.action.is_some();
+    let why_role = if run.is_live() || full {
+        Role::Text
+    } else {
+        Role::Warn
+    };
+    let cost = match run.micro_usd {
+        Some(micro) if run.simulated => format!("~${:.3}", micro as f64 / 1e6),
+        Some(micro) => format!("${:.3}", micro as f64 / 1e6),
+        None => dash.to_owned(),
+    };
+    let event = run.event.line(40);
+    let event = event.rsplit('.').next().unwrap_or_default().to_owned();
+    vec![
+        Cell::dim(age(now_ms - run.created_ms)),
+        unknown(run.place().unwrap_or_default()),
+        unknown(title(run)),
+        unknown(run.author().unwrap_or_default()),
+        Cell::new(decision, role),
+        Cell::new(why, why_role),
+        Cell::plain(agents(cx, run)),
+        Cell::dim(format!(
+            "{} / {}",
+            time(run.waited_at(now_ms)),
+            time(run.model_ms)
+        )),
+        Cell::dim(cost),
+        Cell::dim(event),
+        Cell::dim(crate::console::format::short_id(&run.id)),
+    ]
 }

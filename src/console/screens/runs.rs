@@ -4,10 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::run_list::RunList;
-use crate::console::action::Action;
+use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
-use crate::console::widgets::panel::panel;
+use crate::console::widgets::panel::{inside, panel_with_foot};
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::{Answer, Query};
 
@@ -63,10 +63,12 @@ impl Component for Runs {
         Vec::new()
     }
 
-    fn on_click(&mut self, (_, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
-        let height = usize::from(area.height.saturating_sub(2));
-        let line = y.checked_sub(area.y + 1);
-        line.map_or_else(Vec::new, |line| self.runs.on_click(line, height, cx))
+    fn on_click(&mut self, (x, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+        let inner = inside(area);
+        if !inner.contains((x, y).into()) {
+            return Vec::new();
+        }
+        self.runs.on_click((x, y - inner.y), inner, cx)
     }
 
     fn filter(&self) -> Option<&str> {
@@ -79,13 +81,24 @@ impl Component for Runs {
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let note = format!(
-            "{}{}",
-            self.runs.list.filter_note(),
-            self.runs.shown(cx).len()
-        );
-        let inner = panel(cx.theme, "Runs", &note, area, buffer);
+        let all = self.runs.shown(cx).len();
+        let marked = match self.runs.list.marked.len() {
+            0 => String::new(),
+            n => format!("{n} marked  "),
+        };
+        let note = format!("{}{marked}{all}", self.runs.list.filter_note());
+        let left_out = cx.snapshot().runs_left_out;
+        let foot = if left_out > 0 {
+            format!("+{left_out} live runs that are not listed")
+        } else {
+            String::new()
+        };
+        let inner = panel_with_foot(cx.theme, "Runs", &note, &foot, area, buffer);
         self.runs.draw(cx, inner, buffer);
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Runs
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {

@@ -135,11 +135,14 @@ fn refusal(state: &State, row: &Row) -> Option<&'static str> {
     let subject = state.top().subject(cx);
     match row.scope {
         Scope::Run if subject.run().is_none() => return Some("select a run first"),
-        Scope::Resilience if state.screen() != Screen::Resilience => {
-            return Some("select a provider on the Resilience screen first");
-        }
-        Scope::Inbox if state.screen() != Screen::Inbox => {
-            return Some("select a pending approval in the inbox first");
+        scope if scope.is_narrow() && scope != state.top().scope() => {
+            return Some(match scope {
+                Scope::Resilience => "select a provider on the Resilience screen first",
+                Scope::Inbox => "select a pending approval in the inbox first",
+                Scope::Logs => "only where log lines are",
+                Scope::Alerts => "select an alert first; a shows them",
+                _ => "only in a list of runs",
+            });
         }
         _ => {}
     }

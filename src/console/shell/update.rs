@@ -186,6 +186,7 @@ fn on_key(state: &mut State, key: KeyEvent) -> Vec<Intent> {
         return act(state, action);
     }
     let Some(mut dialog) = state.dialogs.pop() else {
+        let action = state.context.keys.action_in(key, state.top().scope());
         return action.map_or_else(Vec::new, |action| act(state, action));
     };
     let step = dialog.on_key(key, action, &state.context);

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
@@ -64,7 +65,27 @@ pub fn draw_screen(state: &State, area: Rect, buffer: &mut Buffer) {
     header::draw(&state.context, header, buffer);
     draw_tabs(state, tabs, buffer);
     state.top().draw(&state.context, body, buffer);
+    if state.context.live.disconnected.is_some() && state.context.frozen.is_none() {
+        grey(state, body, buffer);
+    }
     draw_hints(state, hints, buffer);
+}
+
+/// Old data has no colour that says how things are.
+fn grey(state: &State, body: Rect, buffer: &mut Buffer) {
+    let dim = state.context.theme.style(Role::Dim);
+    // The Overview's first line says what is known.
+    let first = u16::from(state.places.len() == 1 && state.screen() == Screen::Overview);
+    for y in body.y + first..body.bottom() {
+        for x in body.x..body.right() {
+            let cell = &mut buffer[(x, y)];
+            let selected = cell.modifier.contains(Modifier::REVERSED);
+            cell.set_style(Style::reset().patch(dim));
+            if selected {
+                cell.set_style(state.context.theme.style(Role::Selected));
+            }
+        }
+    }
 }
 
 /// What lies under a place of the screen.

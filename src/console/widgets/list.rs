@@ -99,6 +99,35 @@ impl ListState {
         }
     }
 
+    /// Sorts by the next column, or the one before; past the last one the list has its own order again.
+    pub fn sort_next(&mut self, columns: usize, forward: bool) {
+        let step = if forward { 1 } else { columns };
+        let at = self.sort.map_or(0, |s| s.column + 1);
+        let next = (at + step) % (columns + 1);
+        self.sort = next.checked_sub(1).map(|column| Sort {
+            column,
+            descending: false,
+        });
+    }
+
+    /// Sorts by a column; by the same one again the other way round.
+    pub fn sort_by(&mut self, column: usize) {
+        let again = self.sort.filter(|s| s.column == column);
+        self.sort = Some(Sort {
+            column,
+            descending: again.is_some_and(|s| !s.descending),
+        });
+    }
+
+    /// Turns the order round; a list in its own order is sorted by its first column.
+    pub fn sort_reverse(&mut self) {
+        let sort = self.sort.get_or_insert(Sort {
+            column: 0,
+            descending: false,
+        });
+        sort.descending = !sort.descending;
+    }
+
     /// What is said of an empty list for a field that none of its rows has.
     pub fn unknown_field<R: Row>(&self, rows: &[R], one: &str) -> Option<String> {
         if rows.is_empty() {

@@ -74,6 +74,16 @@ pub fn panel_with_foot(
     }
 }
 
+/// The inside of a panel that was drawn in this area.
+pub fn inside(area: Rect) -> Rect {
+    Rect {
+        x: area.x + 2.min(area.width),
+        y: area.y + 1.min(area.height),
+        width: area.width.saturating_sub(4),
+        height: area.height.saturating_sub(2),
+    }
+}
+
 /// Where a window of a size lies over an area: in the middle, a little above.
 pub fn window_place((width, height): (u16, u16), area: Rect) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));

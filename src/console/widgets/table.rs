@@ -196,30 +196,67 @@ pub fn height(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(1))
 }
 
-/// Draws heads and the rows around the selected one. `cells` builds one row.
-pub fn draw<'a>(
+/// The column at `x` of a table this wide.
+pub fn column_at(columns: &[Column], width: u16, x: u16) -> Option<usize> {
+    let mut from = 0;
+    for (i, wide) in layout(columns, width) {
+        if (from..from + wide).contains(&x) {
+            return Some(i);
+        }
+        from += wide + 1;
+    }
+    None
+}
+
+/// Where the rows come from. Only those on the screen are built.
+pub struct Source<'a> {
+    /// How many there are.
+    pub total: usize,
+    /// What tells a row from all others.
+    pub id: &'a dyn Fn(usize) -> &'a str,
+    /// Its cells, one a column.
+    pub cells: &'a dyn Fn(usize) -> Vec<Cell>,
+}
+
+/// Draws heads and the rows around the selected one; `selected`: none where the table is only looked at.
+pub fn draw(
     cx: &Context,
     columns: &[Column],
     list: &ListState,
-    total: usize,
-    id: impl Fn(usize) -> &'a str,
-    cells: impl Fn(usize) -> Vec<Cell>,
+    selected: Option<usize>,
+    source: &Source<'_>,
     area: Rect,
     buffer: &mut Buffer,
 ) {
     draw_head(cx, columns, list, area, buffer);
     let height = height(area);
-    let selected = list.selected(total, &id);
-    let first = first_visible(selected, height, total);
-    for n in first..total.min(first + height) {
+    let first = first_visible(selected.unwrap_or(0), height, source.total);
+    for n in first..source.total.min(first + height) {
         let place = row(area, (n - first) as u16 + 1);
-        draw_row(cx, columns, &cells(n), place, buffer);
-        if list.marked.contains(id(n)) {
-            buffer.set_style(place, cx.theme.style(Role::Key));
+        let marked = list.marked.contains((source.id)(n));
+        draw_row(cx, columns, &(source.cells)(n), place, buffer);
+        if marked {
+            draw_mark(cx, area, place.y, buffer);
         }
-        if n == selected {
+        if selected == Some(n) {
             buffer.set_style(place, cx.theme.style(Role::Selected));
         }
+    }
+}
+
+/// A marked row has a sign before it, in the panel's blank column, and its text is bright.
+fn draw_mark(cx: &Context, area: Rect, y: u16, buffer: &mut Buffer) {
+    let place = Rect {
+        y,
+        height: 1,
+        ..area
+    };
+    buffer.set_style(place, cx.theme.style(Role::Key));
+    if let Some(x) = area.x.checked_sub(1).filter(|x| *x >= buffer.area.x) {
+        let sign = if cx.theme.ascii { "*" } else { "▪" };
+        buffer[(x, y)]
+            .set_symbol(sign)
+            .set_style(cx.theme.style(Role::Key));
     }
 }
 

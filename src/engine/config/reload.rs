@@ -96,13 +96,19 @@ impl Reloader {
         if old.trust == Trust::Trusted && !read.trust.is_trusted() {
             // What the operator trusted stays in effect until the operator has looked again.
             self.store.set_keeps_last_good(true);
-            self.notifier.alert(
-                true,
+            self.notifier.raise(
+                "workspace-changed",
+                "workspace",
                 "the workspace changed since it was trusted; the trusted version stays in effect (bsm trust, then reload)".into(),
             );
             return;
         }
         self.reload_settings(read);
+        let over = |code| {
+            self.notifier
+                .resolve(code, "workspace", "the workspace is in effect".into())
+        };
+        over("workspace-changed");
         let (workspace, kept) = Workspace::clone(read).keeping_good(&old);
         self.store.set_keeps_last_good(kept);
         let settings = self.store.settings();
@@ -115,13 +121,21 @@ impl Reloader {
         let errors = workspace.errors() as u32;
         let first = first_error(&workspace, kept);
         self.store.set_workspace(workspace);
+        if first.is_none() || kept {
+            over("workspace-errors");
+        }
+        if !kept {
+            over("workspace-broken");
+        }
         match first {
-            Some(problem) if kept => self.notifier.alert(
-                true,
+            Some(problem) if kept => self.notifier.raise(
+                "workspace-broken",
+                "workspace",
                 format!("broken edit, the last good version stays: {problem}"),
             ),
-            Some(problem) => self.notifier.alert(
-                true,
+            Some(problem) => self.notifier.raise(
+                "workspace-errors",
+                "workspace",
                 format!("workspace read again, with an error: {problem}"),
             ),
             None if self.store.settings_are_broken() => {}
@@ -138,6 +152,8 @@ impl Reloader {
         match load(workspace.files.as_deref(), workspace.trust.is_trusted()) {
             Ok(mut settings) => {
                 self.store.set_settings_broken(false);
+                let text = "the settings are in effect".to_owned();
+                self.notifier.resolve("settings-broken", "settings", text);
                 let old = self.store.settings();
                 // Whatever was switched by hand stays as it was switched.
                 settings.flags = old.flags;
@@ -152,10 +168,8 @@ impl Reloader {
             }
             Err(error) => {
                 self.store.set_settings_broken(true);
-                self.notifier.alert(
-                    true,
-                    format!("settings not taken over: {}", clean_line(&error, 300)),
-                );
+                let text = format!("settings not taken over: {}", clean_line(&error, 300));
+                self.notifier.raise("settings-broken", "settings", text);
             }
         }
     }

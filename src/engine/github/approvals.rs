@@ -23,6 +23,9 @@ use crate::workspace::agent::Agent;
 /// Shortest token that counts, bytes.
 const SHORTEST_TOKEN: usize = 16;
 
+/// The alert about an action that waits.
+const WAITING: &str = "approval-waiting";
+
 /// Whether the registry wants somebody's approval before this agent acts.
 pub fn is_required(agent: &Agent) -> bool {
     (agent.approval.required && agent.approval.kind != "none") || agent.safety.requires_approval
@@ -102,8 +105,8 @@ impl Approvals {
 
     /// An alert: something waits for an approval.
     pub fn alert_waiting(&self, id: &str, what: &str) {
-        self.notifier
-            .alert(true, format!("{what} waits for an approval: {id}"));
+        let text = format!("{what} waits for an approval: {id}");
+        self.notifier.raise(WAITING, id, text);
     }
 
     /// Somebody approves (`grant`) or denies.
@@ -164,8 +167,8 @@ impl Approvals {
             )));
         }
         let (what, word) = (&approval.what, state.as_str());
-        self.notifier
-            .alert(false, format!("{what}: {word} by {by}: {reason}"));
+        let text = format!("{what}: {word} by {by}: {reason}");
+        self.notifier.resolve(WAITING, id, text);
         Ok(Reply::Done {
             what: format!("{what} is {word} by {by}"),
         })
@@ -218,10 +221,9 @@ impl Approvals {
                     .decide(&approval.id, state, "time", "nobody decided", now_ms)
                     .await?
             {
-                self.notifier.alert(
-                    true,
-                    format!("{}: nobody decided in time, denied", approval.what),
-                );
+                let text = format!("{}: nobody decided in time, denied", approval.what);
+                self.notifier.resolve(WAITING, &approval.id, text.clone());
+                self.notifier.alert(true, text);
             }
         }
         Ok(())

@@ -71,6 +71,7 @@ impl ChangeFetcher {
                 *input = Input {
                     payload: std::mem::take(&mut input.payload),
                     head_sha: input.head_sha.take(),
+                    identity: input.identity.take(),
                     change: Some(Change {
                         to_fetch: false,
                         ..change.clone()

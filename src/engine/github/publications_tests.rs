@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::protocol::run::Decision;
 use crate::engine::protocol::run::{Input, Plan};
 use crate::engine::runs::projection::first_view;
+use crate::engine::runs::projection::{RunLabel, summary};
 use crate::journal::NewRun;
 use crate::review::finding::{Coverage, Finding};
 use crate::text::Untrusted;
@@ -245,7 +246,8 @@ fn every_face_says_what_the_table_of_decisions_says() {
             "{written}"
         );
         assert!(annotations(&Export::of_run(&run)).contains(&format!("{action} ({cause})")));
-        let brief = crate::engine::runs::projection::summary(&run, None, None, None);
+        let label = RunLabel::default();
+        let brief = summary(&run, &label, None, None, None);
         assert_eq!(
             (brief.action.map(Action::as_str), brief.cause),
             (Some(action), Some(decided))

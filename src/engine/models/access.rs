@@ -51,9 +51,22 @@ impl Models {
         let service = ModelService::new(Arc::new(table.clone()), &around);
         let alerts = Arc::clone(&notifier);
         service.observe_breakers(Arc::new(move |name, transition| {
-            let bad = matches!(transition.to, BreakerState::Open | BreakerState::Isolated);
             let state = transition.to.as_str();
-            alerts.alert(bad, format!("{name} {state}: {}", transition.cause));
+            let text = format!("{name} {state}: {}", transition.cause);
+            match transition.to {
+                // Half-open is neither well nor worse: what opened it is not over.
+                BreakerState::Open | BreakerState::HalfOpen => {
+                    alerts.raise("breaker-open", name, text);
+                }
+                BreakerState::Isolated => {
+                    alerts.resolve("breaker-open", name, text.clone());
+                    alerts.raise("breaker-isolated", name, text);
+                }
+                BreakerState::Closed | BreakerState::Disabled => {
+                    alerts.resolve("breaker-isolated", name, text.clone());
+                    alerts.resolve("breaker-open", name, text);
+                }
+            }
             alerts.publish(Event::Breaker {
                 name: name.to_owned(),
                 transition: transition.clone(),

@@ -55,6 +55,7 @@ impl StreamEvents {
             match chunk {
                 StreamChunk::Again => *partial = PartialAnswer::default(),
                 StreamChunk::Text(text) => partial.text.push_str(text),
+                StreamChunk::Phase(_) => return,
             }
             let now = events.clock.now();
             if partial

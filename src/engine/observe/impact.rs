@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::protocol::health::{Level, Reason};
-use crate::engine::protocol::impact::{Impact, ImpactCause, ImpactKind};
+use crate::engine::protocol::impact::{Impact, ImpactCause, ImpactKind, SLOW_P50_MS, SLOW_P99_MS};
 use crate::engine::protocol::provider_row::{KeyState, ProviderRow};
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::engine::protocol::why::About;
@@ -18,10 +18,6 @@ use crate::telemetry::latency::ENOUGH;
 const MOST: usize = 12;
 /// A wait below this is not worth a finding, milliseconds.
 const WAIT_MS: i64 = 1_000;
-/// A median above this is slow, milliseconds: a review takes a few seconds.
-const SLOW_P50_MS: u32 = 10_000;
-/// A 99th percentile above this is slow, milliseconds.
-const SLOW_P99_MS: u32 = 30_000;
 /// A share of unanswered calls above this is a finding.
 const FAILING: f64 = 0.1;
 

@@ -120,6 +120,8 @@ impl Recorder {
             .and_then(|r| unpack(&r))
             .map(|(at_ms, picture)| SnapshotAt {
                 at_ms,
+                engine_ms: picture.started_ms,
+                this_life: picture.started_ms == self.lifecycle.started_ms,
                 picture: Box::new(picture),
                 oldest_ms,
             }))

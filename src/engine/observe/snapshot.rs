@@ -28,7 +28,7 @@ use crate::engine::observe::impact::{self, ImpactFacts};
 use crate::engine::observe::provider_rows;
 use crate::engine::observe::watchdog::Watchdog;
 use crate::engine::protocol::decision_stats::DecisionStats;
-use crate::engine::protocol::health::Level as HealthLevel;
+use crate::engine::protocol::health::{Level as HealthLevel, Reason};
 use crate::engine::protocol::impact::Impact;
 use crate::engine::protocol::snapshot::{
     Health, Losses, Mode, Money, Snapshot, VERSION, WorkspaceStats,
@@ -129,22 +129,24 @@ impl SnapshotSource {
         }
     }
 
-    /// An alert about each check that begins to fail, and one when it is over.
-    fn alert_about_failures(&self, failing: &mut BTreeSet<String>, snapshot: &Snapshot) {
+    /// An alert about each reason why a check fails, until it is over.
+    fn alert_about_failures(&self, failing: &mut BTreeSet<(String, String)>, snapshot: &Snapshot) {
         let fails = snapshot
             .reasons
             .iter()
             .filter(|r| r.level == HealthLevel::Fail);
-        let now: BTreeSet<String> = fails.clone().map(|r| r.check.clone()).collect();
+        let key = |r: &Reason| (r.code.clone(), r.check.clone());
+        let now: BTreeSet<(String, String)> = fails.clone().map(key).collect();
         for reason in fails {
-            if !failing.contains(&reason.check) {
-                let text = format!("{} (see {})", reason.message, reason.runbook);
-                self.notifier.alert(true, text);
-            }
+            let text = reason.message.clone();
+            self.notifier.raise(&reason.code, &reason.check, text);
         }
-        for over in failing.difference(&now) {
-            self.notifier
-                .alert(false, format!("the check '{over}' fails no more"));
+        for (code, check) in failing.difference(&now) {
+            let text = match now.iter().any(|(_, other)| other == check) {
+                true => format!("the check '{check}' fails for another reason now"),
+                false => format!("the check '{check}' fails no more"),
+            };
+            self.notifier.resolve(code, check, text);
         }
         *failing = now;
     }
@@ -152,8 +154,13 @@ impl SnapshotSource {
     /// Alerts about targets that are missed, or met again.
     fn watch(&self, watchdog: &mut Watchdog, snapshot: &Snapshot) {
         let settings = self.store.settings().alerts;
-        for (bad, text) in watchdog.check(snapshot, &settings) {
-            self.notifier.alert(bad, text);
+        for change in watchdog.check(snapshot, &settings) {
+            let (code, subject) = (change.code, &change.subject);
+            if change.bad {
+                self.notifier.raise(code, subject, change.text);
+            } else {
+                self.notifier.resolve(code, subject, change.text);
+            }
         }
         *lock(&self.raised) = watchdog.raised();
     }
@@ -186,6 +193,7 @@ impl SnapshotSource {
             version: VERSION,
             sequence: 0,
             started_ms: self.lifecycle.started_ms,
+            disconnected: None,
             health: Health::Healthy,
             impact: Vec::new(),
             reasons: Vec::new(),
@@ -222,6 +230,7 @@ impl SnapshotSource {
             decisions_hour: self.decisions(now),
             counts: runs.counts,
             runs: runs.briefs,
+            runs_left_out: runs.left_out,
             alerts: self.notifier.alerts(),
             losses: Losses {
                 log_lines: self.log.as_ref().map_or(0, |l| l.dropped()),

@@ -13,35 +13,48 @@ use crate::text::clean_line;
 
 /// One thing that is watched, as it is now.
 struct Finding {
-    key: String,
+    code: &'static str,
+    subject: String,
     /// What is wrong, as a sentence; `None` while it is well.
     wrong: Option<String>,
     /// What to say when it is well again.
     well: String,
 }
 
+/// A target that is missed, still missed in other words, or met again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// It is missed.
+    pub bad: bool,
+    /// What kind of target.
+    pub code: &'static str,
+    /// Of what.
+    pub subject: String,
+    /// A sentence.
+    pub text: String,
+}
+
 #[derive(Default)]
 struct Watched {
     /// Ticks in a row in the state that is not yet said.
     ticks: u32,
-    /// What was said when it was raised.
+    /// What was said last, while it is raised.
     raised: Option<String>,
 }
 
 /// What has been said so far.
 #[derive(Default)]
 pub struct Watchdog {
-    watched: BTreeMap<String, Watched>,
+    watched: BTreeMap<(&'static str, String), Watched>,
 }
 
 impl Watchdog {
-    /// Checks a snapshot, once a second; returns new alerts: whether it is bad, and a sentence.
-    pub fn check(&mut self, snapshot: &Snapshot, settings: &AlertSettings) -> Vec<(bool, String)> {
+    /// Checks a snapshot, once a second; returns what changed.
+    pub fn check(&mut self, snapshot: &Snapshot, settings: &AlertSettings) -> Vec<Change> {
         self.judge(findings(snapshot, settings), settings)
     }
 
-    /// Alerts that are not over, in the words of the moment they were raised: a header that counts would
-    /// never stand still.
+    /// Alerts that are not over, in the words of the newest figures.
     pub fn raised(&self) -> Vec<String> {
         self.watched
             .values()
@@ -49,12 +62,28 @@ impl Watchdog {
             .collect()
     }
 
-    fn judge(&mut self, findings: Vec<Finding>, settings: &AlertSettings) -> Vec<(bool, String)> {
+    fn judge(&mut self, findings: Vec<Finding>, settings: &AlertSettings) -> Vec<Change> {
         let mut said = Vec::new();
         for finding in findings {
-            let watched = self.watched.entry(finding.key).or_default();
-            if finding.wrong.is_some() == watched.raised.is_some() {
+            let Finding {
+                code,
+                subject,
+                wrong,
+                well,
+            } = finding;
+            let watched = self.watched.entry((code, subject.clone())).or_default();
+            let change = |bad, text| Change {
+                bad,
+                code,
+                subject: subject.clone(),
+                text,
+            };
+            if wrong.is_some() == watched.raised.is_some() {
                 watched.ticks = 0;
+                if let Some(text) = wrong.filter(|now| watched.raised.as_ref() != Some(now)) {
+                    watched.raised = Some(text.clone());
+                    said.push(change(true, text));
+                }
                 continue;
             }
             watched.ticks += 1;
@@ -65,10 +94,10 @@ impl Watchdog {
             };
             if watched.ticks >= needed.max(1) {
                 watched.ticks = 0;
-                watched.raised.clone_from(&finding.wrong);
-                said.push(match finding.wrong {
-                    Some(text) => (true, text),
-                    None => (false, finding.well),
+                watched.raised.clone_from(&wrong);
+                said.push(match wrong {
+                    Some(text) => change(true, text),
+                    None => change(false, well),
                 });
             }
         }
@@ -78,8 +107,13 @@ impl Watchdog {
 
 fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
     let mut all = Vec::new();
-    let mut add = |key: String, wrong: Option<String>, well: String| {
-        all.push(Finding { key, wrong, well });
+    let mut add = |code, subject: String, wrong: Option<String>, well: String| {
+        all.push(Finding {
+            code,
+            subject,
+            wrong,
+            well,
+        });
     };
     let over =
         |us: Option<u64>, target: f64| us.map(|us| us as f64 / 1_000.0).filter(|ms| *ms > target);
@@ -88,7 +122,8 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
         ("p99", s.added_latency.p99_us, s.targets.p99_ms),
     ] {
         add(
-            format!("latency {name}"),
+            "latency-high",
+            name.to_owned(),
             over(us, target)
                 .map(|ms| format!("gateway overhead {name} {ms:.0} ms, target {target} ms")),
             match us {
@@ -99,7 +134,8 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
     }
     let target = s.targets.error_rate;
     add(
-        "errors".into(),
+        "undecided-runs",
+        "runs".into(),
         s.error_rate().filter(|r| *r > target).map(|r| {
             format!(
                 "{:.2} % of runs are not decided, target {:.2} %",
@@ -112,7 +148,8 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
     for pool in &s.pools {
         let name = clean_line(&pool.name, 40);
         add(
-            format!("pool {name}"),
+            "pool-full",
+            name.clone(),
             (pool.queued > 0 && pool.in_use >= pool.allowed).then(|| {
                 format!(
                     "pool {name} is full: {} wait for {} places",
@@ -125,7 +162,8 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
     for limiter in &s.limiters {
         let name = clean_line(&limiter.name, 40);
         add(
-            format!("quota {name}"),
+            "rate-limited",
+            name.clone(),
             limiter
                 .paused_s
                 .map(|s| format!("429 from {name}, backing off {s} s")),
@@ -148,14 +186,16 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
             _ => None,
         };
         add(
-            format!("cache {}", cache.name),
+            "cache-load",
+            cache.name.to_string(),
             wrong,
             format!("cache {} loads well again", cache.name),
         );
     }
     let target = s.targets.cache_hit_rate;
     add(
-        "hit rate".into(),
+        "hit-rate-low",
+        "caches".into(),
         s.hit_rate()
             .filter(|r| settings.hit_rate && *r < target)
             .map(|r| {
@@ -177,26 +217,27 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    fn finding(wrong: bool) -> Vec<Finding> {
+    fn finding(wrong: Option<&str>) -> Vec<Finding> {
         vec![Finding {
-            key: "x".into(),
-            wrong: wrong.then(|| "it is wrong".into()),
+            code: "pool-full",
+            subject: "x".into(),
+            wrong: wrong.map(str::to_owned),
             well: "it is well again".into(),
         }]
     }
 
+    fn texts(changes: Vec<Change>) -> Vec<(bool, String)> {
+        changes.into_iter().map(|c| (c.bad, c.text)).collect()
+    }
+
     #[test]
     fn said_once_after_a_while_and_once_more_when_it_is_over() {
-        let settings = AlertSettings {
-            raise_after_s: 3,
-            clear_after_s: 5,
-            ..AlertSettings::default()
-        };
+        let settings = settings();
         let mut dog = Watchdog::default();
         let mut ticks = |wrong: bool, times: usize| {
-            (0..times)
-                .flat_map(|_| dog.judge(finding(wrong), &settings))
-                .collect::<Vec<_>>()
+            let wrong = wrong.then_some("it is wrong");
+            let each = (0..times).flat_map(|_| texts(dog.judge(finding(wrong), &settings)));
+            each.collect::<Vec<_>>()
         };
         assert!(ticks(true, 2).is_empty());
         assert!(ticks(false, 1).is_empty(), "too short");
@@ -205,5 +246,25 @@ mod tests {
         assert!(ticks(false, 4).is_empty());
         assert!(ticks(true, 1).is_empty(), "it swings");
         assert_eq!(ticks(false, 10), [(false, "it is well again".to_owned())]);
+    }
+
+    #[test]
+    fn text_of_a_raised_alert_follows_the_figures() {
+        let settings = settings();
+        let mut dog = Watchdog::default();
+        let mut tick = |wrong| texts(dog.judge(finding(Some(wrong)), &settings));
+        assert!(tick("3 wait").is_empty() && tick("4 wait").is_empty());
+        assert_eq!(tick("5 wait"), [(true, "5 wait".to_owned())]);
+        assert!(tick("5 wait").is_empty(), "nothing is new");
+        assert_eq!(tick("335 wait"), [(true, "335 wait".to_owned())]);
+        assert_eq!(dog.raised(), ["335 wait"]);
+    }
+
+    fn settings() -> AlertSettings {
+        AlertSettings {
+            raise_after_s: 3,
+            clear_after_s: 5,
+            ..AlertSettings::default()
+        }
     }
 }

@@ -171,6 +171,11 @@ pub enum Command {
     OpenIntake,
     /// An operator has read that the journal was recovered: what was held goes on.
     AcknowledgeRecovery,
+    /// An operator has seen an alert. What still holds stays active.
+    AcknowledgeAlert {
+        /// Its id.
+        alert: String,
+    },
     /// Read the workspace again.
     Reload,
     /// Change what is logged.
@@ -239,6 +244,7 @@ impl Command {
             Self::Drain => "drain",
             Self::OpenIntake => "open_intake",
             Self::AcknowledgeRecovery => "acknowledge_recovery",
+            Self::AcknowledgeAlert { .. } => "acknowledge_alert",
             Self::Reload => "reload",
             Self::SetLogLevel { .. } => "set_log_level",
             Self::Deliver(_) => "deliver",
@@ -273,6 +279,7 @@ impl Command {
                 switch.provider.as_deref().unwrap_or("all")
             ),
             Self::Drill { drill } => drill.clone(),
+            Self::AcknowledgeAlert { alert } => alert.clone(),
             Self::Drain | Self::OpenIntake => "runs".into(),
             Self::Reload => "workspace".into(),
             Self::AcknowledgeRecovery => "journal".into(),

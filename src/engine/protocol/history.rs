@@ -15,6 +15,13 @@ pub struct SnapshotAt {
     pub picture: Box<Snapshot>,
     /// The oldest time recorded.
     pub oldest_ms: i64,
+    /// When the engine of this picture had started, wall time in milliseconds: another time is another life, and
+    /// its counts since the start begin anew.
+    #[serde(default)]
+    pub engine_ms: i64,
+    /// It is of the life of the engine that answers. False in a recording of an older version.
+    #[serde(default)]
+    pub this_life: bool,
 }
 
 /// One point of the series.

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::engine::protocol::why::About;
 use crate::text::clean_line;
 
+/// A median of answered calls above this is slow, milliseconds: a review takes a few seconds.
+pub const SLOW_P50_MS: u32 = 10_000;
+/// A 99th percentile above this is slow, milliseconds.
+pub const SLOW_P99_MS: u32 = 30_000;
+
 /// How bad it is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,7 @@
 //! What crosses the seam: commands in, snapshots and events out, answers to queries. All serde, all
 //! versioned, so that a face may stand in another process.
 
+pub mod alert;
 pub mod blob;
 pub mod call;
 pub mod command;
@@ -12,11 +13,16 @@ pub mod event;
 pub mod github;
 pub mod health;
 pub mod history;
+pub mod identity;
 pub mod impact;
 pub mod memory;
+pub mod phase;
 pub mod provider_row;
 pub mod query;
 pub mod retention;
 pub mod run;
+pub mod run_summary;
+pub mod runbook;
 pub mod snapshot;
+pub mod storage;
 pub mod why;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheEntryInfo;
+use crate::engine::protocol::alert::Alert;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::cost::Costs;
 use crate::engine::protocol::github::{Approval, Delivery, PublicationView};
@@ -10,6 +11,7 @@ use crate::engine::protocol::history::{SnapshotAt, Trends};
 use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::protocol::snapshot::RunSummary;
+use crate::engine::protocol::storage::Usage;
 use crate::engine::protocol::why::{About, Why};
 use crate::telemetry::log_read::{LogFilter, LogLine};
 use crate::text::Untrusted;
@@ -106,6 +108,10 @@ pub enum Query {
     },
     /// How much is remembered.
     MemoryStats,
+    /// Every alert that is kept.
+    Alerts,
+    /// What takes how much of the disk. Measured at most every 30 seconds.
+    Storage,
     /// Why something is as it is.
     Why {
         /// What.
@@ -216,6 +222,16 @@ pub enum Answer {
     MemoryStats {
         /// The figures.
         stats: MemoryStats,
+    },
+    /// Those that hold first, each kind newest first; at most 200.
+    Alerts {
+        /// The alerts.
+        alerts: Vec<Alert>,
+    },
+    /// What takes how much.
+    Storage {
+        /// As `bsm state usage --json` prints it.
+        usage: Box<Usage>,
     },
     /// The reasons.
     Why {

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::protocol::github::Change;
+use crate::engine::protocol::identity::RunIdentity;
+use crate::engine::protocol::phase::Phase;
 use crate::model::request::SkippedCandidate;
 use crate::model::{Citation, Tokens};
 use crate::resilience::policy::Attempt;
@@ -258,6 +260,10 @@ pub struct Step {
     /// Every attempt and refusal.
     #[serde(default)]
     pub trace: Vec<Attempt>,
+    /// What it waited for and did with providers, oldest first: at most 48 spans, of more the first and the
+    /// newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
     /// Files that did not fit into its model's prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Untrusted>,
@@ -288,6 +294,7 @@ impl Step {
             started_at: None,
             duration_ms: None,
             trace: Vec::new(),
+            phases: Vec::new(),
             left_out: Vec::new(),
             skipped: Vec::new(),
             citations: Vec::new(),
@@ -368,6 +375,9 @@ pub struct Input {
     /// The commit it is about, where the payload names one.
     #[serde(default)]
     pub head_sha: Option<String>,
+    /// What the folder or the range says it is about; what the payload says goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<RunIdentity>,
     /// There was a diff with at least one file.
     pub has_diff: bool,
     /// It needed one and there was none.
@@ -448,5 +458,14 @@ impl RunResult {
     /// US dollars of all its steps.
     pub fn cost_usd(&self) -> f64 {
         self.agents.iter().map(|s| s.cost_usd).sum()
+    }
+
+    /// All of it as JSON with indentation: the document of `GET /api/runs/ID` and of `bsm runs show ID --json`,
+    /// safe to show in a terminal.
+    ///
+    /// # Errors
+    /// Never for a run that this program made.
+    pub fn to_json_text(&self) -> Result<String, serde_json::Error> {
+        crate::text::json_pretty(self)
     }
 }

@@ -1,13 +1,17 @@
-//! The one public picture: the console draws it, `--json` prints it. At most 64 KiB of JSON; lists
-//! that can grow go through queries.
+//! The one public picture: the console draws it, `--json` prints it. At most 64 KiB of JSON while no more than 40
+//! runs are live, less than 1 KiB more for each further one up to 200; other lists that can grow go through
+//! queries.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheStats;
+pub use crate::engine::protocol::alert::Alert;
 use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::github::GithubStats;
 use crate::engine::protocol::health::{Check, Level, Reason};
+use crate::engine::protocol::identity::RunIdentity;
 use crate::engine::protocol::impact::Impact;
+use crate::engine::protocol::phase::Phase;
 use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunState, StepStatus};
 use crate::filter::{Row, lowered};
@@ -63,6 +67,9 @@ pub struct StepSummary {
     pub status: StepStatus,
     /// What it concludes.
     pub verdict: Option<Verdict>,
+    /// What it does with a provider at the moment; `None`: nothing, or it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
 }
 
 /// A run, in a list.
@@ -73,8 +80,12 @@ pub struct RunSummary {
     pub id: String,
     /// Its event.
     pub event: Untrusted,
-    /// `#482`, or the title.
+    /// A short name: `#482`, or the title. [`RunSummary::identity`] has all of it.
     pub title: Option<Untrusted>,
+    /// What it is about; `None`: unknown, because an older version kept the line. What is `None` within it
+    /// nobody named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<RunIdentity>,
     /// Where it stands.
     pub state: RunState,
     /// Its agents.
@@ -85,6 +96,10 @@ pub struct RunSummary {
     pub rule: Option<u8>,
     /// Why.
     pub reason: Option<Untrusted>,
+    /// Why it was decided so, at most 60 characters, made of the rule or finding that decided; `None` while it is
+    /// at work ([`RunSummary::why_at`] has what it waits for), or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Untrusted>,
     /// What it rests on.
     pub evidence: Option<Evidence>,
     /// What its decision rests on.
@@ -100,18 +115,18 @@ pub struct RunSummary {
     pub finished_ms: Option<i64>,
     /// Milliseconds of work, once it has ended; time between a crash and the resume is not work.
     pub duration_ms: Option<u64>,
-}
-
-/// Something that needs a look.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Alert {
-    /// When, wall time in milliseconds.
-    pub at_ms: i64,
-    /// It is bad.
-    pub bad: bool,
-    /// A sentence, harmless.
-    pub text: String,
+    /// Milliseconds in the queue, for rate limits, for places in pools and before retries. Of agents that work at
+    /// the same time the longest counts; of one at work what has ended ([`RunSummary::waited_at`] adds what goes
+    /// on). `None`: not begun, or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// Milliseconds with providers, of the same agents. `None`: not begun, or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_ms: Option<u64>,
+    /// What its models cost, millionths of a dollar by the table's prices; with `simulated`, nobody pays it.
+    /// `None`: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
 }
 
 /// How the engine was started.
@@ -213,6 +228,20 @@ pub struct Losses {
     pub audit_lines: u64,
 }
 
+/// The engine is in another process and does not answer: the picture is the last one. Added by the side that reads
+/// it, never sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Since when, wall time in milliseconds.
+    pub since_ms: i64,
+    /// When it is tried next, wall time in milliseconds.
+    pub next_try_ms: i64,
+    /// Where it was, harmless.
+    pub address: String,
+    /// What the link said, harmless.
+    pub reason: String,
+}
+
 /// The picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -223,6 +252,9 @@ pub struct Snapshot {
     pub sequence: u64,
     /// When the engine started, wall time in milliseconds.
     pub started_ms: i64,
+    /// The engine does not answer; `None`: it does.
+    #[serde(skip)]
+    pub disconnected: Option<Disconnected>,
     /// In one word.
     pub health: Health,
     /// What it means for work, worst first, at most 12. Empty: an older engine, so it is not known.
@@ -296,9 +328,13 @@ pub struct Snapshot {
     pub decisions_hour: DecisionStats,
     /// Runs by state.
     pub counts: RunCounts,
-    /// Running, waiting and recent runs, newest first (at most 40).
+    /// Every run that has not ended, at most 200, and recent ones up to 40 in all; newest first. Where more than
+    /// 200 have not ended, running runs go before queued ones.
     pub runs: Vec<RunSummary>,
-    /// The newest alerts, newest first (at most 20).
+    /// Runs that have not ended and are not in `runs`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub runs_left_out: u32,
+    /// Alerts, at most 20: those that hold first, each kind newest first. `Query::Alerts` has all that are kept.
     pub alerts: Vec<Alert>,
     /// Bounds that were hit.
     pub losses: Losses,
@@ -346,6 +382,14 @@ impl Snapshot {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if wants a reference"
+)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 impl Row for RunSummary {
     fn field(&self, key: &str) -> Vec<String> {
         let state = || lowered(&format!("{:?}", self.state));
@@ -369,8 +413,30 @@ impl Row for RunSummary {
                 .map(|e| e.as_str().to_owned())
                 .into_iter()
                 .collect(),
-            "title" => self.title.iter().map(|t| lowered(t.raw())).collect(),
+            "title" => {
+                let own = self.identity.as_ref().and_then(|i| i.title.as_ref());
+                let both = own.into_iter().chain(&self.title);
+                both.map(|t| lowered(t.raw())).collect()
+            }
             "reason" => self.reason.iter().map(|r| lowered(r.raw())).collect(),
+            "why" => self.why.iter().map(|w| lowered(w.raw())).collect(),
+            "live" => vec![if self.is_live() { "yes" } else { "no" }.into()],
+            "simulated" => vec![if self.simulated { "yes" } else { "no" }.into()],
+            "cause" => self.cause.iter().map(|c| c.as_str().to_owned()).collect(),
+            "repo" | "pr" | "author" | "branch" | "sha" | "by" => match &self.identity {
+                Some(identity) => identity.field(key),
+                None => Vec::new(),
+            },
+            "phase" | "provider" | "model" => {
+                let phases = self.steps.iter().filter_map(|s| s.phase.as_ref());
+                phases
+                    .map(|p| match key {
+                        "phase" => p.kind.as_str().to_owned(),
+                        "provider" => lowered(&p.provider),
+                        _ => lowered(&p.model),
+                    })
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -380,13 +446,21 @@ impl Row for RunSummary {
             "took" => self.duration_ms,
             "rule" => self.rule.map(u64::from),
             "agents" => Some(self.steps.len() as u64),
+            "pr" => self.identity.as_ref()?.pull,
+            "waited" => self.waited_ms,
+            "model" => self.model_ms,
+            "cost" => self.micro_usd,
             _ => None,
         }
     }
 
     fn shows(&self, word: &str) -> bool {
-        ["id", "event", "action", "agent", "title", "reason", "state"]
-            .iter()
+        let keys = [
+            "id", "event", "action", "agent", "title", "reason", "state", "why", "repo", "author",
+        ];
+        let place = || self.place().is_some_and(|p| lowered(&p).contains(word));
+        keys.iter()
             .any(|key| self.field(key).iter().any(|f| f.contains(word)))
+            || place()
     }
 }

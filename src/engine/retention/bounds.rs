@@ -1,65 +1,10 @@
 //! The table of everything that grows: how much of it is kept, by which setting, and what goes first. Retention
 //! enforces it, `bsm state usage` prints it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::engine::protocol::retention::Store;
+pub use crate::engine::protocol::storage::{Bound, human_bytes};
 use crate::journal::{HISTORY_BYTES, HISTORY_MS, KEYS_DAYS, LISTED, SENT, SPEND_DAYS};
 use crate::settings::Settings;
-
-/// How much of one store is kept. Of several bounds the first one reached counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Bound {
-    /// Of what.
-    pub store: Store,
-    /// Older ones go, days.
-    pub days: Option<u64>,
-    /// The first to go do so until no more bytes are taken.
-    pub bytes: Option<u64>,
-    /// All but so many go.
-    pub items: Option<u64>,
-    /// The settings that say so; empty: fixed.
-    pub settings: Vec<String>,
-    /// What goes first.
-    pub first_to_go: String,
-}
-
-impl Bound {
-    /// In words: `90 days, 1.0 GiB`.
-    pub fn summary(&self) -> String {
-        let mut parts = Vec::new();
-        if let Some(days) = self.days {
-            parts.push(format!("{days} {}", if days == 1 { "day" } else { "days" }));
-        }
-        if let Some(items) = self.items {
-            parts.push(format!("{items} items"));
-        }
-        if let Some(bytes) = self.bytes {
-            parts.push(human_bytes(bytes));
-        }
-        if parts.is_empty() {
-            return "none".into();
-        }
-        parts.join(", ")
-    }
-}
-
-/// Bytes in the largest unit that leaves at least 1.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
 
 /// Each store with the settings that bound it, and what goes first.
 const TABLE: &[(Store, &[&str], &str)] = &[

@@ -9,6 +9,7 @@ pub mod files;
 mod reports;
 #[cfg(test)]
 mod retention_tests;
+pub mod storage;
 pub mod usage;
 
 use std::io;

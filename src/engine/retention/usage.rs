@@ -4,10 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::engine::audit;
 use crate::engine::protocol::retention::Store;
+pub use crate::engine::protocol::storage::{Full, Part, Usage};
 use crate::engine::retention::bounds::{Bound, bounds};
 use crate::engine::retention::files::{
     BACKUPS, StateFile, is_backup, is_migration_backup, plain_files,
@@ -26,70 +25,6 @@ const RATE_DAYS: i64 = 7;
 const SHORTEST_MS: i64 = 3_600_000;
 /// A part without a known rate that is smaller does not make the sum unknown.
 const SMALL: u64 = 1 << 20;
-
-/// When a part reaches its bound at the present rate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "when", content = "days")]
-pub enum Full {
-    /// It has reached it: from now on the first to go do go.
-    Now,
-    /// In so many days.
-    Days(f64),
-    /// Never by its size or number: its age comes first, or it does not grow.
-    ByAge,
-    /// The rate is not known.
-    Unknown,
-    /// It has no bound.
-    NoBound,
-}
-
-/// One part of what is on disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Part {
-    /// What it is.
-    pub name: String,
-    /// Bytes.
-    pub bytes: u64,
-    /// Rows or files.
-    pub items: Option<u64>,
-    /// The oldest one's time, wall time in milliseconds.
-    pub oldest_ms: Option<i64>,
-    /// How much is kept.
-    pub bound: Option<Bound>,
-    /// What goes next.
-    pub next: Option<String>,
-    /// Bytes that came a day, newest week.
-    pub bytes_per_day: Option<f64>,
-    /// Rows or files that came a day, newest week.
-    pub items_per_day: Option<f64>,
-    /// When it is full.
-    pub full: Full,
-}
-
-/// All of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Usage {
-    /// The state directory.
-    pub state: String,
-    /// Where reports are.
-    pub reports: String,
-    /// When this was measured, wall time in milliseconds.
-    pub at_ms: i64,
-    /// Bytes of all parts; parts of the journal are within its files.
-    pub total_bytes: u64,
-    /// Bytes left on the state directory's file system.
-    pub disk_free_bytes: Option<u64>,
-    /// Days until the disk is full at the present rate; none where that is not known or nothing grows.
-    pub disk_full_days: Option<f64>,
-    /// Files: the journal, its log, reports, logs and so on.
-    pub files: Vec<Part>,
-    /// What the journal holds, within its file.
-    pub journal: Vec<Part>,
-    /// What could not be measured.
-    pub problems: Vec<String>,
-}
 
 /// Measures a workspace's state directory and reports. Only reads.
 pub fn measure(state: &StateDir, folder: &ReportFolder, settings: &Settings, now_ms: i64) -> Usage {

@@ -13,12 +13,12 @@ use crate::engine::memory::index::MemoryIndex;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::run::{Action, RunResult};
-use crate::engine::runs::projection::summary;
+use crate::engine::runs::projection::{RunLabel, summary};
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report::{self, ReportFolder};
 use crate::files::FileError;
 use crate::journal::{Finish, JournalError, NewMemory, NewRun, RunStatus};
-use crate::text::{Untrusted, clean_line};
+use crate::text::clean_line;
 
 /// A run that has ended.
 pub struct Ended<'a> {
@@ -28,8 +28,8 @@ pub struct Ended<'a> {
     pub view: RunResult,
     /// How it ended.
     pub status: RunStatus,
-    /// Its title in lists.
-    pub title: Option<Untrusted>,
+    /// What it is called in lists.
+    pub label: RunLabel,
     /// First started, wall time in milliseconds.
     pub started_ms: Option<i64>,
     /// What is published.
@@ -76,7 +76,7 @@ impl Completion {
         }
         let text = report::render(&view);
         let at_ms = self.lifecycle.wall_ms();
-        let line = summary(&view, ended.title, ended.started_ms, Some(at_ms));
+        let line = summary(&view, &ended.label, ended.started_ms, Some(at_ms), None);
         let finish = Finish {
             id: new.id.clone(),
             status: ended.status,

@@ -23,7 +23,6 @@ use crate::engine::memory::index::MemoryIndex;
 use crate::engine::memory::record;
 use crate::engine::models::access::Models;
 use crate::engine::notifier::Notifier;
-use crate::engine::protocol::command::payload_title;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::run::{
     Cause, Decision, Input, Plan, RunResult, RunState, Step, StepStatus,
@@ -31,8 +30,9 @@ use crate::engine::protocol::run::{
 use crate::engine::runs::completion::{Completion, Ended};
 use crate::engine::runs::decision::{Facts, decide};
 use crate::engine::runs::numbered_diff::NumberedDiff;
+use crate::engine::runs::phase_board::PhaseBoard;
 use crate::engine::runs::projection::{
-    coverage_with, fill_rule_verdicts, first_view, put_step, with_worst,
+    RunLabel, coverage_with, fill_rule_verdicts, first_view, put_step, with_worst,
 };
 use crate::engine::runs::registry::{LiveRun, RunRegistry};
 use crate::engine::runs::step::{StepContext, StepRunner};
@@ -78,7 +78,11 @@ impl Executor {
     pub fn launch(self: &Arc<Self>, new: &NewRun, plan: &Plan, input: &Input, resumed: bool) {
         let live = Arc::new(LiveRun {
             view: Mutex::new(first_view(new, plan, input)),
-            title: payload_title(&input.payload),
+            label: RunLabel::new(new, input),
+            phases: PhaseBoard::new(
+                Arc::clone(&self.lifecycle.clock),
+                Arc::clone(&self.notifier),
+            ),
             started_ms: Mutex::new(None),
             cancel: CancellationToken::new(),
         });
@@ -171,6 +175,7 @@ impl Executor {
             numbered: NumberedDiff::new(&row.new.diff),
             diff: Arc::from(row.new.diff.as_str()),
             workspace,
+            phases: Arc::clone(&live.phases),
             knowledge: self.knowledge(live, id).await,
         });
         fill_rule_verdicts(&mut lock(&live.view), &context.workspace, &context.input);
@@ -279,7 +284,7 @@ impl Executor {
                 new: &row.new,
                 view,
                 status,
-                title: live.title.clone(),
+                label: live.label.clone(),
                 started_ms: Some(started_ms),
                 publishing,
                 memory,
@@ -354,7 +359,10 @@ impl Executor {
                 () = live.cancel.cancelled() => {
                     tasks.abort_all();
                     for agent in names.into_values() {
-                        with_step(live, &agent, |s| if !s.status.is_over() { s.status = StepStatus::Cancelled });
+                        let phases = live.phases.close(&agent);
+                        with_step(live, &agent, |s| if !s.status.is_over() {
+                            (s.status, s.phases) = (StepStatus::Cancelled, phases);
+                        });
                     }
                     return Ok(());
                 }

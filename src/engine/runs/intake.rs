@@ -297,7 +297,10 @@ impl Intake {
         redactor: &Redactor,
     ) -> (String, Input) {
         let ScanOutcome {
-            scanned, has_diff, ..
+            scanned,
+            has_diff,
+            identity,
+            ..
         } = outcome;
         let input = Input {
             payload: redactor.json(&trigger.payload),
@@ -308,6 +311,7 @@ impl Intake {
             notes: scanned.notes,
             documentation: scanned.documentation,
             head_sha: head_sha(&trigger.payload),
+            identity,
             has_diff,
             nothing_to_review: rule.needs_diff && !has_diff && pull.is_none(),
             missing: None,

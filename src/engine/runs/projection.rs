@@ -1,15 +1,19 @@
 //! A run as it is shown: live, in a list, and as the journal kept it.
 
 use crate::engine::protocol::command::payload_title;
+use crate::engine::protocol::identity::RunIdentity;
 use crate::engine::protocol::run::{
     Evidence, Input, Plan, RunResult, RunState, SCHEMA_VERSION, Step,
 };
 use crate::engine::protocol::snapshot::{RunSummary, StepSummary};
 use crate::engine::runs::decision::at;
+use crate::engine::runs::phase_board::PhaseBoard;
+use crate::engine::runs::run_times::{micro_usd, run_times};
 use crate::engine::runs::step::by_rules;
+use crate::engine::runs::why_line::why_line;
 use crate::journal::{NewRun, RunRow, RunStatus, StepRow};
 use crate::review::finding::{Coverage, Severity};
-use crate::text::Untrusted;
+use crate::text::{Untrusted, clean_line};
 use crate::workspace::Workspace;
 use std::collections::BTreeSet;
 
@@ -59,20 +63,49 @@ pub fn put_step(view: &mut RunResult, row: &StepRow) {
     }
 }
 
-/// A run's entry in lists.
+/// What a run is called in lists.
+#[derive(Debug, Clone, Default)]
+pub struct RunLabel {
+    /// `#482`, or the title.
+    pub title: Option<Untrusted>,
+    /// What it is about.
+    pub identity: RunIdentity,
+}
+
+impl RunLabel {
+    /// From what was kept at intake.
+    pub fn new(new: &NewRun, input: &Input) -> Self {
+        let named = RunIdentity::of_payload(&input.payload);
+        let identity = named.or(input.identity.clone().unwrap_or_default());
+        let started_by = (!new.actor.is_empty()).then(|| clean_line(&new.actor, 40));
+        Self {
+            title: payload_title(&input.payload),
+            identity: RunIdentity {
+                started_by,
+                ..identity
+            },
+        }
+    }
+}
+
+/// A run's entry in lists. `phases`: what its agents do, while it is at work.
 pub fn summary(
     view: &RunResult,
-    title: Option<Untrusted>,
+    label: &RunLabel,
     started_ms: Option<i64>,
     finished_ms: Option<i64>,
+    phases: Option<&PhaseBoard>,
 ) -> RunSummary {
+    let so_far = |agent: &str| phases.map_or_else(Vec::new, |board| board.of(agent));
+    let times = run_times(view, started_ms, so_far);
     RunSummary {
         id: view.run_id.clone(),
         event: view
             .requested_event
             .clone()
             .unwrap_or_else(|| Untrusted::new(view.event.clone())),
-        title,
+        title: label.title.clone(),
+        identity: Some(label.identity.clone()),
         state: view.state,
         steps: view
             .agents
@@ -81,6 +114,7 @@ pub fn summary(
                 agent: s.agent_id.clone(),
                 status: s.status,
                 verdict: s.verdict,
+                phase: phases.and_then(|board| board.current(&s.agent_id)),
             })
             .collect(),
         action: view.decision.as_ref().map(|d| d.action),
@@ -89,6 +123,7 @@ pub fn summary(
             .decision
             .as_ref()
             .map(|d| Untrusted::new(crate::text::cut(d.reason.raw(), 200))),
+        why: why_line(view),
         evidence: view.decision.as_ref().map(|_| view.evidence),
         cause: view.decision.as_ref().and_then(|d| d.cause),
         simulated: view.simulated,
@@ -96,6 +131,9 @@ pub fn summary(
         started_ms,
         finished_ms,
         duration_ms: view.duration_ms,
+        waited_ms: times.waited_ms,
+        model_ms: times.model_ms,
+        micro_usd: Some(micro_usd(view)),
     }
 }
 
@@ -125,10 +163,20 @@ pub fn summary_of_row(row: &RunRow) -> RunSummary {
     let Some(view) = from_row(row, &[]) else {
         return unread(row);
     };
-    let payload = serde_json::from_str::<Input>(&row.new.input)
-        .ok()
-        .and_then(|i| payload_title(&i.payload));
-    summary(&view, payload, row.started_ms, row.finished_ms)
+    let input = serde_json::from_str::<Input>(&row.new.input);
+    let label = input.map(|i| RunLabel::new(&row.new, &i));
+    let known = label.is_ok();
+    let line = summary(
+        &view,
+        &label.unwrap_or_default(),
+        row.started_ms,
+        row.finished_ms,
+        None,
+    );
+    RunSummary {
+        identity: line.identity.filter(|_| known),
+        ..line
+    }
 }
 
 /// A run that another version of the program wrote: its plan or result cannot be read.
@@ -146,6 +194,7 @@ fn unread(row: &RunRow) -> RunSummary {
         id: row.new.id.clone(),
         event: Untrusted::new(row.new.requested_event.clone()),
         title: None,
+        identity: None,
         state: match row.status {
             RunStatus::Queued => RunState::Queued,
             RunStatus::Running => RunState::Running,
@@ -160,6 +209,7 @@ fn unread(row: &RunRow) -> RunSummary {
             .and_then(|word| serde_json::from_value(word.as_str().into()).ok()),
         rule: None,
         reason: Some(Untrusted::new(known)),
+        why: None,
         evidence: None,
         cause: None,
         simulated: simulated.unwrap_or_default(),
@@ -167,6 +217,9 @@ fn unread(row: &RunRow) -> RunSummary {
         started_ms: row.started_ms,
         finished_ms: row.finished_ms,
         duration_ms: None,
+        waited_ms: None,
+        model_ms: None,
+        micro_usd: None,
     }
 }
 

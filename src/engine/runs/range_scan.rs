@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::engine::protocol::command::Refused;
-use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest, finish, refusal};
+use crate::engine::protocol::identity::{RunIdentity, short_sha};
+use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest, finish, of_folder, refusal};
 use crate::review::commit_scan::{self, CommitScanError};
 use crate::review::diff::{DiffError, Sink as _, parse};
 use crate::review::documentation::{Documentation, DocumentationCheck};
@@ -14,7 +15,7 @@ use crate::review::finding::Finding;
 use crate::review::redact::Redactor;
 use crate::review::scan::Scanner;
 use crate::review::{folder, git, images};
-use crate::text::Untrusted;
+use crate::text::{Untrusted, cut};
 use crate::workspace::policy_files;
 
 /// Most commits of a range whose messages are scanned.
@@ -56,6 +57,14 @@ pub fn scan(
     }
     let prose = scanner.is_about_prose();
     let mut outcome = finish(scanner, files, request.linters)?;
+    let newest = commits.first().map(|c| c.subject.trim());
+    let redacted = |text: &str| Untrusted::new(cut(&request.redactor.text(text), 120));
+    outcome.identity = Some(RunIdentity {
+        title: newest.filter(|t| !t.is_empty()).map(redacted),
+        head_sha: short_sha(&ends.to),
+        branch: Some(redacted(range)),
+        ..of_folder(repo, request.redactor)
+    });
     if commits.len() > 1 {
         add_history(&mut outcome, repo, &ends, fresh, request.redactor)?;
     }
@@ -120,7 +129,7 @@ fn secrets_in_history<'a>(
             let message = format!(
                 "{} Commit {} of this range adds it, and it stays in the history.",
                 finding.message.raw(),
-                crate::text::cut(commit, 10)
+                cut(commit, 10)
             );
             // Its line is that commit's, not one of the change.
             Finding {

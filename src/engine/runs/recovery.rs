@@ -8,11 +8,12 @@ use crate::engine::durable::Durable;
 use crate::engine::github::publisher::Publisher;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
-use crate::engine::protocol::command::payload_title;
 use crate::engine::protocol::run::{Cause, Decision, Evidence, Input, Plan, RunState, StepStatus};
 use crate::engine::runs::completion::{Completion, Ended};
 use crate::engine::runs::executor::Executor;
-use crate::engine::runs::projection::{fill_rule_verdicts, first_view, put_step, with_worst};
+use crate::engine::runs::projection::{
+    RunLabel, fill_rule_verdicts, first_view, put_step, with_worst,
+};
 use crate::engine::runs::registry::RunRegistry;
 use crate::journal::{JournalError, RunRow, RunStatus};
 
@@ -151,7 +152,7 @@ impl Recovery {
                 new: &row.new,
                 view,
                 status: RunStatus::Failed,
-                title: payload_title(&input.payload),
+                label: RunLabel::new(&row.new, input),
                 started_ms: row.started_ms,
                 publishing,
                 memory: None,

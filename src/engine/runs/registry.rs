@@ -13,7 +13,8 @@ use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
 use crate::engine::protocol::snapshot::{DecisionCount, RunCounts, RunSummary};
 use crate::engine::runs::decision_history::DecisionHistory;
-use crate::engine::runs::projection::summary;
+use crate::engine::runs::phase_board::PhaseBoard;
+use crate::engine::runs::projection::{RunLabel, summary};
 use crate::resilience::clock::lock;
 use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
@@ -25,15 +26,19 @@ use crate::text::Untrusted;
 pub const RECENT_S: u64 = 900;
 /// Slots of it, seconds.
 const SLOT_S: u64 = 10;
-/// Runs in the snapshot, and ended runs kept for it.
+/// Runs in the snapshot while fewer are live, and ended runs kept for it.
 const LISTED: usize = 40;
+/// Most live runs in the snapshot.
+const LIVE: usize = 200;
 
 /// A run that has not ended.
 pub struct LiveRun {
     /// As it is now.
     pub view: Mutex<RunResult>,
-    /// Its title in lists.
-    pub title: Option<Untrusted>,
+    /// What it is called in lists.
+    pub label: RunLabel,
+    /// What its agents do with providers.
+    pub phases: Arc<PhaseBoard>,
     /// First started, wall time in milliseconds.
     pub started_ms: Mutex<Option<i64>>,
     /// Stops it.
@@ -43,7 +48,17 @@ pub struct LiveRun {
 impl LiveRun {
     fn summary(&self) -> RunSummary {
         let started_ms = *lock(&self.started_ms);
-        summary(&lock(&self.view), self.title.clone(), started_ms, None)
+        let view = lock(&self.view);
+        summary(&view, &self.label, started_ms, None, Some(&self.phases))
+    }
+
+    /// All of it at this moment, with what its agents do.
+    pub fn view_now(&self) -> RunResult {
+        let mut view = lock(&self.view).clone();
+        for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
+            step.phases = self.phases.of(&step.agent_id);
+        }
+        view
     }
 
     fn is_running(&self) -> bool {
@@ -88,9 +103,11 @@ struct Runs {
 pub struct RunsAtOnce {
     /// Runs by state.
     pub counts: RunCounts,
-    /// Running, queued and ended runs, at most 40, newest first. Where there are more, running runs go before
-    /// queued ones and these before ended ones.
+    /// Running and queued runs, at most 200, and ended ones up to 40 in all, newest first. Of more than 200 the
+    /// running ones go before the queued ones.
     pub briefs: Vec<RunSummary>,
+    /// Live runs that are not in it.
+    pub left_out: u32,
     /// Decisions by action and evidence.
     pub decisions: Vec<DecisionCount>,
 }
@@ -203,9 +220,10 @@ impl RunRegistry {
             failed: runs.failed,
             undecided: runs.undecided,
         };
-        let live = running.into_iter().chain(queued).take(LISTED);
+        let live = running.into_iter().chain(queued).take(LIVE);
         let mut briefs: Vec<RunSummary> = live.map(|run| run.summary()).collect();
-        let room = LISTED - briefs.len();
+        let left_out = (runs.live.len() - briefs.len()) as u32;
+        let room = LISTED.saturating_sub(briefs.len());
         briefs.extend(runs.ended.iter().take(room).cloned());
         briefs.sort_by(|a, b| {
             b.created_ms
@@ -215,6 +233,7 @@ impl RunRegistry {
         RunsAtOnce {
             counts,
             briefs,
+            left_out,
             decisions: runs.decisions.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! Lists of runs when there are more than fit.
 
 use super::*;
+use crate::engine::notifier::Notifier;
 use crate::engine::protocol::run::{Input, Plan};
 use crate::engine::protocol::snapshot::Mode;
 use crate::engine::runs::projection::first_view;
@@ -23,7 +24,8 @@ fn live(n: u32, state: RunState) -> (String, Arc<LiveRun>) {
     view.state = state;
     let run = LiveRun {
         view: Mutex::new(view),
-        title: None,
+        label: RunLabel::default(),
+        phases: PhaseBoard::new(Arc::new(SystemClock), Notifier::new(Arc::new(SystemClock))),
         started_ms: Mutex::new(None),
         cancel: CancellationToken::new(),
     };
@@ -31,10 +33,10 @@ fn live(n: u32, state: RunState) -> (String, Arc<LiveRun>) {
 }
 
 #[tokio::test]
-async fn briefs_more_live_runs_than_fit_keep_the_running_ones() {
+async fn briefs_list_every_live_run_and_count_what_is_beyond_the_bound() {
     let lifecycle = Lifecycle::new(Arc::new(SystemClock), Mode::default());
     let registry = RunRegistry::new(&lifecycle, 2);
-    for n in 0..100 {
+    for n in 0..LIVE as u32 {
         let state = if n < 2 {
             RunState::Running
         } else {
@@ -43,8 +45,15 @@ async fn briefs_more_live_runs_than_fit_keep_the_running_ones() {
         let (id, run) = live(n, state);
         assert!(registry.insert(&id, &run));
     }
-    let briefs = registry.at_once().briefs;
-    assert_eq!(briefs.len(), LISTED);
+    let all = registry.at_once();
+    assert_eq!((all.briefs.len(), all.left_out), (LIVE, 0));
+    for n in LIVE as u32..LIVE as u32 + 5 {
+        let (id, run) = live(n, RunState::Queued);
+        assert!(registry.insert(&id, &run));
+    }
+    let all = registry.at_once();
+    assert_eq!((all.briefs.len(), all.left_out), (LIVE, 5));
+    let briefs = all.briefs;
     let running: Vec<i64> = briefs
         .iter()
         .filter(|b| b.state == RunState::Running)
@@ -55,7 +64,9 @@ async fn briefs_more_live_runs_than_fit_keep_the_running_ones() {
         [1, 0],
         "the two oldest, last in a list of newest first"
     );
-    assert_eq!(briefs[0].created_ms, 99);
+    assert_eq!(briefs[0].created_ms, LIVE as i64 + 4);
+    let bytes = serde_json::to_vec(&briefs[0]).unwrap().len();
+    assert!(bytes < 1_024, "one live run takes {bytes} bytes");
 }
 
 #[test]
@@ -124,7 +135,7 @@ async fn run_that_ends_is_never_in_two_lists_nor_in_none() {
     let ends = std::thread::spawn(move || {
         for (_, run) in runs {
             let view = lock(&run.view).clone();
-            let brief = summary(&view, None, None, Some(1));
+            let brief = summary(&view, &RunLabel::default(), None, Some(1), None);
             ending.retire(&view, Action::Pass, brief, now);
         }
     });

@@ -5,11 +5,13 @@ use std::io::{BufRead, BufReader, Seek as _};
 
 use crate::engine::protocol::blob::DiffContent;
 use crate::engine::protocol::command::{LinterReport, Refused, Subject};
+use crate::engine::protocol::identity::RunIdentity;
 use crate::engine::runs::range_scan;
-use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest, finish, refusal};
+use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest, finish, of_folder, refusal};
 use crate::review::diff::parse;
 use crate::review::folder;
 use crate::review::scan::{Scanned, Scanner};
+use crate::text::Untrusted;
 use crate::workspace::built_in;
 
 /// Runs the rules over the subject. Blocking: on a thread of its own.
@@ -39,7 +41,15 @@ pub fn scan(
                 .find(|(n, _)| *n == name)
                 .ok_or_else(|| Refused::not_found("sample", &name))?
                 .1;
-            of_diff(&mut text.as_bytes())
+            let outcome = of_diff(&mut text.as_bytes())?;
+            let identity = RunIdentity {
+                title: Some(Untrusted::new(format!("sample {name}"))),
+                ..RunIdentity::default()
+            };
+            Ok(ScanOutcome {
+                identity: Some(identity),
+                ..outcome
+            })
         }
         Some(Subject::Range { repo, range }) => range_scan::scan(&repo, &range, request, cancelled),
         Some(Subject::Folder { dir }) => {
@@ -54,6 +64,7 @@ pub fn scan(
                     not_kept: Vec::new(),
                     ..scanned
                 },
+                identity: Some(of_folder(&dir, request.redactor)),
                 ..ScanOutcome::default()
             })
         }

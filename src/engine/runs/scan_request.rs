@@ -2,6 +2,7 @@
 
 use crate::engine::protocol::command::LinterReport;
 use crate::engine::protocol::command::Refused;
+use crate::engine::protocol::identity::RunIdentity;
 use crate::review::diff::DiffError;
 use crate::review::finding::FilterMode;
 use crate::review::policy::Policy;
@@ -9,7 +10,7 @@ use crate::review::redact::Redactor;
 use crate::review::scan::ScanLimits;
 use crate::review::scan::Scanned;
 use crate::review::scan::Scanner;
-use crate::text::clean_line;
+use crate::text::{Untrusted, clean_line};
 use std::path::Path;
 
 /// How a subject is scanned.
@@ -47,6 +48,8 @@ pub struct ScanOutcome {
     /// Hash of the policy files in the commit that a range begins with, where the workspace lies in that
     /// repository.
     pub base_policy: Option<String>,
+    /// What the folder or the range says it is about, redacted.
+    pub identity: Option<RunIdentity>,
 }
 
 /// The diff is read; what other linters found comes last, since it is compared with what the diff adds.
@@ -67,7 +70,18 @@ pub fn finish(
         scanned: scanner.finish(),
         has_diff: files > 0,
         base_policy: None,
+        identity: None,
     })
+}
+
+/// What a folder says it is about: its own name.
+pub fn of_folder(dir: &Path, redactor: &Redactor) -> RunIdentity {
+    let whole = dir.canonicalize();
+    let name = whole.as_deref().unwrap_or(dir).file_name();
+    RunIdentity {
+        repository: name.map(|n| Untrusted::new(redactor.text(&n.to_string_lossy()))),
+        ..RunIdentity::default()
+    }
 }
 
 /// An error of reading a diff, as a refusal.

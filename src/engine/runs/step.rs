@@ -14,6 +14,7 @@ use crate::engine::models::prompt::Review;
 use crate::engine::models::stream_events::StreamEvents;
 use crate::engine::protocol::run::{Input, Plan, Step, StepStatus};
 use crate::engine::runs::numbered_diff::NumberedDiff;
+use crate::engine::runs::phase_board::PhaseBoard;
 use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Origin};
 use crate::model::{Answer, Citation};
 use crate::resilience::deadline::Deadline;
@@ -46,6 +47,8 @@ pub struct StepContext {
     pub numbered: NumberedDiff,
     /// The workspace as it was when the run began: a reload in between changes no policy.
     pub workspace: Arc<Workspace>,
+    /// What its agents do with providers.
+    pub phases: Arc<PhaseBoard>,
     /// The documents, loaded once a run.
     pub knowledge: Arc<Knowledge>,
 }
@@ -145,6 +148,7 @@ impl StepRunner {
             used,
             ..
         } = self.models.service.ask(ask).await;
+        step.phases = context.phases.close(&agent.id);
         self.models.report_refused_keys();
         step.attempts = trace.iter().filter(|a| a.sent).count() as u32;
         step.trace = trace;
@@ -209,7 +213,11 @@ impl StepRunner {
                 agent: agent.id.clone(),
                 correlation: context.correlation.clone(),
             },
-            listener: Some(self.stream.listener(&context.run, &agent.id)),
+            listener: Some(
+                context
+                    .phases
+                    .listener(&agent.id, self.stream.listener(&context.run, &agent.id)),
+            ),
             ..CompletionRequest::for_verdict(Arc::new(review), deadline)
         }
     }

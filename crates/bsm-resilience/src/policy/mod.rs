@@ -15,15 +15,17 @@ use std::time::{Duration, Instant};
 mod types;
 
 pub use self::types::{
-    Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Target,
+    Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Stage,
+    Target,
 };
+use self::types::{micros, millis};
 use super::breaker;
 use super::bulkhead;
 use super::deadline::Deadline;
 use super::limiter::Reservation;
 use super::pauses::Pauses;
 use super::retry::RetryBudget;
-use super::{Reason, Refusal};
+use super::{Reason, Refusal, Rejection};
 use bsm_base::clock::Clock;
 
 /// The stack for all calls of a program.
@@ -97,21 +99,16 @@ impl Policy {
             let mut swaps = 0;
             loop {
                 attempt += 1;
-                let mut entry = Attempt {
-                    upstream: Arc::clone(target.guards.breaker.name()),
-                    target: index,
-                    outcome: Cow::Borrowed("ok"),
-                    sent: false,
-                    started_ms: millis(began - started),
-                    backoff_us: micros(backoff),
-                    limiter_us: 0,
-                    pool_us: 0,
-                    upstream_us: 0,
-                    retry_in_ms: None,
-                };
+                let upstream = Arc::clone(target.guards.breaker.name());
+                let mut entry = Attempt::begun(upstream, index, began - started, backoff);
                 let result = match watch.before(&target.what) {
                     Ok(()) => {
-                        self.attempt(call, target, began, &mut entry, &mut send)
+                        let mut told = Told {
+                            watch: &mut *watch,
+                            what: &target.what,
+                            attempt,
+                        };
+                        self.attempt(call, target, began, &mut entry, &mut send, &mut told)
                             .await
                     }
                     Err(rejection) => Err(Failure::Rejected(rejection)),
@@ -156,6 +153,7 @@ impl Policy {
                     continue;
                 }
                 if let Some(wait) = self.again(call, attempt, meaning, &target.guards, now) {
+                    watch.stage(&target.what, attempt + 1, Stage::Backoff(wait));
                     tokio::time::sleep(wait).await;
                     began = self.clock.now();
                     backoff = began - now;
@@ -207,6 +205,7 @@ impl Policy {
         began: Instant,
         entry: &mut Attempt,
         send: &mut F,
+        told: &mut Told<'_, M, impl AttemptHook<M>>,
     ) -> Result<T, Failure<E>>
     where
         E: Classify,
@@ -222,25 +221,11 @@ impl Policy {
         if reservation.is_none() && call.layers.limiter || place.is_none() && call.layers.pool {
             // A trial is not spent on waiting here: it goes back, and the breaker is asked again.
             permit = None;
-            if reservation.is_none() {
-                reservation = self
-                    .reserve(call, target, began, entry)
-                    .await
-                    .map_err(|r| refused(guards.limiter.name(), r))?;
-            }
-            while place.is_none() && call.layers.pool {
-                place = self
-                    .place(call, guards, began, entry)
-                    .await
-                    .map_err(|r| refused(guards.pool.name(), r))?;
-                // The upstream may have asked for quiet while this one waited for its place.
-                if call.layers.limiter && guards.limiter.is_paused(self.clock.now()) {
-                    place = None;
-                    self.quiet(call, guards, entry)
-                        .await
-                        .map_err(|r| refused(guards.limiter.name(), r))?;
-                }
-            }
+            let had = (reservation, place);
+            (reservation, place) = self
+                .wait(call, target, began, entry, had, told)
+                .await
+                .map_err(Failure::Rejected)?;
         }
         let (mut permit, sent) = match permit {
             Some(permit) => (permit, began),
@@ -253,6 +238,7 @@ impl Policy {
         let limit = call.deadline.clip(sent, target.attempt_timeout);
         permit.sending(limit, sent);
         entry.sent = true;
+        told.at(Stage::Sent);
         if let Some(reservation) = &mut reservation {
             reservation.sent();
         }
@@ -291,6 +277,41 @@ impl Policy {
                 Err(learn(error, guards, call.layers, permit, reservation, now))
             }
         }
+    }
+
+    /// Waits for what could not be had at once: tokens first, then a place.
+    async fn wait<'t, M>(
+        &self,
+        call: Call,
+        target: &'t Target<M>,
+        began: Instant,
+        entry: &mut Attempt,
+        (mut reservation, mut place): Had<'t>,
+        told: &mut Told<'_, M, impl AttemptHook<M>>,
+    ) -> Result<Had<'t>, Rejection> {
+        let guards = &target.guards;
+        let by_limiter = |refusal: Refusal| refusal.by(guards.limiter.name());
+        if reservation.is_none() && call.layers.limiter {
+            told.at(Stage::RateLimit);
+            reservation = self
+                .reserve(call, target, began, entry)
+                .await
+                .map_err(by_limiter)?;
+        }
+        while place.is_none() && call.layers.pool {
+            told.at(Stage::Pool);
+            place = self
+                .place(call, guards, began, entry)
+                .await
+                .map_err(|refusal| refusal.by(guards.pool.name()))?;
+            // The upstream may have asked for quiet while this one waited for its place.
+            if call.layers.limiter && guards.limiter.is_paused(self.clock.now()) {
+                place = None;
+                told.at(Stage::RateLimit);
+                self.quiet(call, guards, entry).await.map_err(by_limiter)?;
+            }
+        }
+        Ok((reservation, place))
     }
 
     /// Tokens and a place, as far as they can be had without waiting. Nobody takes a place ahead of its
@@ -354,6 +375,22 @@ impl Policy {
         let place = guards.pool.acquire(call.lane, left).await;
         entry.pool_us = micros(self.clock.now() - before);
         place.map(Some)
+    }
+}
+
+/// Tokens and a place, as far as a call has them.
+type Had<'t> = (Option<Reservation<'t>>, Option<bulkhead::Permit>);
+
+/// Who is told what an attempt does.
+struct Told<'a, M, W> {
+    watch: &'a mut W,
+    what: &'a M,
+    attempt: u32,
+}
+
+impl<M, W: AttemptHook<M>> Told<'_, M, W> {
+    fn at(&mut self, stage: Stage) {
+        self.watch.stage(self.what, self.attempt, stage);
     }
 }
 
@@ -426,14 +463,6 @@ const LOCAL: ErrorClass = ErrorClass {
     pause: false,
 };
 
-fn millis(d: Duration) -> u64 {
-    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn micros(d: Duration) -> u64 {
-    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// Time inside upstreams over all attempts; the rest of a call's time is latency we added.
 pub fn upstream_time(trace: &[Attempt]) -> Duration {
     Duration::from_micros(trace.iter().map(|a| a.upstream_us).sum())
@@ -446,5 +475,7 @@ pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
 
 #[cfg(test)]
 mod pause_tests;
+#[cfg(test)]
+mod stage_tests;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,19 @@ pub trait Classify {
     fn attempt_timeout(after: Duration) -> Self;
 }
 
+/// What a call does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for the rate limit, or for a pause that a 429 began.
+    RateLimit,
+    /// It waits for a place in the pool.
+    Pool,
+    /// It is with the upstream.
+    Sent,
+    /// An attempt failed; it waits so long before the next one, whose number is given.
+    Backoff(Duration),
+}
+
 /// Somebody who has a say before each attempt and sees it afterwards.
 pub trait AttemptHook<M> {
     /// Before anything else is done for an attempt. A refusal counts as one of ours: the next target
@@ -53,6 +66,10 @@ pub trait AttemptHook<M> {
     fn before(&mut self, _what: &M) -> Result<(), Rejection> {
         Ok(())
     }
+
+    /// An attempt begins to wait for a layer, is sent, or failed and waits to be made again: for whoever
+    /// shows a call at work. `attempt` counts the attempts at this target, 1 first.
+    fn stage(&mut self, _what: &M, _attempt: u32, _stage: Stage) {}
 
     /// An attempt, or a refusal, is over.
     fn after(&mut self, _attempt: &Attempt) {}
@@ -113,6 +130,29 @@ pub struct Attempt {
     pub retry_in_ms: Option<u64>,
 }
 
+impl Attempt {
+    /// One that begins: so long after its call, and after so long a backoff.
+    pub(super) fn begun(
+        upstream: Arc<str>,
+        target: usize,
+        after: Duration,
+        backoff: Duration,
+    ) -> Self {
+        Self {
+            upstream,
+            target,
+            outcome: Cow::Borrowed("ok"),
+            sent: false,
+            started_ms: millis(after),
+            backoff_us: micros(backoff),
+            limiter_us: 0,
+            pool_us: 0,
+            upstream_us: 0,
+            retry_in_ms: None,
+        }
+    }
+}
+
 /// How a call ended, and everything that happened on the way.
 pub struct Outcome<T, E> {
     /// The answer with its target's index, or why there is none.
@@ -167,4 +207,12 @@ pub struct Call {
     pub layers: Layers,
     /// The caller has an old answer that is better than another target's: the first target alone is asked.
     pub stale_at_hand: bool,
+}
+
+pub(super) fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,40 +1,205 @@
-//! Is all well? The eight panels of the platform's dashboard, from measurements.
+//! Is all well, and what does it mean for work? One sentence first, then the figures that explain it.
 //!
 //! ```text
-//!  gateway overhead        │ circuit breakers
-//!  throughput │ cache   │ pools
-//!  resources            │ alerts
+//!  DOWN openai refuses since 41 s · 12 of 12 runs undecided              w why
+//!  calls a second by outcome      │ latency of answered calls
+//!  cache │ throughput, errors │ decisions, last hour │ resources
+//!  breakers and pools
+//!  alerts                         │ live log (wide terminals)
 //!  runs
 //! ```
 
-mod latency;
+mod alerts_panel;
+mod calls_panel;
+mod figures;
+mod impact_line;
+mod latency_panel;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Span;
 
-use super::resilience;
+use super::provider_table;
 use super::run_list::RunList;
-use crate::console::action::Action;
+use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{count, percent, uptime};
-use crate::console::theme::Role;
-use crate::console::widgets::bars::{bar, columns};
-use crate::console::widgets::panel::panel;
-use crate::console::widgets::text::{facts, fit, judged, line, put, row};
-use crate::engine::protocol::snapshot::Health;
+use crate::console::widgets::list::ListState;
+use crate::console::widgets::panel::{inside, panel_with_foot};
+use crate::engine::protocol::event::Event;
+use crate::engine::protocol::impact::ImpactKind;
+use crate::engine::protocol::query::{Answer, Query};
 use crate::engine::protocol::why::About;
+use crate::telemetry::log_read::{LogFilter, LogLine};
+
+/// Log lines of the live panel.
+const LOG_LINES: usize = 20;
+/// The live panel is read again at most that often, milliseconds.
+const LOG_EACH_MS: i64 = 1_000;
+/// From this width on there is a live log.
+const WIDE: u16 = 180;
 
 /// The screen.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
     runs: RunList,
+    lines: Vec<LogLine>,
+    read_ms: i64,
+    /// Something was logged since.
+    behind: bool,
+}
+
+/// The query of the live panel; told from the Logs screen's by its limit.
+fn live_lines() -> Query {
+    Query::Logs {
+        filter: LogFilter {
+            limit: LOG_LINES,
+            ..LogFilter::default()
+        },
+    }
+}
+
+impl Overview {
+    fn read(&mut self, cx: &Context) -> Vec<Intent> {
+        self.read_ms = cx.wall_ms;
+        self.behind = false;
+        if cx.size.0 < WIDE {
+            return Vec::new();
+        }
+        vec![Intent::ask(live_lines())]
+    }
+
+    fn runs_panel(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
+        let all = self.runs.shown(cx).len() + cx.snapshot().runs_left_out as usize;
+        let more = all.saturating_sub(usize::from(area.height.saturating_sub(3)));
+        let foot = if more > 0 {
+            format!("+{more}")
+        } else {
+            String::new()
+        };
+        let keys = cx.keys_of(&[(Action::Trigger, "run"), (Action::Open, "open")]);
+        let keys = format!("{}{keys}", self.runs.list.filter_note());
+        let inner = panel_with_foot(cx.theme, "Runs", &keys, &foot, area, buffer);
+        self.runs.draw(cx, inner, buffer);
+    }
+
+    fn providers_panel(cx: &Context, area: Rect, buffer: &mut Buffer) {
+        let rows = cx.snapshot().provider_rows.len();
+        let more = rows.saturating_sub(usize::from(area.height.saturating_sub(3)));
+        let foot = if more > 0 {
+            format!("+{more}")
+        } else {
+            String::new()
+        };
+        let keys = cx.keys_of(&[
+            (Action::ResetBreaker, "reset"),
+            (Action::ResizePool, "pool size"),
+        ]);
+        let title = if area.width >= 100 {
+            "Breakers and pools"
+        } else {
+            "Providers"
+        };
+        let inner = panel_with_foot(cx.theme, title, &keys, &foot, area, buffer);
+        provider_table::draw(cx, &ListState::default(), None, inner, buffer);
+    }
+}
+
+/// Which panels have room, from the top.
+struct Panels {
+    impact: Rect,
+    /// Two lines of figures, where there is no room for panels.
+    lines: Option<Rect>,
+    charts: Option<Rect>,
+    figures: Option<Rect>,
+    providers: Option<Rect>,
+    alerts: Option<Rect>,
+    /// One line that names the alerts.
+    alert_line: Option<Rect>,
+    runs: Rect,
+}
+
+impl Panels {
+    fn of(cx: &Context, area: Rect) -> Self {
+        let providers = cx.snapshot().provider_rows.len().max(1) as u16;
+        let tall = area.height >= 34 && area.width >= 100;
+        let high = area.height >= 44;
+        let charts = match (tall, high) {
+            (true, true) => 10,
+            (true, false) => 7,
+            _ => 0,
+        };
+        let figures = if tall { 5 } else { 0 };
+        let lines = if tall {
+            0
+        } else {
+            2.min(area.height.saturating_sub(4))
+        };
+        let alerts = if tall { 4 + u16::from(high) * 2 } else { 0 };
+        let alert_line = u16::from(!tall && area.height >= 16);
+        let used = 1 + lines + charts + figures + alerts + alert_line;
+        // At least five rows of runs are left.
+        let room = area.height.saturating_sub(used + 8);
+        let table = (providers + 3).min(room);
+        let table = if table >= 4 { table } else { 0 };
+        let rows: [Rect; 8] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(lines),
+            Constraint::Length(charts),
+            Constraint::Length(figures),
+            Constraint::Length(table),
+            Constraint::Length(alerts),
+            Constraint::Min(0),
+            Constraint::Length(alert_line),
+        ])
+        .areas(area);
+        let shown = |rect: Rect| (rect.height > 0).then_some(rect);
+        Self {
+            impact: rows[0],
+            lines: shown(rows[1]),
+            charts: shown(rows[2]),
+            figures: shown(rows[3]),
+            providers: shown(rows[4]),
+            alerts: shown(rows[5]),
+            alert_line: shown(rows[7]),
+            runs: rows[6],
+        }
+    }
+}
+
+/// Two halves of a row.
+fn halves(area: Rect) -> [Rect; 2] {
+    Layout::horizontal([Constraint::Fill(1); 2]).areas(area)
 }
 
 impl Component for Overview {
     fn title(&self, _cx: &Context) -> String {
         "Overview".into()
+    }
+
+    fn on_show(&mut self, cx: &Context) -> Vec<Intent> {
+        self.read(cx)
+    }
+
+    fn on_snapshot(&mut self, cx: &Context) -> Vec<Intent> {
+        if self.behind && cx.wall_ms - self.read_ms >= LOG_EACH_MS {
+            return self.read(cx);
+        }
+        Vec::new()
+    }
+
+    fn on_event(&mut self, event: &Event, _cx: &Context) -> Vec<Intent> {
+        // What happens is logged; a text that is still being said is not.
+        self.behind |= !matches!(event, Event::Said { .. });
+        Vec::new()
+    }
+
+    fn on_answer(&mut self, query: &Query, answer: &Answer, _cx: &Context) -> Vec<Intent> {
+        if let Answer::Logs { lines } = answer
+            && *query == live_lines()
+        {
+            self.lines.clone_from(lines);
+        }
+        Vec::new()
     }
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
@@ -50,20 +215,59 @@ impl Component for Overview {
         Vec::new()
     }
 
-    fn on_click(&mut self, (_, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
-        let place = Panels::of(area).runs();
-        let height = place.height.saturating_sub(2);
-        let line = y.checked_sub(place.y + 1).filter(|line| *line < height);
-        let height = usize::from(height);
-        line.map_or_else(Vec::new, |line| self.runs.on_click(line, height, cx))
+    fn on_click(&mut self, (x, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+        let panels = Panels::of(cx, area);
+        let inside = |rect: Rect| rect.contains((x, y).into());
+        if inside(panels.impact) {
+            return vec![Intent::Act(Action::Why)];
+        }
+        if panels.charts.is_some_and(inside) {
+            return vec![Intent::Act(Action::Trends)];
+        }
+        if panels.alerts.is_some_and(inside) || panels.alert_line.is_some_and(inside) {
+            return vec![Intent::Act(Action::Alerts)];
+        }
+        let inner = inside(panels.runs);
+        if !inner.contains((x, y).into()) {
+            return Vec::new();
+        }
+        self.runs.on_click((x, y - inner.y), inner, cx)
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        match Panels::of(area) {
-            Panels::Tall(rows) => self.tall(cx, rows, buffer),
-            Panels::Short(rows) => self.short(cx, rows, buffer),
-            Panels::Narrow(rows) => self.narrow(cx, rows, buffer),
+        let panels = Panels::of(cx, area);
+        impact_line::draw(cx, panels.impact, buffer);
+        if let Some(lines) = panels.lines {
+            figures::draw_lines(cx, lines, buffer);
         }
+        if let Some(charts) = panels.charts {
+            let [left, right] = halves(charts);
+            calls_panel::draw(cx, left, buffer);
+            latency_panel::draw(cx, right, buffer);
+        }
+        if let Some(row) = panels.figures {
+            figures::draw_panels(cx, row, buffer);
+        }
+        if let Some(table) = panels.providers {
+            Self::providers_panel(cx, table, buffer);
+        }
+        if let Some(row) = panels.alerts {
+            if area.width >= WIDE {
+                let [left, right] = halves(row);
+                alerts_panel::draw(cx, left, buffer);
+                alerts_panel::draw_log(cx, &self.lines, right, buffer);
+            } else {
+                alerts_panel::draw(cx, row, buffer);
+            }
+        }
+        self.runs_panel(cx, panels.runs, buffer);
+        if let Some(line) = panels.alert_line {
+            alerts_panel::draw_line(cx, line, buffer);
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Runs
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {
@@ -82,17 +286,13 @@ impl Component for Overview {
         self.runs.subject(cx)
     }
 
-    /// What is red, else the selected run.
+    /// What leads the screen, while it is bad; else the selected run.
     fn about(&self, cx: &Context) -> About {
-        let s = cx.snapshot();
-        if s.health != Health::Healthy {
-            return About::Health;
+        let first = cx.snapshot().impact.first();
+        match first {
+            Some(i) if i.kind <= ImpactKind::Warn => i.about.clone().unwrap_or(About::Health),
+            _ => self.subject(cx).about(),
         }
-        let slow = |us: u64| us as f64 / 1_000.0 > s.targets.p99_ms;
-        if s.added_latency.p99_us.is_some_and(slow) {
-            return About::Latency;
-        }
-        self.subject(cx).about()
     }
 
     fn table(&self, cx: &Context) -> Vec<Vec<String>> {
@@ -102,367 +302,4 @@ impl Component for Overview {
     fn copied(&self, cx: &Context) -> Option<String> {
         self.runs.copied(cx)
     }
-}
-
-/// The layout for the room that there is, from the top.
-enum Panels {
-    /// All panels.
-    Tall([Rect; 4]),
-    /// The most important ones.
-    Short([Rect; 4]),
-    /// Two lines above the runs.
-    Narrow([Rect; 2]),
-}
-
-impl Panels {
-    fn of(area: Rect) -> Self {
-        if area.height >= 28 && area.width >= 80 {
-            let rows = [
-                Constraint::Length(7),
-                Constraint::Length(6),
-                Constraint::Length(4),
-                Constraint::Min(6),
-            ];
-            Self::Tall(Layout::vertical(rows).areas(area))
-        } else if area.height >= 16 && area.width >= 72 {
-            let rows = [
-                Constraint::Length(5),
-                Constraint::Length(4),
-                Constraint::Length(1),
-                Constraint::Min(4),
-            ];
-            Self::Short(Layout::vertical(rows).areas(area))
-        } else {
-            let rows = [Constraint::Length(2), Constraint::Min(0)];
-            Self::Narrow(Layout::vertical(rows).areas(area))
-        }
-    }
-
-    /// Where the runs are.
-    fn runs(&self) -> Rect {
-        match self {
-            Self::Tall(rows) | Self::Short(rows) => rows[3],
-            Self::Narrow(rows) => rows[1],
-        }
-    }
-}
-
-impl Overview {
-    fn tall(&self, cx: &Context, [top, middle, low, rest]: [Rect; 4], buffer: &mut Buffer) {
-        let unequal = [Constraint::Percentage(52), Constraint::Percentage(48)];
-        let [left, right] = Layout::horizontal(unequal).areas(top);
-        latency::draw(cx, left, buffer);
-        breakers(cx, right, buffer);
-        let [a, b, c] = Layout::horizontal([Constraint::Ratio(1, 3); 3]).areas(middle);
-        throughput(cx, a, buffer);
-        cache(cx, b, buffer);
-        pools(cx, c, buffer);
-        let [a, b] = Layout::horizontal(unequal).areas(low);
-        resources(cx, a, buffer);
-        alerts(cx, b, buffer);
-        self.runs_panel(cx, rest, buffer);
-    }
-
-    fn short(&self, cx: &Context, [top, middle, one, rest]: [Rect; 4], buffer: &mut Buffer) {
-        let half = [Constraint::Percentage(50); 2];
-        let [left, right] = Layout::horizontal(half).areas(top);
-        latency::draw(cx, left, buffer);
-        breakers(cx, right, buffer);
-        let [left, right] = Layout::horizontal(half).areas(middle);
-        cache(cx, left, buffer);
-        pools(cx, right, buffer);
-        summary(cx, one, buffer);
-        self.runs_panel(cx, rest, buffer);
-    }
-
-    fn narrow(&self, cx: &Context, [one, rest]: [Rect; 2], buffer: &mut Buffer) {
-        let l = &cx.snapshot().added_latency;
-        let figures = latency::triple(cx, l.p50_us, l.p95_us, l.p99_us);
-        put(
-            buffer,
-            row(one, 0),
-            &format!(" gateway overhead {figures}"),
-            cx.theme.style(Role::Text),
-        );
-        summary(cx, row(one, 1), buffer);
-        self.runs_panel(cx, rest, buffer);
-    }
-
-    fn runs_panel(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let keys = cx.keys_of(&[(Action::Trigger, "run"), (Action::Open, "open")]);
-        let inner = panel(cx.theme, "Runs", &keys, area, buffer);
-        self.runs.draw(cx, inner, buffer);
-    }
-}
-
-fn breakers(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let snapshot = cx.snapshot();
-    let trips: u64 = snapshot.breakers.iter().map(|b| b.trips).sum();
-    let inner = panel(
-        theme,
-        "Circuit breakers",
-        &cx.keys_of(&[(Action::ResetBreaker, "reset")]),
-        area,
-        buffer,
-    );
-    let room = usize::from(inner.height);
-    // What is wrong comes first; providers that cannot be asked come last.
-    let mut order: Vec<usize> = (0..snapshot.breakers.len()).collect();
-    let ready = |name: &str| snapshot.providers.iter().any(|p| p.name == name && p.ready);
-    order.sort_by_key(|i| {
-        let b = &snapshot.breakers[*i];
-        (resilience::weight(b.state), !ready(&b.name))
-    });
-    let last = if room > snapshot.breakers.len() {
-        room - 1
-    } else {
-        room
-    };
-    for (n, index) in order.iter().take(last).enumerate() {
-        let b = &snapshot.breakers[*index];
-        line(
-            buffer,
-            row(inner, n as u16),
-            resilience::breaker_spans(cx, b, usize::from(inner.width)),
-        );
-    }
-    if room > snapshot.breakers.len() {
-        let rejected: u64 = snapshot.breakers.iter().map(|b| b.rejections).sum();
-        put(
-            buffer,
-            row(inner, last as u16),
-            &format!("trips {trips}  rejected {} since start", count(rejected)),
-            theme.style(Role::Dim),
-        );
-    }
-}
-
-fn throughput(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let snapshot = cx.snapshot();
-    let t = &snapshot.calls;
-    let inner = panel(theme, "Throughput", "1 min", area, buffer);
-    put(
-        buffer,
-        row(inner, 0),
-        &format!(
-            "now {:.1} calls/s  peak {:.0}  avg {:.1}",
-            t.now, t.peak, t.average
-        ),
-        theme.style(Role::Text),
-    );
-    // A second without a call is a gap: an idle chart stands still.
-    let values: Vec<Option<u64>> = t
-        .seconds
-        .iter()
-        .map(|c| (*c > 0).then_some(u64::from(*c)))
-        .collect();
-    line(
-        buffer,
-        row(inner, 1),
-        vec![Span::styled(
-            columns(theme, &values, usize::from(inner.width)),
-            theme.style(Role::Good),
-        )],
-    );
-    let runs = &snapshot.runs_rate;
-    put(
-        buffer,
-        row(inner, 2),
-        &format!(
-            "runs {} since start, peak {:.0}/s",
-            count(runs.total),
-            runs.peak
-        ),
-        theme.style(Role::Text),
-    );
-    line(buffer, row(inner, 3), errors(cx));
-}
-
-fn errors(cx: &Context) -> Vec<Span<'static>> {
-    let snapshot = cx.snapshot();
-    let rate = snapshot.error_rate();
-    let words = rate.map_or_else(
-        || cx.theme.signs().1.to_owned(),
-        |r| format!("{:.2} %", r * 100.0),
-    );
-    let mut out = vec![Span::raw(format!("undecided {words} "))];
-    out.extend(judged(cx.theme, rate, snapshot.targets.error_rate, true));
-    out
-}
-
-fn cache(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let snapshot = cx.snapshot();
-    let inner = panel(
-        theme,
-        "Cache",
-        &cx.keys_of(&[(Action::ClearCache, "clear")]),
-        area,
-        buffer,
-    );
-    let rate = snapshot.hit_rate();
-    let words = rate.map_or_else(|| theme.signs().1.to_owned(), percent);
-    let mut top = vec![Span::raw(format!("hit rate {words} "))];
-    top.extend(judged(
-        cx.theme,
-        rate,
-        snapshot.targets.cache_hit_rate,
-        false,
-    ));
-    if inner.width >= 34 {
-        top.push(Span::styled(
-            format!("  {}", bar(theme, rate.unwrap_or(0.0), 12)),
-            theme.style(Role::Good),
-        ));
-    }
-    line(buffer, row(inner, 0), top);
-    let sum =
-        |f: fn(&crate::cache::CacheStats) -> u64| -> u64 { snapshot.caches.iter().map(f).sum() };
-    let (hits, misses, loads) = (sum(|c| c.hits), sum(|c| c.misses), sum(|c| c.loads));
-    put(
-        buffer,
-        row(inner, 1),
-        &format!(
-            "hits {} misses {} loads {}",
-            count(hits),
-            count(misses),
-            count(loads)
-        ),
-        theme.style(Role::Text),
-    );
-    let (shared, stale) = (sum(|c| c.stampede_prevented), sum(|c| c.stale_served));
-    put(
-        buffer,
-        row(inner, 2),
-        &format!("coalesced loads {}  stale {}", count(shared), count(stale)),
-        theme.style(Role::Text),
-    );
-    put(
-        buffer,
-        row(inner, 3),
-        "all four caches, since start",
-        theme.style(Role::Dim),
-    );
-}
-
-fn pools(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let snapshot = cx.snapshot();
-    let inner = panel(theme, "Pools", "in use / limit", area, buffer);
-    let mut shown: Vec<_> = snapshot.pools.iter().collect();
-    let ready = |name: &str| snapshot.providers.iter().any(|p| p.name == name && p.ready);
-    shown.sort_by_key(|p| {
-        (
-            std::cmp::Reverse(p.in_use + p.queued),
-            !ready(&p.name),
-            std::cmp::Reverse(p.admitted),
-        )
-    });
-    for (n, pool) in shown.iter().take(usize::from(inner.height)).enumerate() {
-        let share = f64::from(pool.in_use) / f64::from(pool.limit.max(1));
-        let role = if pool.queued > 0 {
-            Role::Warn
-        } else {
-            Role::Text
-        };
-        let text = format!(
-            "{} {:>3}/{:<3}{} queue {}",
-            fit(theme, &pool.name, 11),
-            pool.in_use,
-            pool.limit,
-            bar(theme, share, 8),
-            pool.queued
-        );
-        put(buffer, row(inner, n as u16), &text, theme.style(role));
-    }
-}
-
-fn resources(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let snapshot = cx.snapshot();
-    let inner = panel(theme, "Resources", "this process", area, buffer);
-    let r = snapshot.resources;
-    put(
-        buffer,
-        row(inner, 0),
-        &format!(
-            "cpu {:>2} %   memory {} MB   state on disk {} MB",
-            r.cpu_percent, r.memory_mb, r.disk_mb
-        ),
-        theme.style(Role::Text),
-    );
-    put(
-        buffer,
-        row(inner, 1),
-        &up_words(cx),
-        theme.style(Role::Text),
-    );
-}
-
-/// Today's money, where models cost any or a budget bounds it.
-fn money(cx: &Context) -> String {
-    let money = cx.snapshot().money;
-    let spent = money.today_micro_usd as f64 / 1e6;
-    match money.day_budget_usd {
-        budget if budget > 0.0 => format!("   today ${spent:.2} of ${budget:.2}"),
-        _ if money.today_micro_usd > 0 => format!("   today ${spent:.2}"),
-        _ => String::new(),
-    }
-}
-
-fn up(cx: &Context) -> String {
-    let since = cx.clock_ms() - cx.snapshot().started_ms;
-    format!("uptime {}", uptime(since.max(0).unsigned_abs()))
-}
-
-/// The share of the last hour's runs that ended with full evidence; a dash while no run has ended.
-fn available(cx: &Context) -> String {
-    cx.snapshot().availability.map_or_else(
-        || cx.theme.signs().1.to_owned(),
-        |percent| format!("{percent:.2} %"),
-    )
-}
-
-fn up_words(cx: &Context) -> String {
-    format!(
-        "{}   available {} (full evidence, 1 h){}",
-        up(cx),
-        available(cx),
-        money(cx)
-    )
-}
-
-fn alerts(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let alerts = &cx.snapshot().alerts;
-    let inner = panel(theme, "Alerts", &alerts.len().to_string(), area, buffer);
-    if alerts.is_empty() {
-        put(buffer, row(inner, 0), "none", theme.style(Role::Dim));
-    }
-    for (n, alert) in alerts.iter().take(usize::from(inner.height)).enumerate() {
-        let role = if alert.bad { Role::Warn } else { Role::Dim };
-        put(
-            buffer,
-            row(inner, n as u16),
-            &format!("{} {}", cx.zone.clock(alert.at_ms), alert.text),
-            theme.style(role),
-        );
-    }
-}
-
-fn summary(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    let snapshot = cx.snapshot();
-    let r = snapshot.resources;
-    // What has a target is the last to go.
-    let mut parts = vec![Span::raw(format!(
-        " cpu {} %  mem {} MB  ",
-        r.cpu_percent, r.memory_mb,
-    ))];
-    parts.extend(errors(cx));
-    parts.push(Span::raw(format!("  available {}", available(cx))));
-    parts.push(Span::raw(money(cx)));
-    parts.push(Span::raw(format!("  {}", up(cx))));
-    facts(buffer, area, parts);
 }

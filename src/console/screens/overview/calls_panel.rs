@@ -1,0 +1,138 @@
+//! Calls a second by outcome over the last minutes: what was answered, and what was not.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use crate::console::context::Context;
+use crate::console::theme::Role;
+use crate::console::widgets::axis;
+use crate::console::widgets::panel::panel;
+use crate::console::widgets::stacked_chart::{self, Part};
+use crate::console::widgets::text::{facts, put, row};
+use crate::telemetry::call_outcome::CallOutcome;
+
+/// The parts of a column from the bottom, in the order of [`CallOutcome::ALL`].
+pub(super) const PARTS: [Part; 5] = [
+    Part {
+        glyph: ("█", "#"),
+        role: Role::Good,
+    },
+    Part {
+        glyph: ("▓", "="),
+        role: Role::Text,
+    },
+    Part {
+        glyph: ("▒", "%"),
+        role: Role::Warn,
+    },
+    Part {
+        glyph: ("×", "x"),
+        role: Role::Bad,
+    },
+    Part {
+        glyph: ("·", "."),
+        role: Role::Bad,
+    },
+];
+/// The same in words.
+pub(super) const WORDS: [&str; 5] = ["answered", "retried", "429", "failed", "refused"];
+/// The chart's span, seconds.
+const SPAN_S: usize = 900;
+
+/// A round figure at or above the highest column.
+fn round_up(most: f64) -> f64 {
+    let steps = [
+        0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1_000.0,
+        2_000.0, 5_000.0, 10_000.0,
+    ];
+    let step = steps.into_iter().find(|s| *s >= most);
+    step.unwrap_or(most)
+}
+
+/// A figure of the axis.
+fn figure(value: f64) -> String {
+    if value < 1.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+/// Draws the panel.
+pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
+    let theme = cx.theme;
+    let history = &cx.snapshot().call_history;
+    let title = if area.width >= 40 {
+        "Calls/s by outcome"
+    } else {
+        "Calls/s"
+    };
+    let inner = panel(theme, title, "15 min", area, buffer);
+    if inner.height < 3 {
+        return;
+    }
+    let legend = row(inner, inner.height - 1);
+    let above = Rect {
+        height: inner.height - 1,
+        ..inner
+    };
+    let (labels, chart, times) = axis::split(above);
+    let seconds = f64::from(history.bucket_s.max(1));
+    let all = SPAN_S / history.bucket_s.max(1) as usize;
+    let mut values: Vec<[f64; 5]> = history
+        .buckets()
+        .map(|b| CallOutcome::ALL.map(|o| b.counts.of(o) as f64 / seconds))
+        .collect();
+    // What is not there yet is empty at the left; the newest stands at the right.
+    let missing = all.saturating_sub(values.len());
+    values.splice(0..0, std::iter::repeat_n([0.0; 5], missing));
+    let most = round_up(stacked_chart::highest(&values, usize::from(chart.width)));
+    let height = labels.height;
+    let label = |n: u16| {
+        let steps = (height / 3).max(1);
+        let from_top = n % steps == 0 && n < height;
+        from_top.then(|| figure(most * f64::from(height - n) / f64::from(height.max(1))))
+    };
+    axis::draw_labels(theme, label, labels, buffer);
+    axis::draw_times(theme, SPAN_S as i64 * 1_000, "now", times, buffer);
+    if history.window.sum() == 0 {
+        put(
+            buffer,
+            row(chart, chart.height / 2),
+            " no call in the last 15 minutes",
+            theme.style(Role::Dim),
+        );
+    } else {
+        stacked_chart::draw(theme, &PARTS, &values, most, chart, buffer);
+    }
+    // Those that are there come first: what does not fit is left out whole.
+    let mut order: Vec<usize> = (0..PARTS.len()).collect();
+    let rate = |n: usize| history.per_second(CallOutcome::ALL[n]);
+    order.sort_by_key(|n| (*n != 0 && history.window.of(CallOutcome::ALL[*n]) == 0, *n));
+    let parts = order
+        .into_iter()
+        .map(|n| {
+            let there = rate(n) > 0.0;
+            let role = if there { PARTS[n].role } else { Role::Dim };
+            Span::styled(
+                format!("{} {} {:.1}/s  ", PARTS[n].sign(theme), WORDS[n], rate(n)),
+                theme.style(role),
+            )
+        })
+        .collect();
+    facts(buffer, legend, parts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_ends_at_a_round_figure_at_or_above_the_highest() {
+        assert_eq!(round_up(0.0), 0.2);
+        assert_eq!(round_up(11.0), 20.0);
+        assert_eq!(round_up(30.0), 30.0);
+        assert_eq!(round_up(20_000.0), 20_000.0);
+    }
+}
