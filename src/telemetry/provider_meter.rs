@@ -225,14 +225,12 @@ impl ProviderMeter {
         }
         figures.micro_usd_per_hour = micro_usd * 3_600 / WINDOW_S;
         let end = core.seconds.number(now);
-        let mut cells: Vec<RibbonCell> = Vec::new();
+        let first = core.seconds.whole(now).next().map_or(end, |(n, _)| *n);
+        let mut cells = vec![RibbonCell::None; (end - first) as usize];
         for (number, second) in core.seconds.whole(now) {
             figures.minute.add(&second.counts);
             figures.tokens_per_minute += second.tokens;
-            let first = end - core.seconds.whole(now).next().map_or(end, |(n, _)| *n);
-            cells.resize(first as usize, RibbonCell::None);
-            let place = cells.len() - (end - number) as usize;
-            cells[place] = RibbonCell::of(&second.counts);
+            cells[(number - first) as usize] = RibbonCell::of(&second.counts);
         }
         figures.ribbon = Ribbon(cells.into_iter().map(RibbonCell::letter).collect());
         figures

@@ -34,7 +34,7 @@ impl<T: Default> Slots<T> {
         // Two threads may come in the other order: the older one counts in the newer slot.
         if self.held.back().is_none_or(|(at, _)| *at < number) {
             while self
-                .slots
+                .held
                 .front()
                 .is_some_and(|(at, _)| at + self.kept < number)
             {

@@ -1524,8 +1524,8 @@ async fn picture_names_each_attached_person_once_and_no_command_line_client() {
     let second = Remote::connect_console(socket()).await.unwrap();
     drop(first);
     let other = rig.handle.attach("another@there".into());
-    let both = |s: &Arc<Snapshot>| s.attached.len() == 2;
-    let seen = pictures.wait_for(both).await.unwrap().attached.clone();
+    let seen = pictures.wait_for(|s| s.attached.len() == 2).await.unwrap();
+    let seen = seen.attached.clone();
     assert_eq!(seen, [me.clone(), "another@there".into()]);
     drop(second);
     pictures

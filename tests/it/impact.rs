@@ -314,9 +314,20 @@ const STATES: &[(&str, ImpactKind, &str, Change)] = &[
         },
     ),
     (
+        "runs not kept of late",
+        ImpactKind::Down,
+        "runs were refused, they could not be kept · 2 runs refused in the last 15 min",
+        |s| {
+            s.decisions_hour.recent.window_s = 900;
+            s.decisions_hour.recent.refused = 2;
+            s.decisions_hour.refused = 2;
+            OutcomeStats::default()
+        },
+    ),
+    (
         "queue full",
         ImpactKind::Down,
-        "runs are refused, the queue was full · 4 runs refused in the last 15 min",
+        "runs were refused, the queue was full · 4 runs refused in the last 15 min",
         |s| {
             s.outcomes.full = 96;
             s.decisions_hour.recent.window_s = 900;

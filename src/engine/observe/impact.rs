@@ -16,6 +16,8 @@ use crate::telemetry::latency::ENOUGH;
 
 /// Most findings.
 const MOST: usize = 12;
+/// A reason begins when it is noticed, this much after its first effect at most, milliseconds.
+const NOTICED_MS: i64 = 2_000;
 /// A wait below this is not worth a finding, milliseconds.
 const WAIT_MS: i64 = 1_000;
 /// A share of unanswered calls above this is a finding.
@@ -71,7 +73,7 @@ impl Judge<'_> {
     fn failed_checks(&self, found: &mut Vec<Impact>) {
         let fails = self.snapshot.reasons.iter();
         for reason in fails.filter(|r| r.level == Level::Fail) {
-            let outcomes = (self.facts.outcomes_since)(reason.since_ms);
+            let outcomes = (self.facts.outcomes_since)(reason.since_ms - NOTICED_MS);
             found.push(Impact {
                 refused: outcomes.refused,
                 undecided: outcomes.undecided,
@@ -217,7 +219,13 @@ impl Judge<'_> {
         let ended = recent.full + recent.partial + recent.undecided;
         let is_said = found.iter().any(|f| f.undecided + f.refused > 0);
         if decisions.refused > 0 && !is_said {
+            let why = if decisions.refused > recent.refused {
+                "the queue was full"
+            } else {
+                "they could not be kept"
+            };
             found.push(Impact {
+                message: Some(why.to_owned()),
                 refused: decisions.refused,
                 of: ended + decisions.refused,
                 window_s: recent.window_s,

@@ -75,7 +75,7 @@ pub enum ImpactCause {
     CallsFail,
     /// Runs end undecided, or could not be kept.
     RunsUndecided,
-    /// Runs were not accepted: the queue was full.
+    /// Runs were not accepted; [`Impact::message`] says why.
     RunsRefused,
     /// Calls wait for a pool.
     PoolFull,
@@ -115,7 +115,7 @@ pub struct Impact {
     /// What explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<About>,
-    /// Health's own sentence; harmless.
+    /// Health's own sentence, or why; harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Since when, wall time in milliseconds.
@@ -280,7 +280,10 @@ impl Impact {
                 span_s(self.window_s)
             ),
             ImpactCause::RunsUndecided => "runs end without a decision".to_owned(),
-            ImpactCause::RunsRefused => "runs are refused, the queue was full".to_owned(),
+            ImpactCause::RunsRefused => format!(
+                "runs were refused, {}",
+                self.message.as_deref().unwrap_or("why is unknown")
+            ),
             ImpactCause::PoolFull => self.queue(&who, now),
             ImpactCause::RateLimited => format!(
                 "{who} answered 429 to {} of {} calls in the last {}",

@@ -1,7 +1,7 @@
 //! Why the engine is as healthy as it is.
 
 use crate::engine::observe::explain::facts::{Seen, help, runbook};
-use crate::engine::protocol::impact::ImpactKind;
+use crate::engine::protocol::impact::{ImpactCause, ImpactKind};
 use crate::engine::protocol::snapshot::Health;
 use crate::engine::protocol::why::{About, Why};
 use crate::resilience::breaker::{BreakerState, BreakerStats};
@@ -10,29 +10,7 @@ impl Seen<'_> {
     /// About the whole engine.
     pub fn health(&self) -> Why {
         let s = self.snapshot;
-        let bad = |b: &&BreakerStats| {
-            matches!(
-                b.state,
-                BreakerState::Open | BreakerState::HalfOpen | BreakerState::Isolated
-            )
-        };
-        if let Some(worst) = s
-            .breakers
-            .iter()
-            .filter(bad)
-            .max_by_key(|b| (b.state == BreakerState::Open, b.rejections, b.trips))
-        {
-            let mut why = self.provider(worst);
-            let others: Vec<&str> = s
-                .reasons
-                .iter()
-                .map(|r| r.message.as_str())
-                .filter(|r| !r.starts_with(worst.name.as_str()))
-                .collect();
-            if !others.is_empty() {
-                why.because.push(format!("Also: {}.", others.join("; ")));
-            }
-            why.because.push(s.outcomes.sentence());
+        if let Some(why) = self.worst_breaker() {
             return why;
         }
         // What work feels most has an explanation of its own.
@@ -51,7 +29,7 @@ impl Seen<'_> {
         }
         let mut why = Why {
             title: match s.health {
-                Health::Healthy if s.impact.first().is_some_and(|i| !is_well(i.kind)) => {
+                Health::Healthy if s.impact.first().is_some_and(|i| i.kind <= ImpactKind::Warn) => {
                     "Work suffers".into()
                 }
                 Health::Healthy => "All is well".into(),
@@ -96,6 +74,40 @@ impl Seen<'_> {
             });
         }
         why
+    }
+
+    /// The provider that refuses, unless a failed check weighs more.
+    fn worst_breaker(&self) -> Option<Why> {
+        let s = self.snapshot;
+        if s.impact
+            .first()
+            .is_some_and(|i| i.cause == ImpactCause::Health)
+        {
+            return None;
+        }
+        let bad = |b: &&BreakerStats| {
+            matches!(
+                b.state,
+                BreakerState::Open | BreakerState::HalfOpen | BreakerState::Isolated
+            )
+        };
+        let worst = s
+            .breakers
+            .iter()
+            .filter(bad)
+            .max_by_key(|b| (b.state == BreakerState::Open, b.rejections, b.trips))?;
+        let mut why = self.provider(worst);
+        let others: Vec<&str> = s
+            .reasons
+            .iter()
+            .map(|r| r.message.as_str())
+            .filter(|r| !r.starts_with(worst.name.as_str()))
+            .collect();
+        if !others.is_empty() {
+            why.because.push(format!("Also: {}.", others.join("; ")));
+        }
+        why.because.push(s.outcomes.sentence());
+        Some(why)
     }
 
     fn with_outcomes(&self, mut why: Why) -> Why {
