@@ -105,8 +105,8 @@ mod tests {
 
     fn running(simulated: bool, offline: bool) -> Mode {
         Mode {
-            simulated,
             offline,
+            simulated,
             ..Mode::default()
         }
     }

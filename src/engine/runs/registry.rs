@@ -20,7 +20,6 @@ use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use crate::telemetry::slots::Slots;
-use crate::text::Untrusted;
 
 /// The window of what is recent, seconds: as charts have it.
 pub const RECENT_S: u64 = 900;

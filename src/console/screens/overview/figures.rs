@@ -88,7 +88,7 @@ fn errors(cx: &Context) -> Vec<Span<'static>> {
     let mut out = vec![Span::raw(format!("error rate {words} "))];
     let target = snapshot.targets.error_rate;
     out.extend(judged(cx.theme, rate, target, true));
-    let n = format!(" (n {}, 1 h)", count(outcomes.total()));
+    let n = format!(" (n {}, 1 h)", count(outcomes.asked()));
     out.push(Span::styled(n, cx.theme.style(Role::Dim)));
     out
 }

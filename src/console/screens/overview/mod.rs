@@ -217,14 +217,14 @@ impl Component for Overview {
 
     fn on_click(&mut self, (x, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
         let panels = Panels::of(cx, area);
-        let inside = |rect: Rect| rect.contains((x, y).into());
-        if inside(panels.impact) {
+        let clicked = |rect: Rect| rect.contains((x, y).into());
+        if clicked(panels.impact) {
             return vec![Intent::Act(Action::Why)];
         }
-        if panels.charts.is_some_and(inside) {
+        if panels.charts.is_some_and(clicked) {
             return vec![Intent::Act(Action::Trends)];
         }
-        if panels.alerts.is_some_and(inside) || panels.alert_line.is_some_and(inside) {
+        if panels.alerts.is_some_and(clicked) || panels.alert_line.is_some_and(clicked) {
             return vec![Intent::Act(Action::Alerts)];
         }
         let inner = inside(panels.runs);
