@@ -103,8 +103,8 @@ mod tests {
 
     fn running(simulated: bool, offline: bool) -> Mode {
         Mode {
-            simulated,
             offline,
+            simulated,
             ..Mode::default()
         }
     }

@@ -105,8 +105,8 @@ impl Reloader {
         }
         self.reload_settings(read);
         let over = |code| {
-            self.notifier
-                .resolve(code, "workspace", "the workspace is in effect".into())
+            let text = "the workspace is in effect".to_owned();
+            self.notifier.resolve(code, "workspace", text);
         };
         over("workspace-changed");
         let (workspace, kept) = Workspace::clone(read).keeping_good(&old);

@@ -138,9 +138,10 @@ impl SnapshotSource {
             self.notifier.raise(&reason.code, &reason.check, text);
         }
         for (code, check) in failing.difference(&now) {
-            let text = match now.iter().any(|(_, other)| other == check) {
-                true => format!("the check '{check}' fails for another reason now"),
-                false => format!("the check '{check}' fails no more"),
+            let text = if now.iter().any(|(_, other)| other == check) {
+                format!("the check '{check}' fails for another reason now")
+            } else {
+                format!("the check '{check}' fails no more")
             };
             self.notifier.resolve(code, check, text);
         }

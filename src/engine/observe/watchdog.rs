@@ -188,7 +188,7 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
         };
         add(
             "cache-load",
-            cache.name.to_string(),
+            cache.name.clone(),
             wrong,
             format!("cache {} loads well again", cache.name),
         );

@@ -20,20 +20,20 @@ fn why(view: &RunResult, decision: &Decision) -> String {
             Some(finding) => of_finding(finding),
             None => reason(),
         },
-        Some(Cause::AllApprove) if decision.action == Action::Pass => passed(view),
+        Some(Cause::AllApprove | Cause::RulesOnly) if decision.action == Action::Pass => {
+            passed(view)
+        }
         Some(Cause::AllApprove) => "rules and models approve".into(),
         Some(Cause::DocumentationOnly) => "prose only (documentation)".into(),
-        Some(Cause::RulesOnly) if decision.action == Action::Pass => passed(view),
         Some(Cause::RulesOnly) => "no rule objects; no model was asked".into(),
         Some(Cause::Simulated) => "would approve; the models are simulated".into(),
         Some(Cause::EvidencePartial) => missing(view).unwrap_or_else(reason),
         Some(Cause::Coverage) => view.coverage.summary(),
         Some(Cause::PolicyUntrusted) => "the workspace is not trusted (bsm trust)".into(),
         Some(Cause::NothingToReview) => "nothing to review".into(),
-        Some(Cause::NoAgent) => reason(),
         Some(Cause::Cancelled) => "cancelled".into(),
         Some(Cause::Quarantined) => "set aside after crashes".into(),
-        None => reason(),
+        Some(Cause::NoAgent) | None => reason(),
     }
 }
 
