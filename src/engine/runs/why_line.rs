@@ -1,6 +1,8 @@
 //! Why a run was decided as it was, in at most 60 characters: for a list, where the decision's own sentence is too
 //! long.
 
+use std::cmp::Reverse;
+
 use crate::engine::protocol::run::{Action, Cause, Decision, RunResult, Step, StepStatus};
 use crate::engine::protocol::run_summary::WHY;
 use crate::review::finding::Finding;
@@ -60,13 +62,12 @@ fn deciding<'a>(view: &'a RunResult, decision: &Decision) -> Option<&'a Finding>
         Some(id) => s.agent_id == id,
         None => s.verdict.is_some_and(|v| v >= wanted),
     };
-    let worst = |s: &'a Step| s.findings.iter().max_by_key(|f| f.severity);
+    // The first of the worst, as the decision's own sentence names it.
+    let worst = |s: &'a Step| s.findings.iter().min_by_key(|f| Reverse(f.severity));
     let by_agent = view.agents.iter().filter(objects).find_map(worst);
     by_agent.or_else(|| {
-        view.agents
-            .iter()
-            .filter_map(worst)
-            .max_by_key(|f| f.severity)
+        let each = view.agents.iter().filter_map(worst);
+        each.min_by_key(|f| Reverse(f.severity))
     })
 }
 

@@ -42,9 +42,10 @@ fn finding_that_decided_is_named_with_its_place() {
     let mut run = view(Cause::Finding, Action::BlockPr, 2);
     let other = finding("code/todo", "a.rs", 1);
     let secret = finding("secrets/private-key", "deploy/id_rsa", 1);
+    let as_bad = finding("secrets/token", "b.py", 2);
     run.agents = vec![
         step("code-review-agent", Verdict::RequestChanges, vec![other]),
-        step("security-agent", Verdict::Block, vec![secret]),
+        step("security-agent", Verdict::Block, vec![secret, as_bad]),
     ];
     assert_eq!(said(&run), "private key deploy/id_rsa:1");
 }
