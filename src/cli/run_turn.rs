@@ -140,9 +140,14 @@ fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
             Err(StateError::Locked { .. }) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(50));
             }
-            Err(error) => {
+            Err(error @ StateError::Locked { .. }) => {
                 return Err(Failure::engine(error)
                     .with_help("Wait longer with --wait SECONDS, or use --no-save."));
+            }
+            Err(error) => {
+                return Err(Failure::engine(error).with_help(
+                    "Make the state directory writable (`bsm doctor` looks at it), or use --no-save.",
+                ));
             }
         }
     }

@@ -29,6 +29,8 @@ pub struct Lifecycle {
     /// The wall clock without the time since the machine started, milliseconds: it moves when somebody sets the
     /// clock. The machine's own count goes on while it sleeps.
     boot_wall_ms: AtomicI64,
+    /// The same for the time that is written down: a clock that was set back does not move it.
+    written_boot_wall_ms: AtomicI64,
     /// Retention does not believe the wall clock.
     clock_in_doubt: AtomicBool,
     /// The engine's own runtime. A face may call from another one.
@@ -45,6 +47,7 @@ impl Lifecycle {
             started_ms: clock.wall_ms(),
             started_boot_ms: boot_ms(),
             boot_wall_ms: AtomicI64::new(clock.wall_ms() - boot_ms()),
+            written_boot_wall_ms: AtomicI64::new(clock.wall_ms() - boot_ms()),
             clock_in_doubt: AtomicBool::new(false),
             clock,
             mode,
@@ -60,9 +63,16 @@ impl Lifecycle {
         self.clock.now()
     }
 
-    /// Wall time, milliseconds since 1970.
+    /// Wall time, milliseconds since 1970. Of a clock that was set back, and is not believed yet, the time that it
+    /// would have: what is made now is not old when the clock is right again, and nothing waits for the past.
     pub fn wall_ms(&self) -> i64 {
-        self.clock.wall_ms()
+        let wall = self.clock.wall_ms();
+        let expected = boot_ms() + self.written_boot_wall_ms.load(Relaxed);
+        if expected - wall < CLOCK_SKEW_MS {
+            wall
+        } else {
+            expected
+        }
     }
 
     /// Wall time of the start and what the machine has counted since, milliseconds: for due times. Nobody sets it.
@@ -112,7 +122,7 @@ impl Lifecycle {
 
     /// Nobody set the wall clock since the start, or since it was last taken as it is.
     pub fn clock_is_steady(&self) -> bool {
-        let moved = self.wall_ms() - boot_ms() - self.boot_wall_ms.load(Relaxed);
+        let moved = self.clock.wall_ms() - boot_ms() - self.boot_wall_ms.load(Relaxed);
         moved.abs() < CLOCK_SKEW_MS
     }
 
@@ -129,7 +139,14 @@ impl Lifecycle {
 
     /// The wall clock is believed as it is now: what was set before is over.
     pub fn take_clock_as_it_is(&self) {
-        self.boot_wall_ms.store(self.wall_ms() - boot_ms(), Relaxed);
+        let now = self.clock.wall_ms() - boot_ms();
+        self.boot_wall_ms.store(now, Relaxed);
+        self.written_boot_wall_ms.store(now, Relaxed);
+    }
+
+    /// It was later than the wall clock says: time is written down from here on until the clock is believed.
+    pub fn write_time_from(&self, at_ms: i64) {
+        self.written_boot_wall_ms.store(at_ms - boot_ms(), Relaxed);
     }
 }
 

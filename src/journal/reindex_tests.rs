@@ -24,7 +24,8 @@ async fn filled(path: &Path, runs: usize) {
 fn root_of(path: &Path, name: &str) -> usize {
     let connection = rusqlite::Connection::open(path).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
-    connection.query_row(sql, [name], |r| r.get(0)).unwrap()
+    let page: u32 = connection.query_row(sql, [name], |r| r.get(0)).unwrap();
+    page as usize
 }
 
 fn zero(path: &Path, page: usize) {

@@ -54,9 +54,10 @@ impl ClockTrust {
         let doubted_ms = self.doubted_ms.saturating_add(ran_ms);
         if doubted_ms < DOUBT_LASTS_MS {
             return Self {
+                // So much time has passed, whatever the clock says.
+                believed_ms: self.believed_ms.saturating_add(ran_ms),
                 doubted_ms,
                 in_doubt: true,
-                ..self
             };
         }
         if ahead < 0 {
@@ -98,6 +99,11 @@ impl ClockTrust {
                  running, then at most a day's worth an hour; if the clock is right, `bsm state prune` does it now"
             )
         })
+    }
+
+    /// What time it is at least, where the clock is in doubt because it is behind that.
+    pub(super) fn behind(&self, wall_ms: i64) -> Option<i64> {
+        (self.in_doubt && wall_ms < self.believed_ms).then_some(self.believed_ms)
     }
 
     /// The clock is in doubt.
@@ -162,6 +168,11 @@ mod tests {
             let back = NOW - far;
             let start = ClockTrust::of(NOW).advance(back, 0, true);
             assert_eq!(start.now_ms(back), None);
+            assert_eq!(start.behind(back), Some(NOW));
+            assert_eq!(
+                start.advance(back + PASS, PASS, true).behind(back),
+                Some(NOW + PASS)
+            );
             let (trust, wall) = run(start, back, 25);
             assert_eq!(
                 (trust.is_in_doubt(), trust.now_ms(wall)),

@@ -107,7 +107,7 @@ impl Retention {
     pub async fn look_at_clock(&self) -> Option<i64> {
         let mut turn = self.turn.lock().await;
         let journal = &self.durable.journal;
-        let (wall_ms, now) = (self.lifecycle.wall_ms(), self.lifecycle.now());
+        let (wall_ms, now) = (self.lifecycle.clock.wall_ms(), self.lifecycle.now());
         let kept = journal.clock_trust().await.ok()?;
         let before = match kept.and_then(|text| serde_json::from_str::<ClockTrust>(&text).ok()) {
             Some(trust) => trust,
@@ -119,6 +119,9 @@ impl Retention {
         let trust = before.advance(wall_ms, ran_ms, self.lifecycle.clock_is_steady());
         self.keep_trust(trust).await;
         *turn = Some(now);
+        if let Some(at_ms) = trust.behind(wall_ms) {
+            self.lifecycle.write_time_from(at_ms);
+        }
         if trust.is_in_doubt() {
             if !self.lifecycle.set_clock_in_doubt(true)
                 && let Some(doubt) = trust.doubt(wall_ms)
@@ -156,10 +159,11 @@ impl Retention {
                 ..Pruned::default()
             };
         }
-        let now_ms = self.lifecycle.wall_ms();
+        let now_ms = self.lifecycle.clock.wall_ms();
         if !dry_run {
             self.keep_trust(ClockTrust::of(now_ms)).await;
             self.lifecycle.set_clock_in_doubt(false);
+            self.lifecycle.take_clock_as_it_is();
         }
         self.pass(now_ms, older_than_days, dry_run).await
     }
