@@ -71,7 +71,6 @@ fn disk_drill_says_promise_and_measurement_and_leaves_nothing_behind() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// The program itself decides by what it measured: an engine that cannot start keeps no promise.
 #[test]
 fn disk_drill_that_cannot_be_carried_out_exits_1_and_says_why() {
     let folder = tempfile::tempdir().unwrap();

@@ -112,11 +112,14 @@ async fn report_that_could_not_be_written_is_written_while_the_engine_runs() {
     start.resident = true;
     let handle = start.go().await;
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
-    let alerts = handle.snapshots().borrow().alerts.clone();
-    assert!(
-        alerts.iter().any(|a| a.text.contains("it is tried again")),
-        "{alerts:?}"
-    );
+    let mut snapshots = handle.snapshots();
+    let said = snapshots.wait_for(|s| {
+        s.alerts
+            .iter()
+            .any(|a| a.text.contains("it is tried again"))
+    });
+    let said = tokio::time::timeout(Duration::from_secs(20), said).await;
+    assert!(said.unwrap().is_ok());
     std::fs::remove_file(&reports).unwrap();
     let written = async {
         loop {
