@@ -138,15 +138,20 @@ impl StateDir {
     /// This, or the state that the workspace at `root` had where it was before.
     fn or_moved(self, root: &Path) -> Result<Self, StateError> {
         let home = self.path.parent().unwrap_or(&self.path);
-        let mut found = identity::find(home, root, &self.path)?;
+        let in_doubt = |doubt: identity::Doubt| StateError::InDoubt {
+            root: root.to_path_buf(),
+            state: doubt.state,
+            what: doubt.what,
+        };
+        let mut found = identity::find(home, root, &self.path).map_err(in_doubt)?;
         if let identity::Found::Taken(name) = &found {
             let free = self.holder().is_none() && !name.exists();
             if !free || fs::rename(&self.path, name).is_err() {
                 let what =
                     "the state of this path belongs to another workspace that was here before";
-                return Err(identity::in_doubt(root, &self.path, what));
+                return Err(in_doubt(identity::in_doubt(&self.path, what)));
             }
-            found = identity::find(home, root, &self.path)?;
+            found = identity::find(home, root, &self.path).map_err(in_doubt)?;
         }
         match found {
             identity::Found::Own | identity::Found::Taken(_) => Ok(self),
@@ -170,7 +175,11 @@ impl StateDir {
     /// # Errors
     /// The state directory cannot be written.
     pub fn claim(&self, root: Option<&Path>) -> Result<(), StateError> {
-        root.map_or(Ok(()), |root| identity::claim(root, &self.path))
+        let io = |source| StateError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        root.map_or(Ok(()), |root| identity::claim(root, &self.path).map_err(io))
     }
 
     /// A state directory at a path of the caller's choosing (tests).

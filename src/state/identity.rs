@@ -3,13 +3,12 @@
 //! Why an id: state is found by the path of the workspace, so that a folder that is renamed would lose its runs,
 //! approvals and memory. `.bsm/` ignores itself in git: a clone has no id and gets state of its own.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-
-use super::{StateError, private_file};
 
 /// In the workspace.
 const FOLDER: &str = ".bsm";
@@ -43,11 +42,20 @@ pub(super) enum Found {
     Taken(PathBuf),
 }
 
+/// A state directory was found, and whether it is this workspace's cannot be told.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// The state directory.
+    pub state: PathBuf,
+    /// Why.
+    pub what: String,
+}
+
 /// Looks for the state of the workspace at `root`, which by its path is `own`, in `home`.
 ///
 /// # Errors
-/// [`StateError::InDoubt`]: whether the state that was found is this workspace's cannot be told.
-pub(super) fn find(home: &Path, root: &Path, own: &Path) -> Result<Found, StateError> {
+/// [`Doubt`]: whether the state that was found is this workspace's cannot be told.
+pub(super) fn find(home: &Path, root: &Path, own: &Path) -> Result<Found, Doubt> {
     let Some(id) = id_of(root) else {
         return Ok(Found::Own);
     };
@@ -76,7 +84,7 @@ pub(super) fn find(home: &Path, root: &Path, own: &Path) -> Result<Found, StateE
         [one] => one,
         [first, ..] => {
             let what = "more than one state directory says that it is this workspace's";
-            return Err(in_doubt(root, &first.0, what));
+            return Err(in_doubt(&first.0, what));
         }
     };
     match fs::symlink_metadata(&owner.path) {
@@ -89,15 +97,14 @@ pub(super) fn find(home: &Path, root: &Path, own: &Path) -> Result<Found, StateE
                 "whether {} is still there is not known: {e}",
                 owner.path.display()
             );
-            Err(in_doubt(root, state, &what))
+            Err(in_doubt(state, &what))
         }
     }
 }
 
 /// The error that says so.
-pub(super) fn in_doubt(root: &Path, state: &Path, what: &str) -> StateError {
-    StateError::InDoubt {
-        root: root.to_path_buf(),
+pub(super) fn in_doubt(state: &Path, what: &str) -> Doubt {
+    Doubt {
         state: state.to_path_buf(),
         what: what.to_owned(),
     }
@@ -108,7 +115,7 @@ pub(super) fn in_doubt(root: &Path, state: &Path, what: &str) -> StateError {
 ///
 /// # Errors
 /// The state directory cannot be written.
-pub(super) fn claim(root: &Path, state: &Path) -> Result<(), StateError> {
+pub(super) fn claim(root: &Path, state: &Path) -> io::Result<()> {
     // A folder that lost its id (`git clean` does that) keeps that of its state.
     let before = owner_of(state).map(|owner| owner.id);
     let Some(id) = id_of(root).or_else(|| new_id(root, before)) else {
@@ -119,20 +126,22 @@ pub(super) fn claim(root: &Path, state: &Path) -> Result<(), StateError> {
     if owner_of(state).as_ref() == Some(&owner) {
         return Ok(());
     }
-    let file = state.join(OWNER);
-    let io = |source| StateError::Io {
-        path: file.clone(),
-        source,
-    };
-    let text = serde_json::to_string(&owner).map_err(|e| io(e.into()))?;
-    let new = state.join(format!("{OWNER}.new"));
-    let mut written = private_file(&new, false)?;
+    let text = serde_json::to_string(&owner)?;
+    let new = state.join(format!("{OWNER}.{:08x}", fastrand::u32(..)));
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, state.join(OWNER)));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
     written
-        .set_len(0)
-        .and_then(|()| written.write_all(text.as_bytes()))
-        .and_then(|()| written.sync_all())
-        .and_then(|()| fs::rename(&new, &file))
-        .map_err(io)
 }
 
 /// Forgets the id that a copy of a workspace brought along.
