@@ -49,7 +49,8 @@ impl Rig {
         let folder = state_folder();
         let mut start = Start::new(folder.path());
         start.resident = true;
-        Self::over(folder, start.go().await, |_| ()).await
+        let handle = start.go().await;
+        Self::over(folder, handle, |_| ()).await
     }
 
     /// Over an engine whose models are simulated.
