@@ -162,10 +162,12 @@ impl StateDir {
             identity::Found::Moved(state) => {
                 let found = Self { path: state };
                 // While an engine works with it, its name stays.
-                if found.holder().is_none() && fs::rename(&found.path, &self.path).is_ok() {
-                    return Ok(self);
-                }
-                Ok(found)
+                let renamed =
+                    found.holder().is_none() && fs::rename(&found.path, &self.path).is_ok();
+                let state = if renamed { self } else { found };
+                // At once: a copy that is made next must find the workspace where it is now.
+                let _ = identity::claim(root, &state.path);
+                Ok(state)
             }
         }
     }

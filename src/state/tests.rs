@@ -142,6 +142,24 @@ fn copy_of_a_workspace_that_is_still_there_gets_state_and_an_id_of_its_own() {
 }
 
 #[test]
+fn copy_of_a_workspace_that_was_moved_and_only_looked_at_since_takes_nothing_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, state) = workspace(dir.path(), "old");
+    fs::write(used(&old, &state).journal(), "mine").unwrap();
+    let (new, target) = workspace(dir.path(), "new");
+    fs::remove_dir(&new).unwrap();
+    fs::rename(&old, &new).unwrap();
+    // As a command that only reads does.
+    let looked = target.clone().or_moved(&new).unwrap();
+    assert_eq!(fs::read_to_string(looked.journal()).unwrap(), "mine");
+    let (copy, own) = workspace(dir.path(), "copy");
+    fs::create_dir(copy.join(".bsm")).unwrap();
+    fs::copy(new.join(".bsm/id"), copy.join(".bsm/id")).unwrap();
+    let own = used(&copy, &own);
+    assert!(!own.journal().exists() && target.journal().exists());
+}
+
+#[test]
 fn workspaces_that_changed_places_keep_their_state() {
     let dir = tempfile::tempdir().unwrap();
     let ((a, state_a), (b, state_b)) = (workspace(dir.path(), "a"), workspace(dir.path(), "b"));
