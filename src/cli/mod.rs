@@ -18,6 +18,7 @@ mod cost;
 mod daemon;
 mod doctor;
 mod drill;
+mod drill_engine;
 mod export_args;
 mod failure;
 mod findings;
@@ -37,6 +38,7 @@ mod review;
 mod rules;
 mod rules_explain;
 mod run;
+mod run_turn;
 mod runs;
 mod runs_table;
 mod scan;
@@ -119,7 +121,7 @@ pub enum CliCommand {
     Status(status::StatusArgs),
     /// Say what models cost, by day, provider, model or agent
     Cost(cost::CostArgs),
-    /// Try out what the resilience core promises, promise beside measurement
+    /// Try out what is promised of providers and of the disk, promise beside measurement
     Drill(drill::DrillArgs),
     /// Run a mock model server with fault injection
     Simulate(simulate::SimulateArgs),

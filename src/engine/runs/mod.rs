@@ -14,6 +14,7 @@ pub mod range_scan;
 pub mod recovery;
 pub mod registry;
 pub mod report;
+pub mod report_writer;
 pub mod rule_precision;
 pub mod run_times;
 pub mod scan;
