@@ -43,6 +43,8 @@ class Bench:
             "RATE_LIMIT_MAX": "0",
         }
         (self.base / "home").mkdir()
+        # How the engine runs: its mode, and options before the command.
+        self.mode, self.options = "--offline", []
         self.run("init", str(self.ws))
         self.port = free_port()
 
@@ -53,7 +55,7 @@ class Bench:
 
     def serve(self):
         log = open(self.base / "serve.log", "ab")
-        args = [self.bsm, "-C", str(self.ws), "serve", "--offline", "--allow-root"]
+        args = [self.bsm, "-C", str(self.ws), *self.options, "serve", self.mode, "--allow-root"]
         args += ["--listen", f"127.0.0.1:{self.port}"]
         process = subprocess.Popen(args, env=self.env, stdout=log, stderr=log, cwd=self.base)
         until = time.time() + 20
@@ -205,4 +207,5 @@ def main():
     return code
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
