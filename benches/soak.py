@@ -28,8 +28,23 @@ from journal_chaos import Bench, settle
 
 RUNS_PER_SECOND = 2
 ITEMS_PER_SAMPLE = 30
-LOW = """\
+# Places enough for the simulator's slow answers: runs that queue up would be what grows.
+USUAL = """\
 engine:
+  maxConcurrentRuns: 32
+pools:
+  default:
+    limit: 64
+"""
+LOW = """\
+cache:
+  responses:
+    maxBytes: 262144
+pools:
+  default:
+    limit: 64
+engine:
+  maxConcurrentRuns: 32
   runsKept: 300
 memory:
   items: 1200
@@ -43,7 +58,7 @@ backups:
   keep: 1
 """
 # What is sampled.
-COLUMNS = ("rss_kB", "fds", "threads", "journal_kB", "wal_kB", "reports_kB", "logs_kB", "audit_kB", "runs")
+COLUMNS = ("rss_kB", "fds", "threads", "journal_kB", "wal_kB", "reports_kB", "logs_kB", "audit_kB", "active", "runs")
 PRUNINGS = 9
 YEAR_S = 365 * 86_400
 
@@ -70,6 +85,7 @@ def sample(bench, pid, done):
         "reports_kB": size((bench.ws / "reports").glob("*.md")),
         "logs_kB": size((state / "logs").glob("*")),
         "audit_kB": size(state.glob("audit*.jsonl")),
+        "active": len(json.loads(bench.request("GET", "/api/runs?limit=1")[1])["active"]),
         "runs": done,
     }
 
@@ -104,11 +120,11 @@ def verdict(samples, name):
     return early, late, grown <= 1.05
 
 
-def removed(line, counts):
-    """Counts a pruning for each store that it names: `removed 12 runs, 40 memory`."""
-    for number, store in re.findall(r"(\d+) ([a-z ]+?)(?=,|;|$|\")", line.partition("removed ")[2]):
-        if int(number):
-            counts[store] = counts.get(store, 0) + 1
+def prune(bench, counts):
+    """Asks for a pruning, and counts each store that lost something."""
+    done = bench.run("-C", str(bench.ws), "state", "prune", "--json")
+    for part in json.loads(done.stdout)["removed"]:
+        counts[part["store"]] = counts.get(part["store"], 0) + 1
 
 
 def drops(samples, name):
@@ -131,7 +147,7 @@ def load(bench, engine, minutes, every, low):
             next_sample += every
             remember(bench, len(samples))
         if low and now >= next_prune:
-            removed(bench.run("-C", str(bench.ws), "state", "prune").stdout.replace("\n", ","), pruned)
+            prune(bench, pruned)
             next_prune += minutes * 60 / (PRUNINGS + 1)
         try:
             status, _ = bench.trigger(sent, f"soak-{sent}")
@@ -150,7 +166,7 @@ def report(bench, samples, sent, failed):
     print(f"\n{sent} runs in {seconds / 60:.0f} minutes, {failed} refused")
     print("what        second quarter  last quarter  flat   a year at the rate of the second half")
     flat = {}
-    for name in COLUMNS[:-1]:
+    for name in COLUMNS[:-2]:
         early, late, flat[name] = verdict(samples, name)
         year = slope([(t, s[name]) for t, s in half]) * YEAR_S
         unit = "GB" if name.endswith("_kB") else ""
@@ -171,10 +187,9 @@ def main():
         print(__doc__)
         return 2
     bench = Bench(args[0])
-    if low:
-        config = bench.base / "config.yaml"
-        config.write_text(LOW)
-        bench.options = ["--config", str(config)]
+    config = bench.base / "config.yaml"
+    config.write_text(LOW if low else USUAL)
+    bench.options = ["--config", str(config)]
     bench.mode = "--simulate"
     engine = bench.serve()
     samples, pruned, sent, failed = load(bench, engine, float(args[1]), every, low)
