@@ -13,6 +13,7 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
 use crate::engine::models::pause_watch;
 use crate::engine::notifier::Notifier;
+use crate::engine::observe::journal_check::JournalCheck;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
 use crate::engine::runs::projection::summary_of_row;
 use crate::engine::runs::registry::RunRegistry;
@@ -137,6 +138,12 @@ async fn start_tasks(
     }
     if acts && resident {
         services.health.begin().await;
+        let check = JournalCheck {
+            lifecycle: Arc::clone(lifecycle),
+            notifier: Arc::clone(&services.notifier),
+            durable: Arc::clone(&services.durable),
+        };
+        lifecycle.spawn_detached(check.run());
     }
     // The first snapshot shows the runs that were resumed.
     let (sender, snapshots) = watch::channel(Arc::new(services.snapshots.first()));
@@ -180,6 +187,9 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
     let trail = (!mode.no_save).then(|| state.audit());
     let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
+    if !mode.read_only {
+        audit.add_missing(&journal).await?;
+    }
     let simulator = if mode.simulated {
         let started = Simulator::start(simulator).await;
         Some(started.map_err(StartError::Simulator)?)

@@ -4,6 +4,7 @@
 pub mod explain;
 pub mod health;
 pub mod health_facts;
+pub mod journal_check;
 pub mod recorder;
 pub mod snapshot;
 pub mod watchdog;

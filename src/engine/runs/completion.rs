@@ -126,7 +126,7 @@ impl Completion {
     /// flag `asyncFileIo` off, on a thread of its own.
     ///
     /// # Errors
-    /// The engine stops before the journal knows that the report is written.
+    /// Reports are kept nowhere, and the journal cannot be written.
     pub async fn write_report(&self, new: &NewRun, text: &str) -> Result<(), JournalError> {
         let journal = &self.durable.journal;
         let Some(folder) = self.reports.clone() else {
@@ -144,9 +144,15 @@ impl Completion {
         match saved {
             Ok(_) => {
                 failpoint::reached("report-written");
-                self.durable
-                    .persist(|| journal.report_written(&new.id))
-                    .await
+                // Nobody waits for this: where it is lost, the next start writes the same report again.
+                let (durable, id) = (Arc::clone(&self.durable), new.id.clone());
+                self.lifecycle.spawn(async move {
+                    let mark = || durable.journal.report_written(&id);
+                    if let Err(error) = durable.persist(mark).await {
+                        tracing::info!(run = id, "its report is written, not marked so: {error}");
+                    }
+                });
+                Ok(())
             }
             Err(error) => {
                 // The text is in the journal; the next start tries again.
