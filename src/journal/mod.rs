@@ -43,6 +43,7 @@ mod spend_rows;
 mod stops;
 mod usage;
 mod verification;
+mod work;
 mod writer;
 
 pub use approval_rows::{ApprovalRow, ApprovalState};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -22,82 +23,21 @@ use crate::journal::error::JournalError;
 use crate::journal::head_file::HeadFile;
 use crate::journal::record::{Applied, Record};
 use crate::journal::record_log::{self, Head};
+use crate::journal::work::{Job, Pending, Reply, Work, confirm_all, refuse_all};
 use crate::resilience::clock::lock;
-
-pub(super) type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
-type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
-
-/// One thing to write.
-enum Work {
-    /// A record, with its bytes.
-    Record(Box<Record>, Vec<u8>, Reply<Applied>),
-    /// A fact of this machine that is no record: a report's file was written, a snapshot was taken.
-    Local(Job, Reply<()>),
-}
-
-impl Work {
-    fn refuse(self, error: &JournalError) {
-        match self {
-            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
-            Self::Local(_, reply) => drop(reply.send(Err(error.clone()))),
-        }
-    }
-}
-
-/// Work that is done inside a transaction which is not committed yet.
-enum Pending {
-    Record(Box<Record>, Applied, Reply<Applied>),
-    Local(Reply<()>),
-}
-
-impl Pending {
-    fn confirm(self) {
-        match self {
-            Self::Record(_, applied, reply) => drop(reply.send(Ok(applied))),
-            Self::Local(reply) => drop(reply.send(Ok(()))),
-        }
-    }
-
-    fn refuse(self, error: &JournalError) {
-        match self {
-            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
-            Self::Local(reply) => drop(reply.send(Err(error.clone()))),
-        }
-    }
-
-    /// The run that it accepts.
-    fn accepted_run(&self) -> Option<String> {
-        match self {
-            Self::Record(record, ..) => match record.as_ref() {
-                Record::RunAccepted { run, .. }
-                | Record::WebhookReceived { run: Some(run), .. } => Some(run.id.clone()),
-                _ => None,
-            },
-            Self::Local(_) => None,
-        }
-    }
-}
-
-fn confirm_all(pending: Vec<Pending>) {
-    for done in pending {
-        done.confirm();
-    }
-}
-
-fn refuse_all(pending: Vec<Pending>, error: &JournalError) {
-    for done in pending {
-        done.refuse(error);
-    }
-}
 
 enum Message {
     Write(Work),
+    /// Nobody waits for it: it goes along with the next transaction.
+    Later(Work),
     LimitPages(u32, Reply<()>),
     Close,
 }
 
 const QUEUE: usize = 4_096;
 const BATCH: usize = 256;
+/// What nobody waits for waits so long for a transaction to go along with.
+const LATER: Duration = Duration::from_millis(50);
 
 pub(super) struct Writer {
     sender: SyncSender<Message>,
@@ -145,6 +85,13 @@ impl Writer {
         done.await.unwrap_or(Err(JournalError::Closed))
     }
 
+    /// As [`Self::local`], in the next transaction that somebody waits for, or soon in one of its own.
+    pub(super) async fn later(&self, job: Job) -> Result<(), JournalError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Later(Work::Local(job, reply))).await?;
+        done.await.unwrap_or(Err(JournalError::Closed))
+    }
+
     /// Waits until the record is applied and committed.
     pub(super) async fn append(
         &self,
@@ -171,7 +118,7 @@ impl Writer {
                 // The queue is far longer than what runs at once; a full one means that the disk is slow.
                 Err(TrySendError::Full(back)) => {
                     message = back;
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             }
         }
@@ -217,13 +164,31 @@ impl WriterThread {
     }
 
     fn run(mut self, receiver: &Receiver<Message>) {
-        while let Ok(first) = receiver.recv() {
+        let mut later = Vec::new();
+        let mut due = Instant::now();
+        loop {
+            let mut next = if later.is_empty() {
+                receiver.recv().ok()
+            } else {
+                receiver
+                    .recv_timeout(due.saturating_duration_since(Instant::now()))
+                    .ok()
+            };
+            if next.is_none() && later.is_empty() {
+                return;
+            }
+            let waited = next.is_none();
             let mut work = Vec::new();
-            let mut next = Some(first);
             let mut closing = false;
             while let Some(message) = next {
                 match message {
                     Message::Write(one) => work.push(one),
+                    Message::Later(one) => {
+                        if later.is_empty() {
+                            due = Instant::now() + LATER;
+                        }
+                        later.push(one);
+                    }
                     Message::LimitPages(pages, reply) => drop(reply.send(self.limit_pages(pages))),
                     Message::Close => closing = true,
                 }
@@ -233,7 +198,10 @@ impl WriterThread {
                     None
                 };
             }
-            self.write(work);
+            if waited || closing || !work.is_empty() || later.len() >= BATCH {
+                work.append(&mut later);
+                self.write(work);
+            }
             if closing {
                 self.fold_in();
                 return;
