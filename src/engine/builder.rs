@@ -185,11 +185,7 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     let stopped = journal.stopped().await?.into_iter().collect();
     // A single run needs nothing of the past, unless its prompts show past reviews.
     let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
-    let trail = (!mode.no_save).then(|| state.audit());
-    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
-    if !mode.read_only {
-        audit.add_missing(&journal).await?;
-    }
+    let audit = open_audit(&mode, &state, &settings, &journal).await?;
     let simulator = if mode.simulated {
         let started = Simulator::start(simulator).await;
         Some(started.map_err(StartError::Simulator)?)
@@ -266,6 +262,21 @@ fn open_journal(mode: &Mode, state: &StateDir) -> Result<Journal, JournalError> 
     } else {
         Journal::open(&state.journal())?
     })
+}
+
+/// The audit trail, with the lines that a crash took from it.
+async fn open_audit(
+    mode: &Mode,
+    state: &StateDir,
+    settings: &Settings,
+    journal: &Journal,
+) -> Result<Audit, StartError> {
+    let trail = (!mode.no_save).then(|| state.audit());
+    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
+    if !mode.read_only {
+        audit.add_missing(journal).await?;
+    }
+    Ok(audit)
 }
 
 /// Alerts about what opening the journal changed.

@@ -131,12 +131,11 @@ impl Handle {
             }
         };
         let audit = &self.services.audit;
-        match about.kept(&outcome) {
-            Some((line, record)) => audit.write_kept(line, record).await,
-            None => {
-                let now_ms = self.services.lifecycle.wall_ms();
-                audit.write(about.line(now_ms, &outcome)).await;
-            }
+        if let Some((line, record)) = about.kept(&outcome) {
+            audit.write_kept(line, record).await;
+        } else {
+            let now_ms = self.services.lifecycle.wall_ms();
+            audit.write(about.line(now_ms, &outcome)).await;
         }
         tracing::info!(
             corr = correlation,

@@ -134,14 +134,6 @@ impl Journal {
         self.writer.local(Box::new(job)).await
     }
 
-    /// As [`Self::write`], for what nobody waits for: it goes along with the next write, or soon by itself.
-    pub(super) async fn write_later(
-        &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
-    ) -> Result<(), JournalError> {
-        self.writer.later(Box::new(job)).await
-    }
-
     /// As [`Self::write`], with what the job found out.
     pub(super) async fn write_with<T: Send + 'static>(
         &self,

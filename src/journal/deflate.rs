@@ -111,7 +111,7 @@ mod tests {
         };
         let first = pack_once();
         assert!(first.len() < text.len() / 10);
-        append(&[0; 100_000], &mut Vec::new());
+        append(&vec![0; 100_000], &mut Vec::new());
         assert_eq!(pack_once(), first);
     }
 }

@@ -196,10 +196,10 @@ impl Journal {
         .await
     }
 
-    /// The report's file is on disk. Goes along with the next write: where it is lost, the report is written again.
+    /// The report's file is on disk: its text need not be kept twice, its input no longer at all.
     pub async fn report_written(&self, id: &str) -> Result<(), JournalError> {
         let id = id.to_owned();
-        self.write_later(move |tx| {
+        self.write(move |tx| {
             tx.prepare_cached("UPDATE runs SET report_written = 1 WHERE id = ?1")?
                 .execute([id])
                 .map(drop)

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -28,16 +28,12 @@ use crate::resilience::clock::lock;
 
 enum Message {
     Write(Work),
-    /// Nobody waits for it: it goes along with the next transaction.
-    Later(Work),
     LimitPages(u32, Reply<()>),
     Close,
 }
 
 const QUEUE: usize = 4_096;
 const BATCH: usize = 256;
-/// What nobody waits for waits so long for a transaction to go along with.
-const LATER: Duration = Duration::from_millis(50);
 
 pub(super) struct Writer {
     sender: SyncSender<Message>,
@@ -82,13 +78,6 @@ impl Writer {
     pub(super) async fn local(&self, job: Job) -> Result<(), JournalError> {
         let (reply, done) = oneshot::channel();
         self.send(Message::Write(Work::Local(job, reply))).await?;
-        done.await.unwrap_or(Err(JournalError::Closed))
-    }
-
-    /// As [`Self::local`], in the next transaction that somebody waits for, or soon in one of its own.
-    pub(super) async fn later(&self, job: Job) -> Result<(), JournalError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Message::Later(Work::Local(job, reply))).await?;
         done.await.unwrap_or(Err(JournalError::Closed))
     }
 
@@ -164,31 +153,13 @@ impl WriterThread {
     }
 
     fn run(mut self, receiver: &Receiver<Message>) {
-        let mut later = Vec::new();
-        let mut due = Instant::now();
-        loop {
-            let mut next = if later.is_empty() {
-                receiver.recv().ok()
-            } else {
-                receiver
-                    .recv_timeout(due.saturating_duration_since(Instant::now()))
-                    .ok()
-            };
-            if next.is_none() && later.is_empty() {
-                return;
-            }
-            let waited = next.is_none();
+        while let Ok(first) = receiver.recv() {
+            let mut next = Some(first);
             let mut work = Vec::new();
             let mut closing = false;
             while let Some(message) = next {
                 match message {
                     Message::Write(one) => work.push(one),
-                    Message::Later(one) => {
-                        if later.is_empty() {
-                            due = Instant::now() + LATER;
-                        }
-                        later.push(one);
-                    }
                     Message::LimitPages(pages, reply) => drop(reply.send(self.limit_pages(pages))),
                     Message::Close => closing = true,
                 }
@@ -198,10 +169,7 @@ impl WriterThread {
                     None
                 };
             }
-            if waited || closing || !work.is_empty() || later.len() >= BATCH {
-                work.append(&mut later);
-                self.write(work);
-            }
+            self.write(work);
             if closing {
                 self.fold_in();
                 return;

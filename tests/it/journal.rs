@@ -96,7 +96,8 @@ async fn damage_in_an_old_record_is_found_while_the_engine_works_and_new_runs_ar
     let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
     let journal = handle.journal().clone();
     // More records than the check at start reads.
-    let stops = (0..1_100).map(|n| journal.set_stopped("nobody", n % 2 == 0));
+    let names: Vec<String> = (0..1_100).map(|n| format!("agent-{n}")).collect();
+    let stops = names.iter().map(|name| journal.set_stopped(name, true));
     let stopped = futures_util::future::join_all(stops).await;
     assert!(stopped.iter().all(Result::is_ok));
     handle.stop(Duration::from_millis(200)).await;

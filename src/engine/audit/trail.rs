@@ -273,7 +273,10 @@ impl Trail {
     /// Closes the file and begins a new one. Where it cannot be renamed, it grows on: no line is lost for that.
     fn rotate(&mut self, next: u64) -> io::Result<()> {
         // A closed file is whole.
-        self.file.sync_data()?;
+        if let Err(error) = self.file.sync_data() {
+            self.failed = true;
+            return Err(error);
+        }
         match std::fs::rename(&self.path, chain::closed_name(&self.path, self.first)) {
             Ok(()) => self.begin(next),
             Err(error) => {

@@ -105,7 +105,7 @@ impl Completion {
         if !finish.publications.is_empty() {
             self.status.wake_outbox.notify_one();
         }
-        self.write_report(new, &text).await;
+        self.write_report(new, &text).await?;
         tracing::info!(
             run = new.id,
             corr = new.correlation,
@@ -124,10 +124,13 @@ impl Completion {
 
     /// Writes the report's file. Never on a thread of the runtime: on one of its blocking threads, or, with the
     /// flag `asyncFileIo` off, on a thread of its own.
-    pub async fn write_report(&self, new: &NewRun, text: &str) {
+    ///
+    /// # Errors
+    /// The engine stops before the journal knows that the report is written.
+    pub async fn write_report(&self, new: &NewRun, text: &str) -> Result<(), JournalError> {
+        let journal = &self.durable.journal;
         let Some(folder) = self.reports.clone() else {
-            self.mark_written(&new.id);
-            return;
+            return journal.report_written(&new.id).await;
         };
         let (name, text) = (new.report_name.clone(), text.to_owned());
         let save = move || report::save(&folder, &name, &text);
@@ -141,7 +144,9 @@ impl Completion {
         match saved {
             Ok(_) => {
                 failpoint::reached("report-written");
-                self.mark_written(&new.id);
+                self.durable
+                    .persist(|| journal.report_written(&new.id))
+                    .await
             }
             Err(error) => {
                 // The text is in the journal; the next start tries again.
@@ -153,19 +158,9 @@ impl Completion {
                         clean_line(&error.to_string(), 300)
                     ),
                 );
+                Ok(())
             }
         }
-    }
-
-    /// Nobody waits for this: where it is lost, the next start writes the same report again.
-    fn mark_written(&self, id: &str) {
-        let (durable, id) = (Arc::clone(&self.durable), id.to_owned());
-        self.lifecycle.spawn(async move {
-            let mark = || durable.journal.report_written(&id);
-            if let Err(error) = durable.persist(mark).await {
-                tracing::info!(run = id, "its report is written, not marked so: {error}");
-            }
-        });
     }
 }
 

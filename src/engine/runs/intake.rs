@@ -143,7 +143,7 @@ impl Intake {
     /// back in it: its caller is told that it is refused, and an operator may put the file back.
     ///
     /// # Errors
-    /// As [`Durable::check_files`].
+    /// A file of the journal is gone or was replaced.
     pub async fn confirm_files(&self, id: &str) -> Result<(), JournalError> {
         let checked = self.durable.check_files();
         if checked.is_err() {

@@ -60,7 +60,8 @@ impl Recovery {
                 let this = Arc::clone(&self);
                 self.lifecycle.spawn(async move {
                     let text = row.report_text.as_deref().unwrap_or_default();
-                    this.completion.write_report(&row.new, text).await;
+                    let written = this.completion.write_report(&row.new, text).await;
+                    log_failure(&row, written);
                 });
             } else if plan.simulated != self.lifecycle.mode.simulated {
                 self.alert_other_mode(&row, &plan);
