@@ -13,6 +13,7 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::models::access::Models;
 use crate::engine::models::pause_watch;
 use crate::engine::notifier::Notifier;
+use crate::engine::observe::journal_check::JournalCheck;
 use crate::engine::protocol::snapshot::{Mode, Snapshot};
 use crate::engine::runs::projection::summary_of_row;
 use crate::engine::runs::registry::RunRegistry;
@@ -141,6 +142,14 @@ async fn start_tasks(
     if resident {
         services.health.begin(acts).await;
     }
+    if acts && resident {
+        let check = JournalCheck {
+            lifecycle: Arc::clone(lifecycle),
+            notifier: Arc::clone(&services.notifier),
+            durable: Arc::clone(&services.durable),
+        };
+        lifecycle.spawn_detached(check.run());
+    }
     // The first snapshot shows the runs that were resumed.
     let (sender, snapshots) = watch::channel(Arc::new(services.snapshots.first()));
     lifecycle.spawn_detached(Arc::clone(&services.snapshots).publish(sender));
@@ -181,8 +190,7 @@ async fn build(config: EngineConfig) -> Result<(Arc<Services>, bool), StartError
     let stopped = journal.stopped().await?.into_iter().collect();
     // A single run needs nothing of the past, unless its prompts show past reviews.
     let fills = (resident || settings.memory.in_prompt) && journal.remembers().await?;
-    let trail = (!mode.no_save).then(|| state.audit());
-    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
+    let audit = open_audit(&mode, &state, &settings, &journal).await?;
     let simulator = if mode.simulated {
         let started = Simulator::start(simulator).await;
         Some(started.map_err(StartError::Simulator)?)
@@ -259,6 +267,21 @@ fn open_journal(mode: &Mode, state: &StateDir) -> Result<Journal, JournalError> 
     } else {
         Journal::open(&state.journal())?
     })
+}
+
+/// The audit trail, with the lines that a crash took from it.
+async fn open_audit(
+    mode: &Mode,
+    state: &StateDir,
+    settings: &Settings,
+    journal: &Journal,
+) -> Result<Audit, StartError> {
+    let trail = (!mode.no_save).then(|| state.audit());
+    let audit = Audit::open(trail.as_deref(), settings.audit.max_bytes)?;
+    if !mode.read_only {
+        audit.add_missing(journal).await?;
+    }
+    Ok(audit)
 }
 
 /// Alerts about what opening the journal changed.

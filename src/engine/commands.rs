@@ -3,6 +3,7 @@
 //! Why apart from the handle: this is the list that an operator's keys, the command line and the API share; a
 //! new command is one arm here and one variant in `protocol/command.rs`.
 
+use crate::engine::audit::CommandLine;
 use crate::engine::github::approvals::is_required;
 use crate::engine::handle::Handle;
 use crate::engine::protocol::command::{Command, Refused, Reply};
@@ -32,6 +33,7 @@ impl Handle {
         command: Command,
         actor: &str,
         correlation: &str,
+        about: &CommandLine,
     ) -> Outcome {
         let services = &self.services;
         if services.lifecycle.mode.read_only {
@@ -41,8 +43,17 @@ impl Handle {
             return Err(Refused::Stopping);
         }
         match command {
-            Command::Trigger(trigger) => services.intake.accept(trigger, actor, correlation).await,
-            Command::RunAgain { run } => services.intake.rerun(&run, actor, correlation).await,
+            Command::Trigger(trigger) => {
+                let intake = &services.intake;
+                intake
+                    .accept(trigger, actor, correlation, Some(about))
+                    .await
+            }
+            Command::RunAgain { run } => {
+                let intake = &services.intake;
+                let about = Some(about);
+                intake.rerun(&run, actor, correlation, about).await
+            }
             Command::CancelRun { run } => self.cancel_run(&run).await,
             Command::Drain => self.drain(actor).await,
             Command::OpenIntake => self.open_intake(actor).await,

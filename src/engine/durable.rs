@@ -31,6 +31,8 @@ pub struct Durable {
     failing: AtomicU32,
     /// The journal was recovered, and no operator has acknowledged it.
     notice: Mutex<Option<String>>,
+    /// Damage that was found while the engine works.
+    damage: Mutex<Option<String>>,
     /// The newest run or webhook that could not be kept: wall time in milliseconds, why.
     refused: Mutex<Option<(i64, String)>>,
     refusal: Notify,
@@ -52,23 +54,49 @@ impl Durable {
             notifier,
             retries: AtomicU64::new(0),
             failing: AtomicU32::new(0),
+            damage: Mutex::default(),
             refused: Mutex::default(),
             refusal: Notify::new(),
         })
     }
 
-    /// Nothing may be acknowledged that is written into a file which was deleted or replaced.
+    /// Nothing may be acknowledged that is written into a file which was deleted or replaced. Looks once a commit,
+    /// after it; between commits the look of health, every 2 seconds, counts.
     ///
     /// # Errors
     /// [`JournalError::ReadOnly`] names the file and what to do.
     pub fn check_files(&self) -> Result<(), JournalError> {
-        match self.files.lost().first() {
+        match self.files.lost_after(self.journal.commits()).first() {
             None => Ok(()),
             Some(file) => Err(JournalError::ReadOnly(format!(
                 "{}; stop the engine, put the file back, start it again",
                 file.sentence()
             ))),
         }
+    }
+
+    /// Nothing new is accepted into a journal that is damaged, or whose file is gone. Work in flight goes on.
+    ///
+    /// # Errors
+    /// [`JournalError::ReadOnly`] says what is wrong and what to do.
+    pub fn check_intake(&self) -> Result<(), JournalError> {
+        match self.damage() {
+            None => self.check_files(),
+            Some(what) => Err(JournalError::ReadOnly(format!(
+                "it is damaged ({what}); stop the engine, run `bsm state repair`, start it again"
+            ))),
+        }
+    }
+
+    /// Damage was found in the journal: intake is refused until the engine is started again, which repairs it.
+    pub fn note_damage(&self, what: &str) {
+        *lock(&self.damage) = Some(what.to_owned());
+        self.notifier.mark_changed();
+    }
+
+    /// Damage that was found while the engine works, as a sentence.
+    pub fn damage(&self) -> Option<String> {
+        lock(&self.damage).clone()
     }
 
     /// A run or a webhook was refused because it could not be kept.
@@ -176,6 +204,7 @@ mod tests {
     use crate::engine::protocol::snapshot::Mode;
     use crate::resilience::clock::{Clock, SystemClock};
     use crate::state::StateDir;
+    use tokio::runtime::Handle;
 
     /// Work in flight whose journal was deleted is written once and not acknowledged.
     #[tokio::test(start_paused = true)]
@@ -194,6 +223,10 @@ mod tests {
         let writes = AtomicU32::new(0);
         let mut work = Box::pin(durable.persist(async || {
             writes.fetch_add(1, Relaxed);
+            // On a blocking thread: the paused clock stands still while it works.
+            let (journal, runtime) = (durable.journal.clone(), Handle::current());
+            let probe = move || runtime.block_on(journal.probe(1));
+            tokio::task::spawn_blocking(probe).await.unwrap()?;
             // Deleted while the write was under way.
             std::fs::rename(state.journal(), &away).unwrap();
             Ok(())

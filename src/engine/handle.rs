@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::engine::attachment::Attachment;
-use crate::engine::audit::AuditLine;
+use crate::engine::audit::CommandLine;
 use crate::engine::builder::{self, EngineConfig, StartError};
 use crate::engine::protocol::command::{Envelope, Refused, Reply};
 use crate::engine::protocol::completion::{Completed, Completion, Pieces};
@@ -124,7 +124,8 @@ impl Handle {
             command.name(),
             clean_line(&redactor.text(&command.object()), 200),
         );
-        let result = self.dispatch(command, &actor, &correlation).await;
+        let about = CommandLine::new(&actor, name, &object, &correlation);
+        let result = self.dispatch(command, &actor, &correlation, &about).await;
         let outcome = match &result {
             Ok(Reply::Accepted { run, .. }) => run.clone(),
             Ok(Reply::Done { what }) => what.clone(),
@@ -137,18 +138,13 @@ impl Handle {
                 redactor.text(&format!("refused: {refused}"))
             }
         };
-        let at = jiff::Timestamp::from_millisecond(self.services.lifecycle.wall_ms())
-            .unwrap_or_default()
-            .to_string();
-        let line = AuditLine {
-            at,
-            actor: actor.clone(),
-            command: name.to_owned(),
-            object: object.clone(),
-            correlation: correlation.clone(),
-            result: outcome.clone(),
-        };
-        self.services.audit.write(line).await;
+        let audit = &self.services.audit;
+        if let Some((line, record)) = about.kept(&outcome) {
+            audit.write_kept(line, record).await;
+        } else {
+            let now_ms = self.services.lifecycle.wall_ms();
+            audit.write(about.line(now_ms, &outcome)).await;
+        }
         tracing::info!(
             corr = correlation,
             actor,

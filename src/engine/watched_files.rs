@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::observe::health::facts::LostFile;
@@ -19,6 +20,8 @@ type FileId = (u64, u64);
 /// The files by name, and which file each name must mean; `None`: it was not there yet.
 pub struct WatchedFiles {
     files: Mutex<BTreeMap<PathBuf, Option<FileId>>>,
+    /// Every file was there at a look that began after so many commits of the journal, plus one; 0: one was not.
+    seen_after: AtomicU64,
 }
 
 impl WatchedFiles {
@@ -42,12 +45,14 @@ impl WatchedFiles {
         });
         Arc::new(Self {
             files: Mutex::new(files.collect()),
+            seen_after: AtomicU64::new(0),
         })
     }
 
     /// From now on this name must mean the file that it means now.
     pub fn adopt(&self, path: &Path) {
         lock(&self.files).insert(path.to_path_buf(), id_of(path));
+        self.seen_after.store(0, Relaxed);
     }
 
     /// It may go.
@@ -68,6 +73,22 @@ impl WatchedFiles {
                     replaced: now.is_some(),
                 }),
             }
+        }
+        if !lost.is_empty() {
+            self.seen_after.store(0, Relaxed);
+        }
+        lost
+    }
+
+    /// As [`Self::lost`], unless a look after the newest commit found all of them: of those that share a commit one
+    /// looks for all.
+    pub fn lost_after(&self, commits: u64) -> Vec<LostFile> {
+        if self.seen_after.load(Relaxed) > commits {
+            return Vec::new();
+        }
+        let lost = self.lost();
+        if lost.is_empty() {
+            self.seen_after.fetch_max(commits + 1, Relaxed);
         }
         lost
     }
@@ -110,6 +131,30 @@ mod tests {
         assert_eq!(watched.lost(), [journal(true)]);
         std::fs::rename(&away, state.journal()).unwrap();
         assert_eq!(watched.lost(), []);
+    }
+
+    #[test]
+    fn file_deleted_between_two_commits_is_found_after_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path());
+        std::fs::write(state.journal(), "a").unwrap();
+        let watched = WatchedFiles::of(&state);
+        assert_eq!(watched.lost_after(7), []);
+        let away = dir.path().join("away");
+        std::fs::rename(state.journal(), &away).unwrap();
+        assert_eq!(watched.lost_after(7), [], "no commit since the last look");
+        assert_eq!(watched.lost_after(8).len(), 1);
+        // What was found is not forgotten, and what is back is seen.
+        assert_eq!(watched.lost_after(7).len(), 1);
+        std::fs::rename(&away, state.journal()).unwrap();
+        assert_eq!(watched.lost_after(8), []);
+        std::fs::rename(state.journal(), &away).unwrap();
+        assert_eq!(
+            watched.lost().len(),
+            1,
+            "a look that nobody's write asked for"
+        );
+        assert_eq!(watched.lost_after(8).len(), 1);
     }
 
     #[test]

@@ -388,6 +388,7 @@ fn runs(
             notifier: Arc::clone(&ground.notifier),
             store: Arc::clone(&ground.store),
             reloader: Arc::clone(reloader),
+            audit: Arc::clone(&ground.audit),
             durable: Arc::clone(&ground.durable),
             registry: Arc::clone(&ground.registry),
             models: Arc::clone(&ground.models),

@@ -9,7 +9,7 @@ pub use crate::journal::database_file::set_aside;
 use crate::journal::database_file::{install, part_of, remove_with_sides};
 use crate::journal::error::JournalError;
 use crate::journal::record::Record;
-use crate::journal::{connect, meta, record_log, schema};
+use crate::journal::{connect, meta, record_check, record_log, schema};
 
 /// What a copy holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn inspect(path: &Path) -> Result<BackupInfo, JournalError> {
         return Err(damaged(verdict));
     }
     let records = if schema::version(&connection)? >= schema::WITH_RECORDS {
-        record_log::verify(&connection, 0)?
+        record_check::verify(&connection, 0)?
             .map_err(damaged)?
             .sequence
     } else {

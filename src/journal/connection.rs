@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::journal::connect;
 use crate::journal::error::JournalError;
-use crate::journal::examine;
+use crate::journal::examine::{self, Depth};
 use crate::journal::notes::JournalNotes;
 use crate::journal::open;
 use crate::journal::record::{Applied, Record};
@@ -36,7 +36,19 @@ impl Journal {
     /// When it cannot be read or written, is no journal, is gone although it was there, or was written by a newer
     /// program. Nothing was changed then.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let (target, notes) = open::file(path)?;
+        Self::open_read(path, Depth::Usual)
+    }
+
+    /// As [`Self::open`], and reads all of it first, however large it is.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_whole(path: &Path) -> Result<Self, JournalError> {
+        Self::open_read(path, Depth::Whole)
+    }
+
+    fn open_read(path: &Path, depth: Depth) -> Result<Self, JournalError> {
+        let (target, notes) = open::file(path, depth)?;
         let reader = connect::reader(path)?;
         Ok(Self {
             writer: Arc::new(Writer::start(target)?),
@@ -88,6 +100,11 @@ impl Journal {
             drop(lock(reader).take());
         }
         self.writer.close();
+    }
+
+    /// Commits since it was opened. What was confirmed to a caller is in one of them.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
     }
 
     /// Where it is; `None`: in memory.

@@ -319,52 +319,6 @@ async fn journal_that_is_gone_or_empty_or_foreign_is_refused_and_not_touched() {
     assert_eq!(back.notes(), &JournalNotes::default());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runs_refused_on_a_full_disk_are_not_in_the_journal() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("bsm.db");
-    let journal = Journal::open(&path).unwrap();
-    let (mut refused, mut accepted) = (Vec::new(), Vec::new());
-    let big = "x".repeat(30_000);
-    for round in 0..20 {
-        // Room for some of the batch only.
-        journal.limit_pages(100 + round * 8).await.unwrap();
-        let jobs: Vec<_> = (0..30)
-            .map(|n| {
-                let (journal, id) = (journal.clone(), format!("job_{round}_{n}"));
-                let new = run(&id, if n % 3 == 0 { &big } else { "d" });
-                tokio::spawn(async move { (id, journal.intake(new).await.is_ok()) })
-            })
-            .collect();
-        for job in jobs {
-            let (id, ok) = job.await.unwrap();
-            if ok { &mut accepted } else { &mut refused }.push(id);
-        }
-    }
-    journal.limit_pages(1_000_000).await.unwrap();
-    assert!(
-        refused.len() > 50 && accepted.len() > 50,
-        "{} {}",
-        refused.len(),
-        accepted.len()
-    );
-    let kept: Vec<String> = journal
-        .recent(10_000)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|row| row.new.id)
-        .collect();
-    let wrong = refused.iter().filter(|id| kept.contains(id)).count();
-    assert_eq!(wrong, 0, "of {} refused runs", refused.len());
-    assert!(accepted.iter().all(|id| kept.contains(id)));
-    journal.close();
-    assert_eq!(
-        Journal::open(&path).unwrap().notes(),
-        &JournalNotes::default()
-    );
-}
-
 #[tokio::test]
 async fn backup_taken_while_runs_come_in_restores_to_the_same_records() {
     let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use crate::journal::error::JournalError;
 use crate::journal::head_file::{self, Written};
 use crate::journal::record_log::{self, Head};
-use crate::journal::{database_file, heal, meta, schema};
+use crate::journal::{database_file, heal, meta, record_check, schema};
 
 /// A journal larger than this is not read through at every start.
 const CHECKED_BYTES: u64 = 64 << 20;
@@ -25,13 +25,25 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How a database of SQLite begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
+/// How much of a journal is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The tables of a small one, the newest records. The rest is read while the engine works.
+    Usual,
+    /// All of it.
+    Whole,
+}
+
 /// What is wrong with a journal that is open for reading, as a sentence; `None`: nothing that can be seen.
 pub(super) fn damage_of(
     connection: &Connection,
     path: &Path,
 ) -> Result<Option<String>, JournalError> {
     let outside = head_file::read(path)?;
-    judged(path, inspect(connection, path, outside.as_ref()))
+    judged(
+        path,
+        inspect(connection, path, outside.as_ref(), Depth::Usual),
+    )
 }
 
 /// What is wrong with an existing file, as a sentence; `None`: nothing.
@@ -41,8 +53,9 @@ pub(super) fn damage_of(
 pub(super) fn examine(
     path: &Path,
     outside: Option<&Written>,
+    depth: Depth,
 ) -> Result<Option<String>, JournalError> {
-    let first = attempt(path, outside)?;
+    let first = attempt(path, outside, depth)?;
     let Some(mut damage) = first else {
         return Ok(None);
     };
@@ -50,7 +63,7 @@ pub(super) fn examine(
     // new look finds it again.
     for _ in 0..TRIES {
         readable(path)?;
-        match attempt(path, outside)? {
+        match attempt(path, outside, depth)? {
             None => return Ok(None),
             Some(again) if again == damage => break,
             Some(other) => damage = other,
@@ -62,8 +75,12 @@ pub(super) fn examine(
 }
 
 /// One look at the file: damage as a sentence, or an error of the disk.
-fn attempt(path: &Path, outside: Option<&Written>) -> Result<Option<String>, JournalError> {
-    with_retries(|| judged(path, look(path, outside)))
+fn attempt(
+    path: &Path,
+    outside: Option<&Written>,
+    depth: Depth,
+) -> Result<Option<String>, JournalError> {
+    with_retries(|| judged(path, look(path, outside, depth)))
 }
 
 /// What a look gave: an error of SQLite may be damage as well.
@@ -75,7 +92,7 @@ fn judged(
 }
 
 /// Damage as a sentence, or an error that says that the disk does not read.
-fn classify(path: &Path, error: LookError) -> Result<String, JournalError> {
+pub(super) fn classify(path: &Path, error: LookError) -> Result<String, JournalError> {
     use rusqlite::ErrorCode;
     match error {
         LookError::Journal(error) => Err(error),
@@ -92,7 +109,7 @@ fn classify(path: &Path, error: LookError) -> Result<String, JournalError> {
     }
 }
 
-enum LookError {
+pub(super) enum LookError {
     Journal(JournalError),
     Sqlite(rusqlite::Error),
 }
@@ -105,10 +122,10 @@ impl From<rusqlite::Error> for LookError {
 
 /// Reads the file as SQLite sees it. Nothing is written, not even when it is closed: the end of the write-ahead
 /// log may be all that is left of the newest records.
-fn look(path: &Path, outside: Option<&Written>) -> Result<Option<String>, LookError> {
+fn look(path: &Path, outside: Option<&Written>, depth: Depth) -> Result<Option<String>, LookError> {
     let connection = database_file::existing(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    inspect(&connection, path, outside)
+    inspect(&connection, path, outside, depth)
 }
 
 /// Reads an open file: its tables, its records, and whether they end where they should.
@@ -116,11 +133,13 @@ fn inspect(
     connection: &Connection,
     path: &Path,
     outside: Option<&Written>,
+    depth: Depth,
 ) -> Result<Option<String>, LookError> {
     let version = schema::version(connection)?;
     schema::check_known(version, path).map_err(LookError::Journal)?;
     let small = std::fs::metadata(path).is_ok_and(|m| m.len() < CHECKED_BYTES);
-    if version > 0 && small {
+    let whole = depth == Depth::Whole || is_suspect(connection, version)?;
+    if version > 0 && (small || whole) {
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
         if verdict != "ok" {
             let verdict = one_line(&verdict);
@@ -144,8 +163,13 @@ fn inspect(
             _ => None,
         });
     }
-    let from = record_log::head(connection)?.sequence - record_log::READ_AT_START;
-    let head = match record_log::verify(connection, from)? {
+    let newest = record_log::head(connection)?.sequence;
+    let from = if whole {
+        0
+    } else {
+        newest - record_log::READ_AT_START
+    };
+    let head = match record_check::verify(connection, from)? {
         Ok(head) => head,
         Err(wrong) => return Ok(Some(wrong)),
     };
@@ -153,6 +177,11 @@ fn inspect(
         Some(written) => behind(connection, &head, written)?,
         None => None,
     })
+}
+
+/// Damage was found in it while an engine worked.
+fn is_suspect(connection: &Connection, version: u32) -> rusqlite::Result<bool> {
+    Ok(version >= schema::WITH_RECORDS && meta::get(connection, meta::SUSPECT)?.is_some())
 }
 
 /// SQLite's check also reports a page that the disk did not give, with the code of the error.
@@ -263,7 +292,7 @@ pub(super) fn with_retries<T>(
     }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let text = text
         .replace("*** in database main ***", "")
         .replace('\n', " ");

@@ -13,6 +13,8 @@ pub(super) const NOTICE: &str = "notice";
 
 /// Up to which time the wall clock is believed: JSON of the engine's retention.
 pub(super) const CLOCK_TRUST: &str = "clock_trust";
+/// Damage was found while an engine worked with it: the next start reads all of it.
+pub(super) const SUSPECT: &str = "suspect";
 
 pub(super) fn get(c: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     c.prepare_cached("SELECT value FROM meta WHERE key = ?1")?

@@ -15,6 +15,7 @@ mod connect;
 mod connection;
 mod copy;
 mod database_file;
+mod deflate;
 mod error;
 mod examine;
 mod github;
@@ -30,6 +31,7 @@ mod open;
 mod probe;
 mod raw_pages;
 mod record;
+mod record_check;
 mod record_log;
 mod reindex;
 mod row_numbers;
@@ -41,6 +43,8 @@ mod spend;
 mod spend_rows;
 mod stops;
 mod usage;
+mod verification;
+mod work;
 mod writer;
 
 pub use approval_rows::{ApprovalRow, ApprovalState};
@@ -59,10 +63,15 @@ pub use runs::UnwrittenReport;
 pub(crate) use spend_rows::SPEND_DAYS;
 pub use spend_rows::SpendRow;
 pub use usage::{Excess, Keep, TableUsage};
+pub use verification::{Piece, Verification};
 
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod journal_tests;
 #[cfg(test)]
 mod reindex_tests;
+#[cfg(test)]
+mod verification_tests;

@@ -10,7 +10,7 @@ use crate::journal::database_file::{
     finish_database, new_database, remove_with_sides, roll_forward,
 };
 use crate::journal::error::JournalError;
-use crate::journal::examine::{examine, with_retries};
+use crate::journal::examine::{Depth, examine, with_retries};
 use crate::journal::head_file::{self, HeadFile};
 use crate::journal::notes::JournalNotes;
 use crate::journal::reindex::reindex;
@@ -18,14 +18,14 @@ use crate::journal::writer::Target;
 use crate::journal::{heal, meta, record_log, schema};
 
 /// Opens or makes the journal at `path`.
-pub(super) fn file(path: &Path) -> Result<(Target, JournalNotes), JournalError> {
+pub(super) fn file(path: &Path, depth: Depth) -> Result<(Target, JournalNotes), JournalError> {
     let mut notes = JournalNotes::default();
     roll_forward(path, "replaced")?;
     let outside = with_retries(|| head_file::read(path))?;
     if !path.exists() {
         gone(path).map_or(Ok(()), Err)?;
         create(path)?;
-    } else if let Some(damage) = examine(path, outside.as_ref())? {
+    } else if let Some(damage) = examine(path, outside.as_ref(), depth)? {
         notes.healed = Some(match reindex(path, &damage, outside.as_ref())? {
             Some(healed) => healed,
             None => heal::heal(path, &damage, outside.as_ref())?,
@@ -72,6 +72,10 @@ fn open_checked(path: &Path, notes: &mut JournalNotes) -> Result<Target, Journal
         notes.backup = Some(copy);
     }
     notes.notice = meta::get(&connection, meta::NOTICE)?;
+    if meta::get(&connection, meta::SUSPECT)?.is_some() {
+        // All of it was read, and nothing is wrong.
+        meta::remove(&connection, meta::SUSPECT)?;
+    }
     let head = record_log::head(&connection)?;
     let epoch = meta::get(&connection, meta::EPOCH)?.unwrap_or_default();
     Ok(Target {

@@ -19,8 +19,13 @@ use crate::journal::spend_rows::SpendRow;
     rename_all_fields = "camelCase"
 )]
 pub enum Record {
-    /// A run was accepted.
-    RunAccepted { run: NewRun },
+    /// A run was accepted. `audit`: the line of the audit trail about it, in the trail's own form; on disk with
+    /// the run, so that the trail need not be synced before the answer.
+    RunAccepted {
+        run: NewRun,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audit: Option<String>,
+    },
     /// Runs whose acceptance could not be confirmed to the caller: they must not run.
     RunsRefused { ids: Vec<String> },
     /// A webhook came, with the run that it begins.
@@ -104,7 +109,7 @@ impl Record {
     /// as long as their run, the others as long as they are among the newest.
     pub fn subject(&self) -> &str {
         match self {
-            Self::RunAccepted { run } | Self::WebhookReceived { run: Some(run), .. } => &run.id,
+            Self::RunAccepted { run, .. } | Self::WebhookReceived { run: Some(run), .. } => &run.id,
             Self::RunChangeFetched { id, .. }
             | Self::RunStarted { id, .. }
             | Self::RunParked { id }
@@ -161,7 +166,7 @@ impl Record {
     /// Bytes of the largest text in it, about: whether encoding it is worth a thread of its own.
     pub fn weight(&self) -> usize {
         match self {
-            Self::RunAccepted { run } | Self::WebhookReceived { run: Some(run), .. } => {
+            Self::RunAccepted { run, .. } | Self::WebhookReceived { run: Some(run), .. } => {
                 run.diff.len() + run.input.len()
             }
             Self::RunChangeFetched { input, diff, .. } => input.len() + diff.len(),
@@ -179,6 +184,8 @@ pub enum Applied {
     Done,
     /// There was nothing to do: the record is not kept.
     Unchanged,
+    /// A run was accepted: the record's number.
+    Accepted(i64),
     /// A run with this idempotency key was accepted before: its id.
     Duplicate(String),
     /// What a webhook turned out to be.

@@ -3,17 +3,15 @@
 //! Why both: the digest says that one record is whole, wherever its bytes are found; the chain says that none
 //! is missing, and one number with one hash stands for the whole journal.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::journal::error::JournalError;
-use crate::journal::meta;
 use crate::journal::record::Record;
+use crate::journal::{deflate, meta};
 use crate::state::hex;
 
 /// First bytes of a body: what it is, and how it is written.
@@ -58,11 +56,8 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
     let json = serde_json::to_vec(record)?;
     let mut body = Vec::with_capacity(json.len() / 3 + 64);
     body.extend_from_slice(MAGIC);
-    let mut packer = DeflateEncoder::new(body, Compression::fast());
-    packer
-        .write_all(&json)
-        .and_then(|()| packer.finish())
-        .map_err(|e| JournalError::Row(e.to_string()))
+    deflate::append(&json, &mut body);
+    Ok(body)
 }
 
 /// The record in a body; `None`: these bytes are none that this program can read.
@@ -140,58 +135,6 @@ pub(super) fn chain_at(c: &Connection, sequence: i64) -> rusqlite::Result<Option
     c.prepare_cached("SELECT chain FROM records WHERE sequence = ?1")?
         .query_row([sequence], |r| r.get(0))
         .optional()
-}
-
-/// Computes the chain anew and compares; bodies from `bodies_from` on are read as well, and what a decision's
-/// record says is compared with its run. `Err`: what is wrong, as a sentence.
-pub(super) fn verify(c: &Connection, bodies_from: i64) -> rusqlite::Result<Result<Head, String>> {
-    let mut head = base(c)?;
-    let mut statement =
-        c.prepare("SELECT sequence, digest, chain FROM records ORDER BY sequence")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (sequence, digest, chain): (i64, Hash, Hash) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        head = head.next(sequence, &digest);
-        if head.chain != chain {
-            return Ok(Err(format!(
-                "record {sequence} does not follow those before it"
-            )));
-        }
-    }
-    let sql = "SELECT sequence, digest, body FROM records WHERE sequence >= ?1 AND body IS NOT NULL ORDER BY sequence";
-    let mut statement = c.prepare(sql)?;
-    let mut rows = statement.query([bodies_from])?;
-    while let Some(row) = rows.next()? {
-        let (sequence, kept): (i64, Hash) = (row.get(0)?, row.get(1)?);
-        let body = row.get_ref(2)?.as_blob().unwrap_or_default();
-        if digest(sequence, body) != kept {
-            return Ok(Err(format!("the bytes of record {sequence} have changed")));
-        }
-        if let Some(Record::RunDecided { finish }) = decode(body)
-            && let Some(wrong) = disagreement(c, &finish.id, &finish.action)?
-        {
-            return Ok(Err(wrong));
-        }
-    }
-    Ok(Ok(head))
-}
-
-/// A decision whose run says something else.
-fn disagreement(c: &Connection, id: &str, action: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT action, finished_ms IS NOT NULL FROM runs WHERE id = ?1";
-    let row: Option<(Option<String>, bool)> = c
-        .prepare_cached(sql)?
-        .query_row([id], |r| Ok((r.get(0)?, r.get(1)?)))
-        .optional()?;
-    Ok(match row {
-        Some((Some(kept), true)) if kept == action => None,
-        // Pruned, or deleted since: its record goes with the next pruning.
-        None => None,
-        Some((kept, _)) => Some(format!(
-            "run {id} was decided {action}, its row says {}",
-            kept.as_deref().unwrap_or("nothing")
-        )),
-    })
 }
 
 /// Removes the texts of records that nothing needs any more: those of runs that were pruned, and of what

@@ -11,6 +11,10 @@ use crate::journal::rows::{self, Finish, NewRun, RunRow, RunStatus, StepRow};
 
 /// Runs that one record prunes.
 const PRUNED_AT_ONCE: usize = 500;
+/// Records between the order of runs in the journal and that of their lines in the audit trail, at most.
+const AUDIT_DISORDER: i64 = 512;
+/// Records of the time in which the trail is not synced (200 ms), many times over.
+const AUDIT_UNSYNCED: i64 = 20_000;
 /// Free pages that one pass returns to the system.
 const FREED_AT_ONCE: i64 = 4_096;
 
@@ -31,10 +35,66 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Duplicate`] with the first run's id when its idempotency key is known.
     pub async fn intake(&self, run: NewRun) -> Result<(), JournalError> {
-        match self.append(Record::RunAccepted { run }).await? {
+        self.intake_audited(run, None).await.map(drop)
+    }
+
+    /// As [`Self::intake`], with the line of the audit trail about it. Returns the record's number, by which the
+    /// trail knows the line again.
+    ///
+    /// # Errors
+    /// As [`Self::intake`].
+    pub async fn intake_audited(
+        &self,
+        run: NewRun,
+        audit: Option<String>,
+    ) -> Result<i64, JournalError> {
+        match self.append(Record::RunAccepted { run, audit }).await? {
+            Applied::Accepted(record) => Ok(record),
             Applied::Duplicate(first) => Err(JournalError::Duplicate(first)),
-            _ => Ok(()),
+            _ => Err(JournalError::Row("a run was not entered".into())),
         }
+    }
+
+    /// Takes runs back that were kept although their callers were told that they are refused: they must not run.
+    /// One that has begun stays.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn take_back(&self, ids: Vec<String>) -> Result<(), JournalError> {
+        self.append(Record::RunsRefused { ids }).await.map(drop)
+    }
+
+    /// Audit lines that were kept with the newest runs, by the number of their record. `newest`: the number of the
+    /// newest one that is in the trail; lines may have reached it in another order than their records.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn audit_lines(
+        &self,
+        newest: Option<i64>,
+    ) -> Result<Vec<(i64, String)>, JournalError> {
+        self.read(move |c| {
+            let head = record_log::head(c)?.sequence;
+            let from = newest.unwrap_or(head) - AUDIT_DISORDER;
+            let from = from.max(head - AUDIT_UNSYNCED);
+            let sql = "SELECT sequence, body FROM records WHERE sequence > ?1 AND kind = 'runAccepted' \
+                       AND body IS NOT NULL AND EXISTS (SELECT 1 FROM runs WHERE runs.id = records.subject) \
+                       ORDER BY sequence";
+            let mut statement = c.prepare(sql)?;
+            let mut rows = statement.query([from])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let body = row.get_ref(1)?.as_blob().unwrap_or_default();
+                if let Some(Record::RunAccepted {
+                    audit: Some(line), ..
+                }) = record_log::decode(body)
+                {
+                    found.push((row.get(0)?, line));
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Somebody asked to stop a run: it stays stopped even if the engine dies before it has.

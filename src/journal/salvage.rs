@@ -294,7 +294,7 @@ pub(super) fn yield_to(tx: &Connection, id: &str, action: &str) -> rusqlite::Res
 }
 
 /// How strict an action is; an unknown word is stricter than an approval.
-fn strictness(action: &str) -> u8 {
+pub(super) fn strictness(action: &str) -> u8 {
     match action {
         "approve_and_merge" => 1,
         "pass" => 2,

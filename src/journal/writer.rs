@@ -8,9 +8,11 @@
 //! that was refused must not be in the file.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -21,74 +23,8 @@ use crate::journal::error::JournalError;
 use crate::journal::head_file::HeadFile;
 use crate::journal::record::{Applied, Record};
 use crate::journal::record_log::{self, Head};
+use crate::journal::work::{Job, Pending, Reply, Work, confirm_all, refuse_all};
 use crate::resilience::clock::lock;
-
-pub(super) type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
-type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
-
-/// One thing to write.
-enum Work {
-    /// A record, with its bytes.
-    Record(Box<Record>, Vec<u8>, Reply<Applied>),
-    /// A fact of this machine that is no record: a report's file was written, a snapshot was taken.
-    Local(Job, Reply<()>),
-}
-
-impl Work {
-    fn refuse(self, error: &JournalError) {
-        match self {
-            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
-            Self::Local(_, reply) => drop(reply.send(Err(error.clone()))),
-        }
-    }
-}
-
-/// Work that is done inside a transaction which is not committed yet.
-enum Pending {
-    Record(Box<Record>, Applied, Reply<Applied>),
-    Local(Reply<()>),
-}
-
-impl Pending {
-    fn confirm(self) {
-        match self {
-            Self::Record(_, applied, reply) => drop(reply.send(Ok(applied))),
-            Self::Local(reply) => drop(reply.send(Ok(()))),
-        }
-    }
-
-    fn refuse(self, error: &JournalError) {
-        match self {
-            Self::Record(_, _, reply) => drop(reply.send(Err(error.clone()))),
-            Self::Local(reply) => drop(reply.send(Err(error.clone()))),
-        }
-    }
-
-    /// The run that it accepts.
-    fn accepted_run(&self) -> Option<String> {
-        match self {
-            Self::Record(record, ..) => match record.as_ref() {
-                Record::RunAccepted { run } | Record::WebhookReceived { run: Some(run), .. } => {
-                    Some(run.id.clone())
-                }
-                _ => None,
-            },
-            Self::Local(_) => None,
-        }
-    }
-}
-
-fn confirm_all(pending: Vec<Pending>) {
-    for done in pending {
-        done.confirm();
-    }
-}
-
-fn refuse_all(pending: Vec<Pending>, error: &JournalError) {
-    for done in pending {
-        done.refuse(error);
-    }
-}
 
 enum Message {
     Write(Work),
@@ -101,6 +37,7 @@ const BATCH: usize = 256;
 
 pub(super) struct Writer {
     sender: SyncSender<Message>,
+    commits: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -119,14 +56,22 @@ pub(super) struct Target {
 impl Writer {
     pub(super) fn start(target: Target) -> Result<Self, JournalError> {
         let (sender, receiver) = sync_channel(QUEUE);
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = WriterThread::new(target, Arc::clone(&commits));
         let thread = std::thread::Builder::new()
             .name("bsm-journal".into())
-            .spawn(move || WriterThread::new(target).run(&receiver))
+            .spawn(move || writer.run(&receiver))
             .map_err(|e| JournalError::ReadOnly(format!("cannot start its thread: {e}")))?;
         Ok(Self {
             sender,
+            commits,
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Commits so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     /// Waits until the job is committed.
@@ -162,7 +107,7 @@ impl Writer {
                 // The queue is far longer than what runs at once; a full one means that the disk is slow.
                 Err(TrySendError::Full(back)) => {
                     message = back;
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             }
         }
@@ -189,25 +134,28 @@ struct WriterThread {
     head: Head,
     outside: Option<HeadFile>,
     path: Option<PathBuf>,
+    /// Commits so far; counted before anybody is told of one.
+    commits: Arc<AtomicU64>,
     /// Runs whose acceptance could not be confirmed; they are taken back before anything else is written.
     unconfirmed: Vec<String>,
 }
 
 impl WriterThread {
-    fn new(target: Target) -> Self {
+    fn new(target: Target, commits: Arc<AtomicU64>) -> Self {
         Self {
             connection: Some(target.connection),
             head: target.head,
             outside: target.outside,
             path: target.path,
+            commits,
             unconfirmed: Vec::new(),
         }
     }
 
     fn run(mut self, receiver: &Receiver<Message>) {
         while let Ok(first) = receiver.recv() {
-            let mut work = Vec::new();
             let mut next = Some(first);
+            let mut work = Vec::new();
             let mut closing = false;
             while let Some(message) = next {
                 match message {
@@ -295,8 +243,8 @@ impl WriterThread {
         }
     }
 
-    /// One transaction: as much of the work as it takes. Each piece has a savepoint of its own: one that fails
-    /// takes back itself alone, unless SQLite took back everything.
+    /// One transaction: as much of the work as it takes. Of several pieces each has a savepoint of its own: one that
+    /// fails takes back itself alone, unless SQLite took back everything.
     fn transaction(&mut self, work: &mut std::vec::IntoIter<Work>) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -313,9 +261,17 @@ impl WriterThread {
         };
         let mut head = self.head;
         let mut pending = Vec::with_capacity(work.len());
+        let alone = work.len() == 1;
         for one in work.by_ref() {
-            match perform(&mut tx, &mut head, one) {
+            let result = if alone {
+                perform(&tx, &mut head, one)
+            } else {
+                perform_beside_others(&mut tx, &mut head, one)
+            };
+            match result {
                 Ok(done) => pending.push(done),
+                // What it did goes with the transaction.
+                Err(_) if alone => return,
                 // All of it is gone. What is left begins in a new transaction.
                 Err(error) if tx.is_autocommit() => {
                     refuse_all(pending, &error);
@@ -333,7 +289,9 @@ impl WriterThread {
         }
     }
 
+    /// Something was committed.
     fn advance(&mut self, head: Head) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
         if head == self.head {
             return;
         }
@@ -399,29 +357,41 @@ fn checkpointed(connection: &Connection) -> bool {
         .unwrap_or(false)
 }
 
-/// Does one piece inside the transaction; one that fails is refused.
-fn perform(
+/// Does one piece inside a savepoint, so that one that fails takes back itself alone; it is refused.
+fn perform_beside_others(
     tx: &mut rusqlite::Transaction<'_>,
     head: &mut Head,
     work: Work,
 ) -> Result<Pending, JournalError> {
+    let savepoint = match tx.savepoint() {
+        Ok(savepoint) => savepoint,
+        Err(error) => {
+            let error = JournalError::from(error);
+            work.refuse(&error);
+            return Err(error);
+        }
+    };
+    let before = *head;
+    let done = perform(&savepoint, head, work)?;
+    if let Err(error) = savepoint.commit() {
+        let error = JournalError::from(error);
+        *head = before;
+        done.refuse(&error);
+        return Err(error);
+    }
+    Ok(done)
+}
+
+/// Does one piece inside the transaction; one that fails is refused.
+fn perform(tx: &Connection, head: &mut Head, work: Work) -> Result<Pending, JournalError> {
     match work {
         Work::Record(record, body, reply) => {
-            let result = tx.savepoint().and_then(|savepoint| {
-                let appended = append(&savepoint, head, &record, &body)?;
-                savepoint.commit()?;
-                Ok(appended)
-            });
-            let ((applied, next), reply) = or_refuse(result, reply)?;
+            let ((applied, next), reply) = or_refuse(append(tx, head, &record, &body), reply)?;
             *head = next;
             Ok(Pending::Record(record, applied, reply))
         }
         Work::Local(job, reply) => {
-            let result = tx.savepoint().and_then(|savepoint| {
-                job(&savepoint)?;
-                savepoint.commit()
-            });
-            let ((), reply) = or_refuse(result, reply)?;
+            let ((), reply) = or_refuse(job(tx), reply)?;
             Ok(Pending::Local(reply))
         }
     }

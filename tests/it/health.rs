@@ -99,6 +99,9 @@ const FAULTS: &[(Code, Level, Change)] = &[
     (Code::JournalSlow, Level::Fail, |_, f| {
         f.probe = Probe::Pending(3);
     }),
+    (Code::JournalDamaged, Level::Fail, |_, f| {
+        f.journal_damage = Some("the bytes of record 7 have changed".into());
+    }),
     (Code::JournalNotAcknowledged, Level::Fail, |_, f| {
         f.journal_notice = Some("it was recovered".into());
     }),

@@ -137,3 +137,63 @@ async fn report_that_could_not_be_written_is_written_while_the_engine_runs() {
     assert_eq!(Some(text), row.report_text);
     handle.stop(Duration::from_secs(5)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_in_an_old_record_is_found_while_the_engine_works_and_new_runs_are_refused() {
+    let state = state_folder();
+    let handle = Start::new(state.path()).go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let journal = handle.journal().clone();
+    // More records than the check at start reads.
+    let names: Vec<String> = (0..1_100).map(|n| format!("agent-{n}")).collect();
+    let stops = names.iter().map(|name| journal.set_stopped(name, true));
+    let stopped = futures_util::future::join_all(stops).await;
+    assert!(stopped.iter().all(Result::is_ok));
+    handle.stop(Duration::from_millis(200)).await;
+    drop((handle, journal));
+    let path = state.path().join("bsm.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "UPDATE records SET body = zeroblob(9) WHERE kind = 'runAccepted'";
+    assert_eq!(connection.execute(sql, []).unwrap(), 1);
+    drop(connection);
+
+    let start = || {
+        let mut start = Start::new(state.path());
+        start.resident = true;
+        start.go()
+    };
+    let handle = start().await;
+    let damaged = |s: &bsm::engine::protocol::snapshot::Snapshot| {
+        s.reasons.iter().any(|r| r.code == "journal-damaged")
+    };
+    let mut snapshots = handle.snapshots();
+    let found = snapshots.wait_for(|s| damaged(s));
+    tokio::time::timeout(Duration::from_secs(20), found)
+        .await
+        .unwrap()
+        .unwrap();
+    let asked = Command::Trigger(trigger("pull_request.opened", DOCS));
+    let refused = command(&handle, asked).await.unwrap_err();
+    assert!(
+        matches!(&refused, Refused::Journal { reason } if reason.contains("bsm state repair")),
+        "{refused:?}"
+    );
+    let marked = async {
+        while !handle.journal().is_marked_damaged().await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), marked)
+        .await
+        .unwrap();
+    handle.stop(Duration::from_millis(200)).await;
+    drop(handle);
+
+    // The next start repairs it; what the run decided is what it was.
+    let handle = start().await;
+    assert!(handle.journal().notes().healed.is_some());
+    assert!(!damaged(&handle.snapshots().borrow()));
+    let kept = handle.journal().run(&run.run_id).await.unwrap().unwrap();
+    let action = run.decision.unwrap().action;
+    assert_eq!(kept.action.as_deref(), Some(action.as_str()));
+}

@@ -51,7 +51,7 @@ pub(super) fn run(setup: &Setup, args: &RepairArgs) -> Result<u8, Failure> {
         });
         return Ok(0);
     }
-    let journal = Journal::open(&path).map_err(Failure::engine)?;
+    let journal = Journal::open_whole(&path).map_err(Failure::engine)?;
     let notes = journal.notes().clone();
     if let Some(healed) = &notes.healed {
         let kept = shown(&healed.kept_as);

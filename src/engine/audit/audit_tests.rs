@@ -1,7 +1,15 @@
 //! The trail after rotation, restarts, crashes, full disks, and after somebody changed it.
 
 use super::*;
-use crate::engine::audit::{Broken, expire, files, verify};
+use crate::engine::audit::{Audit, Broken, expire, files, verify};
+use crate::journal::{Journal, NewRun};
+
+fn entry(n: u64) -> Entry {
+    Entry {
+        line: line(n),
+        record: None,
+    }
+}
 
 fn line(n: u64) -> AuditLine {
     AuditLine {
@@ -22,7 +30,7 @@ fn trail(dir: &tempfile::TempDir, lines: std::ops::Range<u64>, max_bytes: u64) -
     let mut trail = Trail::open(&path(dir), max_bytes).unwrap();
     trail.mend().unwrap();
     for n in lines {
-        trail.append(&[line(n)]).unwrap();
+        trail.append(&[entry(n)]).unwrap();
     }
     trail
 }
@@ -156,7 +164,7 @@ fn trail_that_was_removed_while_it_is_written_is_begun_again_with_its_numbers() 
     let dir = tempfile::tempdir().unwrap();
     let mut trail = trail(&dir, 0..3, 1 << 20);
     std::fs::remove_file(path(&dir)).unwrap();
-    trail.append(&[line(3)]).unwrap();
+    trail.append(&[entry(3)]).unwrap();
     let verified = verify(&path(&dir)).unwrap();
     assert_eq!((verified.first, verified.lines), (4, 1));
 }
@@ -178,4 +186,83 @@ async fn line_that_cannot_be_written_is_counted_and_its_number_is_missing() {
     audit.write(line(2)).await;
     let verified = verify(&path).unwrap();
     assert_eq!((verified.lines, verified.last, verified.lost), (2, 3, 1));
+}
+
+fn lines_of(path: &Path) -> Vec<AuditLine> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+/// The line of a run that the journal has accepted, and the number of its record.
+async fn kept_run(journal: &Journal, n: u64) -> (AuditLine, i64) {
+    let new = NewRun {
+        id: format!("job_{n}"),
+        ..NewRun::default()
+    };
+    let mut line = line(n);
+    line.correlation = format!("c{n}");
+    line.result.clone_from(&new.id);
+    let text = serde_json::to_string(&line).unwrap();
+    let record = journal.intake_audited(new, Some(text)).await.unwrap();
+    (line, record)
+}
+
+/// A machine that lost power: the journal is synced, the end of the trail is not.
+#[tokio::test]
+async fn line_that_the_trail_lost_is_added_from_the_journal_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = path(&dir);
+    let journal = Journal::open(&dir.path().join("bsm.db")).unwrap();
+    let audit = Audit::open(Some(&path), 1 << 20).unwrap();
+    let mut expected = Vec::new();
+    for n in 0..6 {
+        let (line, record) = kept_run(&journal, n).await;
+        audit.write_kept(line.clone(), record).await;
+        expected.push(line);
+    }
+    drop(audit);
+    // Accepted in the journal, refused to the caller: its line is not true.
+    kept_run(&journal, 90).await;
+    journal.take_back(vec!["job_90".into()]).await.unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let kept: Vec<&str> = whole.lines().take(3).collect();
+    std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+    for _ in 0..2 {
+        let audit = Audit::open(Some(&path), 1 << 20).unwrap();
+        audit.add_missing(&journal).await.unwrap();
+        assert_eq!(lines_of(&path), expected);
+        assert_eq!(verify(&path).unwrap().lines, 6);
+    }
+}
+
+#[tokio::test]
+async fn trail_without_a_line_of_a_run_gets_those_of_the_newest_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = path(&dir);
+    let journal = Journal::open(&dir.path().join("bsm.db")).unwrap();
+    let (first, _) = kept_run(&journal, 1).await;
+    let audit = Audit::open(Some(&path), 1 << 20).unwrap();
+    audit.add_missing(&journal).await.unwrap();
+    audit.write(line(2)).await;
+    assert_eq!(lines_of(&path), [first, line(2)]);
+}
+
+#[test]
+fn lines_with_a_record_are_synced_together_and_before_any_other_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut trail = trail(&dir, 0..1, 1 << 20);
+    for record in 1..=3 {
+        let kept = Entry {
+            line: line(9),
+            record: Some(record),
+        };
+        trail.append(&[kept]).unwrap();
+        assert_eq!(trail.unsynced(), record.unsigned_abs());
+    }
+    trail.append(&[entry(4)]).unwrap();
+    assert_eq!(trail.unsynced(), 0);
+    assert_eq!(trail.recorded().unwrap().newest, Some(3));
+    assert_eq!(verify(&path(&dir)).unwrap().lines, 5);
 }

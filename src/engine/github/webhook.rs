@@ -90,10 +90,15 @@ impl Webhooks {
             prepared.as_ref(),
         );
         let new = prepared.as_ref().map(|p| p.new.clone());
-        self.durable.check_files()?;
+        self.durable.check_intake()?;
         let kept = self.durable.journal.deliver(row, keys, new).await?;
         // Into the file that the next start reads.
-        self.durable.check_files()?;
+        match (&kept, &prepared) {
+            (DeliveryResult::New, Some(prepared)) => {
+                self.intake.confirm_files(&prepared.new.id).await?;
+            }
+            _ => self.durable.check_files()?,
+        }
         let (run, repeated) = match kept {
             DeliveryResult::New => {
                 self.status.count(|s| match outcome {
@@ -199,7 +204,7 @@ impl Webhooks {
         if !over || (row.status != RunStatus::Failed && !without_change()) {
             return Ok(first.to_owned());
         }
-        match self.intake.rerun(first, actor, correlation).await? {
+        match self.intake.rerun(first, actor, correlation, None).await? {
             Reply::Accepted { run, .. } => {
                 journal.redeliver(first, &run).await?;
                 Ok(run)

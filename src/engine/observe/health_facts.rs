@@ -239,6 +239,7 @@ impl HealthFacts {
             probe: seen.probe.clone(),
             writes_failing: self.from.durable.is_failing(),
             journal_notice: self.from.durable.notice(),
+            journal_damage: self.from.durable.damage(),
             lost_files: self.from.durable.files.lost(),
             intake_refused: self.from.durable.last_refused(),
             disks: seen.disks.clone(),

@@ -5,6 +5,7 @@ pub mod explain;
 pub mod health;
 pub mod health_facts;
 pub mod impact;
+pub mod journal_check;
 pub mod provider_rows;
 pub mod recorder;
 pub mod snapshot;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::engine::audit::{Audit, CommandLine};
 use crate::engine::config::reload::Reloader;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
@@ -56,6 +57,8 @@ pub struct Intake {
     pub reloader: Arc<Reloader>,
     /// Where runs are kept.
     pub durable: Arc<Durable>,
+    /// Whether a run takes its command's line along.
+    pub audit: Arc<Audit>,
     /// The queue.
     pub registry: Arc<RunRegistry>,
     /// Whether a model can be asked.
@@ -65,7 +68,8 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Accepts a run: on disk when this returns.
+    /// Accepts a run: on disk when this returns. `about`: the command, where its line in the audit trail is about
+    /// this run.
     ///
     /// # Errors
     /// The trigger cannot be used, no agent is selected, the queue is full, or the journal cannot be
@@ -75,10 +79,11 @@ impl Intake {
         trigger: Trigger,
         actor: &str,
         correlation: &str,
+        about: Option<&CommandLine>,
     ) -> Result<Reply, Refused> {
         let prepared = self.prepare(trigger, None, actor, correlation).await?;
         let defaulted = !prepared.plan.own_rule && prepared.new.requested_event != "default";
-        self.admit(&prepared, defaulted).await
+        self.admit(&prepared, defaulted, about).await
     }
 
     /// Accepts a kept run once more, with what was scanned as it was kept.
@@ -86,23 +91,42 @@ impl Intake {
     /// # Errors
     /// There is no such run, its event has no rule any more, the queue is full, or the journal cannot be
     /// written.
-    pub async fn rerun(&self, id: &str, actor: &str, correlation: &str) -> Result<Reply, Refused> {
+    pub async fn rerun(
+        &self,
+        id: &str,
+        actor: &str,
+        correlation: &str,
+        about: Option<&CommandLine>,
+    ) -> Result<Reply, Refused> {
         let prepared = self.prepare_rerun(id, actor, correlation).await?;
-        self.admit(&prepared, false).await
+        self.admit(&prepared, false, about).await
     }
 
-    /// Writes a prepared run to the journal and launches it.
-    async fn admit(&self, prepared: &PreparedRun, defaulted: bool) -> Result<Reply, Refused> {
+    /// Writes a prepared run to the journal, with the command's line for the audit trail, and launches it.
+    async fn admit(
+        &self,
+        prepared: &PreparedRun,
+        defaulted: bool,
+        about: Option<&CommandLine>,
+    ) -> Result<Reply, Refused> {
         let accepted = |run: String, defaulted| Reply::Accepted {
             run,
             correlation: prepared.new.correlation.clone(),
             defaulted,
         };
-        self.durable.check_files()?;
-        match self.durable.journal.intake(prepared.new.clone()).await {
-            Ok(()) => {
+        self.durable.check_intake()?;
+        let line = about
+            .filter(|_| self.audit.keeps())
+            .map(|about| about.line(self.lifecycle.wall_ms(), &prepared.new.id));
+        let text = line.as_ref().and_then(|l| crate::text::json(l).ok());
+        let journal = &self.durable.journal;
+        match journal.intake_audited(prepared.new.clone(), text).await {
+            Ok(record) => {
                 // Into the file that the next start reads.
-                self.durable.check_files()?;
+                self.confirm_files(&prepared.new.id).await?;
+                if let (Some(about), Some(line)) = (about, line) {
+                    about.keep(line, record);
+                }
                 failpoint::reached("intake-kept");
             }
             Err(JournalError::Duplicate(first)) => {
@@ -113,6 +137,20 @@ impl Intake {
             Err(error) => return Err(error.into()),
         }
         Ok(accepted(self.launch(prepared), defaulted))
+    }
+
+    /// The file that a run was written into is the one that the next start reads. Where it is not, the run is taken
+    /// back in it: its caller is told that it is refused, and an operator may put the file back.
+    ///
+    /// # Errors
+    /// A file of the journal is gone or was replaced.
+    pub async fn confirm_files(&self, id: &str) -> Result<(), JournalError> {
+        let checked = self.durable.check_files();
+        if checked.is_err() {
+            // What cannot be taken back either is in a file that is gone.
+            let _ = self.durable.journal.take_back(vec![id.to_owned()]).await;
+        }
+        checked
     }
 
     /// Starts a run that is on disk; returns its id.

@@ -94,7 +94,7 @@ impl Scheduler {
         };
         let accepted = self
             .intake
-            .accept(trigger, "schedule", &new_correlation())
+            .accept(trigger, "schedule", &new_correlation(), None)
             .await;
         let Err(refused) = accepted else {
             return true;

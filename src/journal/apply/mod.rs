@@ -26,7 +26,7 @@ pub(super) fn apply(tx: &Connection, sequence: i64, record: &Record) -> rusqlite
 
 fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result<Applied> {
     match record {
-        Record::RunAccepted { run } => runs::accepted(tx, run),
+        Record::RunAccepted { run, .. } => runs::accepted(tx, sequence, run),
         Record::RunsRefused { ids } => runs::refused(tx, ids),
         Record::WebhookReceived {
             delivery,

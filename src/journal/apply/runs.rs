@@ -9,14 +9,14 @@ use crate::journal::record::Applied;
 use crate::journal::row_numbers::row_number;
 use crate::journal::rows::{self, Finish, NewRun, StepRow};
 
-pub(super) fn accepted(tx: &Connection, run: &NewRun) -> rusqlite::Result<Applied> {
+pub(super) fn accepted(tx: &Connection, sequence: i64, run: &NewRun) -> rusqlite::Result<Applied> {
     if let Some(key) = &run.idempotency
         && let Some(first) = rows::by_idempotency(tx, key)?
     {
         return Ok(Applied::Duplicate(first));
     }
     rows::insert(tx, run)?;
-    Ok(Applied::Done)
+    Ok(Applied::Accepted(sequence))
 }
 
 /// Only what has not begun is taken back: nothing can have been promised about it.

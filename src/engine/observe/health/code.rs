@@ -30,6 +30,8 @@ pub enum Code {
     JournalNotWritable,
     /// A trial write has not ended for 3 seconds.
     JournalSlow,
+    /// Damage was found in the journal while the engine works.
+    JournalDamaged,
     /// The journal was recovered, and no operator has acknowledged it.
     JournalNotAcknowledged,
     /// Journal, WAL, lock or socket was deleted while the engine runs.
@@ -86,10 +88,11 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::JournalNotKnown,
         Self::JournalNotWritable,
         Self::JournalSlow,
+        Self::JournalDamaged,
         Self::JournalNotAcknowledged,
         Self::FileGone,
         Self::FileReplaced,
@@ -124,6 +127,7 @@ impl Code {
             Self::JournalNotKnown => ("journal-not-yet-known", "journal", "journal"),
             Self::JournalNotWritable => ("journal-not-writable", "journal", "journal"),
             Self::JournalSlow => ("journal-does-not-answer", "journal", "journal"),
+            Self::JournalDamaged => ("journal-damaged", "journal", "journal"),
             Self::JournalNotAcknowledged => ("journal-not-acknowledged", "journal", "journal"),
             Self::FileGone => ("state-file-gone", "files", "state-files"),
             Self::FileReplaced => ("state-file-replaced", "files", "state-files"),

@@ -55,6 +55,8 @@ pub struct Facts {
     pub writes_failing: bool,
     /// The journal was recovered, and no operator has acknowledged it.
     pub journal_notice: Option<String>,
+    /// Damage that was found in the journal while the engine works.
+    pub journal_damage: Option<String>,
     /// Files that are gone or replaced.
     pub lost_files: Vec<LostFile>,
     /// The newest run or webhook that was refused because it could not be kept: wall time in milliseconds, why.

@@ -62,6 +62,13 @@ fn journal(facts: &Facts, found: &mut Findings) {
         }
         Probe::Written | Probe::NotNeeded => {}
     }
+    if let Some(damage) = &facts.journal_damage {
+        let damage = clean_line(damage, 200);
+        found.fail(
+            Code::JournalDamaged,
+            format!("the journal is damaged: {damage}; runs are refused until it is repaired"),
+        );
+    }
     if let Some(notice) = &facts.journal_notice {
         found.fail(
             Code::JournalNotAcknowledged,
