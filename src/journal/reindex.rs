@@ -15,7 +15,7 @@ use rusqlite::{Connection, params_from_iter};
 use crate::journal::error::JournalError;
 use crate::journal::head_file::Written;
 use crate::journal::notes::Healed;
-use crate::journal::{database_file, record_log, schema};
+use crate::journal::{database_file, record_check, record_log, schema};
 
 /// Findings of the check that are read. More of them are no single index.
 const FINDINGS: u32 = 1_000;
@@ -134,7 +134,7 @@ fn copy_rows(source: &Connection, target: &mut Connection) -> rusqlite::Result<(
 /// All records prove themselves, and none that was written is missing.
 fn is_proven(c: &Connection, written: &Written) -> rusqlite::Result<bool> {
     let verdict: String = c.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
-    let Ok(head) = record_log::verify(c, 0)? else {
+    let Ok(head) = record_check::verify(c, 0)? else {
         return Ok(false);
     };
     let at = record_log::chain_at(c, written.head.sequence)?;
