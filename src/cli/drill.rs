@@ -7,27 +7,37 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::context;
+use crate::cli::drill_engine;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::drill::harness::{Length, Say};
 use crate::drill::measure::Want;
-use crate::drill::{DRILLS, Drill, Drilled, of, run as carry_out};
+use crate::drill::{DISK_DRILLS, DRILLS, Drill, Drilled, of, run as carry_out};
 use crate::text::{clean_line, json_pretty};
 
-/// Try out what the resilience core promises, against a simulator of its own.
+/// Try out what is promised: of providers against a simulator, with --disk of the disk against an engine of its own.
 ///
-/// Without a name: all of them. Exit: 0 when every count is as promised, 1 when one is not (with
+/// Without a name: all of them. Nothing of your engine or its state is touched. Exit: 0 when every count is as promised, 1 when one is not (with
 /// --strict also when a time is not). Times depend on the machine.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   bsm drill                          all, in about half a minute
   bsm drill brownout --strict
+  bsm drill --disk                   full disk, I/O errors, kill -9 and more, in a minute
+  bsm drill --disk --at /srv/bsm     the same on the disk that matters
   bsm drill --json --save before.json
   bsm drill --compare before.json")]
 pub struct DrillArgs {
-    /// The drill: outage, slow, flaky, rate-limited, stampede, poison, brownout, recovery
+    /// The drill: outage, slow, flaky, rate-limited, stampede, poison, brownout, recovery; of the disk:
+    /// full-disk, io-error, frozen-disk, kill-9, clock, deleted-file
     name: Option<String>,
+    /// The drills of the disk: a real engine over a state directory that is made for them
+    #[arg(long, conflicts_with = "name")]
+    disk: bool,
+    /// Where that state directory is made (default: where temporary files go); it is removed at the end
+    #[arg(long, value_name = "DIR")]
+    at: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -43,19 +53,19 @@ pub struct DrillArgs {
     /// Show what an earlier result had
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Be a drill's engine over this state directory
+    #[arg(long, value_name = "DIR", hide = true)]
+    engine: Option<PathBuf>,
+    /// Its wall clock is so far ahead
+    #[arg(long, hide = true, default_value_t = 0, allow_negative_numbers = true)]
+    ahead_ms: i64,
 }
 
 pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
-    let drills: Vec<&'static Drill> = match &args.name {
-        None => DRILLS.iter().collect(),
-        Some(name) => vec![of(name).ok_or_else(|| {
-            let names: Vec<&str> = DRILLS.iter().map(|d| d.name).collect();
-            Failure::usage(
-                format!("there is no drill '{}'", clean_line(name, 40)),
-                &format!("There are {}.", names.join(", ")),
-            )
-        })?],
-    };
+    if let Some(state) = &args.engine {
+        return drill_engine::run(state, args.ahead_ms);
+    }
+    let drills = chosen(args)?;
     let before = args.compare.as_ref().map_or(Ok(Vec::new()), earlier)?;
     if let Some(path) = &args.save {
         // Before minutes are spent on it.
@@ -87,7 +97,7 @@ pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
             Arc::new(|line| crate::cli::output::note(format!("  · {line}")))
         };
         let drilled = runtime
-            .block_on(carry_out(drill, length, aloud))
+            .block_on(carry_out(drill, length, args.at.as_deref(), aloud))
             .map_err(Failure::engine)?;
         if !args.json {
             print(global, &drilled, &before, args.strict);
@@ -119,6 +129,22 @@ pub(super) fn run(global: &Global, args: &DrillArgs) -> Result<u8, Failure> {
         });
     }
     Ok(u8::from(!broken.is_empty()))
+}
+
+/// The drills that are asked for.
+fn chosen(args: &DrillArgs) -> Result<Vec<&'static Drill>, Failure> {
+    Ok(match &args.name {
+        None if args.disk => DISK_DRILLS.iter().collect(),
+        None => DRILLS.iter().collect(),
+        Some(name) => vec![of(name).ok_or_else(|| {
+            let all = DRILLS.iter().chain(DISK_DRILLS);
+            let names: Vec<&str> = all.map(|d| d.name).collect();
+            Failure::usage(
+                format!("there is no drill '{}'", clean_line(name, 40)),
+                &format!("There are {}.", names.join(", ")),
+            )
+        })?],
+    })
 }
 
 fn print(global: &Global, drilled: &Drilled, before: &[Drilled], strict: bool) {

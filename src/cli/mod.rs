@@ -17,6 +17,7 @@ mod cost;
 mod daemon;
 mod doctor;
 mod drill;
+mod drill_engine;
 mod export_args;
 mod failure;
 mod findings;
@@ -36,6 +37,7 @@ mod review;
 mod rules;
 mod rules_explain;
 mod run;
+mod run_turn;
 mod runs;
 mod scan;
 mod sd_notify;
@@ -117,7 +119,7 @@ pub enum CliCommand {
     Status(status::StatusArgs),
     /// Say what models cost, by day, provider, model or agent
     Cost(cost::CostArgs),
-    /// Try out what the resilience core promises, promise beside measurement
+    /// Try out what is promised of providers and of the disk, promise beside measurement
     Drill(drill::DrillArgs),
     /// Run a mock model server with fault injection
     Simulate(simulate::SimulateArgs),

@@ -40,7 +40,7 @@ impl DrillRunner {
             let say = say(drill.name, Arc::downgrade(&notifier));
             let ended = tokio::select! {
                 () = lifecycle.stopping.cancelled() => return,
-                ended = drill::run(drill, Length::Short, say) => ended,
+                ended = drill::run(drill, Length::Short, None, say) => ended,
             };
             drop(one_at_a_time);
             match ended {

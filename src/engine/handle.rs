@@ -75,6 +75,14 @@ impl Handle {
         self.services.outbox.status.wake_outbox.notify_one();
     }
 
+    /// For tests and drills: one pass of retention as it comes every ten minutes, if the clock allows it; how
+    /// many items it removed.
+    #[doc(hidden)]
+    pub async fn retention_pass(&self) -> u64 {
+        let pruned = self.services.retention.due_pass().await;
+        pruned.removed.iter().map(|r| r.items).sum()
+    }
+
     /// The newest snapshot.
     pub(super) fn newest(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()

@@ -151,7 +151,17 @@ impl Journal {
         }
     }
 
-    /// Limits the file to so many pages, so that a test can fill it.
+    /// Holds up the thread that writes, as a disk that hangs does. For drills.
+    #[doc(hidden)]
+    pub async fn stall(&self, time: std::time::Duration) -> Result<(), JournalError> {
+        self.write(move |_| {
+            std::thread::sleep(time);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Limits the file to so many pages, so that a test or a drill can fill it.
     #[doc(hidden)]
     pub async fn limit_pages(&self, pages: u32) -> Result<(), JournalError> {
         self.writer.limit_pages(pages).await

@@ -12,7 +12,7 @@ fn bsm(args: &[&str]) -> Output {
 
 /// One test each, so that they run beside each other and a broken promise has a name.
 macro_rules! drills {
-    ($($test:ident $name:literal)*) => {$(
+    ($all:ident $none:ident $($test:ident $name:literal)*) => {$(
         #[test]
         fn $test() {
             let output = bsm(&["drill", $name, "--json"]);
@@ -24,15 +24,16 @@ macro_rules! drills {
         }
     )*
         #[test]
-        fn none_is_left_out() {
+        fn $none() {
             let tested = [$($name),*];
-            let all: Vec<&str> = bsm::drill::DRILLS.iter().map(|d| d.name).collect();
+            let all: Vec<&str> = bsm::drill::$all.iter().map(|d| d.name).collect();
             assert_eq!(all, tested);
         }
     };
 }
 
 drills! {
+    DRILLS none_is_left_out
     an_outage "outage"
     a_slow_provider "slow"
     a_flaky_provider "flaky"
@@ -41,6 +42,44 @@ drills! {
     poison "poison"
     a_brownout "brownout"
     a_recovery "recovery"
+}
+
+drills! {
+    DISK_DRILLS no_disk_drill_is_left_out
+    a_full_disk "full-disk"
+    an_io_error "io-error"
+    a_frozen_disk "frozen-disk"
+    a_kill "kill-9"
+    a_set_clock "clock"
+    a_deleted_file "deleted-file"
+}
+
+#[test]
+fn disk_drill_says_promise_and_measurement_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    let output = bsm(&["drill", "deleted-file", "--at", at, "--ascii"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let line = text
+        .lines()
+        .find(|l| l.contains("acknowledged while it was gone"));
+    assert!(
+        line.is_some_and(|l| l.starts_with("  + ") && l.contains("= 0")),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn disk_drill_that_cannot_be_carried_out_exits_1_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("no-folder");
+    std::fs::write(&file, "").unwrap();
+    let output = bsm(&["drill", "full-disk", "--at", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no-folder"), "{said}");
 }
 
 #[test]
