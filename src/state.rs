@@ -4,6 +4,7 @@
 //! the user's state directory and not in the working tree: folders 0700, files 0600, from their
 //! creation and whatever the umask. A state directory with another owner or a wider mode is refused.
 
+mod identity;
 mod socket;
 
 pub use bsm_base::{hex, short_hash};
@@ -44,6 +45,16 @@ pub enum StateError {
     /// It lies on a network file system, where locks and WAL cannot be trusted.
     #[error("{0}: on a network file system; set XDG_STATE_HOME to a local folder")]
     Network(PathBuf),
+    /// A state directory was found by the workspace's id, and whether it is this workspace's cannot be told.
+    #[error("{root}: which state is this workspace's is in doubt: {what} ({state})")]
+    InDoubt {
+        /// The workspace.
+        root: PathBuf,
+        /// The state in question.
+        state: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// Anything the system reported.
     #[error("{path}: {source}")]
     Io {
@@ -109,6 +120,68 @@ impl StateDir {
         Ok(Self {
             path: state_home()?.join(format!("{name}-{hash}")),
         })
+    }
+
+    /// The state of a workspace that may have been moved: found by its path, else by the id in its `.bsm/`, and then
+    /// it gets the name of the new path. Only what is found is renamed; nothing is made.
+    ///
+    /// # Errors
+    /// There is no home for state; or [`StateError::InDoubt`].
+    pub fn of_workspace(root: Option<&Path>) -> Result<Self, StateError> {
+        let own = Self::for_workspace(root)?;
+        match root {
+            Some(root) => own.or_moved(root),
+            None => Ok(own),
+        }
+    }
+
+    /// This, or the state that the workspace at `root` had where it was before.
+    fn or_moved(self, root: &Path) -> Result<Self, StateError> {
+        let home = self.path.parent().unwrap_or(&self.path);
+        let in_doubt = |doubt: identity::Doubt| StateError::InDoubt {
+            root: root.to_path_buf(),
+            state: doubt.state,
+            what: doubt.what,
+        };
+        let mut found = identity::find(home, root, &self.path).map_err(in_doubt)?;
+        if let identity::Found::Taken(name) = &found {
+            let free = self.holder().is_none() && !name.exists();
+            if !free || fs::rename(&self.path, name).is_err() {
+                let what =
+                    "the state of this path belongs to another workspace that was here before";
+                return Err(in_doubt(identity::in_doubt(&self.path, what)));
+            }
+            found = identity::find(home, root, &self.path).map_err(in_doubt)?;
+        }
+        match found {
+            identity::Found::Own | identity::Found::Taken(_) => Ok(self),
+            identity::Found::Copy => {
+                identity::forget_id(root);
+                Ok(self)
+            }
+            identity::Found::Moved(state) => {
+                let found = Self { path: state };
+                // While an engine works with it, its name stays.
+                let renamed =
+                    found.holder().is_none() && fs::rename(&found.path, &self.path).is_ok();
+                let state = if renamed { self } else { found };
+                // At once: a copy that is made next must find the workspace where it is now.
+                let _ = identity::claim(root, &state.path);
+                Ok(state)
+            }
+        }
+    }
+
+    /// Writes down whose state this is, and gives the workspace an id. The directory is prepared.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn claim(&self, root: Option<&Path>) -> Result<(), StateError> {
+        let io = |source| StateError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        root.map_or(Ok(()), |root| identity::claim(root, &self.path).map_err(io))
     }
 
     /// A state directory at a path of the caller's choosing (tests).

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::failure::{Failure, SETTINGS_HELP};
 use crate::cli::global::Global;
-use crate::cli::output::note;
+use crate::cli::output::{note, note_part};
 use crate::engine::EngineConfig;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::config::store::SharedRedactor;
@@ -24,7 +24,7 @@ use crate::review::redact::Redactor;
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::settings::layers::{self, File, Loaded};
-use crate::state::{self, StateDir};
+use crate::state::{self, StateDir, StateError};
 use crate::telemetry::log_files::{self, LogGuard, LogSettings};
 use crate::workspace::trust::{Trust, TrustStore};
 use crate::workspace::{Workspace, policy_files};
@@ -147,7 +147,7 @@ impl Setup {
             .map_err(wrong)?
             .flatten();
         let loaded = load(own.as_deref(), trusted)?;
-        let state = StateDir::for_workspace(root.as_deref()).map_err(Failure::engine)?;
+        let state = moved_state(root.as_deref())?;
         let files = [(policy_files::SETTINGS.to_owned(), own), (user_name, user)]
             .into_iter()
             .filter_map(|(name, text)| Some((name, text?)))
@@ -240,6 +240,9 @@ impl Setup {
         self.state.prepare().map_err(|e| {
             Failure::engine(e).with_help("Set XDG_STATE_HOME to a private, local folder.")
         })?;
+        self.state
+            .claim(self.root.as_deref())
+            .map_err(Failure::engine)?;
         state::create_private(&self.state.logs()).map_err(Failure::engine)?;
         // Compiled on the log's own thread at its first line, so that the first frame need not wait.
         let redact = self.redaction();
@@ -385,6 +388,37 @@ fn settings_again(
         text,
     });
     layers::load(user, own, trusted, &env, &flags(global)).map(|l| l.settings)
+}
+
+/// The workspace's state, wherever the workspace was before. In doubt somebody is asked who can answer.
+fn moved_state(root: Option<&Path>) -> Result<StateDir, Failure> {
+    use std::io::IsTerminal as _;
+    let found = StateDir::of_workspace(root);
+    let Err(error @ StateError::InDoubt { .. }) = &found else {
+        return found.map_err(Failure::engine);
+    };
+    let own = StateDir::for_workspace(root).map_err(Failure::engine)?;
+    let StateError::InDoubt { root, state, .. } = error else {
+        return Ok(own);
+    };
+    let id = root.join(".bsm/id");
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        note(format!("bsm: {error}"));
+        note_part(format!("Use {} for this workspace? [y/N] ", shown(state)));
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            std::fs::rename(state, own.path())
+                .map_err(|e| Failure::engine(format!("{}: {e}", shown(state))))?;
+            return Ok(own);
+        }
+    }
+    Err(Failure::engine(error).with_help(&format!(
+        "If it is this workspace's state: stop its engine, then `mv {} {}`. To begin with new state: remove {}.",
+        shown(state),
+        shown(own.path()),
+        shown(&id)
+    )))
 }
 
 /// Refuses a workspace that belongs to another user: whoever owns it can change what decides. What belongs
