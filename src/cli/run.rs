@@ -3,27 +3,26 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
 use super::change::{self, Range};
 use super::follow::follow;
 use super::remote::{Where, with};
-use crate::api::client::{Address, Remote};
 use crate::cli::context;
 use crate::cli::context::{Base, Setup};
 use crate::cli::export_args::{Forms, Report};
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::cli::run_turn::{Turn, lock_or_submit};
 use crate::engine::protocol::blob::{Blob, DiffContent};
 use crate::engine::protocol::command::{LinterReport, Subject, Trigger};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::{Handle, Operator as _};
 use crate::files::open_plain;
 use crate::review::finding::FilterMode;
-use crate::state::{Holder, Lock, StateError};
 use crate::text::{clean_line, json_pretty};
 
 /// Run an event's agents once and print the decision.
@@ -80,7 +79,7 @@ pub struct RunArgs {
     /// Asked twice with the same key, it runs once
     #[arg(long, value_name = "KEY")]
     pub(super) idempotency_key: Option<String>,
-    /// How long to wait for another `bsm run` on this workspace, seconds
+    /// How long to wait for another `bsm run`, or for an engine that starts or stops, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(super) wait: u64,
     #[command(flatten)]
@@ -188,33 +187,15 @@ fn carry_out(global: &Global, args: RunArgs, read: ReadSetup) -> Result<u8, Fail
     }
     let mut mode = context::mode(global);
     mode.no_save = args.no_save;
+    let progress = std::io::stderr().is_terminal() && !args.json;
     let lock = if mode.no_save {
         None
     } else {
-        lock(&setup, Duration::from_secs(args.wait))?
-    };
-    let progress = std::io::stderr().is_terminal() && !args.json;
-    if !args.no_save && lock.is_none() {
-        let own_policy =
-            setup.is_based() && setup.policy_hash() != Setup::read_any(global, None)?.policy_hash();
-        let submitted = if own_policy {
-            None
-        } else {
-            submit(global, &setup, &trigger, progress)?
-        };
-        if let Some(ended) = submitted {
-            return report(ended, &args);
+        match lock_or_submit(global, &setup, &trigger, args.wait, progress)? {
+            Turn::Own(lock) => Some(lock),
+            Turn::Ended(ended) => return report(*ended, &args),
         }
-        mode.no_save = true;
-        let why = if own_policy {
-            "the policy of the base commit is another than that of the running engine"
-        } else {
-            "another engine runs on this workspace and takes no runs over its socket"
-        };
-        crate::cli::output::note(format!(
-            "bsm: {why}; this run is on its own, with a journal in memory and no report"
-        ));
-    }
+    };
     let log = if mode.no_save {
         None
     } else {
@@ -248,30 +229,6 @@ fn report((result, interrupted): (RunResult, bool), args: &RunArgs) -> Result<u8
     Ok(result.decision.map_or(1, |d| d.action.exit_code()))
 }
 
-/// Has the resident engine of this workspace carry the run out; `None`: it cannot be reached, or runs in
-/// another mode than was asked for here.
-fn submit(
-    global: &Global,
-    setup: &Setup,
-    trigger: &Trigger,
-    progress: bool,
-) -> Result<Option<(RunResult, bool)>, Failure> {
-    let trigger = here(trigger.clone());
-    let runtime = context::runtime()?;
-    runtime.block_on(async {
-        let address = Address::Socket(setup.state.socket());
-        let Ok(remote) = Remote::connect(address).await else {
-            return Ok(None);
-        };
-        let theirs = remote.snapshots().borrow().mode.clone();
-        let other = (theirs.simulated, theirs.offline) != (global.simulate, global.offline);
-        if other || theirs.read_only {
-            return Ok(None);
-        }
-        follow(&remote, trigger, progress).await.map(Some)
-    })
-}
-
 /// What an engine on another machine can be given: content, no paths.
 fn carried(trigger: Trigger) -> Result<Trigger, Failure> {
     if matches!(
@@ -284,21 +241,6 @@ fn carried(trigger: Trigger) -> Result<Trigger, Failure> {
         ));
     }
     Ok(trigger)
-}
-
-/// Files named from this folder, as they are named from any other.
-fn here(mut trigger: Trigger) -> Trigger {
-    let absolute = |path: &mut PathBuf| {
-        if let Ok(whole) = std::path::absolute(&*path) {
-            *path = whole;
-        }
-    };
-    match &mut trigger.subject {
-        Some(Subject::Range { repo, .. }) => absolute(repo),
-        Some(Subject::Folder { dir }) => absolute(dir),
-        _ => {}
-    }
-    trigger
 }
 
 fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
@@ -413,31 +355,6 @@ fn read(path: &std::path::Path, most: u64) -> Result<Vec<u8>, Failure> {
         ));
     }
     Ok(bytes)
-}
-
-/// The workspace's lock; `None` when a resident engine has it. Another `bsm run` is waited for.
-fn lock(setup: &Setup, wait: Duration) -> Result<Option<Lock>, Failure> {
-    setup.state.prepare().map_err(|e| {
-        Failure::engine(e)
-            .with_help("Set XDG_STATE_HOME to a private, local folder, or use --no-save.")
-    })?;
-    let until = Instant::now() + wait;
-    loop {
-        match setup.state.lock(Holder::Run) {
-            Ok(lock) => return Ok(Some(lock)),
-            Err(StateError::Locked {
-                holder: Holder::Resident,
-                ..
-            }) => return Ok(None),
-            Err(StateError::Locked { .. }) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(error) => {
-                return Err(Failure::engine(error)
-                    .with_help("Wait longer with --wait SECONDS, or use --no-save."));
-            }
-        }
-    }
 }
 
 fn print(result: &RunResult, json: bool) -> Result<(), Failure> {

@@ -134,6 +134,41 @@ fn ended_run(world: &World) -> String {
 }
 
 #[test]
+fn run_that_is_to_be_kept_and_cannot_be_exits_1_and_says_what_to_do() {
+    let world = World::new();
+    let args = [
+        "run",
+        "pull_request.opened",
+        "--sample",
+        "docs",
+        "--wait",
+        "0",
+    ];
+    // Something holds the lock and does not answer.
+    let lock = held(&world).lock(bsm::state::Holder::Resident).unwrap();
+    let silent = world.run(&args);
+    assert_eq!(code(&silent), 1, "{}", text(&silent));
+    let said = text(&silent);
+    let me = format!("process {}", std::process::id());
+    assert!(said.contains(&me) && said.contains("--no-save"), "{said}");
+    // Asked for, nothing is kept.
+    let mut unsaved = args.to_vec();
+    unsaved.push("--no-save");
+    assert_ne!(code(&world.run(&unsaved)), 1);
+    drop(lock);
+    // An engine in another mode.
+    let _engine = Engine::start(&world, &["--simulate"]);
+    let other = world.run(&args);
+    let said = text(&other);
+    assert_eq!(code(&other), 1, "{said}");
+    assert!(
+        said.contains("with --simulate, this run is with real models"),
+        "{said}"
+    );
+    assert!(said.contains("bsm stop"), "{said}");
+}
+
+#[test]
 fn help_lists_commands_in_groups() {
     let world = World::new();
     for args in [&["--help"][..], &["-h"], &["help"]] {
