@@ -72,6 +72,7 @@ pub(super) fn heal(
         kept_as: kept_as.unwrap_or_else(|| PathBuf::from("nowhere")),
         records,
         rows,
+        only_indexes: false,
     })
 }
 

@@ -31,6 +31,7 @@ mod probe;
 mod raw_pages;
 mod record;
 mod record_log;
+mod reindex;
 mod row_numbers;
 mod rows;
 mod runs;
@@ -54,6 +55,7 @@ pub use history::{Recorded, Side};
 pub use memory_rows::{MemoryCounts, MemoryKind, MemoryRow, NewMemory, Remembered, Retention};
 pub use notes::{Healed, JournalNotes};
 pub use rows::{Finish, NewRun, RunRow, RunStatus, StepRow};
+pub use runs::UnwrittenReport;
 pub(crate) use spend_rows::SPEND_DAYS;
 pub use spend_rows::SpendRow;
 pub use usage::{Excess, Keep, TableUsage};
@@ -62,3 +64,5 @@ pub use usage::{Excess, Keep, TableUsage};
 mod damage_tests;
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod reindex_tests;

@@ -26,4 +26,6 @@ pub struct Healed {
     pub records: usize,
     /// Rows that were found in the tables alone.
     pub rows: usize,
+    /// Only its indexes were damaged: they were made again, and nothing was lost.
+    pub only_indexes: bool,
 }

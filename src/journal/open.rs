@@ -13,6 +13,7 @@ use crate::journal::error::JournalError;
 use crate::journal::examine::{examine, with_retries};
 use crate::journal::head_file::{self, HeadFile};
 use crate::journal::notes::JournalNotes;
+use crate::journal::reindex::reindex;
 use crate::journal::writer::Target;
 use crate::journal::{heal, meta, record_log, schema};
 
@@ -25,7 +26,10 @@ pub(super) fn file(path: &Path) -> Result<(Target, JournalNotes), JournalError> 
         gone(path).map_or(Ok(()), Err)?;
         create(path)?;
     } else if let Some(damage) = examine(path, outside.as_ref())? {
-        notes.healed = Some(heal::heal(path, &damage, outside.as_ref())?);
+        notes.healed = Some(match reindex(path, &damage, outside.as_ref())? {
+            Some(healed) => healed,
+            None => heal::heal(path, &damage, outside.as_ref())?,
+        });
     }
     let target = with_retries(|| open_checked(path, &mut notes))?;
     notes.unproven = outside.is_none() && target.head.sequence > 0 && notes.notice.is_none();

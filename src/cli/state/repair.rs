@@ -54,12 +54,17 @@ pub(super) fn run(setup: &Setup, args: &RepairArgs) -> Result<u8, Failure> {
     let journal = Journal::open(&path).map_err(Failure::engine)?;
     let notes = journal.notes().clone();
     if let Some(healed) = &notes.healed {
-        say(format!(
-            "repaired: {} records and {} more rows; the damaged file is kept as {}",
-            healed.records,
-            healed.rows,
-            shown(&healed.kept_as)
-        ));
+        let kept = shown(&healed.kept_as);
+        say(if healed.only_indexes {
+            format!(
+                "repaired: an index was made again, nothing was lost; the damaged file is kept as {kept}"
+            )
+        } else {
+            format!(
+                "repaired: {} records and {} more rows; the damaged file is kept as {kept}",
+                healed.records, healed.rows
+            )
+        });
     }
     let acknowledged = args.acknowledge && notes.notice.is_some();
     if acknowledged {
