@@ -128,15 +128,18 @@ async fn start_tasks(
         lifecycle.spawn(Arc::clone(&services.costs).run());
     }
     if acts && resident {
+        // Before anything is denied by time.
+        services.retention.look_at_clock().await;
         Arc::clone(&services.recovery).resume().await?;
         services.outbox.status.recount().await?;
+        lifecycle.spawn(Arc::clone(&services.reports).run());
         lifecycle.spawn(Arc::clone(&services.outbox).run());
         lifecycle.spawn(Arc::clone(&services.scheduler).run());
         lifecycle.spawn_detached(Arc::clone(&services.reloader).watch());
         lifecycle.spawn_detached(Arc::clone(&services.retention).run());
     }
-    if acts && resident {
-        services.health.begin().await;
+    if resident {
+        services.health.begin(acts).await;
     }
     // The first snapshot shows the runs that were resumed.
     let (sender, snapshots) = watch::channel(Arc::new(services.snapshots.first()));
@@ -261,10 +264,14 @@ fn open_journal(mode: &Mode, state: &StateDir) -> Result<Journal, JournalError> 
 /// Alerts about what opening the journal changed.
 fn alert_about_journal(notifier: &Notifier, notes: &JournalNotes) {
     if let Some(healed) = &notes.healed {
-        let text = format!(
-            "the damaged journal is kept as {}",
-            healed.kept_as.display()
-        );
+        let kept = healed.kept_as.display();
+        let text = if healed.only_indexes {
+            format!(
+                "an index of the journal was damaged and was made again, nothing was lost; the damaged file is kept as {kept}"
+            )
+        } else {
+            format!("the damaged journal is kept as {kept}")
+        };
         notifier.alert(true, text);
     }
     if let Some(notice) = &notes.notice {

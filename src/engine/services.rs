@@ -31,6 +31,7 @@ use crate::engine::retention::Retention;
 use crate::engine::runs::intake::Intake;
 use crate::engine::runs::recovery::Recovery;
 use crate::engine::runs::registry::RunRegistry;
+use crate::engine::runs::report_writer::ReportWriter;
 use crate::engine::runs::scheduler::Scheduler;
 use crate::state::StateDir;
 use crate::telemetry::log_files::LogGuard;
@@ -57,6 +58,7 @@ pub struct Services {
     pub costs: Arc<CostLedger>,
 
     pub registry: Arc<RunRegistry>,
+    pub reports: Arc<ReportWriter>,
     pub intake: Arc<Intake>,
     pub recovery: Arc<Recovery>,
     pub scheduler: Arc<Scheduler>,

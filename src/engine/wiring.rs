@@ -39,6 +39,7 @@ use crate::engine::runs::intake::Intake;
 use crate::engine::runs::recovery::Recovery;
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report::ReportFolder;
+use crate::engine::runs::report_writer::ReportWriter;
 use crate::engine::runs::scheduler::Scheduler;
 use crate::engine::runs::step::StepRunner;
 use crate::engine::services::Services;
@@ -141,6 +142,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
             durable: Arc::clone(&ground.durable),
             intake: Arc::clone(&runs.intake),
         }),
+        reports: runs.reports,
         intake: runs.intake,
         recovery: runs.recovery,
         approvals: publishing.approvals,
@@ -312,6 +314,7 @@ fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
 
 /// Runs, from their acceptance to their end.
 struct RunsPart {
+    reports: Arc<ReportWriter>,
     intake: Arc<Intake>,
     recovery: Arc<Recovery>,
 }
@@ -323,18 +326,24 @@ fn runs(
     stream: &Arc<StreamEvents>,
     memory: &MemoryPart,
     publishing: &PublishingPart,
-    reports: Option<ReportFolder>,
+    folder: Option<ReportFolder>,
 ) -> RunsPart {
+    let reports = ReportWriter::new(
+        Arc::clone(&ground.lifecycle),
+        Arc::clone(&ground.notifier),
+        Arc::clone(&ground.store),
+        Arc::clone(&ground.durable),
+        folder,
+    );
     let completion = Arc::new(Completion {
         lifecycle: Arc::clone(&ground.lifecycle),
         notifier: Arc::clone(&ground.notifier),
-        store: Arc::clone(&ground.store),
         durable: Arc::clone(&ground.durable),
         registry: Arc::clone(&ground.registry),
         approvals: Arc::clone(&publishing.approvals),
         status: Arc::clone(&publishing.status),
         memory: Arc::clone(&memory.index),
-        reports,
+        reports: Arc::clone(&reports),
     });
     let changes = Arc::new(ChangeFetcher {
         lifecycle: Arc::clone(&ground.lifecycle),
@@ -366,6 +375,7 @@ fn runs(
         completion: Arc::clone(&completion),
     });
     RunsPart {
+        reports,
         intake: Arc::new(Intake {
             lifecycle: Arc::clone(&ground.lifecycle),
             notifier: Arc::clone(&ground.notifier),

@@ -75,13 +75,21 @@ impl Journal {
     }
 
     /// The oldest waiting entry of each pull request, where its time has come: what is left on one stays in
-    /// order, and one that waits holds back no other.
+    /// order, and one that waits holds back no other. One that was never tried is due whatever the clock says; so
+    /// is one that would wait for longer than `longest_ms`, which nothing does: the clock was ahead when it was tried.
     ///
     /// # Errors
     /// As all reading.
-    pub async fn outbox_due(&self, now_ms: i64) -> Result<Vec<OutboxRow>, JournalError> {
+    pub async fn outbox_due(
+        &self,
+        now_ms: i64,
+        longest_ms: i64,
+    ) -> Result<Vec<OutboxRow>, JournalError> {
         self.read(move |c| {
-            let which = format!("WHERE next_ms <= ?1 AND id IN ({OLDEST}) ORDER BY id LIMIT 200");
+            let which = format!(
+                "WHERE (next_ms <= ?1 OR next_ms = created_ms OR next_ms > ?1 + {longest_ms}) \
+                 AND id IN ({OLDEST}) ORDER BY id LIMIT 200"
+            );
             outbox(c, &which, now_ms)
         })
         .await

@@ -73,7 +73,7 @@ async fn a_life_of_a_run_in_memory_and_on_disk() {
         journal.report_written("a").await.unwrap();
         assert!(journal.unfinished().await.unwrap().is_empty());
         journal.intake(run("b", "d")).await.unwrap();
-        assert_eq!(journal.prune(1).await.unwrap(), 1);
+        assert_eq!(journal.prune(1, i64::MAX).await.unwrap(), 1);
         assert!(journal.run("a").await.unwrap().is_none());
         assert!(journal.steps("a").await.unwrap().is_empty());
     }
@@ -163,4 +163,32 @@ fn journal_of_a_newer_program_and_an_impossible_path_are_refused() {
         Journal::open(&not_a_folder),
         Err(JournalError::ReadOnly(_) | JournalError::Io { .. })
     ));
+}
+
+#[tokio::test]
+async fn publication_is_due_whatever_the_clock_did_meanwhile() {
+    const HOUR: i64 = 3_600_000;
+    let journal = Journal::in_memory().unwrap();
+    let now = 1_790_000_000_000;
+    journal.intake(run("a", "d")).await.unwrap();
+    let mut ended = finish("a", "pass");
+    // The clock was a year ahead when it was made.
+    ended.at_ms = now + 8_760 * HOUR;
+    ended.publications = vec![NewPublication {
+        pull: r#"{"repository":"o/r","number":1}"#.into(),
+        publication: "{}".into(),
+        state: OutboxState::Waiting,
+    }];
+    journal.finish(ended).await.unwrap();
+    let due = async || journal.outbox_due(now, HOUR).await.unwrap();
+    let entry = due().await.pop().unwrap();
+    let waits = async |next_ms: i64| {
+        let (state, note) = (OutboxState::Waiting, String::new());
+        let tried = journal.outbox_tried(entry.id, state, note, 1, now, next_ms);
+        tried.await.unwrap();
+        due().await.is_empty()
+    };
+    assert!(waits(now + 5_000).await, "its time has not come");
+    assert!(!waits(now - 1).await, "its time has come");
+    assert!(!waits(now + 2 * HOUR).await, "nothing waits for so long");
 }

@@ -11,6 +11,9 @@ pub(super) const BASE_CHAIN: &str = "base_chain";
 /// What an operator has to read: the journal was recovered or restored.
 pub(super) const NOTICE: &str = "notice";
 
+/// Up to which time the wall clock is believed: JSON of the engine's retention.
+pub(super) const CLOCK_TRUST: &str = "clock_trust";
+
 pub(super) fn get(c: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     c.prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([key], |r| r.get(0))

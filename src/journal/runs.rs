@@ -14,6 +14,17 @@ const PRUNED_AT_ONCE: usize = 500;
 /// Free pages that one pass returns to the system.
 const FREED_AT_ONCE: i64 = 4_096;
 
+/// A report whose file is not on disk yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnwrittenReport {
+    /// Its run.
+    pub id: String,
+    /// Its file's name.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
 impl Journal {
     /// Takes a run in. On disk when this returns.
     ///
@@ -147,15 +158,44 @@ impl Journal {
         .await
     }
 
-    /// Deletes all but the newest `keep` finished runs; returns how many went.
+    /// Reports of decided runs whose file is not on disk, by the run's id, from after `after`.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn unwritten_reports(
+        &self,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<UnwrittenReport>, JournalError> {
+        self.read(move |c| {
+            let sql = "SELECT id, report_name, coalesce(report_text, '') FROM runs \
+                       WHERE finished_ms IS NOT NULL AND report_written = 0 AND id > ?1 ORDER BY id LIMIT ?2";
+            let report = |r: &rusqlite::Row<'_>| {
+                Ok(UnwrittenReport {
+                    id: r.get(0)?,
+                    name: r.get(1)?,
+                    text: r.get(2)?,
+                })
+            };
+            c.prepare_cached(sql)?
+                .query_map(params![after, limit], report)?
+                .collect()
+        })
+        .await
+    }
+
+    /// Deletes all but the newest `keep` finished runs; returns how many went. A run from after `now_ms` was made
+    /// by a clock that was ahead: it is older than all others.
     ///
     /// # Errors
     /// As all writing.
-    pub async fn prune(&self, keep: u32) -> Result<usize, JournalError> {
+    pub async fn prune(&self, keep: u32, now_ms: i64) -> Result<usize, JournalError> {
         let ids: Vec<String> = self
             .read(move |c| {
-                let sql = "SELECT id FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1)";
-                c.prepare_cached(sql)?.query_map([keep], |r| r.get(0))?.collect()
+                let sql = "SELECT id FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms > ?2, created_ms DESC, id DESC LIMIT ?1)";
+                c.prepare_cached(sql)?
+                    .query_map(params![keep, now_ms], |r| r.get(0))?
+                    .collect()
             })
             .await?;
         // In pieces: one record holds their ids, and one transaction all of its deletions.

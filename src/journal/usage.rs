@@ -7,6 +7,7 @@ use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::github_rows::{KEYS_DAYS, LISTED, SENT};
 use crate::journal::memory_rows::Retention;
+use crate::journal::meta;
 use crate::journal::spend_rows::SPEND_DAYS;
 
 const DAY_MS: i64 = 86_400_000;
@@ -102,6 +103,23 @@ impl Journal {
             c.prepare_cached(sql)?.query_row([at_ms], |r| r.get(0))
         })
         .await
+    }
+
+    /// What was kept of the wall clock; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn clock_trust(&self) -> Result<Option<String>, JournalError> {
+        self.read(|c| meta::get(c, meta::CLOCK_TRUST)).await
+    }
+
+    /// Keeps what is known of the wall clock. It is a fact of this machine and no record.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn keep_clock_trust(&self, text: String) -> Result<(), JournalError> {
+        self.write(move |tx| meta::set(tx, meta::CLOCK_TRUST, &text))
+            .await
     }
 
     /// The newest time that any row has: the wall clock was at least there once.
@@ -212,11 +230,11 @@ fn excess(c: &Connection, keep: &Keep) -> rusqlite::Result<Excess> {
         let found: i64 = c.prepare_cached(sql)?.query_row([number], |r| r.get(0))?;
         Ok(found.max(0).cast_unsigned())
     };
+    let runs: i64 = c
+        .prepare_cached("SELECT count(*) FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms > ?2, created_ms DESC, id DESC LIMIT ?1)")?
+        .query_row([i64::from(keep.runs), keep.now_ms], |r| r.get(0))?;
     let mut excess = Excess {
-        runs: count(
-            "SELECT count(*) FROM runs WHERE finished_ms IS NOT NULL AND report_written = 1 AND id NOT IN (SELECT id FROM runs ORDER BY created_ms DESC, id DESC LIMIT ?1)",
-            i64::from(keep.runs),
-        )?,
+        runs: runs.max(0).cast_unsigned(),
         memory: memory_excess(c, keep.memory)?,
         ..Excess::default()
     };

@@ -87,7 +87,7 @@ async fn excess_counts_what_pruning_then_removes() {
         ..Keep::default()
     };
     assert_eq!(journal.excess(keep).await.unwrap().runs, 2);
-    assert_eq!(journal.prune(3).await.unwrap(), 2);
+    assert_eq!(journal.prune(3, i64::MAX).await.unwrap(), 2);
     assert_eq!(journal.excess(keep).await.unwrap(), Excess::default());
     assert_eq!(journal.runs_since(NOW - DAY_MS).await.unwrap(), 2);
     assert_eq!(journal.newest_ms().await.unwrap(), Some(NOW + 1));

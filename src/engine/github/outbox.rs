@@ -59,7 +59,8 @@ impl Outbox {
         periodic::repeat(&self.lifecycle, what, TICK, wake, || self.pass()).await;
     }
 
-    /// Tries everything that is due; returns when the next entry is, wall time in milliseconds.
+    /// Tries everything that is due; returns when the next entry is, wall time in milliseconds. What waits does so
+    /// by the machine's own count: a clock that is set neither holds it up nor hurries it.
     async fn pass(&self) -> Result<Option<i64>, JournalError> {
         self.approvals.expire().await?;
         let journal = &self.durable.journal;
@@ -68,7 +69,9 @@ impl Outbox {
                 break Some(until);
             }
             // The oldest of each pull request: publications on one stay in order.
-            let rows = journal.outbox_due(self.lifecycle.wall_ms()).await?;
+            let rows = journal
+                .outbox_due(self.lifecycle.steady_ms(), LONGEST_MS)
+                .await?;
             if rows.is_empty() {
                 break None;
             }
@@ -85,7 +88,10 @@ impl Outbox {
         self.status.recount().await?;
         match until {
             Some(until) => Ok(Some(until)),
-            None => journal.outbox_next().await,
+            None => {
+                let set_by = self.lifecycle.wall_ms() - self.lifecycle.steady_ms();
+                Ok(journal.outbox_next().await?.map(|next| next + set_by))
+            }
         }
     }
 
@@ -124,7 +130,7 @@ impl Outbox {
                 if let GithubError::Limited { after_s, .. } = &error {
                     self.client.pause(Duration::from_secs(*after_s));
                 }
-                let next = self.lifecycle.wall_ms() + pause_ms(&error, row.attempts);
+                let next = self.lifecycle.steady_ms() + pause_ms(&error, row.attempts);
                 let row = OutboxRow {
                     attempts: row.attempts + u32::from(counts(&error)),
                     ..row
@@ -203,7 +209,10 @@ fn counts(error: &GithubError) -> bool {
 
 fn pause_ms(error: &GithubError, attempts: u32) -> i64 {
     match error {
-        GithubError::Limited { after_s, .. } => after_s.saturating_mul(1_000).cast_signed(),
+        // The client pauses for as long as it was asked to.
+        GithubError::Limited { after_s, .. } => {
+            after_s.saturating_mul(1_000).cast_signed().min(LONGEST_MS)
+        }
         GithubError::NotAsked(_) => CLOSED_MS,
         _ => (FIRST_MS << attempts.min(20)).min(LONGEST_MS),
     }

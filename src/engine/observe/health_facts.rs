@@ -24,8 +24,6 @@ use crate::telemetry::log_files::LogGuard;
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// A trial write that takes longer is a reason.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
-/// The start waits so long for the first one.
-const FIRST_PROBE_LIMIT: Duration = Duration::from_millis(500);
 /// Between two looks at files and disks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A disk that says nothing for so long is not known.
@@ -90,36 +88,43 @@ pub struct Sources {
 pub struct HealthFacts {
     from: Sources,
     seen: Mutex<Seen>,
+    /// The first trial write has ended, or hangs.
+    known: tokio::sync::Notify,
     /// Folders whose disk is being asked.
     asked: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl HealthFacts {
-    /// Nothing is watched until [`Self::begin`].
+    /// Nothing is watched until [`Self::begin`], and what was not watched is not known.
     pub fn new(from: Sources) -> Arc<Self> {
+        let probe = if from.lifecycle.mode.no_save {
+            Probe::NotNeeded
+        } else {
+            Probe::NotYetKnown
+        };
         Arc::new(Self {
             from,
             seen: Mutex::new(Seen {
-                probe: Probe::NotNeeded,
+                probe,
                 ..Seen::default()
             }),
+            known: tokio::sync::Notify::new(),
             asked: Arc::default(),
         })
     }
 
-    /// Begins to watch. Waits for the first trial write, but not for a disk that hangs.
-    pub async fn begin(self: &Arc<Self>) {
-        lock(&self.seen).probe = Probe::NotYetKnown;
+    /// Begins to watch. Returns when it is known whether the journal can be written, or that the disk hangs: before
+    /// that the engine is not ready. An engine that only shows makes no trial write.
+    pub async fn begin(self: &Arc<Self>, writes: bool) {
         self.look().await;
-        let this = Arc::clone(self);
-        let first = Arc::new(tokio::sync::Notify::new());
-        let ended = Arc::clone(&first);
-        self.from.lifecycle.spawn_detached(async move {
-            this.probe().await;
-            ended.notify_one();
-            this.keep_probing().await;
-        });
-        let _ = tokio::time::timeout(FIRST_PROBE_LIMIT, first.notified()).await;
+        if writes {
+            let this = Arc::clone(self);
+            self.from.lifecycle.spawn_detached(async move {
+                this.probe().await;
+                this.keep_probing().await;
+            });
+            self.known.notified().await;
+        }
         let this = Arc::clone(self);
         self.from
             .lifecycle
@@ -165,7 +170,7 @@ impl HealthFacts {
         self.set_probe(match result {
             Ok(()) => Probe::Written,
             // The engine stops: what was known holds.
-            Err(JournalError::Closed) => return,
+            Err(JournalError::Closed) => return self.known.notify_one(),
             Err(error) => Probe::Failed(error.to_string()),
         });
     }
@@ -176,6 +181,7 @@ impl HealthFacts {
             seen.probe = probe;
             self.from.notifier.mark_changed();
         }
+        self.known.notify_one();
     }
 
     /// Looks at disks and at the outbox.

@@ -67,7 +67,8 @@ impl Recorder {
                     .saturating_duration_since(began)
                     .as_millis();
                 let by_wall = i128::from(self.lifecycle.wall_ms() - began_ms);
-                let steady = (by_wall - passed.cast_signed()).abs() < 60_000;
+                let steady = (by_wall - passed.cast_signed()).abs() < 60_000
+                    && self.lifecycle.clock_is_sound();
                 self.write(steady && written.is_multiple_of(THIN_AFTER))
                     .await;
                 written += 1;

@@ -32,6 +32,8 @@ pub enum Store {
     MigrationBackups,
     /// Copies of the journal in `backups/`.
     Backups,
+    /// Journals that were damaged, or that a backup replaced.
+    DamagedJournals,
 }
 
 impl Store {
@@ -51,6 +53,7 @@ impl Store {
             Self::Logs => "logs",
             Self::MigrationBackups => "migration backups",
             Self::Backups => "backups",
+            Self::DamagedJournals => "damaged journals",
         }
     }
 }

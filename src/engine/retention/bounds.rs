@@ -96,6 +96,11 @@ const TABLE: &[(Store, &[&str], &str)] = &[
         "the oldest copy",
     ),
     (Store::Backups, &["backups.keep"], "the oldest copy"),
+    (
+        Store::DamagedJournals,
+        &["backups.keep"],
+        "the oldest, once the repair is acknowledged",
+    ),
 ];
 
 /// Days, bytes and items of one store; 0: no bound for that reason.
@@ -114,6 +119,8 @@ fn limits(store: Store, settings: &Settings) -> (u64, u64, u64) {
         Store::Audit => (settings.audit.days.into(), 0, 0),
         Store::Logs => (settings.logs.days.into(), settings.logs.max_bytes, 0),
         Store::MigrationBackups | Store::Backups => (0, 0, settings.backups.keep.into()),
+        // The newest always stays.
+        Store::DamagedJournals => (0, 0, settings.backups.keep.max(1).into()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! The daily copy of the journal: made when the newest is a day old, checked, kept with those before it.
 
-use std::time::UNIX_EPOCH;
-
 use crate::engine::retention::files;
 use crate::journal::JournalError;
 use crate::journal::backup::{self, BackupInfo};
@@ -15,7 +13,10 @@ const EVERY_MS: i64 = 86_400_000 - 600_000;
 /// # Errors
 /// The copy could not be made, or is not whole.
 pub fn if_due(state: &StateDir, now_ms: i64) -> Result<Option<BackupInfo>, JournalError> {
-    if newest_ms(state).is_some_and(|newest| (0..EVERY_MS).contains(&(now_ms - newest))) {
+    if made_ms(state)
+        .iter()
+        .any(|made| (0..EVERY_MS).contains(&(now_ms - made)))
+    {
         return Ok(None);
     }
     let target = state
@@ -24,16 +25,14 @@ pub fn if_due(state: &StateDir, now_ms: i64) -> Result<Option<BackupInfo>, Journ
     backup::create(&state.journal(), &target).map(Some)
 }
 
-/// When the newest copy was made, wall time in milliseconds.
-fn newest_ms(state: &StateDir) -> Option<i64> {
-    let files = std::fs::read_dir(state.path().join(files::BACKUPS)).ok()?;
-    files
-        .flatten()
-        .filter(|entry| files::is_backup(&entry.file_name().to_string_lossy()))
-        .filter_map(|entry| entry.metadata().ok()?.modified().ok())
-        .filter_map(|at| at.duration_since(UNIX_EPOCH).ok())
-        .filter_map(|since| i64::try_from(since.as_millis()).ok())
-        .max()
+/// When each copy was made, wall time in milliseconds. Some may be from the future: the clock was ahead.
+fn made_ms(state: &StateDir) -> Vec<i64> {
+    let found = files::plain_files(&state.path().join(files::BACKUPS), files::is_backup);
+    found
+        .unwrap_or_default()
+        .iter()
+        .map(|file| file.changed_ms)
+        .collect()
 }
 
 #[cfg(test)]
@@ -52,7 +51,7 @@ mod tests {
         assert!(first.path.starts_with(state.backups()));
         assert_eq!(if_due(&state, now_ms + 3_600_000).unwrap(), None);
         assert!(if_due(&state, now_ms + 86_400_000).unwrap().is_some());
-        // A clock that was set back is no reason to wait for years.
+        // A clock that was set back is no reason to wait for years, nor for a copy at every pass.
         assert!(if_due(&state, now_ms - 86_400_000).unwrap().is_some());
         journal.close();
     }

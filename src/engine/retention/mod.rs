@@ -1,19 +1,20 @@
 //! What is too old or too much is removed, by the table of bounds: every ten minutes, and when an operator asks.
 //!
-//! A clock that was set wrong must not cost anything: nothing is removed while the wall clock does not agree with
-//! the machine's own count, nor on the first day after a start at which it lies far from the newest record.
+//! A clock that was set wrong must not cost anything: what is old is old by the time that is believed
+//! (`clock_trust.rs`).
 
 pub mod bounds;
+mod clock_trust;
 mod daily_backup;
 pub mod files;
 mod reports;
-#[cfg(test)]
-mod retention_tests;
 pub mod usage;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use self::clock_trust::{ClockTrust, DAY_MS};
 
 use crate::engine::audit;
 use crate::engine::config::store::ConfigStore;
@@ -32,13 +33,6 @@ use crate::text::clean_line;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(600);
-/// So long nothing is removed after a start at which the clock is in doubt.
-const DOUBT_LASTS: Duration = Duration::from_secs(86_400);
-const DAY_MS: i64 = 86_400_000;
-/// A clock so far ahead of the newest record is in doubt.
-const FAR_AHEAD_MS: i64 = 30 * DAY_MS;
-/// A clock so far behind it is, too.
-const BEHIND_MS: i64 = 600_000;
 
 /// One per engine.
 pub struct Retention {
@@ -56,8 +50,8 @@ pub struct Retention {
     pub state: StateDir,
     /// Where reports are; `None`: nowhere.
     pub reports: Option<ReportFolder>,
-    /// One pass at a time.
-    pub turn: tokio::sync::Mutex<()>,
+    /// One pass at a time, and when the clock was looked at last.
+    pub turn: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// What one pass is asked for.
@@ -68,6 +62,8 @@ struct Request {
     older_than_ms: Option<i64>,
     now_ms: i64,
     dry_run: bool,
+    /// No repair of the journal waits for somebody to look at it.
+    acknowledged: bool,
 }
 
 impl Request {
@@ -81,25 +77,13 @@ impl Request {
 impl Retention {
     /// Removes what is beyond its bound, every ten minutes until the engine stops.
     pub async fn run(self: Arc<Self>) {
-        let begun = self.lifecycle.now();
-        let doubt = self.doubt().await;
-        if let Some(doubt) = &doubt {
-            self.notifier.alert(true, doubt.clone());
-        }
-        let mut told = false;
         loop {
-            if self.may_pass(begun, doubt.is_some()) {
-                told = false;
-                let pruned = self.pass(None, false).await;
-                for problem in &pruned.problems {
-                    tracing::warn!("retention: {problem}");
-                }
-                if !pruned.removed.is_empty() {
-                    tracing::info!("retention {}", pruned.summary());
-                }
-                self.back_up().await;
-            } else if !std::mem::replace(&mut told, true) {
-                tracing::warn!("retention waits: the wall clock is in doubt");
+            let pruned = self.due_pass().await;
+            for problem in &pruned.problems {
+                tracing::warn!("retention: {problem}");
+            }
+            if !pruned.removed.is_empty() {
+                tracing::info!("retention {}", pruned.summary());
             }
             tokio::select! {
                 () = self.lifecycle.stopping.cancelled() => return,
@@ -108,20 +92,66 @@ impl Retention {
         }
     }
 
-    fn may_pass(&self, begun: Instant, doubted: bool) -> bool {
-        let waited = self.lifecycle.now().saturating_duration_since(begun);
-        self.lifecycle.clock_is_sound() && (!doubted || waited >= DOUBT_LASTS)
+    /// One pass, and the daily copy, unless the clock is in doubt.
+    pub async fn due_pass(&self) -> Pruned {
+        let Some(now_ms) = self.look_at_clock().await else {
+            return Pruned::default();
+        };
+        let pruned = self.pass(now_ms, None, false).await;
+        self.back_up().await;
+        pruned
     }
 
-    /// Why the wall clock is in doubt at the start; `None`: it is not.
-    async fn doubt(&self) -> Option<String> {
-        let newest = self.durable.journal.newest_ms().await.ok().flatten()?;
-        doubt(newest, self.lifecycle.wall_ms())
+    /// The time by which things are old now; `None`: the clock is in doubt, and nothing may be removed. Whoever
+    /// denies by time asks the lifecycle, which is told here.
+    pub async fn look_at_clock(&self) -> Option<i64> {
+        let mut turn = self.turn.lock().await;
+        let journal = &self.durable.journal;
+        let (wall_ms, now) = (self.lifecycle.clock.wall_ms(), self.lifecycle.now());
+        let kept = journal.clock_trust().await.ok()?;
+        let before = match kept.and_then(|text| serde_json::from_str::<ClockTrust>(&text).ok()) {
+            Some(trust) => trust,
+            // No engine has looked yet: the clock was at least where the newest record is.
+            None => ClockTrust::of(journal.newest_ms().await.ok()?.unwrap_or(wall_ms)),
+        };
+        let ran = turn.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let ran_ms = i64::try_from(ran.as_millis()).unwrap_or(i64::MAX);
+        let trust = before.advance(wall_ms, ran_ms, self.lifecycle.clock_is_steady());
+        self.keep_trust(trust).await;
+        *turn = Some(now);
+        if let Some(at_ms) = trust.behind(wall_ms) {
+            self.lifecycle.write_time_from(at_ms);
+        }
+        if trust.is_in_doubt() {
+            if !self.lifecycle.set_clock_in_doubt(true)
+                && let Some(doubt) = trust.doubt(wall_ms)
+            {
+                self.notifier.alert(true, doubt);
+            }
+        } else {
+            if self.lifecycle.set_clock_in_doubt(false) {
+                let text = "the wall clock is believed again".to_owned();
+                self.notifier.alert(false, text);
+            }
+            self.lifecycle.take_clock_as_it_is();
+        }
+        trust.now_ms(wall_ms)
+    }
+
+    /// Written down as it is now. Without it the next pass begins at the last one that was.
+    async fn keep_trust(&self, trust: ClockTrust) {
+        let Ok(text) = serde_json::to_string(&trust) else {
+            return;
+        };
+        if let Err(error) = self.durable.journal.keep_clock_trust(text).await {
+            tracing::warn!("what is known of the clock cannot be kept: {error}");
+        }
     }
 
     /// Prunes because an operator asks; `older_than_days`: runs, memory, reports and logs that are older go, too.
+    /// The operator's word is that the clock is right.
     pub async fn prune(&self, older_than_days: Option<u32>, dry_run: bool) -> Pruned {
-        if !self.lifecycle.clock_is_sound() {
+        if !self.lifecycle.clock_is_steady() {
             let why = "the wall clock was set since the engine started: restart the engine when it is right, then prune";
             return Pruned {
                 dry_run,
@@ -129,17 +159,23 @@ impl Retention {
                 ..Pruned::default()
             };
         }
-        self.pass(older_than_days, dry_run).await
+        let now_ms = self.lifecycle.clock.wall_ms();
+        if !dry_run {
+            self.keep_trust(ClockTrust::of(now_ms)).await;
+            self.lifecycle.set_clock_in_doubt(false);
+            self.lifecycle.take_clock_as_it_is();
+        }
+        self.pass(now_ms, older_than_days, dry_run).await
     }
 
-    async fn pass(&self, older_than_days: Option<u32>, dry_run: bool) -> Pruned {
+    async fn pass(&self, now_ms: i64, older_than_days: Option<u32>, dry_run: bool) -> Pruned {
         let _turn = self.turn.lock().await;
-        let now_ms = self.lifecycle.wall_ms();
         let request = Request {
             settings: Arc::new(self.store.settings().as_ref().clone()),
             older_than_ms: older_than_days.map(|days| now_ms - i64::from(days) * DAY_MS),
             now_ms,
             dry_run,
+            acknowledged: self.durable.notice().is_none(),
         };
         let mut pruned = Pruned {
             dry_run,
@@ -238,7 +274,7 @@ impl Retention {
         ];
         if !request.dry_run {
             if indexed && excess.runs > 0 {
-                journal.prune(runs).await?;
+                journal.prune(runs, request.now_ms).await?;
             }
             if excess.memory > 0 {
                 self.memory.retain(keep.memory).await?;
@@ -303,7 +339,12 @@ fn state_files(state: &StateDir, request: &Request) -> Vec<Part> {
     let copies = [
         (
             Store::MigrationBackups,
-            files::keep_newest(state.path(), keep, files::is_migration_backup, dry_run),
+            files::keep_newest(
+                state.path(),
+                keep,
+                files::is_migration_backup,
+                (request.now_ms, dry_run),
+            ),
         ),
         (
             Store::Backups,
@@ -311,13 +352,17 @@ fn state_files(state: &StateDir, request: &Request) -> Vec<Part> {
                 &state.path().join(files::BACKUPS),
                 keep,
                 files::is_backup,
-                dry_run,
+                (request.now_ms, dry_run),
             ),
         ),
     ];
     for (store, gone) in copies {
         let gone = gone.map(|g| sum(g.into_iter().map(|f| (f.name, f.bytes)).collect()));
         parts.push((store, gone));
+    }
+    if request.acknowledged {
+        let gone = files::keep_set_aside(state.path(), keep, dry_run);
+        parts.push((Store::DamagedJournals, gone));
     }
     parts
 }
@@ -346,19 +391,4 @@ where
         Ok(done) => done.map_err(|e| e.to_string()),
         Err(_) => Err("the work was cut off".into()),
     }
-}
-
-/// Why a wall clock is in doubt beside the newest record's time; `None`: it is not.
-fn doubt(newest_ms: i64, now_ms: i64) -> Option<String> {
-    let (days, where_) = if now_ms - newest_ms > FAR_AHEAD_MS {
-        ((now_ms - newest_ms) / DAY_MS, "after")
-    } else if newest_ms - now_ms > BEHIND_MS {
-        ((newest_ms - now_ms) / DAY_MS, "before")
-    } else {
-        return None;
-    };
-    Some(format!(
-        "the clock is {days} days {where_} the newest record in the journal: nothing is removed by its bound for a day; \
-         if the clock is right, `bsm state prune` does it now"
-    ))
 }

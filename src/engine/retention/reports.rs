@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
-use crate::engine::runs::report::ReportFolder;
+use crate::engine::runs::report::{BEFORE_RECOVERY, ReportFolder};
 use crate::files::{FileError, Root};
 use crate::state::{StateDir, private_file};
 
@@ -155,8 +155,9 @@ impl Known {
         mut each: impl FnMut(&str, i64, u64),
     ) -> Result<(), FileError> {
         visit(folder, |name, bytes, _| {
-            if let Some(made_ms) = made_at(name)
-                && self.names.contains(&hash(name))
+            let report = name.split_once(BEFORE_RECOVERY).map_or(name, |(r, _)| r);
+            if let Some(made_ms) = made_at(report)
+                && (self.names.contains(&hash(report)) || self.names.contains(&hash(name)))
             {
                 each(name, made_ms, bytes);
             }

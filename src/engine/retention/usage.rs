@@ -10,7 +10,7 @@ use crate::engine::audit;
 use crate::engine::protocol::retention::Store;
 use crate::engine::retention::bounds::{Bound, bounds};
 use crate::engine::retention::files::{
-    BACKUPS, StateFile, is_backup, is_migration_backup, plain_files,
+    BACKUPS, StateFile, is_backup, is_migration_backup, is_set_aside, plain_files,
 };
 use crate::engine::retention::reports::own_reports;
 use crate::engine::runs::report::ReportFolder;
@@ -139,7 +139,11 @@ pub fn measure(state: &StateDir, folder: &ReportFolder, settings: &Settings, now
     );
     let backups = plain_files(&state.path().join(BACKUPS), is_backup);
     add("backups", Some(Store::Backups), aged(backups));
-    add("damaged journals", None, in_state(is_set_aside));
+    add(
+        "damaged journals",
+        Some(Store::DamagedJournals),
+        in_state(is_set_aside),
+    );
     add("other", None, in_state(is_other));
     let total_bytes = files.iter().map(|f| f.bytes).sum();
     let disk_free_bytes = free_bytes(state.path());
@@ -303,13 +307,6 @@ fn log_files(state: &StateDir) -> Result<Vec<Aged>, String> {
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
-}
-
-/// A journal that was damaged, or that a backup replaced, with what lay beside it.
-fn is_set_aside(name: &str) -> bool {
-    ["bsm.db.corrupt-", "bsm.db.damaged-", "bsm.db.replaced-"]
-        .iter()
-        .any(|start| name.starts_with(start))
 }
 
 /// What is in the state directory and has no line of its own.

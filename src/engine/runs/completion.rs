@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
 use crate::engine::github::approvals::Approvals;
@@ -15,10 +14,10 @@ use crate::engine::protocol::event::Event;
 use crate::engine::protocol::run::{Action, RunResult};
 use crate::engine::runs::projection::summary;
 use crate::engine::runs::registry::RunRegistry;
-use crate::engine::runs::report::{self, ReportFolder};
-use crate::files::FileError;
+use crate::engine::runs::report;
+use crate::engine::runs::report_writer::ReportWriter;
 use crate::journal::{Finish, JournalError, NewMemory, NewRun, RunStatus};
-use crate::text::{Untrusted, clean_line};
+use crate::text::Untrusted;
 
 /// A run that has ended.
 pub struct Ended<'a> {
@@ -44,8 +43,6 @@ pub struct Completion {
     pub lifecycle: Arc<Lifecycle>,
     /// Events and alerts.
     pub notifier: Arc<Notifier>,
-    /// The flag that says how files are written.
-    pub store: Arc<ConfigStore>,
     /// Where the decision is kept.
     pub durable: Arc<Durable>,
     /// Runs in memory.
@@ -56,8 +53,8 @@ pub struct Completion {
     pub status: Arc<PublicationStatus>,
     /// Remembers the decision.
     pub memory: Arc<MemoryIndex>,
-    /// Where reports go; `None`: nowhere.
-    pub reports: Option<ReportFolder>,
+    /// Writes the report.
+    pub reports: Arc<ReportWriter>,
 }
 
 impl Completion {
@@ -71,7 +68,7 @@ impl Completion {
             .decision
             .as_ref()
             .map_or(Action::ManualReview, |d| d.action);
-        if let Some(folder) = &self.reports {
+        if let Some(folder) = self.reports.folder() {
             view.report = Some(folder.path_of(&new.report_name).display().to_string());
         }
         let text = report::render(&view);
@@ -105,7 +102,7 @@ impl Completion {
         if !finish.publications.is_empty() {
             self.status.wake_outbox.notify_one();
         }
-        self.write_report(new, &text).await?;
+        self.reports.write(&new.id, &new.report_name, text).await?;
         tracing::info!(
             run = new.id,
             corr = new.correlation,
@@ -120,70 +117,5 @@ impl Completion {
             action,
         });
         Ok(())
-    }
-
-    /// Writes the report's file. Never on a thread of the runtime: on one of its blocking threads, or, with the
-    /// flag `asyncFileIo` off, on a thread of its own.
-    ///
-    /// # Errors
-    /// The engine stops before the journal knows that the report is written.
-    pub async fn write_report(&self, new: &NewRun, text: &str) -> Result<(), JournalError> {
-        let journal = &self.durable.journal;
-        let Some(folder) = self.reports.clone() else {
-            return journal.report_written(&new.id).await;
-        };
-        let (name, text) = (new.report_name.clone(), text.to_owned());
-        let save = move || report::save(&folder, &name, &text);
-        let saved = if self.store.settings().flags.async_file_io {
-            tokio::task::spawn_blocking(save).await.ok()
-        } else {
-            on_own_thread(save).await
-        };
-        let saved =
-            saved.unwrap_or_else(|| Err(FileError::NotAFile(new.report_name.clone().into())));
-        match saved {
-            Ok(_) => {
-                failpoint::reached("report-written");
-                self.durable
-                    .persist(|| journal.report_written(&new.id))
-                    .await
-            }
-            Err(error) => {
-                // The text is in the journal; the next start tries again.
-                self.notifier.alert(
-                    true,
-                    format!(
-                        "the report of {} cannot be written: {}",
-                        new.id,
-                        clean_line(&error.to_string(), 300)
-                    ),
-                );
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Runs blocking work on a new thread; `None`: the thread could not be started, or panicked.
-async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("bsm-report".into());
-    thread
-        .spawn(move || {
-            // The receiver may be gone: the engine stopped.
-            let _ = sender.send(work());
-        })
-        .ok()?;
-    receiver.await.ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn report_with_async_file_io_off_is_written_on_a_thread_of_its_own() {
-        let name = on_own_thread(|| std::thread::current().name().map(str::to_owned)).await;
-        assert_eq!(name.flatten().as_deref(), Some("bsm-report"));
     }
 }

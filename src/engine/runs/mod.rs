@@ -12,6 +12,7 @@ pub mod range_scan;
 pub mod recovery;
 pub mod registry;
 pub mod report;
+pub mod report_writer;
 pub mod rule_precision;
 pub mod scan;
 pub mod scan_request;

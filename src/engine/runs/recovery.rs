@@ -59,8 +59,9 @@ impl Recovery {
             if row.finished_ms.is_some() {
                 let this = Arc::clone(&self);
                 self.lifecycle.spawn(async move {
-                    let text = row.report_text.as_deref().unwrap_or_default();
-                    let written = this.completion.write_report(&row.new, text).await;
+                    let text = row.report_text.clone().unwrap_or_default();
+                    let reports = &this.completion.reports;
+                    let written = reports.write(&row.new.id, &row.new.report_name, text).await;
                     log_failure(&row, written);
                 });
             } else if plan.simulated != self.lifecycle.mode.simulated {
@@ -96,7 +97,7 @@ impl Recovery {
         if self.durable.notice().is_none() {
             return Ok(None);
         }
-        let report = self.completion.reports.as_ref();
+        let report = self.completion.reports.folder();
         let has_report = report.is_some_and(|r| r.path_of(&row.new.report_name).exists());
         let ended = has_report || self.durable.journal.has_trace_of_end(&row.new.id).await?;
         Ok(ended.then(|| {

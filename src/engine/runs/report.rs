@@ -316,8 +316,48 @@ pub fn save(folder: &ReportFolder, name: &str, text: &str) -> Result<String, Fil
     let root = Root::open(&folder.base)?;
     root.create_folder(Path::new(&folder.relative), folder.mode.0)?;
     let relative = Path::new(&folder.relative).join(name);
+    keep_other(&root, folder, &relative, text)?;
     root.write_atomic(&relative, text.as_bytes(), folder.mode.1)?;
     Ok(folder.base.join(relative).display().to_string())
+}
+
+/// Ends the name of a report whose run was decided anew after its journal was recovered; a number may follow.
+pub const BEFORE_RECOVERY: &str = ".before-recovery";
+/// A larger report is not kept.
+const LARGEST_KEPT: u64 = 64 << 20;
+/// Reports of one name that are kept.
+const MOST_KEPT: u32 = 100;
+
+/// A report of that name with another text is kept beside it: what it says was decided once.
+fn keep_other(
+    root: &Root,
+    folder: &ReportFolder,
+    relative: &Path,
+    text: &str,
+) -> Result<(), FileError> {
+    let Ok(old) = root.read(relative, LARGEST_KEPT) else {
+        return Ok(()); // There is none, or it is no plain file of ours.
+    };
+    if old == text.as_bytes() {
+        return Ok(());
+    }
+    for number in 1..=MOST_KEPT {
+        let number = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
+        let name = format!("{}{BEFORE_RECOVERY}{number}", relative.display());
+        let beside = Path::new(&name);
+        match root.read(beside, LARGEST_KEPT) {
+            Ok(kept) if kept == old => return Ok(()),
+            Err(error) if error.is_missing() => {
+                return root.write_atomic(beside, &old, folder.mode.1);
+            }
+            _ => {}
+        }
+    }
+    Err(FileError::NotAFile(relative.to_path_buf()))
 }
 
 /// Where reports go.

@@ -97,7 +97,7 @@ pub(super) fn recovered(tx: &Connection, at_ms: i64, notice: &str) -> rusqlite::
 pub(super) fn acknowledged(tx: &Connection, at_ms: i64) -> rusqlite::Result<Applied> {
     meta::remove(tx, meta::NOTICE)?;
     tx.execute(
-        "UPDATE outbox SET state = 'waiting', note = '', next_ms = ?2 WHERE state = 'held' AND note = ?1",
+        "UPDATE outbox SET state = 'waiting', note = '', next_ms = min(?2, created_ms) WHERE state = 'held' AND note = ?1",
         params![HELD, at_ms],
     )?;
     Ok(Applied::Done)

@@ -8,7 +8,7 @@ pub enum Probe {
     /// None has ended yet.
     #[default]
     NotYetKnown,
-    /// None is made: the engine only shows, or ends with its one run, which reports its writes itself.
+    /// None is made: the journal is in memory, and nothing is kept.
     NotNeeded,
     /// The journal can be written.
     Written,
