@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::Operator as _;
+use crate::engine::observe::health::code::Code;
 use crate::engine::protocol::health::{Check, Reason};
 use crate::engine::protocol::run::Action;
 use crate::engine::protocol::snapshot::{RunSummary, Snapshot};
@@ -108,6 +109,19 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
     Ok(u8::from(args.check && !status.is_well()))
 }
 
+/// The engine says that its disk does not answer.
+fn is_frozen(engine: &LocalEngine) -> bool {
+    let LocalEngine::Running {
+        snapshot: Ok(snapshot),
+        ..
+    } = engine
+    else {
+        return false;
+    };
+    let frozen = Code::JournalSlow.as_str();
+    snapshot.reasons.iter().any(|r| r.code == frozen)
+}
+
 /// The engine of this workspace on this host.
 fn here(setup: &Setup) -> Result<Status, Failure> {
     let workspace = setup.workspace();
@@ -129,8 +143,14 @@ fn here(setup: &Setup) -> Result<Status, Failure> {
         problem: None,
         state: Some(setup.state.path().display().to_string()),
     };
-    let read = read_journal(setup, &mut status);
-    match look(setup)? {
+    let engine = look(setup)?;
+    // Whoever opens a file on a disk that stands still stands still, too.
+    let read = if is_frozen(&engine) {
+        Err(Failure::engine("the journal does not answer"))
+    } else {
+        read_journal(setup, &mut status)
+    };
+    match engine {
         LocalEngine::Stopped => read?,
         LocalEngine::OneRun => {
             status.engine = "one run";
