@@ -44,6 +44,15 @@ impl Rig {
         Self::over(folder, handle, change).await
     }
 
+    /// Over an engine that stays, and so knows whether its journal can be written.
+    async fn resident() -> Self {
+        let folder = state_folder();
+        let mut start = Start::new(folder.path());
+        start.resident = true;
+        let handle = start.go().await;
+        Self::over(folder, handle, |_| ()).await
+    }
+
     /// Over an engine whose models are simulated.
     async fn simulated(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let folder = state_folder();
@@ -149,7 +158,7 @@ async fn read(response: reqwest::Response) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_anybody_on_this_machine_may_read() {
-    let rig = Rig::new().await;
+    let rig = Rig::resident().await;
     for path in ["/health", "/api/health"] {
         let (status, body) = rig.get(path).await;
         assert_eq!((status, &body["status"]), (200, &json!("healthy")));
@@ -624,7 +633,7 @@ async fn chat_is_answered_by_a_model_or_says_why_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_what_a_collector_reads() {
-    let rig = Rig::new().await;
+    let rig = Rig::resident().await;
     let response = rig
         .client
         .get(format!("{}/metrics", rig.url))
@@ -837,7 +846,7 @@ async fn over_tcp_no_file_of_the_machine_can_be_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_link_is_said_and_mended_and_no_event_is_lost() {
-    let rig = Rig::new().await;
+    let rig = Rig::resident().await;
     let remote = Remote::connect(Address::Socket(rig.socket.clone()))
         .await
         .unwrap();

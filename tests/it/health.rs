@@ -550,3 +550,33 @@ fn doctor_reads_the_running_engine_and_exits_1_on_a_fail() {
     assert_eq!(served.code(&["doctor"]), 1);
     assert_eq!(served.code(&["status", "--check"]), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engine_that_makes_no_trial_write_does_not_say_that_one_went_well() {
+    let folder = state_folder();
+    resident(folder.path())
+        .await
+        .stop(Duration::from_secs(2))
+        .await;
+    for (read_only, resident) in [(true, true), (false, false)] {
+        let mut start = Start::new(folder.path());
+        (start.mode.read_only, start.resident) = (read_only, resident);
+        let handle = start.go().await;
+        let snapshot = handle.snapshots().borrow().clone();
+        assert!(
+            has(&snapshot, "journal-not-yet-known"),
+            "{:?}",
+            snapshot.reasons
+        );
+        handle.stop(Duration::from_secs(2)).await;
+    }
+    let mut start = Start::new(folder.path());
+    start.resident = true;
+    let handle = start.go().await;
+    let first = handle.snapshots().borrow().clone();
+    assert!(
+        !has(&first, "journal-not-yet-known"),
+        "known from the first snapshot on"
+    );
+    handle.stop(Duration::from_secs(2)).await;
+}

@@ -48,6 +48,20 @@ async fn run_whose_decision_was_lost_after_its_report_goes_to_a_person_and_is_no
     );
     let reason = decision.reason.raw();
     assert!(reason.contains("its report says that it ended"), "{reason}");
+    // What it said before is kept beside the new report.
+    let reports = state.path().join("reports");
+    let row = handle.journal().run(&run.run_id).await.unwrap().unwrap();
+    let new = std::fs::read_to_string(reports.join(&row.new.report_name)).unwrap();
+    let old = format!("{}.before-recovery", row.new.report_name);
+    let old = std::fs::read_to_string(reports.join(old)).unwrap();
+    assert!(
+        new.contains("**manual_review**") || new.contains("manual\\_review"),
+        "{new}"
+    );
+    assert!(
+        old.contains("block_pr") || old.contains("block\\_pr"),
+        "{old}"
+    );
     assert_eq!(
         up.calls.lock().unwrap().len(),
         asked,
@@ -87,4 +101,39 @@ async fn engine_over_a_recovered_journal_is_unhealthy_until_somebody_acknowledge
         matches!(twice, Err(Refused::InvalidInput { .. })),
         "{twice:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn report_that_could_not_be_written_is_written_while_the_engine_runs() {
+    let state = state_folder();
+    let reports = state.path().join("reports");
+    std::fs::write(&reports, "a file in the place of the folder").unwrap();
+    let mut start = Start::new(state.path());
+    start.resident = true;
+    let handle = start.go().await;
+    let run = finish(&handle, trigger("pull_request.opened", DOCS)).await;
+    let mut snapshots = handle.snapshots();
+    let said = snapshots.wait_for(|s| {
+        s.alerts
+            .iter()
+            .any(|a| a.text.contains("it is tried again"))
+    });
+    let said = tokio::time::timeout(Duration::from_secs(20), said).await;
+    assert!(said.unwrap().is_ok());
+    std::fs::remove_file(&reports).unwrap();
+    let written = async {
+        loop {
+            let row = handle.journal().run(&run.run_id).await.unwrap().unwrap();
+            if row.report_written {
+                return row;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let row = tokio::time::timeout(Duration::from_secs(20), written)
+        .await
+        .unwrap();
+    let text = std::fs::read_to_string(reports.join(&row.new.report_name)).unwrap();
+    assert_eq!(Some(text), row.report_text);
+    handle.stop(Duration::from_secs(5)).await;
 }
