@@ -403,12 +403,9 @@ pub fn row_of(action: Action) -> Option<&'static Row> {
     ACTIONS.iter().find(|r| r.action == action)
 }
 
-/// Two actions may have one key: on different screens, or where one screen has a use of its own for a key that is
-/// not needed there.
+/// Two actions may have one key where a screen has a use of its own for it: there it means that one.
 pub fn may_share(a: &Row, b: &Row) -> bool {
-    let both_narrow = a.scope.is_narrow() && b.scope.is_narrow() && a.scope != b.scope;
-    let follows = |r: &Row, o: &Row| r.action == Action::Follow && o.action == Action::Drill;
-    both_narrow || follows(a, b) || follows(b, a)
+    a.scope != b.scope && (a.scope.is_narrow() || b.scope.is_narrow())
 }
 
 /// A key press in the table's words.

@@ -130,6 +130,14 @@ impl CallHistoryStats {
     }
 }
 
+/// Seconds that a minute has so far. Without calls it is a whole one: an engine at rest stands still.
+fn seconds_of(minute: &OutcomeCounts, since_start: u64) -> u32 {
+    if minute.sum() == 0 {
+        return MINUTE_S as u32;
+    }
+    since_start.min(MINUTE_S) as u32
+}
+
 #[derive(Default)]
 struct Bucket {
     counts: OutcomeCounts,
@@ -227,7 +235,6 @@ impl CallHistory {
         });
         let mut stats = CallHistoryStats {
             bucket_s: BUCKET_S as u32,
-            minute_s: core.seconds.number(now).min(MINUTE_S) as u32,
             latency: AnsweredLatency {
                 count: latency.count,
                 window_s: latency.window_s,
@@ -242,6 +249,7 @@ impl CallHistory {
         for (_, counts) in core.seconds.whole(now) {
             stats.minute.add(counts);
         }
+        stats.minute_s = seconds_of(&stats.minute, core.seconds.number(now));
         for (_, bucket) in core.buckets.running(now) {
             stats.window.add(&bucket.counts);
         }

@@ -1533,14 +1533,12 @@ async fn picture_names_each_attached_person_once_and_no_command_line_client() {
     let second = Remote::connect_console(socket()).await.unwrap();
     drop(first);
     let other = rig.handle.attach("another@there".into());
-    let seen = pictures.wait_for(|s| s.attached.len() == 2).await.unwrap();
-    let seen = seen.attached.clone();
+    let seen = pictures.wait_for(|s| s.attached.len() == 2).await;
+    let seen = seen.unwrap().attached.clone();
     assert_eq!(seen, [me.clone(), "another@there".into()]);
     drop(second);
-    pictures
-        .wait_for(|s| s.attached == ["another@there"])
-        .await
-        .unwrap();
+    let one = pictures.wait_for(|s| s.attached == ["another@there"]);
+    drop(one.await.unwrap());
     drop(other);
     pictures.wait_for(|s| s.attached.is_empty()).await.unwrap();
 }

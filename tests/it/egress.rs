@@ -357,6 +357,6 @@ fn what_is_simulated_costs_nothing_today_or_ever() {
     assert!(
         String::from_utf8(output.stdout)
             .unwrap()
-            .contains("(simulated)")
+            .contains("simulated")
     );
 }

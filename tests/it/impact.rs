@@ -27,10 +27,10 @@ use bsm::telemetry::provider_meter::RibbonCell;
 use crate::support::world::{World, text};
 use crate::support::{DOCS, Start, Wire, command, finish, state_folder, trigger, upstream};
 
-const NOW_MS: i64 = 1_764_223_456_000;
+pub(crate) const NOW_MS: i64 = 1_764_223_456_000;
 
 /// The snapshot of an engine with one provider that can be asked and another one that can be, too.
-async fn rested() -> Snapshot {
+pub(crate) async fn rested() -> Snapshot {
     let folder = state_folder();
     let mut start = Start::new(folder.path()).upstream("http://127.0.0.1:9/v1");
     start.mode.no_save = true;
@@ -46,7 +46,7 @@ async fn rested() -> Snapshot {
     snapshot
 }
 
-fn row<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut ProviderRow {
+pub(crate) fn row<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut ProviderRow {
     snapshot
         .provider_rows
         .iter_mut()
@@ -54,7 +54,7 @@ fn row<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut ProviderRow {
         .unwrap()
 }
 
-fn judged(snapshot: &Snapshot, since: OutcomeStats) -> Vec<Impact> {
+pub(crate) fn judged(snapshot: &Snapshot, since: OutcomeStats) -> Vec<Impact> {
     let facts = ImpactFacts {
         now_ms: NOW_MS,
         outcomes_since: &|_| since,
@@ -97,10 +97,10 @@ fn warns(snapshot: &mut Snapshot, code: &str, message: &str) {
     snapshot.reasons.last_mut().unwrap().level = Level::Warn;
 }
 
-type Change = fn(&mut Snapshot) -> OutcomeStats;
+pub(crate) type Change = fn(&mut Snapshot) -> OutcomeStats;
 
 /// A state, what leads its findings, and a part of the sentence.
-const STATES: &[(&str, ImpactKind, &str, Change)] = &[
+pub(crate) const STATES: &[(&str, ImpactKind, &str, Change)] = &[
     ("idle", ImpactKind::Idle, "nothing has run yet", |_| {
         OutcomeStats::default()
     }),

@@ -314,7 +314,7 @@ fn keys_are_drawn_at_once_while_the_engine_is_idle() {
         ("2", "┌ Runs"),
         ("3", "Recent transitions"),
         ("4", "Since start. shared"),
-        ("1", "Gateway overhead"),
+        ("1", "Latency of answered calls"),
     ]
     .repeat(3)
     {
@@ -423,7 +423,7 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     session.master.as_ref().unwrap().resize(size).unwrap();
     session.send("2");
     session.send("1");
-    session.until("Circuit breakers");
+    session.until("Breakers and pools");
     session.send("q");
     assert_eq!(session.ended(Duration::from_secs(5)), 0);
     let text = String::from_utf8_lossy(&session.output()).into_owned();
@@ -501,7 +501,7 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
     s.send("1");
     // The header's own words: the run's steps say "openai open" before the engine is judged.
     s.until("◐ openai open");
-    s.until("Gateway overhead");
+    s.until("openai refuses since");
     s.send("w");
     s.until("5 failures in a row, last: http_503");
     s.until("docs/runbooks/breaker-open.md");

@@ -27,7 +27,7 @@ pub const COLUMNS: [Column; 12] = [
     Column::figure("P99", 7, 3),
     Column::figure("429", 5, 5),
     Column::figure("$/H", 7, 8),
-    Column::text("OUTCOMES, 60 s, newest right", 10, 4, 1),
+    Column::text("LAST 60 S", 10, 4, 1),
 ];
 
 /// The mark of a provider, and its state in words.

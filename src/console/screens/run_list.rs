@@ -29,7 +29,7 @@ const COLUMNS: [Column; 11] = [
     Column::text("DECISION", 11, 0, 0),
     Column::text("WHY", 12, 5, 0),
     Column::text("AGENTS", 8, 0, 4),
-    Column::figure("WAIT/MODEL", 13, 6),
+    Column::figure("WAIT/MODEL", 15, 6),
     Column::figure("COST", 8, 7),
     Column::text("EVENT", 13, 1, 8),
     Column::text("RUN", 6, 0, 9),
@@ -331,6 +331,12 @@ fn agents(cx: &Context, run: &RunSummary) -> String {
     all.into_iter().collect()
 }
 
+/// A run's age, milliseconds. An ended one's moves in steps of ten seconds: a list at rest stands still.
+fn shown_age(run: &RunSummary, now_ms: i64) -> i64 {
+    let age = now_ms - run.created_ms;
+    if run.is_live() { age } else { age / 10_000 * 10_000 }
+}
+
 /// A run's cells.
 fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
     let dash = cx.theme.signs().1;
@@ -370,7 +376,7 @@ fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
     let event = run.event.line(40);
     let event = event.rsplit('.').next().unwrap_or_default().to_owned();
     vec![
-        Cell::dim(age(now_ms - run.created_ms)),
+        Cell::dim(age(shown_age(run, now_ms))),
         unknown(run.place().unwrap_or_default()),
         unknown(title(run)),
         unknown(run.author().unwrap_or_default()),

@@ -97,6 +97,6 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         draw_times(Theme::default(), 900_000, "now", area, &mut buffer);
         let text: String = buffer.content.iter().map(|c| c.symbol()).collect();
-        assert_eq!(text, "    └−15 min      −10         −5       now");
+        assert_eq!(text, "    └−15 min     −10         −5       now");
     }
 }

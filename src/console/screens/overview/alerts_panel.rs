@@ -33,12 +33,10 @@ fn shown(cx: &Context) -> Vec<&Alert> {
 pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
     let alerts = shown(cx);
-    let columns = if area.width >= 100 && area.width < 180 {
-        2
-    } else {
-        1
-    };
     let rows = usize::from(area.height.saturating_sub(2));
+    // Two columns only where one has not room for all: a sentence is worth more than a blank half.
+    let wide = area.width >= 100 && area.width < 180;
+    let columns = if wide && alerts.len() > rows { 2 } else { 1 };
     let more = alerts.len().saturating_sub(rows * columns);
     let foot = if more > 0 {
         format!("+{more}")

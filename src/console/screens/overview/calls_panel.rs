@@ -43,8 +43,8 @@ const SPAN_S: usize = 900;
 /// A round figure at or above the highest column.
 fn round_up(most: f64) -> f64 {
     let steps = [
-        0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1_000.0,
-        2_000.0, 5_000.0, 10_000.0,
+        1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1_000.0, 2_000.0,
+        5_000.0, 10_000.0,
     ];
     let step = steps.into_iter().find(|s| *s >= most);
     step.unwrap_or(most)
@@ -52,7 +52,7 @@ fn round_up(most: f64) -> f64 {
 
 /// A figure of the axis.
 fn figure(value: f64) -> String {
-    if value < 1.0 {
+    if value < 10.0 && value.fract() > 0.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.0}")
@@ -62,7 +62,8 @@ fn figure(value: f64) -> String {
 /// Draws the panel.
 pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
-    let history = &cx.snapshot().call_history;
+    let snapshot = cx.snapshot();
+    let history = &snapshot.call_history;
     let title = if area.width >= 40 {
         "Calls/s by outcome"
     } else {
@@ -90,9 +91,8 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let most = round_up(stacked_chart::highest(&values, usize::from(chart.width)));
     let height = labels.height;
     let label = |n: u16| {
-        let steps = (height / 3).max(1);
-        let from_top = n % steps == 0 && n < height;
-        from_top.then(|| figure(most * f64::from(height - n) / f64::from(height.max(1))))
+        let half = height >= 4 && n == height / 2;
+        (n == 0 || half).then(|| figure(most * f64::from(height - n) / f64::from(height)))
     };
     axis::draw_labels(theme, label, labels, buffer);
     axis::draw_times(theme, SPAN_S as i64 * 1_000, "now", times, buffer);
@@ -104,7 +104,11 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
             theme.style(Role::Dim),
         );
     } else {
-        stacked_chart::draw(theme, &PARTS, &values, most, chart, buffer);
+        let mut parts = PARTS;
+        if snapshot.mode.simulated {
+            parts[0].role = Role::Text;
+        }
+        stacked_chart::draw(theme, &parts, &values, most, chart, buffer);
     }
     // Those that are there come first: what does not fit is left out whole.
     let mut order: Vec<usize> = (0..PARTS.len()).collect();
@@ -114,7 +118,13 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
         .into_iter()
         .map(|n| {
             let there = rate(n) > 0.0;
-            let role = if there { PARTS[n].role } else { Role::Dim };
+            // What the simulator answers is not good news.
+            let simulated = snapshot.mode.simulated && n == 0;
+            let role = if there && !simulated {
+                PARTS[n].role
+            } else {
+                Role::Dim
+            };
             Span::styled(
                 format!("{} {} {:.1}/s  ", PARTS[n].sign(theme), WORDS[n], rate(n)),
                 theme.style(role),
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn axis_ends_at_a_round_figure_at_or_above_the_highest() {
-        assert_eq!(round_up(0.0), 0.2);
+        assert_eq!(round_up(0.0), 1.0);
         assert_eq!(round_up(11.0), 20.0);
         assert_eq!(round_up(30.0), 30.0);
         assert_eq!(round_up(20_000.0), 20_000.0);

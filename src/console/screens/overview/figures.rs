@@ -15,6 +15,19 @@ use crate::console::widgets::text::{facts, judged, put, row};
 use crate::telemetry::call_outcome::CallOutcome;
 use crate::telemetry::latency::ENOUGH;
 
+/// A figure against its target; what only the simulator did is neither good nor bad.
+pub(super) fn judged_here(
+    cx: &Context,
+    value: Option<f64>,
+    target: f64,
+    below: bool,
+) -> Vec<Span<'static>> {
+    if cx.snapshot().mode.simulated {
+        return Vec::new();
+    }
+    judged(cx.theme, value, target, below)
+}
+
 /// All panels side by side: as many as have room.
 pub(super) fn draw_panels(cx: &Context, area: Rect, buffer: &mut Buffer) {
     if area.width >= 160 {
@@ -37,7 +50,7 @@ fn hit_rate(cx: &Context) -> Vec<Span<'static>> {
     let words = rate.map_or_else(|| cx.theme.signs().1.to_owned(), percent);
     let mut out = vec![Span::raw(format!("hit rate {words} "))];
     let target = snapshot.targets.cache_hit_rate;
-    out.extend(judged(cx.theme, rate, target, false));
+    out.extend(judged_here(cx, rate, target, false));
     if rate.is_none() {
         let gets = snapshot
             .response_cache()
@@ -87,7 +100,7 @@ fn errors(cx: &Context) -> Vec<Span<'static>> {
     let words = rate.map_or_else(|| cx.theme.signs().1.to_owned(), percent);
     let mut out = vec![Span::raw(format!("error rate {words} "))];
     let target = snapshot.targets.error_rate;
-    out.extend(judged(cx.theme, rate, target, true));
+    out.extend(judged_here(cx, rate, target, true));
     let n = format!(" (n {}, 1 h)", count(outcomes.asked()));
     out.push(Span::styled(n, cx.theme.style(Role::Dim)));
     out
@@ -103,20 +116,20 @@ fn throughput(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let snapshot = cx.snapshot();
     let keys = cx.keys_of(&[(Action::Trends, "trends")]);
     let inner = panel(theme, "Throughput and errors", &keys, area, buffer);
-    let rates = format!(
-        "answered {:.1}/s   all calls: peak {:.0}, avg {:.1}",
-        answered(cx),
-        snapshot.calls.peak,
-        snapshot.calls.average
-    );
-    put(buffer, row(inner, 0), &rates, theme.style(Role::Text));
+    let rates = vec![
+        Span::raw(format!("answered {:.1}/s  ", answered(cx))),
+        Span::raw(format!("peak {:.0}/s  ", snapshot.calls.peak)),
+        Span::raw(format!("avg {:.1}/s  ", snapshot.calls.average)),
+    ];
+    facts(buffer, row(inner, 0), rates);
     let calls: u32 = snapshot.pools.iter().map(|p| p.in_use).sum();
     let counts = snapshot.counts;
-    let active = format!(
-        "active {calls} calls, {} running, {} queued",
-        counts.running, counts.queued
-    );
-    put(buffer, row(inner, 1), &active, theme.style(Role::Text));
+    let active = vec![
+        Span::raw(format!("active: {calls} calls  ")),
+        Span::raw(format!("{} running  ", counts.running)),
+        Span::raw(format!("{} queued", counts.queued)),
+    ];
+    facts(buffer, row(inner, 1), active);
     facts(buffer, row(inner, 2), errors(cx));
 }
 
@@ -128,7 +141,7 @@ fn evidence(cx: &Context) -> Vec<Span<'static>> {
         |percent| format!("{percent:.1} %"),
     );
     let mut out = vec![Span::raw(format!("full evidence {words} "))];
-    out.extend(judged(cx.theme, full, 99.0, false));
+    out.extend(judged_here(cx, full, 99.0, false));
     out
 }
 
@@ -196,15 +209,17 @@ fn resources(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let r = cx.snapshot().resources;
     let inner = panel(theme, "Resources", "this process", area, buffer);
     let text = theme.style(Role::Text);
-    let cpu = format!(
-        "cpu {} %   memory {} MB   {}",
-        r.cpu_percent,
-        r.memory_mb,
-        up(cx)
-    );
-    put(buffer, row(inner, 0), &cpu, text);
-    let disk = format!("state on disk {} MB   {}", r.disk_mb, money(cx));
-    put(buffer, row(inner, 1), &disk, text);
+    let process = vec![
+        Span::styled(format!("cpu {} %  ", r.cpu_percent), text),
+        Span::styled(format!("memory {} MB  ", r.memory_mb), text),
+        Span::styled(up(cx), text),
+    ];
+    facts(buffer, row(inner, 0), process);
+    let disk = vec![
+        Span::styled(format!("{}  ", money(cx)), text),
+        Span::styled(format!("disk {} MB", r.disk_mb), text),
+    ];
+    facts(buffer, row(inner, 1), disk);
     facts(
         buffer,
         row(inner, 2),
@@ -223,7 +238,7 @@ fn available(cx: &Context) -> Vec<Span<'static>> {
         |percent| format!("{percent:.2} %"),
     );
     let mut out = vec![Span::raw(format!("available {words} "))];
-    out.extend(judged(cx.theme, share, 99.0, false));
+    out.extend(judged_here(cx, share, 99.0, false));
     let what = " (runs with full evidence, 1 h)";
     out.push(Span::styled(what, cx.theme.style(Role::Dim)));
     out

@@ -11,7 +11,9 @@ use crate::console::theme::Role;
 use crate::console::widgets::axis;
 use crate::console::widgets::line_chart::{Marks, lines};
 use crate::console::widgets::panel::panel;
-use crate::console::widgets::text::{facts, judged, put, row};
+use crate::console::widgets::text::{facts, put, row};
+
+use super::figures::judged_here;
 use crate::engine::protocol::impact::{SLOW_P50_MS, SLOW_P99_MS};
 
 /// The chart's span, seconds.
@@ -60,12 +62,11 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     axis::draw_times(theme, SPAN_S * 1_000, "now", times, buffer);
     if highest == 0.0 {
         axis::draw_labels(theme, |_| None, labels, buffer);
-        put(
-            buffer,
-            row(chart, chart.height / 2),
-            " no answer in the last 15 minutes",
-            theme.style(Role::Dim),
-        );
+        if history.window.answers() == 0 {
+            let words = " no answer in the last 15 minutes";
+            let place = row(chart, chart.height / 2);
+            put(buffer, place, words, theme.style(Role::Dim));
+        }
     } else {
         let top = STEPS
             .iter()
@@ -143,8 +144,8 @@ fn percentiles(cx: &Context) -> Vec<Span<'static>> {
     ] {
         parts.push(Span::raw(format!("{name} {} ", time(ms))));
         if let Some(limit) = limit {
-            parts.extend(judged(
-                theme,
+            parts.extend(judged_here(
+                cx,
                 ms.map(|ms| ms as f64),
                 f64::from(limit),
                 true,
@@ -169,6 +170,6 @@ fn percentiles(cx: &Context) -> Vec<Span<'static>> {
     let overhead = own.p99_us.map_or_else(dash, micros);
     parts.push(Span::raw(format!("overhead p99 {overhead} ")));
     let ms = own.p99_us.map(|us| us as f64 / 1_000.0);
-    parts.extend(judged(theme, ms, snapshot.targets.p99_ms, true));
+    parts.extend(judged_here(cx, ms, snapshot.targets.p99_ms, true));
     parts
 }
