@@ -23,6 +23,7 @@ pub fn seconds(ms: u64) -> String {
 pub fn secs(ms: i64) -> String {
     let ms = ms.max(0);
     match ms {
+        0 => "0 s".to_owned(),
         ms if ms < 100 => format!("{:.2} s", ms as f64 / 1_000.0),
         ms if ms < 10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
         ms => format!("{} s", ms / 1_000),

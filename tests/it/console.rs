@@ -1388,13 +1388,6 @@ fn the_documents_show_the_real_screen_and_keys() {
             "{file}: run BSM_UPDATE_DOCS=1 cargo test --test it console"
         );
     };
-    let mut s = state(UNICODE);
-    s.context.wall_ms = WALL;
-    let clock = s.context.zone.clock(WALL);
-    let screen = drawn(&s, 100, 30)
-        .replace(&clock, "14:02")
-        .replace(" \u{202e}", "");
-    between("README.md", "screen", format!("```text\n{screen}\n```\n"));
     let shown = |title: &str, fill: &dyn Fn(&mut State), (w, h): (u16, u16)| {
         let mut s = state(UNICODE);
         fill(&mut s);

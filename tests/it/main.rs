@@ -11,6 +11,8 @@ mod cli;
 mod commands;
 mod console;
 mod console_overview;
+mod console_pictures;
+mod console_scenes;
 mod drills;
 mod egress;
 mod engine;

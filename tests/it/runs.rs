@@ -84,7 +84,7 @@ async fn run_is_listed_with_what_it_is_about_and_why_it_was_decided_so() {
         let found = runs.iter().find(|r| r.id == run.run_id).unwrap();
         let identity = found.identity.as_ref().unwrap();
         assert_eq!(found.place().as_deref(), Some("acme/app#482"), "{from}");
-        let title = identity.title.as_ref().map(|t| t.raw());
+        let title = identity.title.as_ref().map(bsm::text::Untrusted::raw);
         assert_eq!(title, Some("Rotate the deploy key"), "{from}");
         assert_eq!(found.author().as_deref(), Some("usr"), "{from}");
         assert_eq!(identity.head_sha.as_deref(), Some("0123456789ab"), "{from}");

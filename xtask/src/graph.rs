@@ -16,9 +16,6 @@ type Reexports = BTreeMap<(String, String), BTreeMap<String, String>>;
 /// Arrows from a file to those that it uses.
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Parts in which circles are allowed until they are rebuilt.
-const CIRCLES_ALLOWED: [&str; 1] = ["src/console/"];
-
 /// One line per fault; prints the graph where that is wanted.
 pub fn check(root: &Path, print: bool) -> Vec<String> {
     let files = source::files(root);
@@ -63,12 +60,7 @@ fn print_graph(graph: &Graph) {
 fn faults(graph: &Graph) -> Vec<String> {
     let mut faults = Vec::new();
     for circle in circles(graph) {
-        if !CIRCLES_ALLOWED
-            .iter()
-            .any(|p| circle.iter().all(|f| f.starts_with(p)))
-        {
-            faults.push(format!("circle of files: {}", circle.join(" ")));
-        }
+        faults.push(format!("circle of files: {}", circle.join(" ")));
     }
     for (file, uses) in graph {
         for used in uses {

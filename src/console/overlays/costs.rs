@@ -64,7 +64,7 @@ impl Dialog for CostTable {
         let dim = theme.style(Role::Dim);
         let all = self.costs.as_ref().map(|c| sums(&c.lines, by));
         let rows = all.as_ref().map_or(1, Vec::len).clamp(1, 16) as u16;
-        let title = format!("What it costs, {} days, by {}", DAYS, word);
+        let title = format!("What it costs, {DAYS} days, by {word}");
         let note = "Tab: group by another  Esc: close";
         let inner = window(cx, &title, note, (84, rows + 6), area, buffer);
         let Some(costs) = &self.costs else {

@@ -25,7 +25,8 @@ const READ: u32 = 500;
 #[derive(Debug, Clone)]
 pub struct Calls {
     provider: Option<String>,
-    calls: Option<Vec<CallView>>,
+    /// As last read; newest first, or of all providers the slowest.
+    read: Option<Vec<CallView>>,
     list: ListState,
 }
 
@@ -34,14 +35,14 @@ impl Calls {
     pub fn new(provider: Option<String>) -> Self {
         Self {
             provider,
-            calls: None,
+            read: None,
             list: ListState::default(),
         }
     }
 
     fn shown(&self) -> Vec<&CallView> {
         let filter = self.list.terms();
-        let calls = self.calls.iter().flatten();
+        let calls = self.read.iter().flatten();
         calls.filter(|c| filter.passes(*c)).collect()
     }
 
@@ -60,7 +61,7 @@ impl Component for Calls {
     }
 
     fn on_show(&mut self, _cx: &Context) -> Vec<Intent> {
-        if self.calls.is_some() {
+        if self.read.is_some() {
             return Vec::new();
         }
         vec![Intent::ask(Query::Calls {
@@ -115,7 +116,7 @@ impl Component for Calls {
             let failed = calls.iter().position(|c| c.failed() && c.sent);
             self.list.select_row(failed.unwrap_or(0));
         }
-        self.calls = Some(calls);
+        self.read = Some(calls);
         Vec::new()
     }
 
@@ -229,7 +230,7 @@ impl Calls {
             |name| format!("Calls to {}", crate::text::clean_line(name, 40)),
         );
         let filter = self.list.filter_note();
-        let note = match &self.calls {
+        let note = match &self.read {
             None => "reading them".to_owned(),
             Some(_) if filter.is_empty() && self.provider.is_some() => {
                 format!("newest first, {}", calls.len())
@@ -239,10 +240,10 @@ impl Calls {
         let inner = panel(theme, &title, &note, area, buffer);
         let dim = theme.style(Role::Dim);
         if calls.is_empty() {
-            let filtered = self.calls.as_ref().is_some_and(|l| !l.is_empty());
+            let filtered = self.read.as_ref().is_some_and(|l| !l.is_empty());
             let words = if filtered {
                 "No call passes the filter. Esc clears it."
-            } else if self.calls.is_some() {
+            } else if self.read.is_some() {
                 "No call since this engine started."
             } else {
                 ""

@@ -265,7 +265,7 @@ fn order(column: usize, a: &RunSummary, b: &RunSummary) -> std::cmp::Ordering {
         let known = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
         match COLUMNS[column].head {
             "AGE" => -r.created_ms,
-            "AGENTS" => r.steps.len() as i64,
+            "AGENTS" => known(Some(r.steps.len() as u64)),
             "WAIT/MODEL" => known(r.waited_ms),
             "COST" => known(r.micro_usd),
             _ => 0,
@@ -334,7 +334,11 @@ fn agents(cx: &Context, run: &RunSummary) -> String {
 /// A run's age, milliseconds. An ended one's moves in steps of ten seconds: a list at rest stands still.
 fn shown_age(run: &RunSummary, now_ms: i64) -> i64 {
     let age = now_ms - run.created_ms;
-    if run.is_live() { age } else { age / 10_000 * 10_000 }
+    if run.is_live() {
+        age
+    } else {
+        age / 10_000 * 10_000
+    }
 }
 
 /// A run's cells.

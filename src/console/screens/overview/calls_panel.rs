@@ -38,7 +38,7 @@ pub(super) const PARTS: [Part; 5] = [
 /// The same in words.
 pub(super) const WORDS: [&str; 5] = ["answered", "retried", "429", "failed", "refused"];
 /// The chart's span, seconds.
-const SPAN_S: usize = 900;
+const SPAN_S: u32 = 900;
 
 /// A round figure at or above the highest column.
 fn round_up(most: f64) -> f64 {
@@ -80,7 +80,7 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     };
     let (labels, chart, times) = axis::split(above);
     let seconds = f64::from(history.bucket_s.max(1));
-    let all = SPAN_S / history.bucket_s.max(1) as usize;
+    let all = (SPAN_S / history.bucket_s.max(1)) as usize;
     let mut values: Vec<[f64; 5]> = history
         .buckets()
         .map(|b| CallOutcome::ALL.map(|o| b.counts.of(o) as f64 / seconds))
@@ -95,7 +95,7 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
         (n == 0 || half).then(|| figure(most * f64::from(height - n) / f64::from(height)))
     };
     axis::draw_labels(theme, label, labels, buffer);
-    axis::draw_times(theme, SPAN_S as i64 * 1_000, "now", times, buffer);
+    axis::draw_times(theme, i64::from(SPAN_S) * 1_000, "now", times, buffer);
     if history.window.sum() == 0 {
         put(
             buffer,

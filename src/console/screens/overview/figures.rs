@@ -260,9 +260,9 @@ pub(super) fn draw_lines(cx: &Context, area: Rect, buffer: &mut Buffer) {
         answered(cx)
     ))];
     for (outcome, word, role) in [
-        (CallOutcome::RateLimited, "429", Role::Warn),
         (CallOutcome::Failed, "failed", Role::Bad),
         (CallOutcome::Refused, "refused", Role::Bad),
+        (CallOutcome::RateLimited, "429", Role::Warn),
     ] {
         let role = if rate(outcome) > 0.0 { role } else { Role::Dim };
         let text = format!("  {word} {:.1}/s", rate(outcome));
