@@ -331,13 +331,7 @@ impl ModelService {
         if ran.is_some() || hit {
             self.meters.added.record(added, now);
         }
-        if let Ok((held, source)) = &result
-            && *source != Source::Loaded
-        {
-            let micro_usd = (held.answer.cost_usd * 1e6).round() as u64;
-            let saved = &self.meters.saved_micro_usd;
-            saved.fetch_add(micro_usd, Ordering::Relaxed);
-        }
+        self.count_saved(&result);
         let (trace, used) = ran.unwrap_or_default();
         CompletionOutcome {
             result: result.map(|(held, source)| (Arc::clone(&held.answer), source)),
@@ -345,6 +339,16 @@ impl ModelService {
             skips,
             used,
             added,
+        }
+    }
+
+    /// An answer that was not paid for again.
+    fn count_saved(&self, result: &Result<(Arc<CachedAnswer>, Source), AskError>) {
+        let Ok((held, source)) = result else { return };
+        if *source != Source::Loaded {
+            let micro_usd = (held.answer.cost_usd * 1e6).round() as u64;
+            let saved = &self.meters.saved_micro_usd;
+            saved.fetch_add(micro_usd, Ordering::Relaxed);
         }
     }
 

@@ -1529,7 +1529,11 @@ async fn picture_names_each_attached_person_once_and_no_command_line_client() {
     assert!(me.contains('@'));
     let mut seen = client.snapshots();
     let seen = seen.wait_for(|s| !s.attached.is_empty()).await.unwrap();
-    assert_eq!(seen.attached, std::slice::from_ref(&me), "a client is nobody");
+    assert_eq!(
+        seen.attached,
+        std::slice::from_ref(&me),
+        "a client is nobody"
+    );
     let second = Remote::connect_console(socket()).await.unwrap();
     drop(first);
     let other = rig.handle.attach("another@there".into());

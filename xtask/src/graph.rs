@@ -425,11 +425,6 @@ mod tests {
             ("src/journal/b.rs", "src/journal/a.rs"),
         ]);
         assert!(faults(&circle)[0].starts_with("circle"));
-        let console = graph(&[
-            ("src/console/a.rs", "src/console/b.rs"),
-            ("src/console/b.rs", "src/console/a.rs"),
-        ]);
-        assert!(faults(&console).is_empty());
         let upward = graph(&[("src/journal/a.rs", "src/engine/b.rs")]);
         assert!(faults(&upward)[0].starts_with("upward"));
         assert!(layers::is_behind_the_seam(

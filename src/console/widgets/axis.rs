@@ -96,7 +96,11 @@ mod tests {
         let area = Rect::new(0, 0, 41, 1);
         let mut buffer = Buffer::empty(area);
         draw_times(Theme::default(), 900_000, "now", area, &mut buffer);
-        let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        let text: String = buffer
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
         assert_eq!(text, "    └−15 min     −10         −5       now");
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cache::CacheStats;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::settings::AlertSettings;
 use crate::text::clean_line;
@@ -170,47 +171,49 @@ fn findings(s: &Snapshot, settings: &AlertSettings) -> Vec<Finding> {
             format!("{name} accepts calls again"),
         );
     }
-    for cache in &s.caches {
-        let slow = cache
-            .last_load_ms
-            .filter(|ms| settings.slow_load_ms > 0 && *ms > settings.slow_load_ms);
-        // Answers of models take as long as the model takes; that is not the cache's.
-        let slow = slow.filter(|_| cache.name != "responses");
-        let wrong = match (&cache.last_error, slow) {
-            (Some(error), _) if cache.name != "responses" => Some(format!(
-                "cache {} cannot load: {}",
-                cache.name,
-                clean_line(error, 120)
-            )),
-            (_, Some(ms)) => Some(format!("cache {} took {ms} ms to load", cache.name)),
-            _ => None,
-        };
-        add(
-            "cache-load",
-            cache.name.clone(),
-            wrong,
-            format!("cache {} loads well again", cache.name),
-        );
-    }
-    let target = s.targets.cache_hit_rate;
-    add(
-        "hit-rate-low",
-        "caches".into(),
-        s.hit_rate()
-            .filter(|r| settings.hit_rate && *r < target)
-            .map(|r| {
-                format!(
-                    "the response cache answers {:.1} % of questions, target {:.1} %",
-                    r * 100.0,
-                    target * 100.0
-                )
-            }),
-        format!(
-            "the response cache answers {:.1} % of questions again",
-            target * 100.0
-        ),
-    );
+    all.extend(s.caches.iter().map(|c| cache_finding(c, settings)));
+    all.push(hit_rate_finding(s, settings));
     all
+}
+
+/// A cache that cannot load, or whose last load took long.
+fn cache_finding(cache: &CacheStats, settings: &AlertSettings) -> Finding {
+    // Answers of models take as long as the model takes; that is not the cache's.
+    let own = cache.name != "responses";
+    let slow = cache
+        .last_load_ms
+        .filter(|ms| own && settings.slow_load_ms > 0 && *ms > settings.slow_load_ms);
+    let name = &cache.name;
+    let wrong = match (&cache.last_error, slow) {
+        (Some(error), _) if own => Some(format!(
+            "cache {name} cannot load: {}",
+            clean_line(error, 120)
+        )),
+        (_, Some(ms)) => Some(format!("cache {name} took {ms} ms to load")),
+        _ => None,
+    };
+    Finding {
+        code: "cache-load",
+        subject: name.clone(),
+        wrong,
+        well: format!("cache {name} loads well again"),
+    }
+}
+
+/// The response cache answers too small a share of questions.
+fn hit_rate_finding(s: &Snapshot, settings: &AlertSettings) -> Finding {
+    let target = s.targets.cache_hit_rate;
+    let low = s.hit_rate().filter(|r| settings.hit_rate && *r < target);
+    let percent = target * 100.0;
+    Finding {
+        code: "hit-rate-low",
+        subject: "caches".into(),
+        wrong: low.map(|r| {
+            let share = r * 100.0;
+            format!("the response cache answers {share:.1} % of questions, target {percent:.1} %")
+        }),
+        well: format!("the response cache answers {percent:.1} % of questions again"),
+    }
 }
 
 #[cfg(test)]

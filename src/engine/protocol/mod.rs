@@ -15,6 +15,7 @@ pub mod health;
 pub mod history;
 pub mod identity;
 pub mod impact;
+mod impact_sentence;
 pub mod memory;
 pub mod phase;
 pub mod provider_row;
