@@ -1,6 +1,7 @@
 //! One run: where the time went, what was found, what was decided and by which rule.
 
 mod findings;
+pub mod json;
 pub mod report;
 
 use std::collections::BTreeMap;
