@@ -98,10 +98,11 @@ impl RunList {
     pub fn marked_note(&self, cx: &Context) -> String {
         let all = self.list.marked.len();
         let listed = self.marked(cx).len();
+        let keys = cx.keys_of(&[(Key::Cancel, "cancel"), (Key::RunAgain, "again")]);
         match (all, all - listed) {
             (0, _) => String::new(),
-            (_, 0) => format!("{all} marked  "),
-            (_, hidden) => format!("{listed} marked, +{hidden} not listed  "),
+            (_, 0) => format!("{all} marked: {keys}  "),
+            (_, hidden) => format!("{listed} marked, +{hidden} not listed: {keys}  "),
         }
     }
 
@@ -127,14 +128,19 @@ impl RunList {
         let queued = live.iter().filter(|r| r.state == RunState::Queued).count();
         let ended = match marked.len() - live.len() {
             0 => String::new(),
-            n => format!(" {} ended already and stay as they are.", so_many(n as u64, "marked run", "marked runs")),
+            n => format!(
+                " {} ended already and stay as they are.",
+                so_many(n as u64, "marked run", "marked runs")
+            ),
         };
         let body = format!(
             "{queued} queued, {} running. Steps at work stop; those that ended are kept. Each decision will be \
              manual_review.{ended}",
             live.len() - queued,
         );
-        let commands = live.iter().map(|r| Command::CancelRun { run: r.id.clone() });
+        let commands = live
+            .iter()
+            .map(|r| Command::CancelRun { run: r.id.clone() });
         let effect = Effect::SendAll(commands.collect());
         let label = format!("cancel {}", so_many(live.len() as u64, "run", "runs"));
         let choice = Choice::new("Cancel marked runs", body, vec![(label, effect)]);
@@ -145,14 +151,20 @@ impl RunList {
     fn rerun_marked(&self, cx: &Context) -> Vec<Intent> {
         let marked = self.marked(cx);
         if marked.is_empty() {
-            return vec![Intent::warn("no marked run is listed; Esc clears the marks")];
+            return vec![Intent::warn(
+                "no marked run is listed; Esc clears the marks",
+            )];
         }
         let known: Vec<u64> = marked.iter().filter_map(|r| r.micro_usd).collect();
         let cost = if known.is_empty() {
             "What they cost is unknown.".to_owned()
         } else {
             let simulated = marked.iter().any(|r| r.simulated && r.micro_usd.is_some());
-            let (about, word) = if simulated { ("~", ", some of it simulated") } else { ("", "") };
+            let (about, word) = if simulated {
+                ("~", ", some of it simulated")
+            } else {
+                ("", "")
+            };
             let unknown = match marked.len() - known.len() {
                 0 => String::new(),
                 n => format!(", {n} unknown"),
@@ -161,9 +173,14 @@ impl RunList {
             format!("The last time they cost {about}${usd:.3}{word}{unknown}.")
         };
         let body = format!("Each starts as a new run, with what it looked at. {cost}");
-        let commands = marked.iter().map(|r| Command::RunAgain { run: r.id.clone() });
+        let commands = marked
+            .iter()
+            .map(|r| Command::RunAgain { run: r.id.clone() });
         let effect = Effect::SendAll(commands.collect());
-        let label = format!("start {} again", so_many(marked.len() as u64, "run", "runs"));
+        let label = format!(
+            "start {} again",
+            so_many(marked.len() as u64, "run", "runs")
+        );
         let choice = Choice::new("Run marked runs again", body, vec![(label, effect)]);
         vec![Intent::Open(Box::new(choice))]
     }

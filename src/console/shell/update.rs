@@ -7,9 +7,7 @@ use crossterm::event::{
 };
 
 use super::actions::act;
-use super::engine_messages::{
-    on_answer, on_event, on_moment, on_no_answer, on_replies, on_reply,
-};
+use super::engine_messages::{on_answer, on_event, on_moment, on_no_answer, on_replies, on_reply};
 use super::navigation;
 use super::state::State;
 use super::toasts::{look_again, toast};
