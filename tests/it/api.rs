@@ -1533,8 +1533,10 @@ async fn picture_names_each_attached_person_once_and_no_command_line_client() {
     let second = Remote::connect_console(socket()).await.unwrap();
     drop(first);
     let other = rig.handle.attach("another@there".into());
-    let seen = pictures.wait_for(|s| s.attached.len() == 2).await.unwrap();
-    let seen = seen.attached.clone();
+    let seen = {
+        let picture = pictures.wait_for(|s| s.attached.len() == 2).await.unwrap();
+        picture.attached.clone()
+    };
     assert_eq!(seen, [me.clone(), "another@there".into()]);
     drop(second);
     pictures
