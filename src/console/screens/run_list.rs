@@ -97,12 +97,14 @@ impl RunList {
     /// How many are marked, for the panel's border; those that the filter hides are told apart.
     pub fn marked_note(&self, cx: &Context) -> String {
         let all = self.list.marked.len();
+        if all == 0 {
+            return String::new();
+        }
         let listed = self.marked(cx).len();
         let keys = cx.keys_of(&[(Key::Cancel, "cancel"), (Key::RunAgain, "again")]);
-        match (all, all - listed) {
-            (0, _) => String::new(),
-            (_, 0) => format!("{all} marked: {keys}  "),
-            (_, hidden) => format!("{listed} marked, +{hidden} not listed: {keys}  "),
+        match all - listed {
+            0 => format!("{all} marked: {keys}  "),
+            hidden => format!("{listed} marked, +{hidden} not listed: {keys}  "),
         }
     }
 
@@ -172,7 +174,7 @@ impl RunList {
             let usd = known.iter().sum::<u64>() as f64 / 1e6;
             format!("The last time they cost {about}${usd:.3}{word}{unknown}.")
         };
-        let body = format!("Each starts as a new run, with what it looked at. {cost}");
+        let body = format!("{cost} Each starts as a new run, with what it looked at.");
         let commands = marked
             .iter()
             .map(|r| Command::RunAgain { run: r.id.clone() });

@@ -8,7 +8,7 @@ use ratatui::text::Span;
 
 use super::waterfall::{Timeline, axis, bar};
 use crate::console::context::Context;
-use crate::console::format::{count, seconds};
+use crate::console::format::{count, seconds, secs};
 use crate::console::theme::{Mark, Role};
 use crate::console::widgets::text::{fit, line, put, row};
 use crate::engine::protocol::phase::{Phase, PhaseKind, span};
@@ -30,7 +30,11 @@ impl Columns {
         let width = usize::from(width);
         let name = (width / 5).clamp(8, 26);
         let rest = width.saturating_sub(name + 3);
-        let bar = if width < 56 { 0 } else { rest * 2 / 5 };
+        let bar = match width {
+            0..56 => 0,
+            56..100 => rest / 3,
+            _ => rest * 2 / 5,
+        };
         Self {
             name,
             bar,
@@ -130,7 +134,7 @@ fn words(
     match step.status {
         StepStatus::Running => {
             let since = step.started_at.unwrap_or(now_ms);
-            let took = seconds((now_ms - since).max(0).unsigned_abs());
+            let took = secs(now_ms - since);
             let doing = match current(summary, step) {
                 Some(phase) => phase_words(phase, now_ms, wide),
                 None => "no call under way".to_owned(),

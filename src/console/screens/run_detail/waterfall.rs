@@ -267,7 +267,7 @@ fn round_step(least: f64) -> f64 {
 
 /// The axis below the bars: times since the run was accepted, the unit at the first.
 pub(super) fn axis(time: Timeline, width: usize) -> String {
-    const ROOM: usize = 10;
+    const ROOM: usize = 9;
     let (unit_ms, unit) = match time.span_ms() {
         ms if ms < 600_000 => (1_000.0, "s"),
         ms if ms < 36_000_000 => (60_000.0, "min"),
@@ -425,7 +425,7 @@ mod tests {
             to_ms,
         };
         assert_eq!(axis(time(4_000), 41), "0 s       1         2         3");
-        assert_eq!(axis(time(900), 30), "0.0 s            0.5");
+        assert_eq!(axis(time(900), 30), "0.0 s           0.5");
         assert!(axis(time(7_200_000), 60).starts_with("0 min"));
         for width in 0..80 {
             for to in [1, 10, 999, 65_000, 700_000, 90_000_000] {
