@@ -451,7 +451,7 @@ fn run_at_work_shows_phases_attempt_reason_and_speed_at_every_width() {
     let wide = drawn(&mut s, 200, 50);
     for wanted in [
         "by usr · 0123456789ab · retry-409 · started by github",
-        "attempt 2 of 3  70 tokens 35/s  after openai http_503",
+        "attempt 2 of 3  70 tokens 35/s  after http_503",
         "░ queue  ┄ wait  ▒ first token  █ stream  ✗ failed  ─ rules",
     ] {
         assert!(wide.contains(wanted), "{wanted}:\n{wide}");

@@ -33,7 +33,7 @@ const COLUMNS: [Column; 11] = [
     Column::text("DECISION", 11, 0, 0),
     Column::text("WHY", 12, 5, 0),
     Column::text("AGENTS", 8, 0, 4),
-    Column::figure("WAIT/MODEL", 13, 6),
+    Column::figure("WAIT/MODEL", 15, 6),
     Column::figure("COST", 8, 7),
     Column::text("EVENT", 13, 1, 8),
     Column::text("RUN", 6, 0, 9),

@@ -33,12 +33,12 @@ impl Columns {
         let bar = match width {
             0..56 => 0,
             56..100 => rest / 3,
-            _ => rest * 2 / 5,
+            _ => rest * 3 / 8,
         };
         Self {
             name,
             bar,
-            wide: rest - bar >= 50,
+            wide: rest - bar >= 70,
         }
     }
 }
@@ -155,7 +155,7 @@ fn words(
     }
 }
 
-/// `openai attempt 2 of 3  queued 21 s  after openai http_503`.
+/// `openai attempt 2 of 3  queued 21 s  after http_503`.
 fn phase_words(phase: &Phase, now_ms: i64, wide: bool) -> String {
     let age = span(phase.lasted_ms(now_ms));
     let what = match phase.kind {
@@ -170,7 +170,10 @@ fn phase_words(phase: &Phase, now_ms: i64, wide: bool) -> String {
         PhaseKind::Retrying => format!("waits to retry {age}"),
     };
     let attempt = if wide { "attempt " } else { "" };
-    let reason = phase.reason.as_ref();
+    // Its own provider is named already.
+    let own = format!("{} ", phase.provider);
+    let reason = phase.reason.as_deref();
+    let reason = reason.map(|r| r.strip_prefix(own.as_str()).unwrap_or(r));
     let reason = reason.map_or_else(String::new, |reason| format!("  after {reason}"));
     format!(
         "{} {attempt}{} of {}  {what}{reason}",
@@ -196,13 +199,16 @@ fn outcome(cx: &Context, step: &Step, dim: Style) -> Vec<Span<'static>> {
     } else if let Some(model) = &step.model {
         let model = clean_line(model, 40);
         let detail = match step.source.as_deref() {
-            Some("loaded") | None => format!(
-                "{model}  {} attempt{}  {} + {} tokens",
-                step.attempts,
-                if step.attempts == 1 { "" } else { "s" },
-                count(step.tokens.prompt),
-                count(step.tokens.completion)
-            ),
+            Some("loaded") | None => {
+                // One attempt is what everybody expects.
+                let attempts = match step.attempts {
+                    1 => String::new(),
+                    n => format!("  {n} attempts"),
+                };
+                let (input, output) = (step.tokens.prompt, step.tokens.completion);
+                let (input, output) = (count(input), count(output));
+                format!("{model}{attempts}  {input} + {output} tokens")
+            }
             Some(source) => format!("{model}  {}", clean_line(source, 20)),
         };
         out.push(Span::styled(detail, dim));

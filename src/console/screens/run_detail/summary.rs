@@ -129,6 +129,8 @@ fn evidence(cx: &Context, run: &RunResult) -> String {
 fn times(cx: &Context, run: &RunResult, summary: Option<&RunSummary>) -> String {
     let (dot, dash, _) = cx.theme.signs();
     let now_ms = cx.clock_ms();
+    // The picture may be a moment behind the run: what it says of one at work is not true of one that has ended.
+    let summary = summary.filter(|s| s.is_live() == run.decision.is_none());
     let time = |ms: Option<u64>| {
         let ms = ms.map(|ms| secs(i64::try_from(ms).unwrap_or(i64::MAX)));
         ms.unwrap_or_else(|| dash.to_owned())

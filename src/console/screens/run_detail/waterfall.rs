@@ -242,12 +242,12 @@ fn cells(
         // A step is seen however short it was, and what no provider took was its own work.
         let first = (place(start).max(0.0) as usize).min(width - 1);
         let last = (place(end).ceil().max(0.0) as usize).clamp(first + 1, width);
-        for (cell, parts) in out[first..last].iter_mut().zip(&covered[first..last]) {
-            let waited = parts[Piece::Queue as usize];
-            let other: f64 = parts.iter().sum::<f64>() - waited;
-            if cell.is_none() || *cell == Some(Piece::Queue) && other == 0.0 && waited < 0.5 {
-                *cell = Some(Piece::Own);
-            }
+        for cell in out[first..last].iter_mut().filter(|c| c.is_none()) {
+            *cell = Some(Piece::Own);
+        }
+        let seen = |c: &Option<Piece>| *c != Some(Piece::Queue);
+        if !out[first..last].iter().any(seen) {
+            out[last - 1] = Some(Piece::Own);
         }
     }
     for (_, at, _) in all.iter().filter(|(p, ..)| *p == Piece::Failed) {
@@ -269,13 +269,15 @@ fn round_step(least: f64) -> f64 {
 pub(super) fn axis(time: Timeline, width: usize) -> String {
     const ROOM: usize = 9;
     let (unit_ms, unit) = match time.span_ms() {
+        ms if ms < 1_000 => (1.0, "ms"),
         ms if ms < 600_000 => (1_000.0, "s"),
         ms if ms < 36_000_000 => (60_000.0, "min"),
         _ => (3_600_000.0, "h"),
     };
     let span = time.span_ms() as f64 / unit_ms;
     let ticks = (width / ROOM).max(1) as f64;
-    let step = round_step(span / ticks);
+    // Times are known to the millisecond.
+    let step = round_step(span / ticks).max(1.0 / unit_ms);
     let decimals = usize::from(step < 0.995) + usize::from(step < 0.0995);
     let begin = (time.from_ms - time.zero_ms) as f64 / unit_ms;
     let mut out = String::new();
@@ -373,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn waterfall_shows_a_step_that_took_no_time_at_all() {
+        let step = Step {
+            status: StepStatus::Succeeded,
+            started_at: Some(1_010),
+            duration_ms: Some(0),
+            ..Step::queued("a")
+        };
+        let mut run = run(step.clone(), true);
+        run.agents.push(Step {
+            duration_ms: Some(10),
+            ..step
+        });
+        assert_eq!(drawn(&run, 0, 8), "░░░░─   ");
+    }
+
+    #[test]
     fn waterfall_of_a_run_at_work_grows_with_the_clock() {
         let step = Step {
             status: StepStatus::Running,
@@ -425,7 +443,9 @@ mod tests {
             to_ms,
         };
         assert_eq!(axis(time(4_000), 41), "0 s       1         2         3");
-        assert_eq!(axis(time(900), 30), "0.0 s           0.5");
+        assert_eq!(axis(time(900), 30), "0 ms            500");
+        assert_eq!(axis(time(3), 40), "0 ms         1            2");
+        assert_eq!(axis(time(1_500), 30), "0.0 s     0.5       1.0");
         assert!(axis(time(7_200_000), 60).starts_with("0 min"));
         for width in 0..80 {
             for to in [1, 10, 999, 65_000, 700_000, 90_000_000] {
