@@ -60,7 +60,8 @@ pub(super) fn over(global: &Global, setup: &Setup, address: Address) -> Result<u
         remote
     };
     let operator: Arc<dyn Operator> = Arc::new(remote);
-    let ended = console_host::show(operator, options, || ());
+    let lists = console_host::remembered(setup).lists;
+    let ended = console_host::show(operator, options, lists, || ());
     runtime.shutdown_background();
     console_host::ended(setup, ended)
 }

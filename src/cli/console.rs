@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::api::client::Address;
 use crate::api::{ApiConfig, Face};
-use crate::cli::console_host::{needs_terminal, options, show};
+use crate::cli::console_host::{needs_terminal, options, remembered, show};
 use crate::cli::context;
 use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
@@ -54,7 +54,7 @@ pub(super) fn run(global: &Global) -> Result<u8, Failure> {
     let face = runtime.block_on(open_socket(&setup, Arc::clone(&operator)));
     let (engine, on) = (Arc::clone(&handle), runtime.handle().clone());
     let stop = move || on.block_on(engine.stop(STOP));
-    let ended = show(operator, options, stop);
+    let ended = show(operator, options, remembered(&setup).lists, stop);
     // Stopped already, unless the console panicked.
     runtime.block_on(handle.stop(STOP));
     drop(face);

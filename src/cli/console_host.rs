@@ -10,6 +10,7 @@ use crate::console::Options;
 use crate::console::Redact;
 use crate::console::format::Zone;
 use crate::console::keymap::Keymap;
+use crate::console::list_habits::ListHabits;
 use crate::console::preferences::Remembered;
 use crate::console::theme::Palette;
 use crate::console::theme::Theme;
@@ -37,11 +38,12 @@ pub(crate) type Ended = std::thread::Result<std::io::Result<Remembered>>;
 pub(crate) fn show(
     operator: Arc<dyn Operator>,
     options: Options,
+    lists: ListHabits,
     leaving: impl FnOnce() + Send + 'static,
 ) -> Ended {
     let thread = std::thread::Builder::new()
         .name("bsm-console".into())
-        .spawn(move || console::run(operator, options, leaving));
+        .spawn(move || console::run(operator, options, lists, leaving));
     match thread {
         Ok(thread) => {
             // The first frame is on its way; the first run need not wait for the rules.
@@ -50,6 +52,12 @@ pub(crate) fn show(
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// What the console remembers from the last time.
+pub(crate) fn remembered(setup: &Setup) -> Remembered {
+    let path = setup.state.path().join(HABITS);
+    Remembered::read(&std::fs::read_to_string(path).unwrap_or_default())
 }
 
 /// Keeps the console's habits, and says how it ended.
@@ -119,8 +127,7 @@ pub(crate) fn options_for(
         0 => 30,
         fps => fps,
     };
-    let path = setup.state.path().join(HABITS);
-    let remembered = Remembered::read(&std::fs::read_to_string(path).unwrap_or_default());
+    let remembered = remembered(setup);
     let is_set = |key: &str| {
         let of = |e: &&Effective| e.key == key && e.origin != Origin::Default;
         setup.loaded.effective.iter().any(|e| of(&e))

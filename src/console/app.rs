@@ -15,6 +15,7 @@ use super::action::Screen;
 use super::export;
 use super::format::Zone;
 use super::keymap::Keymap;
+use super::list_habits::ListHabits;
 use super::message::{Effect, Message, Now};
 use super::shell::exporting;
 use super::shell::state::State;
@@ -26,7 +27,7 @@ use super::theme::Theme;
 use crate::console::frame_scheduler::{Dirty, Pace};
 use crate::console::preferences::Remembered;
 use crate::engine::Operator;
-use crate::engine::protocol::command::Envelope;
+use crate::engine::protocol::command::{Command, Envelope, Refused};
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::Query;
 
@@ -81,6 +82,7 @@ pub type LendTerminal = Box<dyn FnMut(bool)>;
 pub fn run(
     operator: Arc<dyn Operator>,
     options: Options,
+    lists: ListHabits,
     leaving: impl FnOnce(),
 ) -> io::Result<Remembered> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -113,9 +115,11 @@ pub fn run(
             sender,
             messages,
         )?;
-        app.live(lend)
-            .await
-            .map(|()| Remembered::of(&app.state.context, app.state.screen()))
+        app.state.adopt(lists);
+        app.live(lend).await.map(|()| {
+            let state = &app.state;
+            Remembered::of(&state.context, state.screen(), state.list_habits())
+        })
     });
     runtime.shutdown_background();
     leaving();
@@ -333,6 +337,7 @@ impl<W: Write> App<W> {
                         let _ = sender.send(Message::Replied(command, reply)).await;
                     });
                 }
+                Effect::SendAll(commands) => self.send_all(commands),
                 Effect::Query(query) => {
                     let (operator, sender) = (Arc::clone(&self.operator), self.sender.clone());
                     tokio::spawn(async move {
@@ -375,6 +380,31 @@ impl<W: Write> App<W> {
             }
         }
         after
+    }
+
+    /// Sends one command after the other; once the engine does not answer, no more.
+    fn send_all(&self, commands: Vec<Command>) {
+        let (operator, sender) = (Arc::clone(&self.operator), self.sender.clone());
+        tokio::spawn(async move {
+            let all = commands.len();
+            let mut replies = Vec::with_capacity(all);
+            for command in commands {
+                let envelope = Envelope {
+                    command: command.clone(),
+                    actor: "console".into(),
+                    correlation: None,
+                };
+                let reply = operator.send(envelope).await;
+                let lost = matches!(reply, Err(Refused::Unanswered { .. }));
+                replies.push((command, reply));
+                if lost {
+                    break;
+                }
+            }
+            let not_sent = all - replies.len();
+            let message = Message::RepliedAll { replies, not_sent };
+            let _ = sender.send(message).await;
+        });
     }
 
     /// Asks the terminal to take a text; whether it did, nobody can know.

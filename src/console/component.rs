@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use super::action::{Action, Scope};
 use super::context::Context;
+use super::list_habits::ListHabit;
 use super::message::Effect;
 use super::route::Route;
 use crate::engine::protocol::command::{Command, Refused, Reply};
@@ -41,6 +42,8 @@ pub enum Intent {
         /// Typing has ended.
         done: bool,
     },
+    /// Save this filter of the topmost component's list, or forget it where it is saved.
+    SaveFilter(String),
 }
 
 impl Intent {
@@ -160,6 +163,17 @@ pub trait Component: std::fmt::Debug + Send {
     fn set_filter(&mut self, _text: String, _done: bool, _cx: &Context) -> Vec<Intent> {
         Vec::new()
     }
+
+    /// How its list stands, for the next start; `None`: nothing of it is remembered.
+    fn list_habit(&self) -> Option<ListHabit> {
+        None
+    }
+
+    /// Its list as it was left the last time.
+    fn adopt(&mut self, _habit: &ListHabit) {}
+
+    /// Commands for its marked rows are on their way.
+    fn on_sent(&mut self, _commands: &[Command]) {}
 
     /// Draws it.
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer);

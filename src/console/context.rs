@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::format::{Zone, secs};
 use super::keymap::Keymap;
+use super::list_habits::ListHabits;
 use super::theme::Theme;
 use crate::engine::protocol::run::RunState;
 use crate::engine::protocol::snapshot::Snapshot;
@@ -68,6 +69,8 @@ pub struct Context {
     pub approver: Option<String>,
     /// A filter is being typed.
     pub typing: bool,
+    /// Saved filters, and how lists were left the last time.
+    pub lists: ListHabits,
 }
 
 impl Context {
@@ -94,6 +97,7 @@ impl Context {
             me: String::new(),
             approver: None,
             typing: false,
+            lists: ListHabits::default(),
         }
     }
 

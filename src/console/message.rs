@@ -30,6 +30,13 @@ pub enum Message {
     Happened(Event, u64),
     /// A command was carried out, or not.
     Replied(Command, Result<Reply, Refused>),
+    /// Commands that were sent together were carried out, or not.
+    RepliedAll {
+        /// Those that were sent.
+        replies: Vec<(Command, Result<Reply, Refused>)>,
+        /// So many were not sent any more, for the engine did not answer.
+        not_sent: usize,
+    },
     /// A query was answered.
     Answered(Query, Result<Answer, QueryError>),
     /// Something was taken out of the console, or could not be.
@@ -45,6 +52,8 @@ pub enum Message {
 pub enum Effect {
     /// Send a command to the engine.
     Send(Command),
+    /// Send commands to the engine, one after the other; one summary is shown.
+    SendAll(Vec<Command>),
     /// Ask the engine.
     Query(Query),
     /// Ask the terminal to take a text into its clipboard.

@@ -20,6 +20,7 @@ pub mod export;
 pub mod format;
 mod frame_scheduler;
 pub mod keymap;
+pub mod list_habits;
 pub mod message;
 pub mod overlays;
 pub mod preferences;

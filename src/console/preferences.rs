@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Screen;
 use super::context::Context;
 use super::format::Zone;
+use super::list_habits::ListHabits;
 use super::theme::Palette;
 
 /// The habits.
@@ -22,21 +23,28 @@ pub struct Remembered {
     pub mouse: Option<bool>,
     /// The digit of the screen that was left.
     pub screen: Option<char>,
+    /// Order and saved filters of lists.
+    pub lists: ListHabits,
 }
 
 impl Remembered {
     /// Reads them; what cannot be read was no habit.
     pub fn read(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+        let read: Self = serde_json::from_str(text).unwrap_or_default();
+        Self {
+            lists: read.lists.bounded(),
+            ..read
+        }
     }
 
     /// As the console is left.
-    pub fn of(cx: &Context, screen: Screen) -> Self {
+    pub fn of(cx: &Context, screen: Screen, lists: ListHabits) -> Self {
         Self {
             theme: Some(cx.theme.palette),
             utc: Some(cx.zone == Zone::Utc),
             mouse: Some(cx.mouse),
             screen: Some(screen.digit()),
+            lists,
         }
     }
 
@@ -56,11 +64,14 @@ mod tests {
         for text in ["", "[]", "{\"theme\":\"pink\"}", "{\"screen\":\"77\"}"] {
             assert_eq!(Remembered::read(text), Remembered::default(), "{text}");
         }
+        let mut lists = ListHabits::default();
+        lists.toggle("runs", "state:queued").unwrap();
         let kept = Remembered {
             theme: Some(Palette::ColorBlind),
             utc: Some(true),
             mouse: None,
             screen: Some('3'),
+            lists,
         };
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(Remembered::read(&text), kept);

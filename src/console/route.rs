@@ -1,7 +1,7 @@
 //! Where the operator is. One stack of routes says it: a screen at the bottom, what was opened from it above.
 //! Esc takes the topmost away; nothing else does.
 
-use super::action::Screen;
+use super::action::{Action, Screen, row_of};
 
 /// A place in the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub enum Route {
     },
     /// A run's report.
     Report {
+        /// The run's id.
+        id: String,
+    },
+    /// Everything about a run, as JSON.
+    Json {
         /// The run's id.
         id: String,
     },
@@ -37,6 +42,18 @@ pub enum Route {
 }
 
 impl Route {
+    /// The kind of its list: lists of one kind share their saved filters.
+    pub fn list(&self) -> &'static str {
+        match self {
+            Self::Screen(Screen::Overview | Screen::Runs) => "runs",
+            Self::Screen(screen) => screen_name(*screen),
+            Self::Calls { .. } => "calls",
+            Self::Logs { .. } => "logs",
+            Self::Run { .. } | Self::Report { .. } | Self::Json { .. } => "text",
+            Self::Trends => "trends",
+        }
+    }
+
     /// The log lines of a run.
     pub fn logs_of_run(run: String) -> Self {
         Self::Logs {
@@ -45,4 +62,9 @@ impl Route {
             agent: None,
         }
     }
+}
+
+/// A screen's name, as commands have it.
+pub fn screen_name(screen: Screen) -> &'static str {
+    row_of(Action::Show(screen)).map_or("", |row| row.name)
 }

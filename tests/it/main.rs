@@ -12,6 +12,7 @@ mod commands;
 mod console;
 mod console_overview;
 mod console_pictures;
+mod console_runs;
 mod console_scenes;
 mod drills;
 mod egress;

@@ -32,6 +32,7 @@ pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
         Route::Screen(Screen::Logs) => Box::new(logs::Logs::default()),
         Route::Screen(Screen::Inbox) => Box::new(inbox::Inbox::default()),
         Route::Run { id } => Box::new(run_detail::RunDetail::new(id)),
+        Route::Json { id } => Box::new(run_detail::json::RunJson::new(id)),
         Route::Report { id } => Box::new(run_detail::report::Report::new(id)),
         Route::Calls { provider } => Box::new(calls::Calls::new(provider.clone())),
         Route::Logs { run, filter, agent } => {

@@ -9,12 +9,16 @@ use ratatui::layout::Rect;
 use crate::console::action::Action as Key;
 use crate::console::component::{Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{age, secs};
+use crate::console::format::{age, secs, so_many};
+use crate::console::list_habits::ListHabit;
+use crate::console::message::Effect;
+use crate::console::overlays::choice::Choice;
 use crate::console::route::Route;
 use crate::console::theme::{Mark, Role};
 use crate::console::widgets::list::{ListState, row_at};
 use crate::console::widgets::table::{self, Cell, Column, one_line, with_head};
 use crate::console::widgets::text::{put, row};
+use crate::engine::protocol::command::Command;
 use crate::engine::protocol::run::{Action, Evidence, RunState};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::filter::Row as _;
@@ -83,11 +87,104 @@ impl RunList {
         run.map_or(Subject::None, |r| Subject::Run(r.id.clone()))
     }
 
-    /// Ids of marked runs that are still listed, in the list's order.
-    pub fn marked(&self, cx: &Context) -> Vec<String> {
-        let runs = self.shown(cx).into_iter();
-        let marked = runs.filter(|r| self.list.marked.contains(&r.id));
-        marked.map(|r| r.id.clone()).collect()
+    /// Marked runs that are listed, in the list's order: what is not seen is not acted on.
+    pub fn marked<'a>(&'a self, cx: &'a Context) -> Vec<&'a RunSummary> {
+        let mut runs = self.shown(cx);
+        runs.retain(|r| self.list.marked.contains(&r.id));
+        runs
+    }
+
+    /// How many are marked, for the panel's border; those that the filter hides are told apart.
+    pub fn marked_note(&self, cx: &Context) -> String {
+        let all = self.list.marked.len();
+        if all == 0 {
+            return String::new();
+        }
+        let listed = self.marked(cx).len();
+        let keys = cx.keys_of(&[(Key::Cancel, "cancel"), (Key::RunAgain, "again")]);
+        match all - listed {
+            0 => format!("{all} marked: {keys}  "),
+            hidden => format!("{listed} marked, +{hidden} not listed: {keys}  "),
+        }
+    }
+
+    /// How the list stands, for the next start.
+    pub fn habit(&self) -> ListHabit {
+        table::habit(&COLUMNS, &self.list)
+    }
+
+    /// The list as it was left the last time.
+    pub fn adopt(&mut self, habit: &ListHabit) {
+        table::adopt(&COLUMNS, &mut self.list, habit);
+    }
+
+    /// One question for all marked runs that have not ended.
+    fn cancel_marked(&self, cx: &Context) -> Vec<Intent> {
+        let marked = self.marked(cx);
+        let live: Vec<&&RunSummary> = marked.iter().filter(|r| r.is_live()).collect();
+        if live.is_empty() {
+            return vec![Intent::warn(
+                "no marked run that is listed is live; there is nothing to cancel",
+            )];
+        }
+        let queued = live.iter().filter(|r| r.state == RunState::Queued).count();
+        let ended = match marked.len() - live.len() {
+            0 => String::new(),
+            n => format!(
+                " {} ended already and stay as they are.",
+                so_many(n as u64, "marked run", "marked runs")
+            ),
+        };
+        let body = format!(
+            "{queued} queued, {} running. Steps at work stop; those that ended are kept. Each decision will be \
+             manual_review.{ended}",
+            live.len() - queued,
+        );
+        let commands = live
+            .iter()
+            .map(|r| Command::CancelRun { run: r.id.clone() });
+        let effect = Effect::SendAll(commands.collect());
+        let label = format!("cancel {}", so_many(live.len() as u64, "run", "runs"));
+        let choice = Choice::new("Cancel marked runs", body, vec![(label, effect)]);
+        vec![Intent::Open(Box::new(choice))]
+    }
+
+    /// One question for all marked runs, with what they cost the last time.
+    fn rerun_marked(&self, cx: &Context) -> Vec<Intent> {
+        let marked = self.marked(cx);
+        if marked.is_empty() {
+            return vec![Intent::warn(
+                "no marked run is listed; Esc clears the marks",
+            )];
+        }
+        let known: Vec<u64> = marked.iter().filter_map(|r| r.micro_usd).collect();
+        let cost = if known.is_empty() {
+            "What they cost is unknown.".to_owned()
+        } else {
+            let simulated = marked.iter().any(|r| r.simulated && r.micro_usd.is_some());
+            let (about, word) = if simulated {
+                ("~", ", some of it simulated")
+            } else {
+                ("", "")
+            };
+            let unknown = match marked.len() - known.len() {
+                0 => String::new(),
+                n => format!(", {n} unknown"),
+            };
+            let usd = known.iter().sum::<u64>() as f64 / 1e6;
+            format!("The last time they cost {about}${usd:.3}{word}{unknown}.")
+        };
+        let body = format!("{cost} Each starts as a new run, with what it looked at.");
+        let commands = marked
+            .iter()
+            .map(|r| Command::RunAgain { run: r.id.clone() });
+        let effect = Effect::SendAll(commands.collect());
+        let label = format!(
+            "start {} again",
+            so_many(marked.len() as u64, "run", "runs")
+        );
+        let choice = Choice::new("Run marked runs again", body, vec![(label, effect)]);
+        vec![Intent::Open(Box::new(choice))]
     }
 
     /// Moves, opens, marks, sorts; `None` where the action means something else.
@@ -126,6 +223,8 @@ impl RunList {
                 self.list.sort_reverse();
                 return Some(Vec::new());
             }
+            Key::Cancel if !self.list.marked.is_empty() => return Some(self.cancel_marked(cx)),
+            Key::RunAgain if !self.list.marked.is_empty() => return Some(self.rerun_marked(cx)),
             Key::Back if !self.list.marked.is_empty() => {
                 self.list.marked.clear();
                 return Some(Vec::new());

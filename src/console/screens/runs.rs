@@ -7,7 +7,9 @@ use super::run_list::RunList;
 use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
+use crate::console::list_habits::ListHabit;
 use crate::console::widgets::panel::{inside, panel_with_foot};
+use crate::engine::protocol::command::Command;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::{Answer, Query};
 
@@ -80,19 +82,38 @@ impl Component for Runs {
         if done { self.read() } else { Vec::new() }
     }
 
+    fn list_habit(&self) -> Option<ListHabit> {
+        Some(self.runs.habit())
+    }
+
+    fn adopt(&mut self, habit: &ListHabit) {
+        self.runs.adopt(habit);
+    }
+
+    fn on_sent(&mut self, _commands: &[Command]) {
+        self.runs.list.marked.clear();
+    }
+
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let all = self.runs.shown(cx).len();
-        let marked = match self.runs.list.marked.len() {
-            0 => String::new(),
-            n => format!("{n} marked  "),
-        };
-        let note = format!("{}{marked}{all}", self.runs.list.filter_note());
-        let left_out = cx.snapshot().runs_left_out;
-        let foot = if left_out > 0 {
-            format!("+{left_out} live runs that are not listed")
+        let marked = self.runs.marked_note(cx);
+        // Of more than was read nobody here knows how many there are.
+        let older = if self.runs.older.len() == READ as usize {
+            "+ (newest read)"
         } else {
-            String::new()
+            ""
         };
+        let note = format!("{}{marked}{all}{older}", self.runs.list.filter_note());
+        let left_out = cx.snapshot().runs_left_out;
+        let below = all.saturating_sub(usize::from(area.height.saturating_sub(3)));
+        let mut foot = match below {
+            0 => String::new(),
+            n => format!("+{n}"),
+        };
+        if left_out > 0 {
+            let space = if below > 0 { " " } else { "" };
+            foot.push_str(&format!("{space}+{left_out} live runs that are not listed"));
+        }
         let inner = panel_with_foot(cx.theme, "Runs", &note, &foot, area, buffer);
         self.runs.draw(cx, inner, buffer);
     }

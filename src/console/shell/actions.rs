@@ -66,7 +66,10 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
         Action::Help => open(Help::default()),
         Action::Palette => open(Palette::default()),
         Action::Filter => match top.filter() {
-            Some(text) => open(Filter::new(text, top.longest_paste())),
+            Some(text) => {
+                let list = state.places[state.places.len() - 1].route.list();
+                open(Filter::new(text, top.longest_paste()).of_list(list))
+            }
             None => vec![Intent::warn("filter: there is no list here")],
         },
         Action::Trigger => {
@@ -80,6 +83,7 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
             send.into_iter().collect()
         }
         Action::Report => go(run().map(|id| Route::Report { id })),
+        Action::Json => go(run().map(|id| Route::Json { id })),
         Action::RunLogs => go(run().map(Route::logs_of_run)),
         Action::ClearCache => confirmations::clear_cache(cx, subject),
         Action::ResetBreaker => confirmations::reset_breaker(cx, subject),

@@ -8,6 +8,7 @@ use super::follow_up::FollowUp;
 use super::state::State;
 use super::toasts::toast;
 use crate::console::component::Intent;
+use crate::console::format::so_many;
 use crate::console::message::{Effect, Now};
 use crate::console::overlays::drill::DrillWindow;
 use crate::console::route::Route;
@@ -89,6 +90,38 @@ pub fn on_reply(
             Vec::new()
         }
     }
+}
+
+/// Commands that were sent together: one summary of what became of them.
+pub fn on_replies(
+    state: &mut State,
+    replies: &[(Command, Result<Reply, Refused>)],
+    not_sent: usize,
+    now: Now,
+) {
+    let all = replies.len() + not_sent;
+    let refused: Vec<&Refused> = replies
+        .iter()
+        .filter_map(|(_, result)| result.as_ref().err())
+        .collect();
+    let verb = match replies.first() {
+        Some((Command::CancelRun { .. }, _)) => "cancelled",
+        Some((Command::RunAgain { .. }, _)) => "started again",
+        _ => "done",
+    };
+    let done = replies.len() - refused.len();
+    let mut text = if done == all {
+        format!("{} {verb}", so_many(all as u64, "run", "runs"))
+    } else {
+        format!("{done} of {} {verb}", so_many(all as u64, "run", "runs"))
+    };
+    if let Some(first) = refused.first() {
+        text.push_str(&format!("; {} refused, the first: {first}", refused.len()));
+    }
+    if not_sent > 0 {
+        text.push_str(&format!("; {not_sent} not sent any more"));
+    }
+    toast(state, text, done < all, now);
 }
 
 /// Gives an answer to whoever asked.

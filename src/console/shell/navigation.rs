@@ -2,9 +2,11 @@
 //! away; only a screen's own key leaves more than one.
 
 use super::state::{Place, State};
+use super::toasts::toast;
 use crate::console::action::Screen;
 use crate::console::component::Intent;
-use crate::console::route::Route;
+use crate::console::message::Now;
+use crate::console::route::{Route, screen_name};
 use crate::console::screens;
 
 /// Shows a screen; what was open over the one before is closed. The screen is as it was left.
@@ -19,7 +21,13 @@ pub fn show(state: &mut State, screen: Screen) -> Vec<Intent> {
     }
     let route = Route::Screen(screen);
     let rested = state.resting.remove(&screen);
-    let component = rested.unwrap_or_else(|| screens::open(&route, &state.context));
+    let component = rested.unwrap_or_else(|| {
+        let mut component = screens::open(&route, &state.context);
+        if let Some(habit) = state.context.lists.left.get(screen_name(screen)) {
+            component.adopt(habit);
+        }
+        component
+    });
     state.places = vec![Place { route, component }];
     shown(state)
 }
@@ -57,6 +65,16 @@ pub fn back(state: &mut State) -> Vec<Intent> {
     state.context.rewound = false;
     state.context.frozen = None;
     Vec::new()
+}
+
+/// Saves a filter of the topmost list for later, or forgets it.
+pub fn save_filter(state: &mut State, text: &str, now: Now) {
+    let top = state.places.len() - 1;
+    let list = state.places[top].route.list();
+    match state.context.lists.toggle(list, text) {
+        Ok(done) => toast(state, done.to_owned(), false, now),
+        Err(why) => toast(state, why, true, now),
+    }
 }
 
 /// What the place that is now on top wants to read.

@@ -8,7 +8,8 @@ use super::follow_up::FollowUp;
 use crate::console::action::Screen;
 use crate::console::component::{Component, Dialog, DialogKind};
 use crate::console::context::Context;
-use crate::console::route::Route;
+use crate::console::list_habits::ListHabits;
+use crate::console::route::{Route, screen_name};
 use crate::console::screens;
 use crate::console::theme::Theme;
 use crate::engine::protocol::snapshot::Snapshot;
@@ -65,6 +66,31 @@ impl State {
             toasts: Vec::new(),
             follow_ups: Vec::new(),
         }
+    }
+
+    /// Lists as they were left the last time, and the filters that were saved.
+    pub fn adopt(&mut self, lists: ListHabits) {
+        for place in &mut self.places {
+            if let Route::Screen(screen) = place.route
+                && let Some(habit) = lists.left.get(screen_name(screen))
+            {
+                place.component.adopt(habit);
+            }
+        }
+        self.context.lists = lists;
+    }
+
+    /// Lists as they are left now; those that were not looked at stay as they were.
+    pub fn list_habits(&self) -> ListHabits {
+        let mut lists = self.context.lists.clone();
+        let resting = self.resting.iter().map(|(s, c)| (*s, c.as_ref()));
+        let shown = self.places.first().map(|p| p.component.as_ref());
+        for (screen, component) in resting.chain(shown.map(|c| (self.screen(), c))) {
+            if let Some(habit) = component.list_habit() {
+                lists.leave(screen_name(screen), Route::Screen(screen).list(), habit);
+            }
+        }
+        lists
     }
 
     /// Where the operator is, the screen first.

@@ -7,7 +7,7 @@ use crossterm::event::{
 };
 
 use super::actions::act;
-use super::engine_messages::{on_answer, on_event, on_moment, on_no_answer, on_reply};
+use super::engine_messages::{on_answer, on_event, on_moment, on_no_answer, on_replies, on_reply};
 use super::navigation;
 use super::state::State;
 use super::toasts::{look_again, toast};
@@ -47,6 +47,10 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
             on_event(state, &event, now)
         }
         Message::Replied(command, result) => on_reply(state, &command, result, now),
+        Message::RepliedAll { replies, not_sent } => {
+            on_replies(state, &replies, not_sent, now);
+            Vec::new()
+        }
         Message::Answered(query, Ok(Answer::Moment { moment })) => {
             on_moment(state, &query, moment, now)
         }
@@ -81,13 +85,23 @@ fn carry_out(state: &mut State, intents: Vec<Intent>, now: Now) -> Vec<Effect> {
     let mut waiting: std::collections::VecDeque<Intent> = intents.into();
     let mut left = LONGEST_CHAIN;
     while let Some(intent) = waiting.pop_front() {
+        // What is for the outside leads to nothing here, so it does not count.
+        if let Intent::Do(effect) = intent {
+            if let Effect::SendAll(commands) = &effect {
+                let top = state.places.len() - 1;
+                state.places[top].component.on_sent(commands);
+            }
+            effects.push(effect);
+            continue;
+        }
         if left == 0 {
             break;
         }
         left -= 1;
         let next = match intent {
-            Intent::Do(effect) => {
-                effects.push(effect);
+            Intent::Do(_) => continue,
+            Intent::SaveFilter(text) => {
+                navigation::save_filter(state, &text, now);
                 continue;
             }
             Intent::Navigate(route) => navigation::open(state, route),

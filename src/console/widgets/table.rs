@@ -6,9 +6,10 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::list::{ListState, first_visible};
+use super::list::{ListState, Sort, first_visible};
 use super::text::{fit, line, row};
 use crate::console::context::Context;
+use crate::console::list_habits::ListHabit;
 use crate::console::theme::Role;
 
 /// A column.
@@ -258,6 +259,29 @@ fn draw_mark(cx: &Context, area: Rect, y: u16, buffer: &mut Buffer) {
             .set_symbol(sign)
             .set_style(cx.theme.style(Role::Key));
     }
+}
+
+/// How a table's list stands, for the next start.
+pub fn habit(columns: &[Column], list: &ListState) -> ListHabit {
+    let sorted = list.sort.and_then(|s| columns.get(s.column));
+    ListHabit {
+        sort: sorted.map(|column| column.head.to_owned()),
+        descending: list.sort.is_some_and(|s| s.descending),
+        filter: list.filter.clone(),
+    }
+}
+
+/// A table's list as it was left the last time; a column that there is no more sorts nothing.
+pub fn adopt(columns: &[Column], list: &mut ListState, habit: &ListHabit) {
+    let column = habit
+        .sort
+        .as_ref()
+        .and_then(|head| columns.iter().position(|c| c.head == head.as_str()));
+    list.sort = column.map(|column| Sort {
+        column,
+        descending: habit.descending,
+    });
+    list.filter.clone_from(&habit.filter);
 }
 
 /// A table: its head, then a row for each of the list.

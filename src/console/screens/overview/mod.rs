@@ -23,8 +23,10 @@ use super::run_list::RunList;
 use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
+use crate::console::list_habits::ListHabit;
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
+use crate::engine::protocol::command::Command;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::impact::ImpactKind;
 use crate::engine::protocol::query::{Answer, Query};
@@ -77,7 +79,8 @@ impl Overview {
             String::new()
         };
         let keys = cx.keys_of(&[(Action::Trigger, "run"), (Action::Open, "open")]);
-        let keys = format!("{}{keys}", self.runs.list.filter_note());
+        let marked = self.runs.marked_note(cx);
+        let keys = format!("{}{marked}{keys}", self.runs.list.filter_note());
         let inner = panel_with_foot(cx.theme, "Runs", &keys, &foot, area, buffer);
         self.runs.draw(cx, inner, buffer);
     }
@@ -232,6 +235,18 @@ impl Component for Overview {
             return Vec::new();
         }
         self.runs.on_click((x, y - inner.y), inner, cx)
+    }
+
+    fn list_habit(&self) -> Option<ListHabit> {
+        Some(self.runs.habit())
+    }
+
+    fn adopt(&mut self, habit: &ListHabit) {
+        self.runs.adopt(habit);
+    }
+
+    fn on_sent(&mut self, _commands: &[Command]) {
+        self.runs.list.marked.clear();
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {

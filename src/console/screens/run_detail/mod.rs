@@ -1,30 +1,35 @@
 //! One run: where the time went, what was found, what was decided and by which rule.
 
+mod agent_rows;
 mod findings;
+pub mod json;
 pub mod report;
+mod summary;
+mod waterfall;
 
 use std::collections::BTreeMap;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Widget as _, Wrap};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::run_list::mark_of;
 use crate::console::action::Action;
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{count, seconds, short_id};
+use crate::console::format::{seconds, short_id, so_many};
 use crate::console::route::Route;
-use crate::console::theme::{Mark, Role};
+use crate::console::theme::Role;
 use crate::console::widgets::list::scrolled;
-use crate::console::widgets::panel::panel;
-use crate::console::widgets::text::{fit, line, put, row};
+use crate::console::widgets::panel::{inside, panel, panel_with_foot};
+use crate::console::widgets::text::{put, row};
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::{Answer, Query};
-use crate::engine::protocol::run::{RunResult, RunState, Step, StepStatus};
-use crate::review::verdict::Verdict;
+use crate::engine::protocol::run::RunResult;
+use crate::engine::protocol::snapshot::RunSummary;
 use crate::text::Untrusted;
+
+/// A run at work is read again at most that often, milliseconds.
+const EACH_MS: i64 = 1_000;
 
 /// A run that is open.
 #[derive(Debug, Clone)]
@@ -32,6 +37,9 @@ pub struct RunDetail {
     id: String,
     /// As last read.
     run: Option<Box<RunResult>>,
+    /// Its entry in lists, where the picture does not hold it: what it is about.
+    older: Option<Box<RunSummary>>,
+    read_ms: i64,
     /// What models are saying, by agent.
     said: BTreeMap<String, Untrusted>,
     /// First line shown of the findings.
@@ -44,15 +52,41 @@ impl RunDetail {
         Self {
             id: id.to_owned(),
             run: None,
+            older: None,
+            read_ms: 0,
             said: BTreeMap::new(),
             scroll: 0,
         }
     }
 
-    fn read(&self) -> Vec<Intent> {
+    fn read(&mut self, cx: &Context) -> Vec<Intent> {
+        self.read_ms = cx.wall_ms;
         vec![Intent::ask(Query::Run {
             id: self.id.clone(),
         })]
+    }
+
+    /// Reads a run at work again, for what its agents do moves on.
+    fn read_on(&mut self, cx: &Context) -> Vec<Intent> {
+        let due = cx.wall_ms - self.read_ms >= EACH_MS;
+        if due && cx.frozen.is_none() && cx.is_active(&self.id) {
+            return self.read(cx);
+        }
+        Vec::new()
+    }
+
+    /// The query that finds its entry in lists.
+    fn entry_query(&self) -> Query {
+        Query::Runs {
+            limit: 1,
+            filter: format!("id:{}", self.id),
+        }
+    }
+
+    fn entry<'a>(&'a self, cx: &'a Context) -> Option<&'a RunSummary> {
+        let mut pictured = cx.snapshot().runs.iter();
+        let pictured = pictured.find(|r| r.id == self.id);
+        pictured.or(self.older.as_deref())
     }
 }
 
@@ -61,8 +95,16 @@ impl Component for RunDetail {
         format!("run {}", short_id(&self.id))
     }
 
-    fn on_show(&mut self, _cx: &Context) -> Vec<Intent> {
-        self.read()
+    fn on_show(&mut self, cx: &Context) -> Vec<Intent> {
+        let mut intents = self.read(cx);
+        if self.entry(cx).is_none() {
+            intents.push(Intent::ask(self.entry_query()));
+        }
+        intents
+    }
+
+    fn on_snapshot(&mut self, cx: &Context) -> Vec<Intent> {
+        self.read_on(cx)
     }
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
@@ -83,6 +125,12 @@ impl Component for RunDetail {
         {
             self.run = Some(run.clone());
         }
+        if let Answer::Runs { runs } = answer
+            && *query == self.entry_query()
+        {
+            let own = runs.iter().find(|r| r.id == self.id);
+            self.older = own.cloned().map(Box::new);
+        }
         Vec::new()
     }
 
@@ -94,18 +142,18 @@ impl Component for RunDetail {
         match event {
             Event::StepFinished { run, agent, .. } if *run == self.id => {
                 self.said.remove(agent);
-                self.read()
+                self.read(cx)
             }
             Event::RunStarted { run, .. }
             | Event::StepStarted { run, .. }
             | Event::RunFinished { run, .. }
                 if *run == self.id =>
             {
-                self.read()
+                self.read(cx)
             }
             Event::Said { of, agent, text } if *of == self.id => {
                 self.said.insert(agent.clone(), text.clone());
-                Vec::new()
+                self.read_on(cx)
             }
             _ => Vec::new(),
         }
@@ -122,6 +170,7 @@ impl Component for RunDetail {
             Action::RunAgain,
             Action::Why,
             Action::Cancel,
+            Action::Json,
             Action::Back,
         ]
     }
@@ -148,9 +197,11 @@ fn draw(cx: &Context, open: &RunDetail, area: Rect, buffer: &mut Buffer) {
         put(buffer, row(inner, 0), "reading it", theme.style(Role::Dim));
         return;
     };
-    let steps = run.agents.len() as u16;
-    let [head, low] =
-        Layout::vertical([Constraint::Length(steps + 6), Constraint::Min(0)]).areas(area);
+    // Borders and the time axis beside the lines and the agents; the findings keep five lines where they can.
+    let wanted = (run.agents.len() as u16).saturating_add(summary::LINES + 3);
+    let least = (summary::LINES + 4).min(area.height);
+    let high = wanted.min(area.height.saturating_sub(5)).max(least);
+    let [head, low] = Layout::vertical([Constraint::Length(high), Constraint::Min(0)]).areas(area);
     let took = run.duration_ms.map_or_else(String::new, |ms| {
         format!(" {} {}", theme.signs().0, seconds(ms))
     });
@@ -164,162 +215,25 @@ fn draw(cx: &Context, open: &RunDetail, area: Rect, buffer: &mut Buffer) {
         "correlation {}",
         crate::text::clean_line(&run.correlation_id, 20)
     );
-    let inner = panel(theme, &title, &note, head, buffer);
-    decision(cx, run, inner, buffer);
-    for (n, step) in run.agents.iter().enumerate() {
-        let place = row(
-            Rect {
-                y: inner.y + 3,
-                height: inner.height.saturating_sub(3),
-                ..inner
-            },
-            n as u16,
-        );
-        line(
-            buffer,
-            place,
-            step_spans(cx, run, step, usize::from(inner.width)),
-        );
+    let inner = inside(head);
+    let top = summary::LINES.min(inner.height);
+    let low_part = Rect {
+        y: inner.y + top,
+        height: inner.height - top,
+        ..inner
+    };
+    let left_out = run.agents.len().saturating_sub(agent_rows::room(low_part));
+    let legend = waterfall::legend(theme);
+    let mut foot = match left_out {
+        0 => String::new(),
+        n => format!("+{}  ", so_many(n as u64, "agent", "agents")),
+    };
+    if foot.width() + legend.width() + 4 <= usize::from(head.width) {
+        foot.push_str(&legend);
     }
+    let inner = panel_with_foot(theme, &title, &note, foot.trim_end(), head, buffer);
+    let entry = open.entry(cx);
+    summary::draw(cx, run, entry, inner, buffer);
+    agent_rows::draw(cx, run, entry, low_part, buffer);
     findings::draw(cx, open.scroll, &open.said, run, low, buffer);
-}
-
-fn decision(cx: &Context, run: &RunResult, area: Rect, buffer: &mut Buffer) {
-    let theme = cx.theme;
-    let (glyph, role) = theme.mark(mark_of(run.state, run.decision.as_ref().map(|d| d.action)));
-    let simulated = if run.simulated { " (simulated)" } else { "" };
-    let words = if let Some(d) = &run.decision {
-        vec![
-            Span::styled(
-                format!("{glyph} {}{simulated}", d.action.as_str()),
-                theme.style(role),
-            ),
-            Span::raw(format!("  {}: {}", d.cause_word(), d.reason.line(300))),
-        ]
-    } else {
-        let word = if run.state == RunState::Queued {
-            "waiting for its turn"
-        } else {
-            "agents at work"
-        };
-        vec![Span::styled(
-            format!("{glyph} {word}{simulated}"),
-            theme.style(role),
-        )]
-    };
-    // The reason may need two lines.
-    let place = Rect {
-        height: area.height.min(2),
-        ..area
-    };
-    Paragraph::new(Line::from(words))
-        .wrap(Wrap { trim: true })
-        .render(place, buffer);
-    let c = &run.coverage;
-    let (dot, dash, _) = theme.signs();
-    let evidence = run
-        .decision
-        .as_ref()
-        .map_or(dash, |_| run.evidence.as_str());
-    let mut facts = format!(
-        "evidence {evidence} {dot} {} {dot} +{} -{} {dot} ${:.4}",
-        c.summary(),
-        count(u64::from(run.size.added)),
-        count(u64::from(run.size.removed)),
-        run.cost_usd()
-    );
-    for note in &run.notes {
-        facts.push_str(&format!(" {dot} {}", crate::text::clean_line(note, 80)));
-    }
-    put(buffer, row(area, 2), &facts, theme.style(Role::Dim));
-}
-
-fn step_spans(cx: &Context, run: &RunResult, step: &Step, width: usize) -> Vec<Span<'static>> {
-    let theme = cx.theme;
-    let mark = match (step.status, step.verdict) {
-        (StepStatus::Running, _) => Mark::Live,
-        (StepStatus::Queued, _) => Mark::Waiting,
-        (StepStatus::Failed, _) | (_, Some(Verdict::Block | Verdict::RequestChanges)) => {
-            Mark::Failed
-        }
-        (StepStatus::Degraded | StepStatus::Cancelled, _) | (_, Some(Verdict::Comment)) => {
-            Mark::Person
-        }
-        (StepStatus::Succeeded, _) => Mark::Passed,
-    };
-    let (glyph, role) = theme.mark(mark);
-    let verdict = match step.status {
-        StepStatus::Succeeded | StepStatus::Degraded => {
-            step.verdict.map_or("none", Verdict::as_str)
-        }
-        other => other.as_str(),
-    };
-    let bar_width = if width >= 110 {
-        30
-    } else if width >= 76 {
-        14
-    } else {
-        0
-    };
-    let dim = theme.style(Role::Dim);
-    let mut out = vec![
-        Span::styled(format!("{glyph} "), theme.style(role)),
-        Span::raw(format!(
-            "{} ",
-            fit(theme, &crate::text::clean_line(&step.agent_id, 64), 24)
-        )),
-        Span::styled(waterfall(cx, run, step, bar_width), theme.style(role)),
-        Span::raw(format!(" {} ", fit(theme, verdict, 15))),
-    ];
-    let took = step.duration_ms.map_or_else(String::new, seconds);
-    out.push(Span::styled(format!("{took:>7}  "), dim));
-    if let Some(error) = &step.error {
-        out.push(Span::styled(error.line(160), theme.style(Role::Warn)));
-    } else if let Some(model) = &step.model {
-        let model = crate::text::clean_line(model, 40);
-        let detail = match step.source.as_deref() {
-            Some("loaded") | None => format!(
-                "{model}  {} attempt{}  {} + {} tokens",
-                step.attempts,
-                if step.attempts == 1 { "" } else { "s" },
-                count(step.tokens.prompt),
-                count(step.tokens.completion)
-            ),
-            Some(source) => format!("{model}  {source}"),
-        };
-        out.push(Span::styled(detail, dim));
-    } else if step.status == StepStatus::Succeeded {
-        out.push(Span::styled("rules only", dim));
-    }
-    out
-}
-
-/// When a step began and how long it took, within the run.
-fn waterfall(cx: &Context, run: &RunResult, step: &Step, width: usize) -> String {
-    if width == 0 {
-        return String::new();
-    }
-    let first = run.agents.iter().filter_map(|s| s.started_at).min();
-    let (Some(first), Some(start)) = (first, step.started_at) else {
-        return " ".repeat(width);
-    };
-    let took = |s: &Step| {
-        s.duration_ms.unwrap_or_else(|| {
-            (cx.clock_ms() - s.started_at.unwrap_or(cx.clock_ms()))
-                .max(0)
-                .unsigned_abs()
-        })
-    };
-    let total = run
-        .agents
-        .iter()
-        .filter_map(|s| Some((s.started_at? - first).max(0).unsigned_abs() + took(s)))
-        .max()
-        .unwrap_or(1)
-        .max(1);
-    let cell = |ms: u64| (ms as usize * width / total as usize).min(width);
-    let before = cell((start - first).max(0).unsigned_abs()).min(width - 1);
-    let length = cell(took(step)).clamp(1, width - before);
-    let (full, _) = cx.theme.bar();
-    " ".repeat(before) + &full.repeat(length) + &" ".repeat(width - before - length)
 }
