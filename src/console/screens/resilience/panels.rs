@@ -34,11 +34,11 @@ impl Table {
     /// Its title.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Providers => "Providers and breakers",
+            Self::Providers => "Circuit breakers",
             Self::Pools => "Pools",
             Self::Limits => "Rate limits, a minute",
             Self::Retries => "Retries",
-            Self::Transitions => "Breaker transitions",
+            Self::Transitions => "Recent transitions",
         }
     }
 }
