@@ -16,7 +16,9 @@ use crate::console::route::Route;
 use crate::console::theme::Role;
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
-use crate::console::widgets::table::{self, Cell, Column, Hit, SortKey, Source, one_line, with_head};
+use crate::console::widgets::table::{
+    self, Cell, Column, Hit, SortKey, Source, one_line, with_head,
+};
 use crate::console::widgets::text::{facts, put, row};
 use crate::filter::{Row, lowered};
 use crate::telemetry::latency::ENOUGH;
@@ -112,7 +114,11 @@ fn readers(c: &CacheStats) -> &'static str {
 fn cells(cx: &Context, c: &CacheStats) -> Vec<Cell> {
     let dash = cx.theme.signs().1;
     let known = |text: Option<String>| text.map_or(Cell::dim(dash), Cell::plain);
-    let of_calls = if c.name == RESPONSES { Role::Text } else { Role::Dim };
+    let of_calls = if c.name == RESPONSES {
+        Role::Text
+    } else {
+        Role::Dim
+    };
     let rate = hit_rate(c).map_or(Cell::dim(dash), |rate| {
         Cell::new(format!("{rate:.1}"), of_calls)
     });
@@ -264,7 +270,8 @@ impl Component for Caches {
         panel_with_foot(cx.theme, "Caches, since start", &note, &foot, area, buffer);
         if rows.is_empty() {
             let words = self.list.unknown_field(&cx.snapshot().caches, "cache");
-            let words = words.unwrap_or_else(|| "No cache passes the filter. Esc clears it.".into());
+            let words =
+                words.unwrap_or_else(|| "No cache passes the filter. Esc clears it.".into());
             put(buffer, row(inner, 0), &words, cx.theme.style(Role::Dim));
             return;
         }
@@ -274,7 +281,15 @@ impl Component for Caches {
             id: &|n| &rows[n].name,
             cells: &|n| cells(cx, rows[n]),
         };
-        table::draw(cx, &COLUMNS, &self.list, Some(selected), &source, inner, buffer);
+        table::draw(
+            cx,
+            &COLUMNS,
+            &self.list,
+            Some(selected),
+            &source,
+            inner,
+            buffer,
+        );
         let used = (rows.len() as u16 + 2).min(inner.height);
         let below = Rect {
             y: inner.y + used,
@@ -370,6 +385,7 @@ fn draw_detail(cx: &Context, c: &CacheStats, area: Rect, buffer: &mut Buffer) {
     );
     let style = cx.theme.style(Role::Dim);
     put(buffer, row(area, 1), &words, style);
-    let words = "Read by all faces: also what consoles and commands looked up counts, not only work.";
+    let words =
+        "Read by all faces: also what consoles and commands looked up counts, not only work.";
     put(buffer, row(area, 2), words, style);
 }

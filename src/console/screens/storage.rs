@@ -313,7 +313,7 @@ impl Storage {
         put(buffer, row(inner, 1), &state, dim);
         let reports = format!("reports  {}", clean_line(&usage.reports, 400));
         put(buffer, row(inner, 2), &reports, dim);
-        let help = "Room now: bsm state prune removes what is beyond its bound; with --older-than 30 what is older than 30 days.";
+        let help = "Room now: bsm state prune removes what is beyond its bound; with --older-than 30d what is older.";
         put(buffer, row(inner, 3), help, dim);
         for (n, problem) in usage.problems.iter().take(3).enumerate() {
             let words = format!("not measured: {}", clean_line(problem, 300));
