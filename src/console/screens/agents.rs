@@ -244,7 +244,7 @@ impl Component for Agents {
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
         match action {
-            Action::Open | Action::RunLogs => return Some(self.logs(cx)),
+            Action::Open => return Some(self.logs(cx)),
             _ if self.list.sorts(action, NARROW.len()) => return Some(Vec::new()),
             _ => {}
         }
