@@ -8,8 +8,10 @@ use super::format::{Zone, secs};
 use super::keymap::Keymap;
 use super::list_habits::ListHabits;
 use super::theme::Theme;
+use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::run::RunState;
 use crate::engine::protocol::snapshot::Snapshot;
+use crate::resilience::breaker::BreakerState;
 use crate::text::clean_line;
 use crate::workspace::Problem;
 use crate::workspace::agent::Agent;
@@ -128,11 +130,14 @@ impl Context {
         ))
     }
 
-    /// True when something on the screen counts seconds.
+    /// True when something on the screen counts seconds: a run at work, a call that waits, a provider that refuses.
     pub fn animates(&self) -> bool {
         let active = |s: &RunState| matches!(s, RunState::Running | RunState::Queued);
         let lost = self.live.disconnected.is_some();
-        lost || self.frozen.is_none() && self.live.runs.iter().any(|r| active(&r.state))
+        let runs = || self.live.runs.iter().any(|r| active(&r.state));
+        let counts = |r: &ProviderRow| r.breaker == BreakerState::Open || r.oldest_ms.is_some();
+        let providers = || self.live.provider_rows.iter().any(counts);
+        lost || self.frozen.is_none() && (runs() || providers())
     }
 
     /// True while this run has not ended.

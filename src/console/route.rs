@@ -39,6 +39,8 @@ pub enum Route {
     },
     /// Charts over time.
     Trends,
+    /// What takes how much of the disk.
+    Storage,
 }
 
 impl Route {

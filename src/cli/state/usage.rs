@@ -6,8 +6,9 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
+use crate::engine::protocol::storage::span_days;
 use crate::engine::retention::bounds::human_bytes;
-use crate::engine::retention::usage::{Full, Part, Usage, measure};
+use crate::engine::retention::usage::{Part, Usage, measure};
 use crate::engine::runs::report::ReportFolder;
 use crate::text::{clean_line, json_pretty};
 
@@ -46,7 +47,7 @@ fn lines(usage: &Usage) -> Vec<String> {
                 .disk_free_bytes
                 .map_or_else(|| "unknown".into(), human_bytes),
             match usage.disk_full_days {
-                Some(days) => span(days),
+                Some(days) => span_days(days),
                 None => "unknown".into(),
             }
         ),
@@ -93,48 +94,14 @@ fn line(part: &Part) -> String {
         "{:<17} {:>9} {items:>7} {rate:>9} {:<11} {bound}",
         part.name,
         human_bytes(part.bytes),
-        when(part.full)
+        part.full.words()
     )
-}
-
-fn when(full: Full) -> String {
-    match full {
-        Full::Now => "at bound".into(),
-        Full::Days(days) => span(days),
-        Full::ByAge => "goes by age".into(),
-        Full::Unknown => "unknown".into(),
-        Full::NoBound => "-".into(),
-    }
-}
-
-/// `3 days`, `2 years`; more than a hundred years are said so.
-fn span(days: f64) -> String {
-    if days < 1.0 {
-        format!("{} hours", (days * 24.0).floor())
-    } else if days < 1_000.0 {
-        format!("{} days", days.floor())
-    } else if days < 36_500.0 {
-        format!("{} years", (days / 365.0).floor())
-    } else {
-        "> 100 years".into()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_are_said_in_one_unit() {
-        for (days, said) in [
-            (0.5, "12 hours"),
-            (3.9, "3 days"),
-            (1_100.0, "3 years"),
-            (1e9, "> 100 years"),
-        ] {
-            assert_eq!(span(days), said);
-        }
-    }
+    use crate::engine::protocol::storage::Full;
 
     #[test]
     fn unknown_rate_is_said_and_not_shown_as_zero() {

@@ -13,6 +13,7 @@ pub mod resilience;
 pub mod run_detail;
 pub mod run_list;
 pub mod runs;
+pub mod storage;
 pub mod trends;
 
 use super::action::Screen;
@@ -39,5 +40,6 @@ pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
             Box::new(logs::Logs::of(run.clone(), filter.clone(), agent.clone()))
         }
         Route::Trends => Box::new(trends::Trends::new(cx)),
+        Route::Storage => Box::new(storage::Storage::default()),
     }
 }

@@ -9,13 +9,13 @@ use crate::console::format::{compact, secs};
 use crate::console::theme::{Mark, Role, Theme};
 use crate::console::widgets::bars::bar;
 use crate::console::widgets::list::ListState;
-use crate::console::widgets::table::{self, Cell, Column};
+use crate::console::widgets::table::{self, Cell, Column, SortKey};
 use crate::engine::protocol::provider_row::{KeyState, ProviderRow};
 use crate::resilience::breaker::BreakerState;
 use crate::telemetry::provider_meter::RibbonCell;
 
 /// Columns of the table; the ribbon takes what is left.
-pub const COLUMNS: [Column; 12] = [
+pub const COLUMNS: [Column; 13] = [
     Column::text("", 1, 0, 0),
     Column::text("PROVIDER", 12, 1, 0),
     Column::text("BREAKER", 18, 0, 0),
@@ -26,6 +26,7 @@ pub const COLUMNS: [Column; 12] = [
     Column::figure("P50", 7, 6),
     Column::figure("P99", 7, 3),
     Column::figure("429", 5, 5),
+    Column::figure("TOK/MIN", 7, 9),
     Column::figure("$/H", 7, 8),
     Column::text("LAST 60 S", 10, 4, 1),
 ];
@@ -89,6 +90,13 @@ pub fn cells(cx: &Context, row: &ProviderRow, ribbon_width: usize) -> Vec<Cell> 
     let now_ms = cx.clock_ms();
     let (mark, state) = state_of(row, now_ms);
     let (glyph, role) = cx.theme.mark(mark);
+    // Good is only what a model answered lately; not the simulator's word, nor a closed breaker alone.
+    let window = &row.figures.window;
+    let role = match role {
+        Role::Good if window.sum() > 0 && window.answers() == 0 => Role::Warn,
+        Role::Good if window.sum() == 0 || cx.snapshot().mode.simulated => Role::Dim,
+        role => role,
+    };
     let dash = || cx.theme.signs().1.to_owned();
     let idle = !row.is_set_up() && row.figures.window.sum() == 0;
     let plain = if idle { Role::Dim } else { Role::Text };
@@ -133,6 +141,13 @@ pub fn cells(cx: &Context, row: &ProviderRow, ribbon_width: usize) -> Vec<Cell> 
     };
     let limited = limited.map_or_else(dash, |share| format!("{:.0} %", share * 100.0));
     let money = row.figures.micro_usd_per_hour as f64 / 1e6;
+    // Nobody pays what the simulator costs.
+    let simulated = if cx.snapshot().mode.simulated {
+        "~"
+    } else {
+        ""
+    };
+    let money = format!("{simulated}{money:.2}");
     vec![
         Cell::new(glyph, role),
         Cell::new(name, plain),
@@ -144,7 +159,8 @@ pub fn cells(cx: &Context, row: &ProviderRow, ribbon_width: usize) -> Vec<Cell> 
         Cell::new(time(cx, row.figures.p50_ms), plain),
         Cell::new(time(cx, row.figures.p99_ms), plain),
         Cell::new(limited, limited_role),
-        Cell::new(format!("{money:.2}"), plain),
+        Cell::new(compact(row.figures.tokens_per_minute), plain),
+        Cell::new(money, plain),
         Cell::new(
             ribbon(cx.theme, row, ribbon_width),
             if row.is_down() { Role::Bad } else { Role::Dim },
@@ -159,7 +175,40 @@ fn ribbon_width(width: u16) -> usize {
     last.map_or(0, |(_, wide)| usize::from(*wide).min(60))
 }
 
-/// Draws the table.
+/// What a provider is sorted by in a column.
+pub fn sort_key(row: &ProviderRow, column: usize) -> SortKey {
+    let figure = |n: Option<u32>| SortKey::figure(n.map(f64::from));
+    match COLUMNS[column].head {
+        "PROVIDER" => SortKey::text(&row.name),
+        "POOL" => SortKey::count(row.in_use.into()),
+        "USE" => SortKey::figure(Some(f64::from(row.in_use) / f64::from(row.allowed.max(1)))),
+        "QUEUE" => SortKey::count(row.queued.into()),
+        // The oldest is the one that began to wait first.
+        "OLDEST" => SortKey::figure(row.oldest_ms.map(|at| -(at as f64))),
+        "P50" => figure(row.figures.p50_ms),
+        "P99" => figure(row.figures.p99_ms),
+        "429" => SortKey::figure(row.figures.window.rate_limited_share()),
+        "TOK/MIN" => SortKey::count(row.figures.tokens_per_minute),
+        "$/H" => SortKey::count(row.figures.micro_usd_per_hour),
+        "" | "BREAKER" => SortKey::count(weight(row)),
+        // Outcomes: by what was not answered.
+        _ => SortKey::count(row.figures.window.sum() - row.figures.window.answers()),
+    }
+}
+
+/// How much a state needs a look; less comes first.
+fn weight(row: &ProviderRow) -> u64 {
+    match (row.key, row.breaker) {
+        (KeyState::Refused, _) | (_, BreakerState::Open) => 0,
+        (_, BreakerState::HalfOpen) => 1,
+        (_, BreakerState::Isolated) => 2,
+        (_, BreakerState::Disabled) => 3,
+        (_, BreakerState::Closed) if row.ready => 4,
+        _ => 5,
+    }
+}
+
+/// Draws the table of all providers.
 pub fn draw(
     cx: &Context,
     list: &ListState,
@@ -167,12 +216,24 @@ pub fn draw(
     area: Rect,
     buffer: &mut Buffer,
 ) {
-    let rows = &cx.snapshot().provider_rows;
+    let rows: Vec<&ProviderRow> = cx.snapshot().provider_rows.iter().collect();
+    draw_rows(cx, &rows, list, selected, area, buffer);
+}
+
+/// Draws the table of these providers.
+pub fn draw_rows(
+    cx: &Context,
+    rows: &[&ProviderRow],
+    list: &ListState,
+    selected: Option<usize>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let ribbon = ribbon_width(area.width);
     let source = table::Source {
         total: rows.len(),
         id: &|n| &rows[n].name,
-        cells: &|n| cells(cx, &rows[n], ribbon),
+        cells: &|n| cells(cx, rows[n], ribbon),
     };
     table::draw(cx, &COLUMNS, list, selected, &source, area, buffer);
 }

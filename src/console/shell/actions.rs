@@ -93,6 +93,7 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
         Action::SwitchFlag => confirmations::switch_flag(cx),
         Action::LogLevel => confirmations::log_level(),
         Action::Trends => go(Some(Route::Trends)),
+        Action::Storage => go(Some(Route::Storage)),
         Action::Rewind => rewind(cx, -1),
         Action::Forward => rewind(cx, 1),
         Action::RewindFar => rewind(cx, -FAR_MS),
@@ -150,8 +151,11 @@ fn refusal(state: &State, row: &Row) -> Option<&'static str> {
         }
         _ => {}
     }
-    let of_now = matches!(action, Action::Why | Action::RunLogs | Action::Alerts)
-        || action == Action::Open && matches!(subject, Subject::Provider(_) | Subject::Pool(_));
+    let of_now = matches!(
+        action,
+        Action::Why | Action::RunLogs | Action::Alerts | Action::Storage
+    ) || action == Action::Open
+        && matches!(subject, Subject::Provider(_) | Subject::Pool(_));
     if cx.rewound && (row.danger != Danger::None || of_now) {
         return Some("this is the past; space returns to now");
     }

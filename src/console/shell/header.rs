@@ -1,5 +1,5 @@
-//! The line at the top: what is special about this console, whose workspace it is, and how the engine does. It
-//! says what answers, which other screens show too.
+//! The line at the top: what is special about this console, whose workspace it is, what answers, how much is at
+//! work, who looks; and where the screen below does not begin with it, the worst that there is in short.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,27 +7,41 @@ use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::console::context::Context;
-use crate::console::format::uptime;
+use crate::console::format::{so_many, uptime};
 use crate::console::theme::{Mark, Role};
-use crate::console::widgets::text::{fit, mark, spans};
+use crate::console::widgets::impact;
+use crate::console::widgets::text::spans;
 use crate::engine::protocol::snapshot::Health;
 use crate::text::clean_line;
 
-/// Draws the line.
-pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
+/// Draws the line; `leads`: what is below begins with the sentence on what the state means for work.
+pub(super) fn draw(cx: &Context, leads: bool, area: Rect, buffer: &mut Buffer) {
     let mut left = vec![Span::styled(" BSM ", cx.theme.style(Role::Title))];
     // Marks come first: they are the last thing to be cut.
     left.extend(mode_marks(cx, area.width));
     left.extend(console_marks(cx, area.width));
-    left.extend(workspace(cx, area.width));
-    // The reason may be a sentence; the marks at the left keep their room.
-    let marks: usize = left.iter().map(Span::width).sum::<usize>().min(34);
-    let fixed = 36;
-    let room = usize::from(area.width)
-        .saturating_sub(marks + fixed)
-        .max(12);
-    let mut right = health(cx, room);
-    right.extend(counts_and_time(cx, area.width));
+    left.push(Span::raw(format!(
+        "{} ",
+        cx.snapshot().workspace.name.line(24)
+    )));
+    let counts = counts_and_time(cx, area.width);
+    let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    let mut room = usize::from(area.width).saturating_sub(wide(&left).min(50) + wide(&counts));
+    let mut right = Vec::new();
+    if !leads {
+        right = impact::in_short(cx, room.min(usize::from(area.width) / 2));
+        room = room.saturating_sub(wide(&right));
+    }
+    // What has no room is left out whole.
+    for part in facts(cx, area.width, room) {
+        let part = Span::styled(part, cx.theme.style(Role::Dim));
+        if part.width() > room {
+            break;
+        }
+        room -= part.width();
+        left.push(part);
+    }
+    right.extend(counts);
     spans(buffer, area, left, right);
 }
 
@@ -83,57 +97,74 @@ fn console_marks(cx: &Context, width: u16) -> Vec<Span<'static>> {
         out.push(Span::styled(text, style));
     }
     let others = others(cx);
-    if !others.is_empty() {
-        let text = if width < 160 {
-            format!("+{} ", others.len())
-        } else {
-            format!("attached: {} ", clean_line(&others.join(", "), 40))
-        };
+    if !others.is_empty() && width >= 160 {
+        let text = format!("with {} ", clean_line(&others.join(", "), 40));
         out.push(Span::styled(text, style));
     }
     out
 }
 
-/// The workspace's name, its environment, and what answers.
-fn workspace(cx: &Context, width: u16) -> Vec<Span<'static>> {
-    let snapshot = cx.snapshot();
-    let (dot, ..) = cx.theme.signs();
-    let mut out = vec![Span::raw(snapshot.workspace.name.line(24))];
-    if !cx.rewound {
-        let words = if is_narrow(width) {
-            format!(" {dot} {}", cx.evidence("simulated", "offline"))
-        } else {
-            let environment = serde_json::to_value(snapshot.mode.environment)
-                .ok()
-                .and_then(|v| v.as_str().map(str::to_owned))
-                .unwrap_or_default();
-            format!(" {dot} {environment} {dot} {}", cx.evidence_words())
-        };
-        out.push(Span::styled(words, cx.theme.style(Role::Dim)));
+/// The environment, and what answers: parts to leave out from the end.
+fn facts(cx: &Context, width: u16, room: usize) -> Vec<String> {
+    if cx.rewound {
+        return Vec::new();
     }
-    out.push(Span::raw(" "));
-    out
-}
-
-/// The engine's health, its words in at most so many columns.
-fn health(cx: &Context, room: usize) -> Vec<Span<'static>> {
-    let theme = cx.theme;
-    let (health, words) = health_mark(cx);
-    let words = fit(theme, &words, words.width().min(room));
-    let role = if cx.snapshot().health == Health::Healthy {
-        Role::Dim
+    let (dot, ..) = cx.theme.signs();
+    let environment = serde_json::to_value(cx.snapshot().mode.environment)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let environment = format!("{dot} {environment} ");
+    let left = room.saturating_sub(environment.width());
+    let names = format!("{dot} {} ", models(cx, false));
+    let models = if is_narrow(width) || names.width() > left {
+        format!("{dot} {} ", models(cx, true))
     } else {
-        Role::Warn
+        names
     };
-    let mut out = mark(theme, health);
-    out.push(Span::styled(format!(" {words}  "), theme.style(role)));
-    out
+    vec![environment, models]
 }
 
-/// How many runs are active, and the time.
+/// What answers: the models in their order, one that refuses marked; the simulator, or the rules alone.
+fn models(cx: &Context, short: bool) -> String {
+    let s = cx.snapshot();
+    let ready = s.ready_providers();
+    if s.mode.simulated || s.mode.offline || ready.is_empty() {
+        return if short {
+            cx.evidence("simulated", "offline")
+        } else {
+            cx.evidence_words()
+        };
+    }
+    let down = |name: &str| {
+        s.provider_rows
+            .iter()
+            .any(|r| r.name == name && r.is_down())
+    };
+    let answering = ready.iter().filter(|name| !down(name)).count();
+    if short {
+        let all = so_many(ready.len() as u64, "model", "models");
+        return if answering == ready.len() {
+            all
+        } else {
+            format!("{answering} of {all}")
+        };
+    }
+    let arrow = if cx.theme.ascii { " -> " } else { " → " };
+    let (failed, _) = cx.theme.mark(Mark::Failed);
+    let named = ready.iter().map(|name| {
+        let mark = if down(name) { failed } else { "" };
+        format!("{mark}{}", clean_line(name, 24))
+    });
+    named.collect::<Vec<_>>().join(arrow)
+}
+
+/// How many runs are active, how many people look, and the time.
 fn counts_and_time(cx: &Context, width: u16) -> Vec<Span<'static>> {
     let counts = cx.snapshot().counts;
-    let role = if counts.running > 0 {
+    // Counts of an engine that does not answer are old.
+    let lost = cx.live.disconnected.is_some() && cx.frozen.is_none();
+    let role = if counts.running > 0 && !lost {
         Role::Title
     } else {
         Role::Dim
@@ -142,9 +173,18 @@ fn counts_and_time(cx: &Context, width: u16) -> Vec<Span<'static>> {
     let held = cx.frozen.is_some() && width < 80;
     if !held {
         out.push(Span::styled(
-            format!("{} running {} queued ", counts.running, counts.queued),
+            format!("{} running  {} queued  ", counts.running, counts.queued),
             cx.theme.style(role),
         ));
+    }
+    let others = others(cx).len();
+    if others > 0 && width >= 80 {
+        let people = if is_narrow(width) {
+            format!("+{others}  ")
+        } else {
+            format!(" {}   ", so_many(others as u64 + 1, "person", "people"))
+        };
+        out.push(Span::styled(people, cx.theme.style(Role::Key)));
     }
     out.push(Span::raw(format!(
         "{} {} ",
@@ -169,13 +209,9 @@ pub(super) fn health_mark(cx: &Context) -> (Mark, String) {
     }
 }
 
-/// Consoles over the same engine, this one not among them.
+/// People at other consoles over the same engine, who this is not among them.
 fn others(cx: &Context) -> Vec<String> {
     let mut names = cx.live.attached.clone();
-    if cx.attached.is_some()
-        && let Some(at) = names.iter().position(|n| *n == cx.me)
-    {
-        names.remove(at);
-    }
+    names.retain(|name| *name != cx.me);
     names
 }

@@ -62,7 +62,8 @@ pub fn draw_screen(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let [header, tabs, body, hints] = rows(area);
-    header::draw(&state.context, header, buffer);
+    let leads = is_overview(state);
+    header::draw(&state.context, leads, header, buffer);
     draw_tabs(state, tabs, buffer);
     state.top().draw(&state.context, body, buffer);
     if state.context.live.disconnected.is_some() && state.context.frozen.is_none() {
@@ -71,11 +72,16 @@ pub fn draw_screen(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_hints(state, hints, buffer);
 }
 
+/// The Overview is on top; its first line says what the engine's state means for work.
+fn is_overview(state: &State) -> bool {
+    state.places.len() == 1 && state.screen() == Screen::Overview
+}
+
 /// Old data has no colour that says how things are.
 fn grey(state: &State, body: Rect, buffer: &mut Buffer) {
     let dim = state.context.theme.style(Role::Dim);
     // The Overview's first line says what is known.
-    let first = u16::from(state.places.len() == 1 && state.screen() == Screen::Overview);
+    let first = u16::from(is_overview(state));
     for y in body.y + first..body.bottom() {
         for x in body.x..body.right() {
             let cell = &mut buffer[(x, y)];

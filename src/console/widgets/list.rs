@@ -38,6 +38,14 @@ impl ListState {
         }
     }
 
+    /// A list in an order.
+    pub fn sorted(sort: Option<Sort>) -> Self {
+        Self {
+            sort,
+            ..Self::default()
+        }
+    }
+
     /// The filter, read.
     pub fn terms(&self) -> Filter {
         Filter::read(&self.filter)
@@ -126,6 +134,17 @@ impl ListState {
             descending: false,
         });
         sort.descending = !sort.descending;
+    }
+
+    /// Sorts a table of so many columns; true where the action does so.
+    pub fn sorts(&mut self, action: Action, columns: usize) -> bool {
+        match action {
+            Action::SortNext => self.sort_next(columns, true),
+            Action::SortPrevious => self.sort_next(columns, false),
+            Action::SortReverse => self.sort_reverse(),
+            _ => return false,
+        }
+        true
     }
 
     /// What is said of an empty list for a field that none of its rows has.

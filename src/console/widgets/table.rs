@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::list::{ListState, Sort, first_visible};
+use super::list::{ListState, Sort, first_visible, row_at};
 use super::text::{fit, line, row};
 use crate::console::context::Context;
 use crate::console::list_habits::ListHabit;
@@ -207,6 +207,83 @@ pub fn column_at(columns: &[Column], width: u16, x: u16) -> Option<usize> {
         from += wide + 1;
     }
     None
+}
+
+/// What a row is sorted by in one column: a figure, and a text where figures are equal.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SortKey {
+    figure: f64,
+    text: String,
+}
+
+impl SortKey {
+    /// A figure; an unknown one is smaller than all others.
+    pub fn figure(figure: Option<f64>) -> Self {
+        let figure = figure.unwrap_or(f64::NEG_INFINITY);
+        let text = String::new();
+        Self { figure, text }
+    }
+
+    /// A count.
+    pub fn count(count: u64) -> Self {
+        Self::figure(Some(count as f64))
+    }
+
+    /// A text, whatever its case.
+    pub fn text(text: &str) -> Self {
+        let text = text.to_lowercase();
+        Self { figure: 0.0, text }
+    }
+}
+
+/// Sorts rows as the operator chose; rows that are equal keep their order.
+pub fn sort_rows<T>(rows: &mut [T], sort: Option<Sort>, key: impl Fn(&T, usize) -> SortKey) {
+    let Some(Sort { column, descending }) = sort else {
+        return;
+    };
+    rows.sort_by(|a, b| {
+        let (a, b) = (key(a, column), key(b, column));
+        let order = a
+            .figure
+            .total_cmp(&b.figure)
+            .then_with(|| a.text.cmp(&b.text));
+        if descending { order.reverse() } else { order }
+    });
+}
+
+/// What a click in a table met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hit {
+    /// The head of a column.
+    Head(usize),
+    /// A row.
+    Row(usize),
+}
+
+/// What lies at a place of the table that was drawn in `area`.
+pub fn hit(
+    columns: &[Column],
+    (x, y): (u16, u16),
+    selected: Option<usize>,
+    total: usize,
+    area: Rect,
+) -> Option<Hit> {
+    if !area.contains((x, y).into()) {
+        return None;
+    }
+    if y == area.y {
+        return column_at(columns, area.width, x - area.x).map(Hit::Head);
+    }
+    let line = y - area.y - 1;
+    row_at(line, selected.unwrap_or(0), height(area), total).map(Hit::Row)
+}
+
+/// How many rows a table in this area has no room for, for a panel's lower border; empty: none.
+pub fn left_out(total: usize, area: Rect) -> String {
+    match total.saturating_sub(height(area)) {
+        0 => String::new(),
+        more => format!("+{more}"),
+    }
 }
 
 /// Where the rows come from. Only those on the screen are built.

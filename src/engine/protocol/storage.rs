@@ -75,6 +75,32 @@ pub enum Full {
     NoBound,
 }
 
+impl Full {
+    /// In words: `12 days`, `goes by age`, `unknown`.
+    pub fn words(self) -> String {
+        match self {
+            Self::Now => "at bound".into(),
+            Self::Days(days) => span_days(days),
+            Self::ByAge => "goes by age".into(),
+            Self::Unknown => "unknown".into(),
+            Self::NoBound => "-".into(),
+        }
+    }
+}
+
+/// `3 days`, `2 years`; more than a hundred years are said so.
+pub fn span_days(days: f64) -> String {
+    if days < 1.0 {
+        format!("{} hours", (days * 24.0).floor())
+    } else if days < 1_000.0 {
+        format!("{} days", days.floor())
+    } else if days < 36_500.0 {
+        format!("{} years", (days / 365.0).floor())
+    } else {
+        "> 100 years".into()
+    }
+}
+
 /// One part of what is on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -121,4 +147,21 @@ pub struct Usage {
     pub journal: Vec<Part>,
     /// What could not be measured.
     pub problems: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_said_in_one_unit() {
+        for (days, said) in [
+            (0.5, "12 hours"),
+            (3.9, "3 days"),
+            (1_100.0, "3 years"),
+            (1e9, "> 100 years"),
+        ] {
+            assert_eq!(span_days(days), said);
+        }
+    }
 }

@@ -9,19 +9,9 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::console::action::{ACTIONS, Action};
 use crate::console::context::Context;
 use crate::console::theme::Role;
+use crate::console::widgets::impact::{self, role_of};
 use crate::console::widgets::text::{cut, spans};
 use crate::engine::protocol::impact::{Impact, ImpactKind};
-
-/// How a kind is drawn. Only work that is done with full evidence is good.
-pub(super) fn role_of(kind: ImpactKind) -> Role {
-    match kind {
-        ImpactKind::Down => Role::Bad,
-        ImpactKind::Slow | ImpactKind::Warn | ImpactKind::Drained => Role::Warn,
-        ImpactKind::Offline | ImpactKind::Simulated | ImpactKind::Unknown => Role::Warn,
-        ImpactKind::Idle => Role::Dim,
-        ImpactKind::Ok => Role::Good,
-    }
-}
 
 /// The keys at the right: why, and what helps.
 fn keys(cx: &Context, impact: Option<&Impact>, wide: bool) -> String {
@@ -37,7 +27,7 @@ fn keys(cx: &Context, impact: Option<&Impact>, wide: bool) -> String {
 /// Draws the line.
 pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
-    let bar = if theme.ascii { "|" } else { "▌" };
+    let bar = impact::bar(cx);
     if let Some(lost) = cx.lost_words() {
         let role = theme.style(Role::Bad);
         let words = format!("{bar}UNKNOWN {lost}");
