@@ -41,6 +41,13 @@ pub enum Intent {
         /// Typing has ended.
         done: bool,
     },
+    /// Look for a word in the lines of the topmost component; it is still being typed where `done` is false.
+    Search {
+        /// The word.
+        text: String,
+        /// Typing has ended.
+        done: bool,
+    },
 }
 
 impl Intent {
@@ -92,6 +99,8 @@ pub enum Subject {
     Cache(String),
     /// A pending approval.
     Approval(String),
+    /// An alert, by its id.
+    Alert(String),
 }
 
 impl Subject {
@@ -104,6 +113,15 @@ impl Subject {
         }
     }
 
+    /// There are log lines about it.
+    pub fn is_logged(&self) -> bool {
+        match self {
+            Self::None | Self::Approval(_) => false,
+            Self::Call { run, .. } => run.is_some(),
+            _ => true,
+        }
+    }
+
     /// What `w` asks about it.
     pub fn about(&self) -> About {
         match self {
@@ -113,7 +131,7 @@ impl Subject {
             }
             Self::Pool(name) => About::Pool { name: name.clone() },
             Self::Cache(name) => About::Cache { name: name.clone() },
-            Self::None | Self::Approval(_) => About::Health,
+            Self::None | Self::Approval(_) | Self::Alert(_) => About::Health,
         }
     }
 }
@@ -134,6 +152,21 @@ pub trait Component: std::fmt::Debug + Send {
     /// A new picture came, and this is the topmost component.
     fn on_snapshot(&mut self, _cx: &Context) -> Vec<Intent> {
         Vec::new()
+    }
+
+    /// Another recorded picture is shown, or the newest one again, and this is the topmost component.
+    fn on_rewind(&mut self, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    /// Time has passed, and this is the topmost component.
+    fn on_tick(&mut self, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    /// Wall time in milliseconds at which it wants [`Component::on_tick`]; `None`: it waits for nothing.
+    fn wakes_ms(&self) -> Option<i64> {
+        None
     }
 
     /// The engine answered a question; perhaps another's.
@@ -158,6 +191,11 @@ pub trait Component: std::fmt::Debug + Send {
 
     /// Takes another filter; `done`: typing has ended.
     fn set_filter(&mut self, _text: String, _done: bool, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    /// Takes a word to look for; `done`: typing has ended.
+    fn set_search(&mut self, _text: String, _done: bool, _cx: &Context) -> Vec<Intent> {
         Vec::new()
     }
 
@@ -205,6 +243,8 @@ pub enum DialogKind {
     Palette,
     /// A filter being typed.
     Filter,
+    /// A word to look for being typed.
+    Search,
     /// A choice of commands.
     Choice,
     /// A word to type before something dangerous.

@@ -1,6 +1,7 @@
 //! The screens and what opens from them, one file or folder each. [`open`] makes the component of a route.
 
 pub mod agents;
+pub mod alerts;
 pub mod caches;
 pub mod calls;
 pub mod inbox;
@@ -37,6 +38,12 @@ pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
         Route::Logs { run, filter, agent } => {
             Box::new(logs::Logs::of(run.clone(), filter.clone(), agent.clone()))
         }
+        Route::LogsAround {
+            at_ms,
+            from_ms,
+            to_ms,
+        } => Box::new(logs::Logs::around(*at_ms, *from_ms, *to_ms)),
+        Route::Alerts => Box::new(alerts::Alerts::default()),
         Route::Trends => Box::new(trends::Trends::new(cx)),
     }
 }
