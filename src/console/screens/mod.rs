@@ -8,6 +8,7 @@ pub mod inbox;
 mod inbox_entries;
 pub mod logs;
 pub mod memory;
+mod outcome_parts;
 pub mod overview;
 mod provider_table;
 pub mod resilience;
