@@ -119,7 +119,11 @@ fn term(word: &str, quoted: bool) -> Option<(bool, Test)> {
         .split_once(':')
         .filter(|(k, v)| is_key(k) && !v.is_empty())
     {
-        Test::Has(key.to_owned(), value.to_owned())
+        match amount(value).filter(|_| key == "since") {
+            // `since:10m` of what is no older than ten minutes.
+            Some(ms) => Test::Less("age".to_owned(), ms),
+            None => Test::Has(key.to_owned(), value.to_owned()),
+        }
     } else if let Some((key, value)) = word.split_once('>').filter(|(k, _)| is_key(k) && !quoted)
         && let Some(n) = amount(value)
     {

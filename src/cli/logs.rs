@@ -57,6 +57,7 @@ pub(super) fn run(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
         level: args.level.clone(),
         text: args.text.clone(),
         limit: args.lines,
+        ..LogFilter::default()
     };
     if let Some(answer) = args.at.ask(
         &setup,

@@ -137,6 +137,12 @@ pub enum Action {
     FindNext,
     /// To the line before that is found.
     FindPrevious,
+    /// Look for a word in the lines.
+    Search,
+    /// The cursor of the charts one step back.
+    CursorBack,
+    /// The cursor of the charts one step on.
+    CursorOn,
     /// Stop for the shell.
     Suspend,
     /// Draw everything anew.
@@ -396,6 +402,9 @@ pub const ACTIONS: &[Row] = &[
     ),
     row(Action::Redraw, "redraw", "draw everything anew", "ctrl-l", Danger::None, Scope::Everywhere),
     row(Action::Quit, "quit", "quit", "q", Danger::None, Scope::Everywhere),
+    row(Action::Search, "search", "search the lines for a word", "s", Danger::None, Scope::Logs),
+    row(Action::CursorBack, "cursor-back", "the charts' cursor one step back", "left", Danger::None, Scope::Everywhere),
+    row(Action::CursorOn, "cursor-on", "the charts' cursor one step on", "right", Danger::None, Scope::Everywhere),
 ];
 
 /// The row of an action.
@@ -421,6 +430,8 @@ pub fn key_name(key: KeyEvent) -> Option<String> {
         KeyCode::BackTab => "backtab".into(),
         KeyCode::PageDown => "pgdn".into(),
         KeyCode::PageUp => "pgup".into(),
+        KeyCode::Left => "left".into(),
+        KeyCode::Right => "right".into(),
         _ => return None,
     };
     Some(name)

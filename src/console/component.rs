@@ -44,6 +44,13 @@ pub enum Intent {
     },
     /// Save this filter of the topmost component's list, or forget it where it is saved.
     SaveFilter(String),
+    /// Look for a word in the lines of the topmost component; it is still being typed where `done` is false.
+    Search {
+        /// The word.
+        text: String,
+        /// Typing has ended.
+        done: bool,
+    },
 }
 
 impl Intent {
@@ -95,6 +102,8 @@ pub enum Subject {
     Cache(String),
     /// A pending approval.
     Approval(String),
+    /// An alert, by its id.
+    Alert(String),
 }
 
 impl Subject {
@@ -107,6 +116,15 @@ impl Subject {
         }
     }
 
+    /// There are log lines about it.
+    pub fn is_logged(&self) -> bool {
+        match self {
+            Self::None | Self::Approval(_) => false,
+            Self::Call { run, .. } => run.is_some(),
+            _ => true,
+        }
+    }
+
     /// What `w` asks about it.
     pub fn about(&self) -> About {
         match self {
@@ -116,7 +134,7 @@ impl Subject {
             }
             Self::Pool(name) => About::Pool { name: name.clone() },
             Self::Cache(name) => About::Cache { name: name.clone() },
-            Self::None | Self::Approval(_) => About::Health,
+            Self::None | Self::Approval(_) | Self::Alert(_) => About::Health,
         }
     }
 }
@@ -137,6 +155,21 @@ pub trait Component: std::fmt::Debug + Send {
     /// A new picture came, and this is the topmost component.
     fn on_snapshot(&mut self, _cx: &Context) -> Vec<Intent> {
         Vec::new()
+    }
+
+    /// Another recorded picture is shown, or the newest one again, and this is the topmost component.
+    fn on_rewind(&mut self, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    /// Time has passed, and this is the topmost component.
+    fn on_tick(&mut self, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    /// Wall time in milliseconds at which it wants [`Component::on_tick`]; `None`: it waits for nothing.
+    fn wakes_ms(&self) -> Option<i64> {
+        None
     }
 
     /// The engine answered a question; perhaps another's.
@@ -174,6 +207,11 @@ pub trait Component: std::fmt::Debug + Send {
 
     /// Commands for its marked rows are on their way.
     fn on_sent(&mut self, _commands: &[Command]) {}
+
+    /// Takes a word to look for; `done`: typing has ended.
+    fn set_search(&mut self, _text: String, _done: bool, _cx: &Context) -> Vec<Intent> {
+        Vec::new()
+    }
 
     /// Draws it.
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer);
@@ -219,6 +257,8 @@ pub enum DialogKind {
     Palette,
     /// A filter being typed.
     Filter,
+    /// A word to look for being typed.
+    Search,
     /// A choice of commands.
     Choice,
     /// A word to type before something dangerous.

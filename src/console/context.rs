@@ -108,6 +108,11 @@ impl Context {
         self.frozen.as_deref().unwrap_or(&self.live)
     }
 
+    /// The picture that is shown is of another start of the engine than the one that runs.
+    pub fn of_other_start(&self) -> bool {
+        self.rewound && self.snapshot().started_ms != self.live.started_ms
+    }
+
     /// The time that elapsed times count to: now, or when the picture was held still.
     pub fn clock_ms(&self) -> i64 {
         if self.frozen.is_some() {

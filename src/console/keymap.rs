@@ -52,7 +52,7 @@ impl Keymap {
             if !is_key(key) {
                 let shown = clean_line(key, 20);
                 return fail(format!(
-                    "'{shown}' is no key; write one character, ctrl- and a letter (not c, i, m), enter, esc, space, tab, backtab, pgup or pgdn"
+                    "'{shown}' is no key; write one character, ctrl- and a letter (not c, i, m), enter, esc, space, tab, backtab, pgup, pgdn, left or right"
                 ));
             }
             keys.insert(row.action, key.clone());
@@ -110,7 +110,9 @@ impl Keymap {
 }
 
 fn is_key(word: &str) -> bool {
-    let named = ["enter", "esc", "space", "tab", "backtab", "pgup", "pgdn"];
+    let named = [
+        "enter", "esc", "space", "tab", "backtab", "pgup", "pgdn", "left", "right",
+    ];
     let one = |w: &str| w.chars().count() == 1 && !w.chars().any(|c| c.is_control() || c == ' ');
     let control = word.strip_prefix("ctrl-").is_some_and(|rest| {
         one(rest)

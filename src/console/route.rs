@@ -37,6 +37,17 @@ pub enum Route {
         /// The agent whose failed attempt is selected.
         agent: Option<String>,
     },
+    /// Log lines around a time.
+    LogsAround {
+        /// The time, wall time in milliseconds: the line nearest to it is selected.
+        at_ms: i64,
+        /// From.
+        from_ms: i64,
+        /// To.
+        to_ms: i64,
+    },
+    /// Alerts with what to do.
+    Alerts,
     /// Charts over time.
     Trends,
     /// What takes how much of the disk.
@@ -61,6 +72,19 @@ impl Route {
         Self::Logs {
             run: Some(run),
             filter: String::new(),
+            agent: None,
+        }
+    }
+
+    /// Log lines in which a name stands.
+    pub fn logs_naming(name: &str) -> Self {
+        let filter = format!("\"{}\"", name.replace('"', " "));
+        let plain = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c));
+        Self::Logs {
+            run: None,
+            filter: if plain { name.to_owned() } else { filter },
             agent: None,
         }
     }

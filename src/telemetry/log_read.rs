@@ -29,6 +29,12 @@ pub struct LogFilter {
     pub terms: String,
     /// At most this many lines, the newest.
     pub limit: usize,
+    /// Written at this time or later, wall time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<i64>,
+    /// Written at this time or earlier, wall time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_ms: Option<i64>,
 }
 
 /// One line of the log.
@@ -75,22 +81,47 @@ pub fn read(dir: &Path, filter: &LogFilter) -> io::Result<Vec<LogLine>> {
     };
     let mut found = Vec::new();
     let mut budget = MOST_READ;
-    for path in files.iter().rev() {
+    // Files of later days would use up the budget.
+    let may_hold = |path: &&PathBuf| match (filter.to_ms, day_began_ms(path)) {
+        (Some(to), Some(began)) => began <= to,
+        _ => true,
+    };
+    for path in files.iter().rev().filter(may_hold) {
+        let mut is_over = false;
         backwards(path, &mut budget, |line| {
-            if let Some(line) = parse(line)
-                && matches(&line, &plain)
-                && terms.passes(&line)
-            {
-                found.push(line);
+            if let Some(line) = parse(line) {
+                is_over = is_before(&line, filter.from_ms);
+                if !is_over && matches(&line, &plain) && terms.passes(&line) {
+                    found.push(line);
+                }
             }
-            found.len() < filter.limit
+            !is_over && found.len() < filter.limit
         })?;
-        if found.len() >= filter.limit || budget == 0 {
+        if is_over || found.len() >= filter.limit || budget == 0 {
             break;
         }
     }
     found.reverse();
     Ok(found)
+}
+
+/// Lines of threads may stand a little out of order.
+const SLACK_MS: i64 = 5_000;
+
+/// True when no older line can be wanted.
+fn is_before(line: &LogLine, from_ms: Option<i64>) -> bool {
+    let (Some(from), Some(at)) = (from_ms, line.at_ms()) else {
+        return false;
+    };
+    at < from.saturating_sub(SLACK_MS)
+}
+
+/// When the day of a file began (UTC), by its name: `bsm.2026-01-01.jsonl`.
+fn day_began_ms(path: &Path) -> Option<i64> {
+    let name = path.file_name()?.to_str()?;
+    let day: jiff::civil::Date = name.split('.').find_map(|part| part.parse().ok())?;
+    let began = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(began.timestamp().as_millisecond())
 }
 
 /// Calls `each` with every line, last first, until it returns false or the budget of bytes is used.
@@ -164,6 +195,14 @@ pub fn parse(line: &str) -> Option<LogLine> {
     })
 }
 
+impl LogLine {
+    /// When it was written, wall time in milliseconds; `None`: its time cannot be read.
+    pub fn at_ms(&self) -> Option<i64> {
+        let at: jiff::Timestamp = self.at.parse().ok()?;
+        Some(at.as_millisecond())
+    }
+}
+
 /// True when the line passes the filter.
 pub fn matches(line: &LogLine, filter: &LogFilter) -> bool {
     let same = |want: &Option<String>, got: &Option<String>| want.is_none() || want == got;
@@ -180,7 +219,14 @@ pub fn matches(line: &LogLine, filter: &LogFilter) -> bool {
         .level
         .as_ref()
         .is_none_or(|least| severity(&line.level) <= severity(least));
-    same(&filter.run, &line.run)
+    let (from, to) = (
+        filter.from_ms.unwrap_or(i64::MIN),
+        filter.to_ms.unwrap_or(i64::MAX),
+    );
+    let bounded = filter.from_ms.is_some() || filter.to_ms.is_some();
+    let in_time = !bounded || line.at_ms().is_some_and(|at| (from..=to).contains(&at));
+    in_time
+        && same(&filter.run, &line.run)
         && same(&filter.correlation, &line.correlation)
         && agent
         && text
@@ -194,6 +240,8 @@ impl Row for LogLine {
             "level" => vec![lowered(&self.level)],
             "run" => self.run.iter().map(|r| lowered(r)).collect(),
             "corr" => self.correlation.iter().map(|c| lowered(c)).collect(),
+            "at" => vec![lowered(&self.at)],
+            "target" => vec![lowered(&self.target)],
             "text" | "message" => vec![lowered(self.message.raw())],
             // Any other field, as it stands in the line: `agent=security-agent`.
             key => lowered(self.fields.raw())
@@ -203,7 +251,12 @@ impl Row for LogLine {
         }
     }
 
+    /// `age`: milliseconds since it was written, so that `age<10m` reads as it is meant.
     fn number(&self, key: &str) -> Option<u64> {
+        if key == "age" {
+            let now = jiff::Timestamp::now().as_millisecond();
+            return u64::try_from(now - self.at_ms()?).ok();
+        }
         self.field(key).first()?.parse().ok()
     }
 

@@ -262,6 +262,7 @@ fn with_trends(state: &mut State) {
                     }),
                 ],
                 pools: vec![0.1, n as f64 / 100.0],
+                ..Point::default()
             }
         })
         .collect();
@@ -272,6 +273,7 @@ fn with_trends(state: &mut State) {
         breakers: vec!["openai".into(), "perplexity".into()],
         pools: vec!["openai".into(), "perplexity".into()],
         marks: vec![from + 200_000],
+        ..Trends::default()
     };
     let query = Query::Trends {
         from_ms: from,

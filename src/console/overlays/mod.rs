@@ -10,6 +10,7 @@ pub mod help;
 pub mod palette;
 pub mod quit;
 pub mod run_form;
+pub mod search;
 pub mod text;
 pub mod typed_confirm;
 mod typing;

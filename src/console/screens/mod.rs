@@ -1,12 +1,14 @@
 //! The screens and what opens from them, one file or folder each. [`open`] makes the component of a route.
 
 pub mod agents;
+pub mod alerts;
 pub mod caches;
 pub mod calls;
 pub mod inbox;
 mod inbox_entries;
 pub mod logs;
 pub mod memory;
+mod outcome_parts;
 pub mod overview;
 mod provider_table;
 pub mod resilience;
@@ -39,6 +41,12 @@ pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
         Route::Logs { run, filter, agent } => {
             Box::new(logs::Logs::of(run.clone(), filter.clone(), agent.clone()))
         }
+        Route::LogsAround {
+            at_ms,
+            from_ms,
+            to_ms,
+        } => Box::new(logs::Logs::around(*at_ms, *from_ms, *to_ms)),
+        Route::Alerts => Box::new(alerts::Alerts::default()),
         Route::Trends => Box::new(trends::Trends::new(cx)),
         Route::Storage => Box::new(storage::Storage::default()),
     }

@@ -17,6 +17,7 @@ use crate::console::overlays::help::Help;
 use crate::console::overlays::palette::Palette;
 use crate::console::overlays::quit::Quit;
 use crate::console::overlays::run_form::RunForm;
+use crate::console::overlays::search::Search;
 use crate::console::overlays::why::WhyWindow;
 use crate::console::route::Route;
 use crate::console::theme;
@@ -44,7 +45,15 @@ pub fn act(state: &mut State, action: Action) -> Vec<Intent> {
         Action::PreviousScreen => show_neighbour(state, Screen::ALL.len() - 1),
         Action::Show(screen) => navigation::show(state, screen),
         Action::Back => navigation::back(state),
-        Action::Freeze => toggle_freeze(&mut state.context),
+        Action::Freeze => {
+            let was_past = state.context.rewound;
+            toggle_freeze(&mut state.context);
+            if was_past {
+                let component = &mut state.places[top].component;
+                return component.on_rewind(&state.context);
+            }
+            Vec::new()
+        }
         Action::Mouse => toggle_mouse(&mut state.context),
         Action::Utc => toggle_zone(&mut state.context),
         Action::Theme => select_next_theme(&mut state.context),
@@ -84,7 +93,7 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
         }
         Action::Report => go(run().map(|id| Route::Report { id })),
         Action::Json => go(run().map(|id| Route::Json { id })),
-        Action::RunLogs => go(run().map(Route::logs_of_run)),
+        Action::RunLogs => go(logs_of(subject)),
         Action::ClearCache => confirmations::clear_cache(cx, subject),
         Action::ResetBreaker => confirmations::reset_breaker(cx, subject),
         Action::IsolateBreaker => confirmations::isolate_breaker(cx, subject),
@@ -109,11 +118,8 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
             copy.into_iter().collect()
         }
         Action::Export => choose_export(),
-        Action::Alerts => go(Some(Route::Logs {
-            run: None,
-            filter: "alert".into(),
-            agent: None,
-        })),
+        Action::Alerts => go(Some(Route::Alerts)),
+        Action::Search => open(Search::default()),
         Action::Detach => detach(cx),
         Action::Costs => {
             let mut intents = open(CostTable::default());
@@ -130,6 +136,16 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
     }
 }
 
+/// The log lines about something.
+fn logs_of(subject: &Subject) -> Option<Route> {
+    match subject {
+        Subject::Provider(name) | Subject::Pool(name) | Subject::Cache(name) => {
+            Some(Route::logs_naming(name))
+        }
+        other => other.run().map(|id| Route::logs_of_run(id.to_owned())),
+    }
+}
+
 fn open(dialog: impl Dialog + 'static) -> Vec<Intent> {
     vec![Intent::Open(Box::new(dialog))]
 }
@@ -139,6 +155,7 @@ fn refusal(state: &State, row: &Row) -> Option<&'static str> {
     let (cx, action) = (&state.context, row.action);
     let subject = state.top().subject(cx);
     match row.scope {
+        Scope::Run if action == Action::RunLogs && subject.is_logged() => {}
         Scope::Run if subject.run().is_none() => return Some("select a run first"),
         scope if scope.is_narrow() && scope != state.top().scope() => {
             return Some(match scope {
@@ -151,11 +168,8 @@ fn refusal(state: &State, row: &Row) -> Option<&'static str> {
         }
         _ => {}
     }
-    let of_now = matches!(
-        action,
-        Action::Why | Action::RunLogs | Action::Alerts | Action::Storage
-    ) || action == Action::Open
-        && matches!(subject, Subject::Provider(_) | Subject::Pool(_));
+    let of_now = matches!(action, Action::Why | Action::Storage)
+        || action == Action::Open && matches!(subject, Subject::Provider(_) | Subject::Pool(_));
     if cx.rewound && (row.danger != Danger::None || of_now) {
         return Some("this is the past; space returns to now");
     }
@@ -200,7 +214,7 @@ fn tool(state: &mut State, action: Action) -> Vec<Intent> {
 }
 
 /// Holds the newest picture still, or returns to it.
-fn toggle_freeze(cx: &mut Context) -> Vec<Intent> {
+fn toggle_freeze(cx: &mut Context) {
     cx.rewound = false;
     cx.frozen = match cx.frozen.take() {
         Some(_) => None,
@@ -209,7 +223,6 @@ fn toggle_freeze(cx: &mut Context) -> Vec<Intent> {
             Some(std::sync::Arc::clone(&cx.live))
         }
     };
-    Vec::new()
 }
 
 /// To the recorded picture before (`by` below zero) or after the one that is shown.

@@ -8,6 +8,7 @@ use super::follow_up::FollowUp;
 use super::state::State;
 use super::toasts::toast;
 use crate::console::component::Intent;
+use crate::console::context::Context;
 use crate::console::format::so_many;
 use crate::console::message::{Effect, Now};
 use crate::console::overlays::drill::DrillWindow;
@@ -186,9 +187,14 @@ pub fn on_moment(
     match (moment, query) {
         (Some(moment), _) => {
             let oldest = *query == FIRST && cx.rewound && cx.frozen_ms == moment.at_ms;
+            let before = cx.snapshot().started_ms;
             cx.frozen_ms = moment.at_ms;
             cx.frozen = Some(Arc::new(*moment.picture));
             cx.rewound = true;
+            let crossed = crossed(before, cx);
+            if let Some(text) = crossed {
+                toast(state, text, false, now);
+            }
             if oldest {
                 toast(state, "nothing was recorded before this", false, now);
             }
@@ -203,5 +209,20 @@ pub fn on_moment(
         // A long way back may lead to before the first picture.
         (None, _) => return vec![Intent::ask(FIRST)],
     }
-    Vec::new()
+    let top = state.places.len() - 1;
+    state.places[top].component.on_rewind(&state.context)
+}
+
+/// What is said where the step led into another life of the engine: its counts began anew.
+fn crossed(before_ms: i64, cx: &Context) -> Option<String> {
+    let started_ms = cx.snapshot().started_ms;
+    if started_ms == before_ms {
+        return None;
+    }
+    let at = cx.zone.at(started_ms).strftime("%Y-%m-%d %H:%M:%S");
+    Some(if cx.of_other_start() {
+        format!("another start of the engine, at {at}: counts since the start are of that one")
+    } else {
+        format!("the present start of the engine, at {at}")
+    })
 }

@@ -65,6 +65,14 @@ fn mode_marks(cx: &Context, width: u16) -> Vec<Span<'static>> {
         };
         out.push(Span::styled(text, theme.style(Role::Selected)));
         out.push(Span::raw(" "));
+        if cx.of_other_start() {
+            let text = if narrow {
+                "other start "
+            } else {
+                "another start of the engine "
+            };
+            out.push(Span::styled(text, theme.style(Role::Warn)));
+        }
     }
     let frozen = if narrow {
         "PAUSED"

@@ -62,8 +62,12 @@ pub fn back(state: &mut State) -> Vec<Intent> {
         let top = &mut state.places[place].component;
         return top.set_filter(String::new(), true, &state.context);
     }
-    state.context.rewound = false;
+    let was_past = std::mem::take(&mut state.context.rewound);
     state.context.frozen = None;
+    if was_past {
+        let top = &mut state.places[place].component;
+        return top.on_rewind(&state.context);
+    }
     Vec::new()
 }
 

@@ -64,11 +64,18 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
             toast(state, result.unwrap_or_else(|e| e), bad, now);
             Vec::new()
         }
-        Message::Tick => Vec::new(),
+        Message::Tick => {
+            let top = state.places.len() - 1;
+            state.places[top].component.on_tick(&state.context)
+        }
         Message::Gone => vec![Intent::Do(Effect::Quit)],
     };
     let effects = carry_out(state, intents, now);
-    let typing = state.dialogs.last().map(|d| d.kind()) == Some(DialogKind::Filter);
+    let typing = state
+        .dialogs
+        .last()
+        .map(|d| d.kind())
+        .is_some_and(|kind| matches!(kind, DialogKind::Filter | DialogKind::Search));
     state.context.typing = typing;
     effects
 }
@@ -119,6 +126,11 @@ fn carry_out(state: &mut State, intents: Vec<Intent>, now: Now) -> Vec<Effect> {
                 let top = state.places.len() - 1;
                 let component = &mut state.places[top].component;
                 component.set_filter(text, done, &state.context)
+            }
+            Intent::Search { text, done } => {
+                let top = state.places.len() - 1;
+                let component = &mut state.places[top].component;
+                component.set_search(text, done, &state.context)
             }
         };
         for intent in next.into_iter().rev() {
@@ -232,7 +244,9 @@ pub fn next_wake(state: &State, now: Now) -> Option<Duration> {
     let minute = Some(Duration::from_millis(
         60_000 - now.wall_ms.rem_euclid(60_000).unsigned_abs(),
     ));
-    [toast, again, second, minute]
+    let due = state.top().wakes_ms();
+    let due = due.map(|at| Duration::from_millis((at - now.wall_ms).max(0).unsigned_abs()));
+    [toast, again, second, minute, due]
         .into_iter()
         .flatten()
         .min()

@@ -73,6 +73,40 @@ pub fn draw_times(theme: Theme, span_ms: i64, now: &str, area: Rect, buffer: &mu
     put(buffer, at(area.width.saturating_sub(wide)), now, dim);
 }
 
+/// A line of times below a chart that begins after `labels` columns: at `pieces` places, and the last one at the
+/// right. `at` says the time at a share of the span, 0 to 1.
+pub fn draw_clocks(
+    theme: Theme,
+    labels: u16,
+    at: &dyn Fn(f64) -> String,
+    last: &str,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let dim = theme.style(Role::Dim);
+    let labels = labels.min(area.width);
+    let chart = area.width - labels;
+    let from = |x: u16| Rect {
+        x: area.x + x,
+        width: area.width.saturating_sub(x),
+        height: area.height.min(1),
+        ..area
+    };
+    let corner = if theme.ascii { "+" } else { "└" };
+    put(buffer, from(labels.saturating_sub(1)), corner, dim);
+    let end = chart.saturating_sub(last.width() as u16);
+    let wide = at(0.0).width() as u16 + 4;
+    let pieces = (chart / wide.max(8)).clamp(1, 8);
+    for piece in 0..pieces {
+        let x = chart * piece / pieces;
+        let text = at(f64::from(x) / f64::from(chart.max(1)));
+        if x + text.width() as u16 + 1 <= end {
+            put(buffer, from(labels + x), &text, dim);
+        }
+    }
+    put(buffer, from(labels + end), last, dim);
+}
+
 /// A span as an axis says it: `15 min`, and without its unit where it is said already.
 fn span(ms: i64, unit: bool) -> String {
     let (n, word) = match ms / 1_000 {
@@ -90,6 +124,21 @@ fn span(ms: i64, unit: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_stand_where_their_time_is_and_never_run_into_the_last_one() {
+        let area = Rect::new(0, 0, 44, 1);
+        let mut buffer = Buffer::empty(area);
+        let at = |share: f64| format!("{:05.2}", share * 40.0);
+        draw_clocks(Theme::default(), 4, &at, "now", area, &mut buffer);
+        let text: String = buffer.content.iter().map(|c| c.symbol()).collect();
+        assert_eq!(text, "   └00.00     10.00     20.00     30.00  now");
+        for width in 0..60 {
+            let area = Rect::new(0, 0, width, 1);
+            let mut buffer = Buffer::empty(area);
+            draw_clocks(Theme::default(), 4, &at, "now", area, &mut buffer);
+        }
+    }
 
     #[test]
     fn times_stand_at_thirds_and_end_with_now() {

@@ -4,6 +4,7 @@
 //! engine at rest. What has gathered is written every ten seconds and at the stop; a crash loses that
 //! much of the past and nothing else.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,10 +16,11 @@ use tokio::sync::watch;
 
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::protocol::history::{Point, SnapshotAt, Trends};
+use crate::engine::protocol::history::{AlertMark, Point, SnapshotAt, Trends};
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::journal::{JournalError, Recorded, Side};
 use crate::resilience::clock::lock;
+use crate::telemetry::call_outcome::CallOutcome;
 
 const EVERY: Duration = Duration::from_secs(1);
 const GATHERED: usize = 10;
@@ -203,6 +205,9 @@ fn series(from_ms: i64, to_ms: i64, pictures: &[(i64, Snapshot)]) -> Trends {
                     pool.map_or(0.0, |p| f64::from(p.in_use) / f64::from(p.allowed.max(1)))
                 })
                 .collect(),
+            outcomes: outcomes(s),
+            answered_p50_ms: s.call_history.latency.p50_ms,
+            answered_p99_ms: s.call_history.latency.p99_ms,
         })
         .collect();
     let mut marks: Vec<i64> = pictures
@@ -221,5 +226,32 @@ fn series(from_ms: i64, to_ms: i64, pictures: &[(i64, Snapshot)]) -> Trends {
         breakers,
         pools,
         marks,
+        alerts: alert_marks(from_ms, to_ms, pictures),
     }
+}
+
+/// Attempts a second by outcome; `None` in a picture of a version that did not count them.
+fn outcomes(s: &Snapshot) -> Option<[f64; 5]> {
+    let history = &s.call_history;
+    (history.bucket_s > 0).then(|| CallOutcome::ALL.map(|o| history.per_second(o)))
+}
+
+/// Bad alerts raised within the span, each time once, with the text that was recorded last.
+fn alert_marks(from_ms: i64, to_ms: i64, pictures: &[(i64, Snapshot)]) -> Vec<AlertMark> {
+    let mut marks = BTreeMap::new();
+    let alerts = pictures.iter().flat_map(|(_, s)| &s.alerts);
+    for alert in alerts.filter(|a| a.bad && !a.drill) {
+        let raised = [alert.first_ms, alert.at_ms].into_iter();
+        for at_ms in raised.filter(|at| (from_ms..=to_ms).contains(at)) {
+            // An older version gave no ids.
+            let which = if alert.id.is_empty() {
+                alert.text.clone()
+            } else {
+                alert.id.clone()
+            };
+            let (code, text) = (alert.code.clone(), alert.text.clone());
+            marks.insert((at_ms, which), AlertMark { at_ms, code, text });
+        }
+    }
+    marks.into_values().collect()
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::filter::{Row, lowered};
+
 /// Something that needs a look.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,5 +55,41 @@ impl Alert {
     /// It is active, and nobody has acknowledged it.
     pub fn needs_a_look(&self) -> bool {
         self.is_active() && self.acknowledged_ms.is_none()
+    }
+}
+
+impl Alert {
+    /// How it stands: `active`, `seen`, `resolved`, `news`, or `drill` for what is not of this engine.
+    pub fn state(&self) -> &'static str {
+        match self {
+            a if a.drill => "drill",
+            a if a.needs_a_look() => "active",
+            a if a.is_active() => "seen",
+            a if a.bad => "resolved",
+            _ => "news",
+        }
+    }
+}
+
+impl Row for Alert {
+    fn field(&self, key: &str) -> Vec<String> {
+        match key {
+            "state" => vec![self.state().to_owned()],
+            "code" => vec![lowered(&self.code)],
+            "text" => vec![lowered(&self.text)],
+            "runbook" => self.runbook.iter().map(|r| lowered(r)).collect(),
+            "by" => self.acknowledged_by.iter().map(|b| lowered(b)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        (key == "count").then_some(u64::from(self.count))
+    }
+
+    fn shows(&self, word: &str) -> bool {
+        lowered(&self.text).contains(word)
+            || lowered(&self.code).contains(word)
+            || self.state().contains(word)
     }
 }

@@ -46,6 +46,28 @@ pub struct Point {
     pub breakers: Vec<Option<BreakerState>>,
     /// Each pool's places in use as a share of what is allowed, in the order of [`Trends::pools`].
     pub pools: Vec<f64>,
+    /// Attempts a second over the last minute by outcome, in the order of `CallOutcome::ALL`; `None`: an older
+    /// version recorded the picture and did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<[f64; 5]>,
+    /// Median of answered calls, milliseconds; `None`: fewer than 20, or not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_p50_ms: Option<u64>,
+    /// 99th percentile of answered calls, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_p99_ms: Option<u64>,
+}
+
+/// An alert that was raised within a span.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertMark {
+    /// When, wall time in milliseconds.
+    pub at_ms: i64,
+    /// What kind of thing; see [`Alert::code`](super::alert::Alert::code).
+    pub code: String,
+    /// A sentence, harmless: as it was recorded last.
+    pub text: String,
 }
 
 /// Series over a span.
@@ -64,4 +86,7 @@ pub struct Trends {
     pub pools: Vec<String>,
     /// Times at which the workspace or its settings changed.
     pub marks: Vec<i64>,
+    /// Bad alerts that were raised, drills left out; oldest first.
+    #[serde(default)]
+    pub alerts: Vec<AlertMark>,
 }
