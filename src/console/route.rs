@@ -60,7 +60,9 @@ impl Route {
     /// Log lines in which a name stands.
     pub fn logs_naming(name: &str) -> Self {
         let filter = format!("\"{}\"", name.replace('"', " "));
-        let plain = name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+        let plain = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c));
         Self::Logs {
             run: None,
             filter: if plain { name.to_owned() } else { filter },

@@ -437,7 +437,10 @@ impl Alerts {
             alerts.len()
         );
         if cx.frozen.is_some() {
-            note.push_str(&format!(", as of {}; a picture has 20 at most", when(cx, cx.frozen_ms)));
+            note.push_str(&format!(
+                ", as of {}; a picture has 20 at most",
+                when(cx, cx.frozen_ms)
+            ));
         }
         note
     }
@@ -460,7 +463,9 @@ impl Alerts {
         let note = self.note(cx, &alerts);
         let inner = panel_with_foot(theme, "Alerts", &note, &foot, area, buffer);
         if alerts.is_empty() {
-            let unknown = self.list.unknown_field(self.read.as_deref().unwrap_or(&[]), "alert");
+            let unknown = self
+                .list
+                .unknown_field(self.read.as_deref().unwrap_or(&[]), "alert");
             let words = match (&self.read, unknown) {
                 (None, _) if cx.frozen.is_none() => "reading".to_owned(),
                 (_, Some(words)) => words,

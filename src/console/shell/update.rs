@@ -67,7 +67,11 @@ pub fn update(state: &mut State, message: Message, now: Now) -> Vec<Effect> {
         Message::Gone => vec![Intent::Do(Effect::Quit)],
     };
     let effects = carry_out(state, intents, now);
-    let typing = state.dialogs.last().map(|d| d.kind()) .is_some_and(|kind| matches!(kind, DialogKind::Filter | DialogKind::Search));
+    let typing = state
+        .dialogs
+        .last()
+        .map(|d| d.kind())
+        .is_some_and(|kind| matches!(kind, DialogKind::Filter | DialogKind::Search));
     state.context.typing = typing;
     effects
 }

@@ -190,10 +190,7 @@ fn draw_line(
             format!("{} ", fit(theme, &clean_line(&l.level, 5), 5)),
             theme.style(role),
         ),
-        Span::styled(
-            format!("{} ", fit(theme, &run, 6)),
-            theme.style(Role::Dim),
-        ),
+        Span::styled(format!("{} ", fit(theme, &run, 6)), theme.style(Role::Dim)),
     ];
     if !wraps {
         let message = format!("{} ", l.message.line(200));

@@ -295,7 +295,11 @@ struct Places {
 impl Places {
     /// Two by two charts above the ribbons; of a low terminal the upper two, of a lower one the words alone.
     fn of(shared: &Shared<'_>, area: Rect) -> Self {
-        let words = if area.height >= 26 { 3 } else { 2 };
+        let words = match area.height {
+            34.. => 4,
+            26.. => 3,
+            _ => 2,
+        };
         let (high, mid) = (area.height >= 17, area.height >= 12);
         let ribbons = match (high, mid) {
             (true, _) => ribbons::wanted(shared).min(area.height / 3).max(5),
@@ -320,9 +324,8 @@ impl Places {
         ])
         .areas(area);
         let shown = |rect: Rect| (rect.height >= 3).then_some(rect);
-        let halves = |rect: Rect| -> [Rect; 2] {
-            Layout::horizontal([Constraint::Fill(1); 2]).areas(rect)
-        };
+        let halves =
+            |rect: Rect| -> [Rect; 2] { Layout::horizontal([Constraint::Fill(1); 2]).areas(rect) };
         let [overhead, answered] = halves(upper);
         let [calls, hits] = halves(lower);
         Self {
@@ -410,7 +413,10 @@ fn draw_words(shared: &Shared<'_>, alerts: &[AlertMark], places: &Places, buffer
     }
     let mut marks = ribbons::counted(shared, alerts);
     if places.left_out() > 0 {
-        marks.push_str(&format!("  +{} charts: a taller terminal", places.left_out()));
+        marks.push_str(&format!(
+            "  +{} charts: a taller terminal",
+            places.left_out()
+        ));
     }
     rows.push(marks);
     for (n, text) in rows.iter().enumerate() {
@@ -419,7 +425,12 @@ fn draw_words(shared: &Shared<'_>, alerts: &[AlertMark], places: &Places, buffer
             n if n + 1 == rows.len() => Role::Dim,
             _ => Role::Text,
         };
-        put(buffer, row(room, n as u16), &format!(" {text}"), theme.style(role));
+        put(
+            buffer,
+            row(room, n as u16),
+            &format!(" {text}"),
+            theme.style(role),
+        );
     }
 }
 

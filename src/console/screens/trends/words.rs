@@ -24,16 +24,16 @@ pub(super) fn at_cursor(shared: &Shared<'_>, alerts: &[AlertMark]) -> Vec<String
         return vec![when, "nothing was recorded of this moment".to_owned()];
     };
     let mut parts = vec![when];
+    if shared.cursor_ms.is_some() {
+        let near = ((trends.to_ms - trends.from_ms) / NEAR).unsigned_abs();
+        let close = alerts.iter().filter(|a| a.at_ms.abs_diff(at_ms) <= near);
+        parts.extend(close.map(|alert| {
+            let at = shared.cx.zone.clock_seconds(alert.at_ms);
+            format!("alert {at}: {}", clean_line(&alert.text, 120))
+        }));
+    }
     parts.extend(figures(shared, point));
     parts.extend(states(shared, point));
-    let near = (trends.to_ms - trends.from_ms) / NEAR;
-    if shared.cursor_ms.is_some() {
-        let close = alerts.iter().filter(|a| a.at_ms.abs_diff(at_ms) <= near.unsigned_abs());
-        for alert in close {
-            let at = shared.cx.zone.clock_seconds(alert.at_ms);
-            parts.push(format!("alert {at}: {}", clean_line(&alert.text, 120)));
-        }
-    }
     parts
 }
 
@@ -61,10 +61,7 @@ fn figures(shared: &Shared<'_>, point: &Point) -> Vec<String> {
                 each.join(" ")
             });
         }
-        None => parts.push(format!(
-            "calls {:.1}/s, outcomes not recorded",
-            point.calls
-        )),
+        None => parts.push(format!("calls {:.1}/s, outcomes not recorded", point.calls)),
     }
     parts.push(format!("hit rate {}", or_dash(point.hit_rate.map(percent))));
     parts
@@ -86,6 +83,8 @@ fn states(shared: &Shared<'_>, point: &Point) -> Vec<String> {
     }
     let pools = trends.pools.iter().zip(&point.pools);
     let full = pools.filter(|(_, used)| **used > 0.0);
-    parts.extend(full.map(|(name, used)| format!("{} pool {}", clean_line(name, 24), percent(*used))));
+    parts.extend(
+        full.map(|(name, used)| format!("{} pool {}", clean_line(name, 24), percent(*used))),
+    );
     parts
 }
