@@ -61,9 +61,11 @@ impl Route {
             Self::Screen(Screen::Overview | Screen::Runs) => "runs",
             Self::Screen(screen) => screen_name(*screen),
             Self::Calls { .. } => "calls",
-            Self::Logs { .. } => "logs",
+            Self::Logs { .. } | Self::LogsAround { .. } => "logs",
             Self::Run { .. } | Self::Report { .. } | Self::Json { .. } => "text",
+            Self::Alerts => "alerts",
             Self::Trends => "trends",
+            Self::Storage => "storage",
         }
     }
 

@@ -330,4 +330,64 @@ mod tests {
         assert_eq!(read(dir.path(), &all).unwrap().len(), 2_000);
         assert!(read(&dir.path().join("none"), &all).unwrap().is_empty());
     }
+
+    #[test]
+    fn span_of_time_is_read_without_the_files_of_later_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, at: &str| {
+            let line = format!(
+                r#"{{"timestamp":"{at}","level":"WARN","message":"at {at}","target":"bsm"}}"#
+            );
+            let path = dir.path().join(name);
+            let before = std::fs::read_to_string(&path).unwrap_or_default();
+            std::fs::write(path, format!("{before}{line}\n")).unwrap();
+        };
+        for minute in 0..60 {
+            let at = format!("2026-11-20T14:{minute:02}:00.000001Z");
+            write("bsm.2026-11-20.jsonl", &at);
+            let at = format!("2026-11-21T14:{minute:02}:00.000001Z");
+            write("bsm.2026-11-21.jsonl", &at);
+        }
+        let ms = |at: &str| at.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let span = LogFilter {
+            from_ms: Some(ms("2026-11-20T14:10:00Z")),
+            to_ms: Some(ms("2026-11-20T14:12:00Z")),
+            limit: 100,
+            ..LogFilter::default()
+        };
+        let read_ats = |filter: &LogFilter| -> Vec<String> {
+            let lines = read(dir.path(), filter).unwrap();
+            lines.into_iter().map(|l| l.at).collect()
+        };
+        assert_eq!(
+            read_ats(&span),
+            [10, 11, 12].map(|m| format!("2026-11-20T14:{m}:00.000001Z"))
+        );
+        let newer = LogFilter {
+            from_ms: Some(ms("2026-11-21T14:58:30Z")),
+            limit: 100,
+            ..LogFilter::default()
+        };
+        assert_eq!(read_ats(&newer), ["2026-11-21T14:59:00.000001Z"]);
+        assert!(day_began_ms(Path::new("bsm.2026-11-20.000001.jsonl")).is_some());
+        assert!(day_began_ms(Path::new("notes.jsonl")).is_none());
+    }
+
+    #[test]
+    fn since_keeps_lines_that_are_no_older() {
+        let now = jiff::Timestamp::now();
+        let line = |age_s: i64| LogLine {
+            at: (now - jiff::SignedDuration::from_secs(age_s)).to_string(),
+            level: "INFO".into(),
+            target: String::new(),
+            message: "m".into(),
+            run: None,
+            correlation: None,
+            fields: "".into(),
+        };
+        let filter = Filter::read("since:10m level:info");
+        assert!(filter.passes(&line(60)));
+        assert!(!filter.passes(&line(3_600)));
+        assert!(Filter::read("age>30m").passes(&line(3_600)));
+    }
 }

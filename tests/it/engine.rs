@@ -974,7 +974,7 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
     );
     assert!(moment(&handle, then.oldest_ms - 1, false).await.is_none());
     let query = Query::Trends {
-        from_ms: then.oldest_ms,
+        from_ms: then.oldest_ms - 60_000,
         to_ms: now.at_ms,
         points: 100,
     };
@@ -986,6 +986,9 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
     use bsm::resilience::breaker::BreakerState;
     assert!(states.contains(&Some(BreakerState::Isolated)));
     assert_eq!(states.last(), Some(&Some(BreakerState::Closed)));
+    let raised = |a: &bsm::engine::protocol::history::AlertMark| a.code == "breaker-isolated";
+    assert!(trends.alerts.iter().any(raised), "{:?}", trends.alerts);
+    assert!(trends.points.iter().all(|p| p.outcomes == Some([0.0; 5])));
 }
 
 /// Drained, it stops what runs and takes nothing; opened again it does. Safe mode takes providers away.

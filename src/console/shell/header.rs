@@ -55,6 +55,15 @@ fn mode_marks(cx: &Context, width: u16) -> Vec<Span<'static>> {
     let theme = cx.theme;
     let narrow = is_narrow(width);
     let mut out = Vec::new();
+    if cx.of_other_start() {
+        // First: its counts since the start are of that one.
+        let text = if narrow {
+            "other start "
+        } else {
+            "another start of the engine "
+        };
+        out.push(Span::styled(text, theme.style(Role::Warn)));
+    }
     if cx.rewound {
         let ago = uptime((cx.wall_ms - cx.frozen_ms).max(0).unsigned_abs());
         let at = cx.zone.clock_seconds(cx.frozen_ms);
@@ -65,14 +74,6 @@ fn mode_marks(cx: &Context, width: u16) -> Vec<Span<'static>> {
         };
         out.push(Span::styled(text, theme.style(Role::Selected)));
         out.push(Span::raw(" "));
-        if cx.of_other_start() {
-            let text = if narrow {
-                "other start "
-            } else {
-                "another start of the engine "
-            };
-            out.push(Span::styled(text, theme.style(Role::Warn)));
-        }
     }
     let frozen = if narrow {
         "PAUSED"

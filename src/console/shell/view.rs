@@ -270,8 +270,6 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::RunLogs => "logs",
         Action::RunAgain => "again",
         Action::Json => "JSON",
-        Action::FindNext => "next",
-        Action::Wrap => "wrap",
         Action::Cancel => "cancel",
         Action::ClearCache => "clear cache",
         Action::ResetBreaker => "reset breaker",

@@ -100,7 +100,7 @@ pub fn draw_clocks(
     for piece in 0..pieces {
         let x = chart * piece / pieces;
         let text = at(f64::from(x) / f64::from(chart.max(1)));
-        if x + text.width() as u16 + 1 <= end {
+        if x + (text.width() as u16) < end {
             put(buffer, from(labels + x), &text, dim);
         }
     }

@@ -33,12 +33,12 @@ const WRITTEN_MS: i64 = 200;
 /// New lines are read from a moment before the newest one on: threads write a little out of order.
 const OVERLAP_MS: i64 = 1_000;
 
-/// A span of time and the moment that is looked for.
+/// A span of time and the moment that is looked for, wall time in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Around {
-    at_ms: i64,
-    from_ms: i64,
-    to_ms: i64,
+    at: i64,
+    from: i64,
+    to: i64,
 }
 
 /// The newest log lines: of all, or of one thing.
@@ -82,9 +82,9 @@ impl Logs {
     pub fn around(at_ms: i64, from_ms: i64, to_ms: i64) -> Self {
         Self {
             around: Some(Around {
-                at_ms,
-                from_ms,
-                to_ms,
+                at: at_ms,
+                from: from_ms,
+                to: to_ms,
             }),
             ..Self::default()
         }
@@ -106,7 +106,7 @@ impl Logs {
             terms: self.list.filter.clone(),
             limit: READ,
             from_ms,
-            to_ms: self.around.map(|a| a.to_ms).or(held),
+            to_ms: self.around.map(|a| a.to).or(held),
             ..LogFilter::default()
         };
         self.read_ms = cx.wall_ms;
@@ -118,7 +118,7 @@ impl Logs {
     /// Reads all of it.
     fn read(&mut self, cx: &Context) -> Vec<Intent> {
         self.is_read = false;
-        self.ask(self.around.map(|a| a.from_ms), cx)
+        self.ask(self.around.map(|a| a.from), cx)
     }
 
     /// Reads what is new.
@@ -199,7 +199,7 @@ impl Logs {
     /// The line that is selected when all were read.
     fn sought(&mut self) -> Option<usize> {
         if let Some(around) = self.around {
-            return self.lines.nearest(around.at_ms);
+            return self.lines.nearest(around.at);
         }
         let agent = self.agent.take()?;
         let of = |fields: &str| fields.contains(&format!("agent={agent}"));
@@ -237,7 +237,7 @@ impl Logs {
     fn subject_words(&self, cx: &Context) -> String {
         match (&self.around, &self.run) {
             (Some(around), _) => {
-                let at = cx.zone.at(around.at_ms);
+                let at = cx.zone.at(around.at);
                 format!("around {}", at.strftime("%Y-%m-%d %H:%M:%S"))
             }
             (None, Some(run)) => format!("run {}", short_id(run)),
@@ -285,7 +285,7 @@ impl Logs {
 impl Component for Logs {
     fn title(&self, cx: &Context) -> String {
         match (&self.around, &self.run) {
-            (Some(around), _) => format!("log around {}", cx.zone.clock_seconds(around.at_ms)),
+            (Some(around), _) => format!("log around {}", cx.zone.clock_seconds(around.at)),
             (None, Some(run)) => format!("log of {}", short_id(run)),
             (None, None) => "Logs".to_owned(),
         }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::console::context::Context;
-use crate::console::screens::outcome_parts::{PARTS, WORDS, figure, round_up};
+use crate::console::screens::outcome_parts::{PARTS, WORDS};
 use crate::console::theme::Role;
 use crate::console::widgets::axis;
 use crate::console::widgets::panel::panel;
@@ -15,6 +15,25 @@ use crate::telemetry::call_outcome::CallOutcome;
 
 /// The chart's span, seconds.
 const SPAN_S: u32 = 900;
+
+/// A round figure at or above the highest column.
+fn round_up(most: f64) -> f64 {
+    let steps = [
+        0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1_000.0,
+        2_000.0, 5_000.0, 10_000.0,
+    ];
+    let step = steps.into_iter().find(|s| *s >= most);
+    step.unwrap_or(most)
+}
+
+/// A figure of the axis.
+fn figure(value: f64) -> String {
+    if value < 1.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
 
 /// Draws the panel.
 pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
@@ -89,4 +108,17 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
         })
         .collect();
     facts(buffer, legend, parts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_ends_at_a_round_figure_at_or_above_the_highest() {
+        assert_eq!(round_up(0.0), 0.2);
+        assert_eq!(round_up(11.0), 20.0);
+        assert_eq!(round_up(30.0), 30.0);
+        assert_eq!(round_up(20_000.0), 20_000.0);
+    }
 }

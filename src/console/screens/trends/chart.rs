@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use super::series::{column, outcomes, spread};
 use crate::console::context::Context;
 use crate::console::format::{micros, percent};
-use crate::console::screens::outcome_parts::{PARTS, WORDS, figure, round_up};
+use crate::console::screens::outcome_parts::{PARTS, WORDS};
 use crate::console::theme::Role;
 use crate::console::widgets::axis;
 use crate::console::widgets::line_chart::{Marks, lines};
@@ -170,7 +170,13 @@ impl Shared<'_> {
             let most = rate.iter().flatten().copied().fold(0.0, f64::max);
             let title = "Calls/s, outcomes not recorded";
             panel(theme, title, "", area, buffer);
-            self.draw_blocks(&rate, round_up(most), &figure(round_up(most)), area, buffer);
+            self.draw_blocks(
+                &rate,
+                round_up(most),
+                &format!("{:.0}", round_up(most)),
+                area,
+                buffer,
+            );
             return;
         }
         let values = outcomes(self.trends);
@@ -188,9 +194,18 @@ impl Shared<'_> {
             area,
             buffer,
         );
+<<<<<<< HEAD
         self.draw_labels(&figure(most), "0", area, buffer);
+=======
+        self.draw_labels(&format!("{most:.0}"), "0", area, buffer);
+>>>>>>> h-l3
         self.draw_axis(LABELS, area, buffer);
-        stacked_chart::draw(theme, &PARTS, &values, most, canvas, buffer);
+        let mut parts = PARTS;
+        if self.cx.snapshot().mode.simulated {
+            // What the simulator answers is not good news.
+            parts[0].role = Role::Text;
+        }
+        stacked_chart::draw(theme, &parts, &values, most, canvas, buffer);
         self.draw_cursor(canvas, buffer);
     }
 
@@ -224,6 +239,17 @@ impl Shared<'_> {
     }
 }
 
+/// The next round figure at or above a value: one, two or five and zeros.
+fn round_up(value: f64) -> f64 {
+    if value <= 1.0 {
+        return 1.0;
+    }
+    let zeros = 10f64.powf(value.log10().floor());
+    let steps = [1.0, 2.0, 5.0].map(|n| n * zeros);
+    let step = steps.into_iter().find(|s| *s >= value);
+    step.unwrap_or(10.0 * zeros)
+}
+
 /// Writes only what is not blank, so that two lines share a chart.
 fn overlay(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
     for (n, c) in text.chars().enumerate() {
@@ -232,5 +258,17 @@ fn overlay(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
                 .set_char(c)
                 .set_style(style);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_ends_at_a_round_figure_at_or_above_the_value() {
+        let all = [0.0, 0.3, 1.0, 1.1, 4.0, 11.0, 50.0, 70.0, 1_000.0, 2_300.0];
+        let up = [1.0, 1.0, 1.0, 2.0, 5.0, 20.0, 50.0, 100.0, 1_000.0, 5_000.0];
+        assert_eq!(all.map(round_up), up);
     }
 }

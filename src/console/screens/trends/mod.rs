@@ -295,7 +295,11 @@ struct Places {
 impl Places {
     /// Two by two charts above the ribbons; of a low terminal the upper two, of a lower one the words alone.
     fn of(shared: &Shared<'_>, area: Rect) -> Self {
-        let words = if area.height >= 26 { 3 } else { 2 };
+        let words = match area.height {
+            34.. => 4,
+            26.. => 3,
+            _ => 2,
+        };
         let (high, mid) = (area.height >= 17, area.height >= 12);
         let ribbons = match (high, mid) {
             (true, _) => ribbons::wanted(shared).min(area.height / 3).max(5),

@@ -24,8 +24,17 @@ pub(super) fn at_cursor(shared: &Shared<'_>, alerts: &[AlertMark]) -> Vec<String
         return vec![when, "nothing was recorded of this moment".to_owned()];
     };
     let mut parts = vec![when];
+    if shared.cursor_ms.is_some() {
+        let near = ((trends.to_ms - trends.from_ms) / NEAR).unsigned_abs();
+        let close = alerts.iter().filter(|a| a.at_ms.abs_diff(at_ms) <= near);
+        parts.extend(close.map(|alert| {
+            let at = shared.cx.zone.clock_seconds(alert.at_ms);
+            format!("alert {at}: {}", clean_line(&alert.text, 120))
+        }));
+    }
     parts.extend(figures(shared, point));
     parts.extend(states(shared, point));
+<<<<<<< HEAD
     let near = (trends.to_ms - trends.from_ms) / NEAR;
     if shared.cursor_ms.is_some() {
         let close = alerts
@@ -36,6 +45,8 @@ pub(super) fn at_cursor(shared: &Shared<'_>, alerts: &[AlertMark]) -> Vec<String
             parts.push(format!("alert {at}: {}", clean_line(&alert.text, 120)));
         }
     }
+=======
+>>>>>>> h-l3
     parts
 }
 
