@@ -194,11 +194,7 @@ impl Shared<'_> {
             area,
             buffer,
         );
-<<<<<<< HEAD
-        self.draw_labels(&figure(most), "0", area, buffer);
-=======
         self.draw_labels(&format!("{most:.0}"), "0", area, buffer);
->>>>>>> h-l3
         self.draw_axis(LABELS, area, buffer);
         let mut parts = PARTS;
         if self.cx.snapshot().mode.simulated {

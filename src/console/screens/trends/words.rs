@@ -34,19 +34,6 @@ pub(super) fn at_cursor(shared: &Shared<'_>, alerts: &[AlertMark]) -> Vec<String
     }
     parts.extend(figures(shared, point));
     parts.extend(states(shared, point));
-<<<<<<< HEAD
-    let near = (trends.to_ms - trends.from_ms) / NEAR;
-    if shared.cursor_ms.is_some() {
-        let close = alerts
-            .iter()
-            .filter(|a| a.at_ms.abs_diff(at_ms) <= near.unsigned_abs());
-        for alert in close {
-            let at = shared.cx.zone.clock_seconds(alert.at_ms);
-            parts.push(format!("alert {at}: {}", clean_line(&alert.text, 120)));
-        }
-    }
-=======
->>>>>>> h-l3
     parts
 }
 
