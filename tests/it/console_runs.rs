@@ -209,7 +209,7 @@ fn twenty_queued_runs_are_cancelled_in_four_keys_from_the_overview() {
     };
     assert_eq!(
         toast.text,
-        "17 of 20 runs cancelled; 1 refused, the first: the link was cut; 2 not sent any more"
+        "17 of 20 runs being cancelled; 1 refused, the first: the link was cut; 2 not sent any more"
     );
     assert!(toast.bad);
 }
@@ -506,13 +506,33 @@ fn run_that_the_picture_does_not_hold_is_looked_up_for_what_it_is_about() {
     assert!(drawn(&mut s, 120, 40).contains("acme/app#77 · Retry payments on 409"));
 }
 
+#[test]
+fn reason_that_has_no_room_is_cut_with_a_mark() {
+    let mut run = at_work();
+    run.decision = Some(bsm::engine::protocol::run::Decision {
+        action: Action::BlockPr,
+        cause: None,
+        reason: "words and ".repeat(28).into(),
+        rule: 2,
+        automated: true,
+    });
+    let mut s = open_run(&run);
+    let shown = drawn(&mut s, 80, 24);
+    let second = shown.lines().nth(4).unwrap();
+    assert!(
+        second.contains("words and") && second.contains('…'),
+        "{shown}"
+    );
+    assert!(!shown.lines().nth(3).unwrap().contains('…'), "{shown}");
+}
+
 /// Cells in the colour that says that all is well, as text.
 fn good(s: &State, width: u16, height: u16) -> String {
     let wanted = THEME.style(Role::Good).fg;
     let buffer = buffer(s, width, height);
     let body = buffer.content.iter().skip(usize::from(width) * 2);
     let good = body.filter(|c| Some(c.fg) == wanted && c.symbol() != " ");
-    good.map(|c| c.symbol()).collect()
+    good.map(ratatui::buffer::Cell::symbol).collect()
 }
 
 #[test]

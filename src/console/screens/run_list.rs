@@ -364,7 +364,7 @@ fn order(column: usize, a: &RunSummary, b: &RunSummary) -> std::cmp::Ordering {
         let known = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
         match COLUMNS[column].head {
             "AGE" => -r.created_ms,
-            "AGENTS" => r.steps.len() as i64,
+            "AGENTS" => known(Some(r.steps.len() as u64)),
             "WAIT/MODEL" => known(r.waited_ms),
             "COST" => known(r.micro_usd),
             _ => 0,
