@@ -209,7 +209,7 @@ fn twenty_queued_runs_are_cancelled_in_four_keys_from_the_overview() {
     };
     assert_eq!(
         toast.text,
-        "17 of 20 runs cancelled; 1 refused, the first: the link was cut; 2 not sent any more"
+        "17 of 20 runs being cancelled; 1 refused, the first: the link was cut; 2 not sent any more"
     );
     assert!(toast.bad);
 }
@@ -294,6 +294,29 @@ fn more_runs_than_rows_are_counted() {
     let shown = drawn(&mut s, 80, 24);
     assert!(shown.contains("+4 "), "{shown}");
     assert!(!drawn(&mut s, 80, 40).contains("+4 "));
+}
+
+#[test]
+fn list_of_ended_runs_stays_still_for_seconds_so_that_nothing_is_written() {
+    let of = |state, action| console(vec![summary(20, state, action)]);
+    let mut s = of(RunState::Finished, Some(Action::Pass));
+    press(&mut s, "2");
+    let mut after = |seconds: i64| {
+        update(&mut s, Message::Tick, at(WALL + seconds * 1_000));
+        drawn(&mut s, 120, 40)
+    };
+    let before = after(0);
+    assert!(before.contains(" 20s "), "{before}");
+    assert_eq!(after(9), before);
+    assert!(after(10).contains(" 30s "));
+    assert!(after(125).contains("  2m "));
+    let mut s = of(RunState::Running, None);
+    press(&mut s, "2");
+    update(&mut s, Message::Tick, at(WALL + 1_000));
+    assert!(
+        drawn(&mut s, 120, 40).contains(" 21s "),
+        "one at work moves on"
+    );
 }
 
 /// As at the end of the console, through its file, and at the start of the next one.
@@ -506,13 +529,33 @@ fn run_that_the_picture_does_not_hold_is_looked_up_for_what_it_is_about() {
     assert!(drawn(&mut s, 120, 40).contains("acme/app#77 · Retry payments on 409"));
 }
 
+#[test]
+fn reason_that_has_no_room_is_cut_with_a_mark() {
+    let mut run = at_work();
+    run.decision = Some(bsm::engine::protocol::run::Decision {
+        action: Action::BlockPr,
+        cause: None,
+        reason: "words and ".repeat(28).into(),
+        rule: 2,
+        automated: true,
+    });
+    let mut s = open_run(&run);
+    let shown = drawn(&mut s, 80, 24);
+    let (first, second) = (shown.lines().nth(3), shown.lines().nth(4));
+    assert!(
+        second.is_some_and(|l| l.contains("words and .. ")),
+        "{shown}"
+    );
+    assert!(first.is_some_and(|l| !l.contains("..")), "{shown}");
+}
+
 /// Cells in the colour that says that all is well, as text.
 fn good(s: &State, width: u16, height: u16) -> String {
     let wanted = THEME.style(Role::Good).fg;
     let buffer = buffer(s, width, height);
     let body = buffer.content.iter().skip(usize::from(width) * 2);
     let good = body.filter(|c| Some(c.fg) == wanted && c.symbol() != " ");
-    good.map(|c| c.symbol()).collect()
+    good.map(ratatui::buffer::Cell::symbol).collect()
 }
 
 #[test]

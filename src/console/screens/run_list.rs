@@ -430,13 +430,13 @@ fn agents(cx: &Context, run: &RunSummary) -> String {
     all.into_iter().collect()
 }
 
-/// A run's age, milliseconds. An ended one's moves in steps of ten seconds: a list at rest stands still.
-fn shown_age(run: &RunSummary, now_ms: i64) -> i64 {
-    let age = now_ms - run.created_ms;
-    if run.is_live() {
-        age
-    } else {
-        age / 10_000 * 10_000
+/// How old a run is. Of one that has ended it moves in steps: a list at rest must not be written every second.
+fn calm_age(run: &RunSummary, now_ms: i64) -> String {
+    const STEP_MS: i64 = 10_000;
+    match now_ms - run.created_ms {
+        ms if run.is_live() => age(ms),
+        ms if ms < STEP_MS => "<10s".to_owned(),
+        ms => age(ms / STEP_MS * STEP_MS),
     }
 }
 
@@ -479,7 +479,7 @@ fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
     let event = run.event.line(40);
     let event = event.rsplit('.').next().unwrap_or_default().to_owned();
     vec![
-        Cell::dim(age(shown_age(run, now_ms))),
+        Cell::dim(calm_age(run, now_ms)),
         unknown(run.place().unwrap_or_default()),
         unknown(title(run)),
         unknown(run.author().unwrap_or_default()),

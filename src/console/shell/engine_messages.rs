@@ -106,7 +106,7 @@ pub fn on_replies(
         .filter_map(|(_, result)| result.as_ref().err())
         .collect();
     let verb = match replies.first() {
-        Some((Command::CancelRun { .. }, _)) => "cancelled",
+        Some((Command::CancelRun { .. }, _)) => "being cancelled",
         Some((Command::RunAgain { .. }, _)) => "started again",
         _ => "done",
     };

@@ -2,14 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Widget as _, Wrap};
+use ratatui::text::Span;
 
 use super::super::run_list::mark_of;
 use crate::console::context::Context;
 use crate::console::format::{count, secs};
 use crate::console::theme::Role;
-use crate::console::widgets::text::{put, row};
+use crate::console::widgets::text::{line, put, row, wrap};
 use crate::engine::protocol::run::{RunResult, RunState};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::text::clean_line;
@@ -48,33 +47,39 @@ fn decision(cx: &Context, run: &RunResult, area: Rect, buffer: &mut Buffer) {
         role
     };
     let simulated = if run.simulated { " (simulated)" } else { "" };
-    let words = if let Some(d) = &run.decision {
-        vec![
-            Span::styled(
-                format!("{glyph} {}{simulated}", d.action.as_str()),
-                theme.style(role),
-            ),
-            Span::raw(format!("  {}: {}", d.cause_word(), d.reason.line(300))),
-        ]
+    let (head, rest) = if let Some(d) = &run.decision {
+        (
+            format!("{glyph} {}{simulated}", d.action.as_str()),
+            format!("  {}: {}", d.cause_word(), d.reason.line(300)),
+        )
     } else {
         let word = if run.state == RunState::Queued {
             "waiting for its turn"
         } else {
             "agents at work"
         };
-        vec![Span::styled(
-            format!("{glyph} {word}{simulated}"),
-            theme.style(role),
-        )]
+        (format!("{glyph} {word}{simulated}"), String::new())
     };
-    // The reason may need two lines.
-    let place = Rect {
-        height: area.height.min(2),
-        ..area
+    // The reason has two lines; what they have no room for is cut with a mark.
+    let width = usize::from(area.width).max(1);
+    let rows = wrap(&format!("{head}{rest}"), width);
+    let (first, more) = rows
+        .split_first()
+        .map_or(("", &[][..]), |(f, m)| (f.as_str(), m));
+    let spans = match first.strip_prefix(head.as_str()) {
+        Some(rest) => vec![
+            Span::styled(head, theme.style(role)),
+            Span::raw(rest.trim_end().to_owned()),
+        ],
+        None => vec![Span::styled(first.to_owned(), theme.style(role))],
     };
-    Paragraph::new(Line::from(words))
-        .wrap(Wrap { trim: true })
-        .render(place, buffer);
+    line(buffer, row(area, 0), spans);
+    put(
+        buffer,
+        row(area, 1),
+        &more.concat(),
+        theme.style(Role::Text),
+    );
 }
 
 /// `acme/app#482 · Retry payments · by usr · 0123456789ab · retry · started by github`; a dash where nothing of it
@@ -125,6 +130,14 @@ fn evidence(cx: &Context, run: &RunResult) -> String {
     facts
 }
 
+/// Milliseconds with providers at `now_ms`: those that have ended, and the call that has gone on longest.
+fn model_at(summary: &RunSummary, now_ms: i64) -> Option<u64> {
+    let open = summary.steps.iter().filter_map(|s| s.phase.as_ref());
+    let calls = open.filter(|p| !p.kind.is_wait());
+    let longest = calls.map(|p| p.lasted_ms(now_ms)).max();
+    Some(summary.model_ms? + longest.unwrap_or(0))
+}
+
 /// What it waited for and cost; of a run at work how long it goes on already, and why it is not done.
 fn times(cx: &Context, run: &RunResult, summary: Option<&RunSummary>) -> String {
     let (dot, dash, _) = cx.theme.signs();
@@ -136,7 +149,7 @@ fn times(cx: &Context, run: &RunResult, summary: Option<&RunSummary>) -> String 
         ms.unwrap_or_else(|| dash.to_owned())
     };
     let waited = time(summary.and_then(|s| s.waited_at(now_ms)));
-    let model = time(summary.and_then(|s| s.model_ms));
+    let model = time(summary.and_then(|s| model_at(s, now_ms)));
     let cost = run.cost_usd();
     let cost = if run.simulated {
         format!("~${cost:.4} simulated")

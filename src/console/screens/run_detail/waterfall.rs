@@ -67,48 +67,55 @@ pub(super) fn legend(theme: Theme) -> String {
 /// One piece, wall time in milliseconds.
 type Stretch = (Piece, i64, i64);
 
-/// The time that a run's bars show.
+/// The time that a run's bars show: wall time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Timeline {
     /// When the run was accepted; the axis counts from it.
-    zero_ms: i64,
-    from_ms: i64,
-    to_ms: i64,
+    zero: i64,
+    from: i64,
+    to: i64,
 }
 
 impl Timeline {
     /// Of a run at `now_ms`. A long wait for its turn takes at most half of it.
     pub fn of(run: &RunResult, now_ms: i64) -> Self {
-        let zero_ms = run.created_at;
+        let zero = run.created_at;
         let starts = run.agents.iter().filter_map(|s| s.started_at);
         let Some(first) = starts.min() else {
-            let to_ms = now_ms.max(zero_ms + 1);
+            let to = now_ms.max(zero + 1);
             return Self {
-                zero_ms,
-                from_ms: zero_ms,
-                to_ms,
+                zero,
+                from: zero,
+                to,
             };
         };
-        let ends = run.agents.iter().filter_map(|s| end_of(s, now_ms));
-        let to_ms = ends.max().unwrap_or(now_ms).max(first + 1);
-        let from_ms = zero_ms.max(first - (to_ms - first)).min(first);
-        Self {
-            zero_ms,
-            from_ms,
-            to_ms,
-        }
+        let ends = run.agents.iter().filter_map(|s| end_of(run, s, now_ms));
+        let to = ends.max().unwrap_or(now_ms).max(first + 1);
+        let from = zero.max(first - (to - first)).min(first);
+        Self { zero, from, to }
     }
 
     fn span_ms(self) -> i64 {
-        (self.to_ms - self.from_ms).max(1)
+        (self.to - self.from).max(1)
     }
 }
 
 /// When a step ended; of one at work, now. `None`: it has not begun.
-fn end_of(step: &Step, now_ms: i64) -> Option<i64> {
+fn end_of(run: &RunResult, step: &Step, now_ms: i64) -> Option<i64> {
     let start = step.started_at?;
-    let took = step.duration_ms.and_then(|ms| i64::try_from(ms).ok());
-    Some(took.map_or(now_ms, |ms| start + ms).max(start))
+    let after = |from: i64, ms: u64| from.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+    let end = if let Some(took) = step.duration_ms {
+        after(start, took)
+    } else if run.decision.is_none() {
+        now_ms
+    } else {
+        // It was stopped: with its last call, else with the run.
+        let call = step.phases.last().and_then(|p| p.ended_ms);
+        let starts = run.agents.iter().filter_map(|s| s.started_at);
+        let first = starts.min().unwrap_or(start);
+        call.unwrap_or_else(|| after(first, run.duration_ms.unwrap_or(0)))
+    };
+    Some(end.max(start))
 }
 
 /// What an agent did, oldest first; what covers the same time comes later.
@@ -117,13 +124,13 @@ fn stretches(run: &RunResult, step: &Step, time: Timeline, now_ms: i64) -> Vec<S
         // It waits as long as the run goes on; then it never began.
         let waits = run.decision.is_none() && step.status == StepStatus::Queued;
         return if waits {
-            vec![(Piece::Queue, time.from_ms, now_ms)]
+            vec![(Piece::Queue, time.from, now_ms)]
         } else {
             Vec::new()
         };
     };
-    let end = end_of(step, now_ms).unwrap_or(now_ms);
-    let mut out = vec![(Piece::Queue, time.from_ms, start)];
+    let end = end_of(run, step, now_ms).unwrap_or(now_ms);
+    let mut out = vec![(Piece::Queue, time.from, start)];
     if step.phases.is_empty() {
         out.extend(of_trace(step, start));
     } else {
@@ -215,7 +222,7 @@ fn cells(
         return Vec::new();
     }
     let span = time.span_ms() as f64;
-    let place = |ms: i64| (ms - time.from_ms) as f64 / span * width as f64;
+    let place = |ms: i64| (ms - time.from) as f64 / span * width as f64;
     let mut covered = vec![[0.0_f64; Piece::ALL.len()]; width];
     let mut paint = |piece: Piece, from: f64, to: f64| {
         let (from, to) = (from.max(0.0), to.min(width as f64));
@@ -238,7 +245,7 @@ fn cells(
             (parts[best as usize] > 0.0).then_some(best)
         })
         .collect();
-    if let (Some(start), Some(end)) = (step.started_at, end_of(step, now_ms)) {
+    if let (Some(start), Some(end)) = (step.started_at, end_of(run, step, now_ms)) {
         // A step is seen however short it was, and what no provider took was its own work.
         let first = (place(start).max(0.0) as usize).min(width - 1);
         let last = (place(end).ceil().max(0.0) as usize).clamp(first + 1, width);
@@ -279,7 +286,7 @@ pub(super) fn axis(time: Timeline, width: usize) -> String {
     // Times are known to the millisecond.
     let step = round_step(span / ticks).max(1.0 / unit_ms);
     let decimals = usize::from(step < 0.995) + usize::from(step < 0.0995);
-    let begin = (time.from_ms - time.zero_ms) as f64 / unit_ms;
+    let begin = (time.from - time.zero) as f64 / unit_ms;
     let mut out = String::new();
     let mut tick = (begin / step).ceil();
     while tick * step <= begin + span {
@@ -375,6 +382,19 @@ mod tests {
     }
 
     #[test]
+    fn waterfall_of_a_cancelled_step_ends_with_its_last_call() {
+        let step = Step {
+            status: StepStatus::Cancelled,
+            started_at: Some(1_000),
+            phases: vec![phase(PhaseKind::Waiting, 1, 2_000, Some(5_000))],
+            ..Step::queued("a")
+        };
+        let run = run(step, true);
+        assert_eq!(drawn(&run, 5_000, 8), "──▒▒▒▒▒▒");
+        assert_eq!(drawn(&run, 9_000_000, 8), "──▒▒▒▒▒▒");
+    }
+
+    #[test]
     fn waterfall_shows_a_step_that_took_no_time_at_all() {
         let step = Step {
             status: StepStatus::Succeeded,
@@ -437,10 +457,10 @@ mod tests {
 
     #[test]
     fn axis_has_round_times_that_are_never_cut() {
-        let time = |to_ms: i64| Timeline {
-            zero_ms: 0,
-            from_ms: 0,
-            to_ms,
+        let time = |to: i64| Timeline {
+            zero: 0,
+            from: 0,
+            to,
         };
         assert_eq!(axis(time(4_000), 41), "0 s       1         2         3");
         assert_eq!(axis(time(900), 30), "0 ms            500");
