@@ -10,6 +10,7 @@ mod changes;
 mod cli;
 mod commands;
 mod console;
+mod console_tables;
 mod drills;
 mod egress;
 mod engine;

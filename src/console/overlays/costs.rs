@@ -85,7 +85,8 @@ impl Dialog for CostTable {
         let style = theme.style(Role::Text);
         put(buffer, row(inner, 0), &today(costs, simulated), style);
         if simulated {
-            let words = "Simulated models: nobody is paid. Earlier days may be real: it is not recorded.";
+            let words =
+                "Simulated models: nobody is paid. Earlier days may be real: it is not recorded.";
             put(buffer, row(inner, 1), words, theme.style(Role::Warn));
         }
         let columns = columns(by, simulated);
