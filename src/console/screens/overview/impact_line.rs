@@ -72,7 +72,7 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
     }
     let role = theme.style(role_of(impact.kind));
     let left = vec![
-        Span::styled(format!("{bar}{:<6}", impact.kind.as_str()), role),
+        Span::styled(format!("{bar}{:<5} ", impact.kind.as_str()), role),
         Span::styled(
             sentence,
             theme.style(match impact.kind {
