@@ -14,6 +14,7 @@ mod console_overview;
 mod console_pictures;
 mod console_runs;
 mod console_scenes;
+mod console_tables;
 mod console_time;
 mod drills;
 mod egress;

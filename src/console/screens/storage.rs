@@ -7,7 +7,7 @@ use ratatui::text::Span;
 use crate::console::action::Action;
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{age, compact};
+use crate::console::format::{age, compact, count};
 use crate::console::theme::Role;
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
@@ -21,17 +21,17 @@ use crate::text::clean_line;
 
 /// The engine measures at most this often, milliseconds.
 const EACH_MS: i64 = 30_000;
-/// Bytes of a mebibyte, the unit of the columns.
-const MIB: f64 = 1_048_576.0;
+/// Bytes of a kibibyte, the unit of the columns.
+const KIB: f64 = 1_024.0;
 
 /// Columns of the table.
 const COLUMNS: [Column; 9] = [
-    Column::text("WHAT", 16, 1, 0),
-    Column::figure("MiB", 9, 0),
+    Column::text("WHAT", 22, 1, 0),
+    Column::figure("KiB", 11, 0),
     Column::figure("ITEMS", 7, 3),
-    Column::figure("MiB/DAY", 8, 1),
+    Column::figure("KiB/DAY", 9, 1),
     Column::text("FULL IN", 12, 0, 0),
-    Column::text("BOUND", 17, 1, 0),
+    Column::text("BOUND", 22, 0, 2),
     Column::figure("OLDEST", 6, 4),
     Column::text("GOES NEXT", 20, 4, 5),
     Column::text("SETTINGS", 24, 2, 6),
@@ -66,13 +66,13 @@ impl StoragePart<'_> {
         let part = self.part;
         let dash = cx.theme.signs().1;
         let known = |text: Option<String>| text.map_or(Cell::dim(dash), Cell::plain);
-        let mib = |bytes: f64| format!("{:.1}", bytes / MIB);
+        let kib = |bytes: f64| count((bytes.max(0.0) / KIB).ceil() as u64);
         let full = match part.full {
             Full::Now => Cell::new("at its bound", Role::Warn),
             Full::Unknown | Full::NoBound => Cell::dim(dash),
             full => Cell::plain(full.words()),
         };
-        let rate = part.bytes_per_day.map(|bytes| mib(bytes.max(0.0)));
+        let rate = part.bytes_per_day.map(|bytes| kib(bytes));
         let settings = part.bound.as_ref().map(|b| b.settings.join(" "));
         let settings = settings.filter(|s| !s.is_empty());
         let next = part.next.as_ref().map(|next| clean_line(next, 120));
@@ -81,7 +81,7 @@ impl StoragePart<'_> {
         let next = next.or_else(|| first.map(|f| format!("the first: {}", clean_line(f, 100))));
         vec![
             Cell::plain(self.name()),
-            Cell::plain(mib(part.bytes as f64)),
+            Cell::plain(kib(part.bytes as f64)),
             known(part.items.map(compact)),
             known(rate),
             full,
@@ -95,9 +95,9 @@ impl StoragePart<'_> {
     fn sort_key(&self, column: usize) -> SortKey {
         let part = self.part;
         match COLUMNS[column].head {
-            "MiB" => SortKey::count(part.bytes),
+            "KiB" => SortKey::count(part.bytes),
             "ITEMS" => SortKey::figure(part.items.map(|n| n as f64)),
-            "MiB/DAY" => SortKey::figure(part.bytes_per_day),
+            "KiB/DAY" => SortKey::figure(part.bytes_per_day),
             "FULL IN" => SortKey::figure(match part.full {
                 Full::Now => Some(0.0),
                 Full::Days(days) => Some(days),

@@ -54,7 +54,7 @@ fn said(cx: &Context, head: &str, words: &str, role: Role, room: usize) -> Vec<S
     const LEAST: usize = 8;
     let style = cx.theme.style(role);
     let mut out = vec![Span::styled(format!("{head} "), style)];
-    let room = room.saturating_sub(head.width() + 1);
+    let room = room.saturating_sub(head.width() + 2);
     if room >= LEAST.min(words.width()) {
         let words = fit(cx.theme, words, words.width().min(room));
         let plain = if role == Role::Good { Role::Text } else { role };

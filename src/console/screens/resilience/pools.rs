@@ -22,7 +22,7 @@ pub const COLUMNS: [Column; 12] = [
     Column::text("LIMIT", 17, 4, 0),
     Column::figure("TIMEOUTS", 8, 4),
     Column::figure("REFUSED", 7, 5),
-    Column::figure("PERSON/RUN/REFRESH WAIT", 23, 6),
+    Column::text("WAITING BY LANE", 34, 0, 6),
     Column::figure("CUT BY 429", 10, 7),
 ];
 
@@ -132,7 +132,10 @@ pub fn cells(cx: &Context, row: &PoolRow<'_>, width: u16) -> Vec<Cell> {
     let lanes = match p.queued {
         0 => Cell::dim(dash()),
         _ => Cell::new(
-            format!("{}/{}/{}", lanes.interactive, lanes.run, lanes.refresh),
+            format!(
+                "person {}, run {}, refresh {}",
+                lanes.interactive, lanes.run, lanes.refresh
+            ),
             busy,
         ),
     };
@@ -159,7 +162,7 @@ pub fn sort_key(row: &PoolRow<'_>, column: usize) -> SortKey {
     match COLUMNS[column].head {
         "IN USE" => SortKey::count(p.in_use.into()),
         "USE" => SortKey::figure(Some(share())),
-        "QUEUE" | "PERSON/RUN/REFRESH WAIT" => SortKey::count(p.queued.into()),
+        "QUEUE" | "WAITING BY LANE" => SortKey::count(p.queued.into()),
         "OLDEST" => SortKey::figure(row.oldest_ms().map(|at| -(at as f64))),
         "WAIT P50" => SortKey::figure(row.wait_p50_ms().map(f64::from)),
         "WAITED, 5 min" => SortKey::count(row.waited().0),
