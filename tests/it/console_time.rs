@@ -615,7 +615,7 @@ fn trends_cursor_says_the_figures_of_its_moment_and_of_a_gap_that_nothing_is_kno
     for size in [(40, 8), (40, 12), (80, 24), (300, 80)] {
         drawn_at(&s, size);
     }
-    assert!(drawn_at(&s, (80, 14)).contains("+2 charts"));
+    assert!(drawn_at(&s, (80, 17)).contains("+2 charts"));
 }
 
 #[test]

@@ -100,8 +100,7 @@ impl Alerts {
 
     /// Alerts that pass the filter; the picture's text is the newest. Of a picture held still, its own.
     fn shown<'a>(&'a self, cx: &'a Context) -> Vec<&'a Alert> {
-        let filter = self.list.terms();
-        let picture = &cx.snapshot().alerts;
+        let (filter, picture) = (self.list.terms(), &cx.snapshot().alerts);
         let mut alerts: Vec<&Alert> = match &self.read {
             Some(all) if cx.frozen.is_none() => all
                 .iter()
@@ -140,8 +139,8 @@ impl Alerts {
                 vec![Intent::Open(Box::new(window))]
             }
             None => {
-                let logs = cx.keys_of(&[(Action::RunLogs, "shows the log lines around it")]);
-                vec![Intent::warn(format!("this alert has no runbook; {logs}"))]
+                let logs = cx.keys_of(&[(Action::RunLogs, "shows its log lines")]);
+                vec![Intent::warn(format!("no runbook for this; {logs}"))]
             }
         }
     }
@@ -167,8 +166,7 @@ impl Alerts {
                 vec![Intent::warn("this engine cannot take acknowledgements")]
             }
             Some(a) if !a.is_active() => {
-                let text = "acknowledge: it is over, nobody needs to see it";
-                vec![Intent::warn(text)]
+                vec![Intent::warn("acknowledge: this alert is over")]
             }
             Some(a) if a.acknowledged_ms.is_some() => {
                 let by = a.acknowledged_by.as_deref().unwrap_or("somebody");

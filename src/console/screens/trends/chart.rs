@@ -122,7 +122,7 @@ impl Shared<'_> {
         if highest == 0.0 {
             self.draw_labels("", "", area, buffer);
             let words = format!(
-                " no figure: fewer than {} samples, or not recorded",
+                " none: fewer than {} samples, or not recorded",
                 crate::telemetry::latency::ENOUGH
             );
             put(buffer, row(canvas, 0), &words, theme.style(Role::Dim));
