@@ -66,7 +66,7 @@ impl Dialog for CostTable {
         let dim = theme.style(Role::Dim);
         let all = self.costs.as_ref().map(|c| sums(&c.lines, by));
         let rows = all.as_ref().map_or(1, Vec::len).clamp(1, 16) as u16;
-        let title = format!("What it costs, {} days, by {}", DAYS, word);
+        let title = format!("What it costs, {DAYS} days, by {word}");
         let note = "Tab: group by another  Esc: close";
         let height = (rows + 6).min(area.height);
         // Of the window's lines two are its border, two are words and one is the head.
@@ -99,9 +99,10 @@ impl Dialog for CostTable {
         let list = ListState::default();
         let first = first_visible(usize::from(self.scroll), table::height(rows), all.len());
         table::draw_head(cx, &columns, &list, rows, buffer);
-        for n in first..all.len().min(first + table::height(rows)) {
-            let place = row(rows, (n - first) as u16 + 1);
-            table::draw_row(cx, &columns, &cells(&all[n], simulated), place, buffer);
+        let shown = all.iter().skip(first).take(table::height(rows));
+        for (n, sum) in shown.enumerate() {
+            let place = row(rows, n as u16 + 1);
+            table::draw_row(cx, &columns, &cells(sum, simulated), place, buffer);
         }
         if all.is_empty() {
             put(buffer, row(rows, 1), "No model was asked.", dim);
