@@ -99,9 +99,10 @@ impl Dialog for CostTable {
         let list = ListState::default();
         let first = first_visible(usize::from(self.scroll), table::height(rows), all.len());
         table::draw_head(cx, &columns, &list, rows, buffer);
-        for n in first..all.len().min(first + table::height(rows)) {
-            let place = row(rows, (n - first) as u16 + 1);
-            table::draw_row(cx, &columns, &cells(&all[n], simulated), place, buffer);
+        let shown = all.iter().skip(first).take(table::height(rows));
+        for (n, sum) in shown.enumerate() {
+            let place = row(rows, n as u16 + 1);
+            table::draw_row(cx, &columns, &cells(sum, simulated), place, buffer);
         }
         if all.is_empty() {
             put(buffer, row(rows, 1), "No model was asked.", dim);

@@ -362,7 +362,11 @@ impl Component for Agents {
         let rows = self.shown(cx);
         let at = self.selected(&rows, cx);
         match at.checked_sub(rows.len()) {
-            Some(n) => cx.workspace.problems.get(n).map(|p| p.line_text()),
+            Some(n) => cx
+                .workspace
+                .problems
+                .get(n)
+                .map(crate::workspace::Problem::line_text),
             None => one_line(self.table(cx).get(at + 1)?),
         }
     }

@@ -16,7 +16,7 @@ use crate::console::widgets::table::{
 };
 use crate::console::widgets::text::{facts, put, row};
 use crate::engine::protocol::query::{Answer, Query};
-use crate::engine::protocol::storage::{Full, Part, Usage, human_bytes, span_days};
+use crate::engine::protocol::storage::{Bound, Full, Part, Usage, human_bytes, span_days};
 use crate::text::clean_line;
 
 /// The engine measures at most this often, milliseconds.
@@ -85,7 +85,7 @@ impl StoragePart<'_> {
             known(part.items.map(compact)),
             known(rate),
             full,
-            known(part.bound.as_ref().map(|b| b.summary())),
+            known(part.bound.as_ref().map(Bound::summary)),
             known(part.oldest_ms.map(|at| age(cx.wall_ms - at))),
             known(next),
             known(settings.map(|s| clean_line(&s, 80))),
@@ -104,12 +104,7 @@ impl StoragePart<'_> {
                 Full::ByAge => Some(f64::INFINITY),
                 Full::Unknown | Full::NoBound => None,
             }),
-            "BOUND" => SortKey::text(
-                &part
-                    .bound
-                    .as_ref()
-                    .map_or_else(String::new, |b| b.summary()),
-            ),
+            "BOUND" => SortKey::text(&part.bound.as_ref().map_or_else(String::new, Bound::summary)),
             "OLDEST" => SortKey::figure(part.oldest_ms.map(|at| -(at as f64))),
             "GOES NEXT" => SortKey::text(part.next.as_deref().unwrap_or_default()),
             "SETTINGS" => {
@@ -248,7 +243,7 @@ impl Component for Storage {
                 known(part.items.map(|n| n.to_string())),
                 known(part.bytes_per_day.map(|n| format!("{n:.0}"))),
                 part.full.words(),
-                known(part.bound.as_ref().map(|b| b.summary())),
+                known(part.bound.as_ref().map(Bound::summary)),
                 known(part.oldest_ms.map(|n| n.to_string())),
                 known(part.next.clone()),
             ]

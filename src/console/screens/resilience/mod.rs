@@ -1,6 +1,7 @@
 //! Breakers, pools, rate limits, retries: a table each. Keys act on the selected row, which is of one of the first
 //! three tables; that table is the focused one.
 
+mod breaker_line;
 mod limits;
 mod panels;
 mod pools;
@@ -17,13 +18,12 @@ use super::provider_table;
 use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
-use crate::console::format::{count, seconds};
 use crate::console::route::Route;
 use crate::console::theme::Role;
 use crate::console::widgets::list::{ListState, Sort};
 use crate::console::widgets::panel::{inside, panel_with_foot};
 use crate::console::widgets::table::{self, Column, Hit, Source, one_line, with_head};
-use crate::console::widgets::text::{facts, line, put, row};
+use crate::console::widgets::text::{line, put, row};
 use crate::engine::protocol::provider_row::ProviderRow;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::resilience::breaker::{BreakerState, BreakerStats, Transition};
@@ -385,7 +385,7 @@ impl Resilience {
                     height: u16::from(y + 1 < place.bottom()),
                     ..inner
                 };
-                draw_breaker(cx, name, last, buffer);
+                breaker_line::draw(cx, name, last, buffer);
             }
             return;
         }
@@ -439,40 +439,6 @@ fn draw_line(cx: &Context, table: Table, total: usize, place: Rect, buffer: &mut
         Span::styled(format!("+{total}"), cx.theme.style(Role::Dim)),
     ];
     line(buffer, row(place, 0), parts);
-}
-
-/// What the table has no column for, of one breaker.
-fn draw_breaker(cx: &Context, name: &str, place: Rect, buffer: &mut Buffer) {
-    let Some(b) = cx.snapshot().breakers.iter().find(|b| b.name == name) else {
-        return;
-    };
-    let dim = |text: String| Span::styled(text, cx.theme.style(Role::Dim));
-    let mut parts = vec![
-        Span::styled(
-            format!("{}: ", crate::text::clean_line(name, 40)),
-            cx.theme.style(Role::Text),
-        ),
-        dim(format!(
-            "window {} calls, {} failed, {} slow  ",
-            b.window_calls, b.window_failures, b.window_slow
-        )),
-        dim(format!("opened {} times  ", count(b.trips))),
-        dim(format!("refused {}  ", count(b.rejections))),
-    ];
-    if let Some(error) = &b.last_error {
-        let error = crate::text::clean_line(error, 40);
-        parts.push(dim(format!("last error {error}  ")));
-    }
-    if b.open_for_ms > 0 {
-        parts.push(dim(format!("last opened for {}  ", seconds(b.open_for_ms))));
-    }
-    parts.push(dim(format!(
-        "since start {} ok, {} failed, {} late",
-        count(b.successes),
-        count(b.failures),
-        count(b.late)
-    )));
-    facts(buffer, place, parts);
 }
 
 /// Breakers in the order of the providers, for export.
