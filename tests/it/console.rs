@@ -467,7 +467,8 @@ fn a_refused_form_and_a_low_terminal_say_what_is_there() {
     press(&mut s, "3");
     press(&mut s, "g");
     assert!(drawn(&s, 40, 10).contains("Circuit breakers"));
-    press(&mut s, "G");
+    let rows = s.context.live.provider_rows.len();
+    press(&mut s, &"j".repeat(rows));
     assert!(drawn(&s, 40, 10).contains("Pools"));
 }
 
