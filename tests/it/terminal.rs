@@ -499,8 +499,7 @@ fn an_outage_is_followed_to_its_log_line_in_four_keys() {
     s.send("\r");
     s.until("finding:");
     s.send("1");
-    // The header's own words: the run's steps say "openai open" before the engine is judged.
-    s.until("◐ openai open");
+    s.until("▌DOWN  openai refuses");
     s.until("openai refuses since");
     s.send("w");
     s.until("5 failures in a row, last: http_503");
@@ -844,7 +843,7 @@ fn inside_tmux_over_a_served_engine_that_is_lost_and_found() {
     end(engine);
     tmux.until("disconnected from unix:");
     engine = serve(tmux.home.path());
-    tmux.until("healthy");
+    tmux.until("answers again");
     tmux.command(&["send-keys", "-t", "t", "d"]);
     let until = Instant::now() + Duration::from_secs(10);
     while tmux.command(&["has-session", "-t", "t"]).status.success() {

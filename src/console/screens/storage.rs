@@ -72,7 +72,7 @@ impl StoragePart<'_> {
             Full::Unknown | Full::NoBound => Cell::dim(dash),
             full => Cell::plain(full.words()),
         };
-        let rate = part.bytes_per_day.map(|bytes| kib(bytes));
+        let rate = part.bytes_per_day.map(kib);
         let settings = part.bound.as_ref().map(|b| b.settings.join(" "));
         let settings = settings.filter(|s| !s.is_empty());
         let next = part.next.as_ref().map(|next| clean_line(next, 120));

@@ -131,7 +131,11 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         let at = |share: f64| format!("{:05.2}", share * 40.0);
         draw_clocks(Theme::default(), 4, &at, "now", area, &mut buffer);
-        let text: String = buffer.content.iter().map(|c| c.symbol()).collect();
+        let text: String = buffer
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
         assert_eq!(text, "   └00.00     10.00     20.00     30.00  now");
         for width in 0..60 {
             let area = Rect::new(0, 0, width, 1);
