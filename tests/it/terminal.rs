@@ -313,7 +313,7 @@ fn keys_are_drawn_at_once_while_the_engine_is_idle() {
     for (key, title) in [
         ("2", "┌ Runs"),
         ("3", "Recent transitions"),
-        ("4", "Since start. shared"),
+        ("4", "Caches, since start"),
         ("1", "Latency of answered calls"),
     ]
     .repeat(3)
