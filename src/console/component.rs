@@ -22,8 +22,6 @@ pub enum Intent {
     Do(Effect),
     /// Go there; Esc returns.
     Navigate(Route),
-    /// Leave this place.
-    Back,
     /// Lay a dialog over the screen.
     Open(Box<dyn Dialog>),
     /// Say something for a few seconds.

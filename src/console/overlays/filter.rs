@@ -3,16 +3,13 @@
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::{Clear, Widget as _};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-use super::typing::{paste_joined, tail};
+use super::typing::{draw_line, paste_joined, tail};
 use crate::console::action::Action;
 use crate::console::component::{Dialog, DialogKind, Intent, Step};
 use crate::console::context::Context;
-use crate::console::theme::Role;
-use crate::console::widgets::text::put;
 
 /// A filter being typed.
 #[derive(Debug, Clone)]
@@ -110,12 +107,6 @@ impl Dialog for Filter {
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let place = Rect {
-            y: area.y + area.height.saturating_sub(1),
-            height: area.height.min(1),
-            ..area
-        };
-        Clear.render(place, buffer);
         let saved = match cx.lists.saved(self.list).len() {
             0 => String::new(),
             n => format!(", Up Down: {n} saved"),
@@ -125,6 +116,6 @@ impl Dialog for Filter {
             tail(self.input.value(), 60),
             cx.cursor()
         );
-        put(buffer, place, &text, cx.theme.style(Role::Title));
+        draw_line(cx, &text, area, buffer);
     }
 }

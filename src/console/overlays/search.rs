@@ -3,16 +3,13 @@
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::{Clear, Widget as _};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-use super::typing::{paste_line, tail};
+use super::typing::{draw_line, paste_line, tail};
 use crate::console::action::Action;
 use crate::console::component::{Dialog, DialogKind, Intent, Step};
 use crate::console::context::Context;
-use crate::console::theme::Role;
-use crate::console::widgets::text::put;
 
 /// A paste may be this long, in characters.
 const LONGEST: usize = 200;
@@ -55,18 +52,12 @@ impl Dialog for Search {
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let place = Rect {
-            y: area.y + area.height.saturating_sub(1),
-            height: area.height.min(1),
-            ..area
-        };
-        Clear.render(place, buffer);
         let keys = cx.keys_of(&[(Action::FindNext, "next"), (Action::FindPrevious, "before")]);
         let text = format!(
             " search {}{}   Enter, then {keys}; Esc ends it",
             tail(self.input.value(), 60),
             cx.cursor()
         );
-        put(buffer, place, &text, cx.theme.style(Role::Title));
+        draw_line(cx, &text, area, buffer);
     }
 }

@@ -1,8 +1,14 @@
 //! What dialogs with a line to type in share.
 
 use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget as _};
 use tui_input::Input;
 
+use crate::console::context::Context;
+use crate::console::theme::Role;
+use crate::console::widgets::text::put;
 use crate::text::clean_line;
 
 /// Keys that close what is only read.
@@ -39,6 +45,17 @@ pub fn tail(text: &str, room: usize) -> String {
     let from = text.char_indices().rev().nth(room.saturating_sub(1));
     let from = from.map_or(0, |(at, _)| at);
     clean_line(&text[from..], room)
+}
+
+/// The last line of an area, in which something is typed, with nothing shining through.
+pub fn draw_line(cx: &Context, text: &str, area: Rect, buffer: &mut Buffer) {
+    let place = Rect {
+        y: area.y + area.height.saturating_sub(1),
+        height: area.height.min(1),
+        ..area
+    };
+    Clear.render(place, buffer);
+    put(buffer, place, text, cx.theme.style(Role::Title));
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::console::context::Context;
 use crate::console::format::short_id;
 use crate::console::route::Route;
 use crate::console::theme::{Mark, Role};
-use crate::console::widgets::list::{ListState, first_visible, row_at};
+use crate::console::widgets::list::{ListState, first_visible, row_in_panel};
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::table::{one_line, with_head};
 use crate::console::widgets::text::{facts, fit, put, row};
@@ -123,9 +123,7 @@ impl Component for Calls {
     fn on_click(&mut self, (_, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
         let calls = self.shown();
         let (total, before) = (calls.len(), self.selected(&calls));
-        let height = usize::from(area.height.saturating_sub(2));
-        let line = y.checked_sub(area.y + 1);
-        match line.and_then(|line| row_at(line, before, height, total)) {
+        match row_in_panel(y, before, total, area) {
             Some(n) if n == before => self.on_action(Action::Open, cx).unwrap_or_default(),
             Some(n) => {
                 self.list.select_row(n);

@@ -12,7 +12,7 @@ use crate::console::overlays::decide::Decide;
 use crate::console::overlays::text::TextWindow;
 use crate::console::route::Route;
 use crate::console::theme::Role;
-use crate::console::widgets::list::{ListState, first_visible, row_at};
+use crate::console::widgets::list::{ListState, first_visible, row_in_panel};
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::table::{one_line, with_head};
 use crate::console::widgets::text::{fit, line, put, row, wrap};
@@ -120,9 +120,7 @@ impl Component for Inbox {
     fn on_click(&mut self, (_, y): (u16, u16), area: Rect, _cx: &Context) -> Vec<Intent> {
         let entries = self.shown();
         let (total, before) = (entries.len(), self.selected(&entries));
-        let height = usize::from(area.height.saturating_sub(2));
-        let line = y.checked_sub(area.y + 1);
-        match line.and_then(|line| row_at(line, before, height, total)) {
+        match row_in_panel(y, before, total, area) {
             Some(n) if n == before => self.open(),
             Some(n) => {
                 let id = entries[n].id();

@@ -15,8 +15,8 @@ use crate::console::message::Effect;
 use crate::console::overlays::choice::Choice;
 use crate::console::route::Route;
 use crate::console::theme::{Mark, Role};
-use crate::console::widgets::list::{ListState, row_at};
-use crate::console::widgets::table::{self, Cell, Column, one_line, with_head};
+use crate::console::widgets::list::ListState;
+use crate::console::widgets::table::{self, Cell, Column, Hit, SortKey, one_line, with_head};
 use crate::console::widgets::text::{put, row};
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::run::{Action, Evidence, RunState};
@@ -52,27 +52,7 @@ pub struct RunList {
 impl RunList {
     /// Runs that pass the filter, in the chosen order; newest first where none is chosen.
     pub fn shown<'a>(&'a self, cx: &'a Context) -> Vec<&'a RunSummary> {
-        let filter = self.list.terms();
-        let picture = &cx.snapshot().runs;
-        let mut runs: Vec<&RunSummary> = picture.iter().filter(|r| filter.passes(*r)).collect();
-        if cx.frozen.is_none() {
-            let known: BTreeSet<&str> = picture.iter().map(|r| r.id.as_str()).collect();
-            let older = self.older.iter().filter(|r| !known.contains(r.id.as_str()));
-            runs.extend(older.filter(|r| filter.passes(*r)));
-            // The picture holds every live run, however old; the journal has the ended ones between them.
-            runs.sort_by_key(|r| std::cmp::Reverse(r.created_ms));
-        }
-        if let Some(sort) = self.list.sort {
-            runs.sort_by(|a, b| {
-                let order = order(sort.column, a, b);
-                if sort.descending {
-                    order.reverse()
-                } else {
-                    order
-                }
-            });
-        }
-        runs
+        listed(&self.list, &self.older, cx)
     }
 
     /// The selected row.
@@ -214,15 +194,6 @@ impl RunList {
                 }
                 return Some(Vec::new());
             }
-            Key::SortNext | Key::SortPrevious => {
-                let forward = action == Key::SortNext;
-                self.list.sort_next(COLUMNS.len(), forward);
-                return Some(Vec::new());
-            }
-            Key::SortReverse => {
-                self.list.sort_reverse();
-                return Some(Vec::new());
-            }
             Key::Cancel if !self.list.marked.is_empty() => return Some(self.cancel_marked(cx)),
             Key::RunAgain if !self.list.marked.is_empty() => return Some(self.rerun_marked(cx)),
             Key::Back if !self.list.marked.is_empty() => {
@@ -231,31 +202,30 @@ impl RunList {
             }
             _ => {}
         }
-        let runs: Vec<String> = self.shown(cx).iter().map(|r| r.id.clone()).collect();
-        let moves = self.list.travel(action, runs.len(), |n| &runs[n]);
+        if self.list.sorts(action, COLUMNS.len()) {
+            return Some(Vec::new());
+        }
+        let runs = listed(&self.list, &self.older, cx);
+        let moves = self.list.travel(action, runs.len(), |n| &runs[n].id);
         moves.then(Vec::new)
     }
 
-    /// A click on a line of the table: on a head it sorts, on a row it selects, and opens what was selected
-    /// already.
-    pub fn on_click(&mut self, (x, line): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
-        if line == 0 {
-            let column = table::column_at(&COLUMNS, area.width, x.saturating_sub(area.x));
-            if let Some(column) = column {
-                self.list.sort_by(column);
-            }
-            return Vec::new();
-        }
+    /// A click in the table that was drawn in `area`: on a head it sorts, on a row it selects, and opens what was
+    /// selected already.
+    pub fn on_click(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
         let runs = self.shown(cx);
         let before = self.selected(&runs);
-        let Some(n) = row_at(line - 1, before, table::height(area), runs.len()) else {
-            return Vec::new();
-        };
-        let id = runs[n].id.clone();
-        if n == before {
-            return vec![Intent::Navigate(Route::Run { id })];
+        match table::hit(&COLUMNS, at, Some(before), runs.len(), area) {
+            Some(Hit::Head(column)) => self.list.sort_by(column),
+            Some(Hit::Row(n)) => {
+                let id = runs[n].id.clone();
+                if n == before {
+                    return vec![Intent::Navigate(Route::Run { id })];
+                }
+                self.list.select(n, &id);
+            }
+            None => {}
         }
-        self.list.select(n, &id);
         Vec::new()
     }
 
@@ -307,22 +277,18 @@ impl RunList {
         one_line(self.table(cx).get(at + 1)?)
     }
 
-    /// Draws it; how many runs it has no room for.
-    pub fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) -> usize {
-        let runs = self.shown(cx);
+    /// Draws `runs`, which are those that are shown.
+    pub fn draw(&self, cx: &Context, runs: &[&RunSummary], area: Rect, buffer: &mut Buffer) {
         if runs.is_empty() {
-            self.draw_empty(cx, area, buffer);
-            return 0;
+            return self.draw_empty(cx, area, buffer);
         }
         let source = table::Source {
             total: runs.len(),
             id: &|n| &runs[n].id,
             cells: &|n| cells(cx, runs[n]),
         };
-        let selected = Some(self.selected(&runs));
+        let selected = Some(self.selected(runs));
         table::draw(cx, &COLUMNS, &self.list, selected, &source, area, buffer);
-        let left_out = cx.snapshot().runs_left_out as usize;
-        runs.len().saturating_sub(table::height(area)) + left_out
     }
 
     fn draw_empty(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
@@ -346,33 +312,41 @@ impl RunList {
     }
 }
 
-/// The order of two runs by a column, smallest first; what is unknown is smallest.
-fn order(column: usize, a: &RunSummary, b: &RunSummary) -> std::cmp::Ordering {
-    let text = |r: &RunSummary| -> String {
-        match COLUMNS[column].head {
-            "REPO#PR" => r.place().unwrap_or_default(),
-            "TITLE" => title(r),
-            "AUTHOR" => r.author().unwrap_or_default(),
-            "DECISION" => format!("{:?} {}", r.state, r.action.map_or("", |a| a.as_str())),
-            "WHY" => r.why.as_ref().map_or_else(String::new, |w| w.line(60)),
-            "EVENT" => r.event.line(40),
-            "RUN" => r.id.clone(),
-            _ => String::new(),
+/// Runs that pass the list's filter, in its order.
+fn listed<'a>(list: &ListState, older: &'a [RunSummary], cx: &'a Context) -> Vec<&'a RunSummary> {
+    let filter = list.terms();
+    let picture = &cx.snapshot().runs;
+    let mut runs: Vec<&RunSummary> = picture.iter().filter(|r| filter.passes(*r)).collect();
+    if cx.frozen.is_none() {
+        let known: BTreeSet<&str> = picture.iter().map(|r| r.id.as_str()).collect();
+        let older = older.iter().filter(|r| !known.contains(r.id.as_str()));
+        runs.extend(older.filter(|r| filter.passes(*r)));
+        // The picture holds every live run, however old; the journal has the ended ones between them.
+        runs.sort_by_key(|r| std::cmp::Reverse(r.created_ms));
+    }
+    table::sort_rows(&mut runs, list.sort, |r, column| sort_key(r, column));
+    runs
+}
+
+/// What a run is sorted by in a column; what is unknown is smallest.
+fn sort_key(r: &RunSummary, column: usize) -> SortKey {
+    let known = |n: Option<u64>| SortKey::figure(n.map(|n| n as f64));
+    match COLUMNS[column].head {
+        "AGE" => SortKey::figure(Some(-(r.created_ms as f64))),
+        "AGENTS" => SortKey::count(r.steps.len() as u64),
+        "WAIT/MODEL" => known(r.waited_ms),
+        "COST" => known(r.micro_usd),
+        "REPO#PR" => SortKey::literal(r.place().unwrap_or_default()),
+        "TITLE" => SortKey::literal(title(r)),
+        "AUTHOR" => SortKey::literal(r.author().unwrap_or_default()),
+        "DECISION" => {
+            let action = r.action.map_or("", |a| a.as_str());
+            SortKey::literal(format!("{:?} {action}", r.state))
         }
-    };
-    let number = |r: &RunSummary| -> i64 {
-        let known = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
-        match COLUMNS[column].head {
-            "AGE" => -r.created_ms,
-            "AGENTS" => known(Some(r.steps.len() as u64)),
-            "WAIT/MODEL" => known(r.waited_ms),
-            "COST" => known(r.micro_usd),
-            _ => 0,
-        }
-    };
-    number(a)
-        .cmp(&number(b))
-        .then_with(|| text(a).cmp(&text(b)))
+        "WHY" => SortKey::literal(r.why.as_ref().map_or_else(String::new, |w| w.line(60))),
+        "EVENT" => SortKey::literal(r.event.line(40)),
+        _ => SortKey::literal(r.id.clone()),
+    }
 }
 
 /// The mark of a run.

@@ -9,6 +9,7 @@ use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::list_habits::ListHabit;
 use crate::console::widgets::panel::{inside, panel_with_foot};
+use crate::console::widgets::table;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::{Answer, Query};
@@ -65,12 +66,8 @@ impl Component for Runs {
         Vec::new()
     }
 
-    fn on_click(&mut self, (x, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
-        let inner = inside(area);
-        if !inner.contains((x, y).into()) {
-            return Vec::new();
-        }
-        self.runs.on_click((x, y - inner.y), inner, cx)
+    fn on_click(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+        self.runs.on_click(at, inside(area), cx)
     }
 
     fn filter(&self) -> Option<&str> {
@@ -95,7 +92,8 @@ impl Component for Runs {
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let all = self.runs.shown(cx).len();
+        let runs = self.runs.shown(cx);
+        let all = runs.len();
         let marked = self.runs.marked_note(cx);
         // Of more than was read nobody here knows how many there are.
         let older = if self.runs.older.len() == READ as usize {
@@ -105,17 +103,13 @@ impl Component for Runs {
         };
         let note = format!("{}{marked}{all}{older}", self.runs.list.filter_note());
         let left_out = cx.snapshot().runs_left_out;
-        let below = all.saturating_sub(usize::from(area.height.saturating_sub(3)));
-        let mut foot = match below {
-            0 => String::new(),
-            n => format!("+{n}"),
-        };
+        let mut foot = table::left_out(all, inside(area));
         if left_out > 0 {
-            let space = if below > 0 { " " } else { "" };
+            let space = if foot.is_empty() { "" } else { " " };
             foot.push_str(&format!("{space}+{left_out} live runs that are not listed"));
         }
         let inner = panel_with_foot(cx.theme, "Runs", &note, &foot, area, buffer);
-        self.runs.draw(cx, inner, buffer);
+        self.runs.draw(cx, &runs, inner, buffer);
     }
 
     fn scope(&self) -> Scope {

@@ -112,7 +112,6 @@ fn carry_out(state: &mut State, intents: Vec<Intent>, now: Now) -> Vec<Effect> {
                 continue;
             }
             Intent::Navigate(route) => navigation::open(state, route),
-            Intent::Back => navigation::back(state),
             Intent::Open(dialog) => {
                 state.open(dialog);
                 continue;

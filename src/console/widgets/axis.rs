@@ -10,27 +10,48 @@ use crate::console::theme::{Role, Theme};
 /// Columns for the figures and the line beside them.
 pub const LABELS: u16 = 5;
 
-/// Parts a panel's inside into the chart and what is left for its axes: `(labels, chart, times)`.
-pub fn split(inner: Rect) -> (Rect, Rect, Rect) {
-    let labels = LABELS.min(inner.width);
-    let height = inner.height.saturating_sub(1);
-    let chart = Rect {
-        x: inner.x + labels,
-        width: inner.width - labels,
-        height,
-        ..inner
-    };
-    let left = Rect {
-        width: labels,
-        height,
-        ..inner
-    };
-    let times = Rect {
-        y: inner.y + height,
-        height: inner.height - height,
-        ..inner
-    };
-    (left, chart, times)
+/// The parts of a panel's inside that holds a chart.
+#[derive(Debug, Clone, Copy)]
+pub struct ChartArea {
+    /// Figures at the left.
+    pub labels: Rect,
+    /// The chart.
+    pub chart: Rect,
+    /// Times below it.
+    pub times: Rect,
+    /// The last line.
+    pub legend: Rect,
+}
+
+impl ChartArea {
+    /// The parts of `inner`; `None`: there is no room for a chart.
+    pub fn of(inner: Rect) -> Option<Self> {
+        if inner.height < 3 {
+            return None;
+        }
+        let wide = LABELS.min(inner.width);
+        let height = inner.height - 2;
+        let line = |n: u16| Rect {
+            y: inner.y + n,
+            height: 1,
+            ..inner
+        };
+        Some(Self {
+            labels: Rect {
+                width: wide,
+                height,
+                ..inner
+            },
+            chart: Rect {
+                x: inner.x + wide,
+                width: inner.width - wide,
+                height,
+                ..inner
+            },
+            times: line(height),
+            legend: line(height + 1),
+        })
+    }
 }
 
 /// The figures of an axis: `at` says which figure stands on a row, counted from the top.

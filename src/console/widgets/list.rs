@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use ratatui::layout::Rect;
+
 use crate::console::action::Action;
 use crate::filter::{Filter, Row};
 use crate::text::clean_line;
@@ -208,6 +210,12 @@ pub fn first_visible(selected: usize, height: usize, total: usize) -> usize {
 pub fn row_at(line: u16, selected: usize, height: usize, total: usize) -> Option<usize> {
     let row = first_visible(selected, height, total) + usize::from(line);
     (usize::from(line) < height && row < total).then_some(row)
+}
+
+/// The row that lies at `y` of a panel in `area` whose inside is the list of `total`.
+pub fn row_in_panel(y: u16, selected: usize, total: usize, area: Rect) -> Option<usize> {
+    let height = usize::from(area.height.saturating_sub(2));
+    row_at(y.checked_sub(area.y + 1)?, selected, height, total)
 }
 
 #[cfg(test)]

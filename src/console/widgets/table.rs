@@ -179,13 +179,32 @@ pub fn draw_head(
 
 /// The line of one row.
 pub fn draw_row(cx: &Context, columns: &[Column], cells: &[Cell], area: Rect, buffer: &mut Buffer) {
+    draw_laid_out(
+        cx,
+        columns,
+        &layout(columns, area.width),
+        cells,
+        area,
+        buffer,
+    );
+}
+
+/// The line of one row of a table whose columns are laid out already.
+fn draw_laid_out(
+    cx: &Context,
+    columns: &[Column],
+    laid_out: &[(usize, u16)],
+    cells: &[Cell],
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let mut spans = Vec::new();
-    for (n, (i, wide)) in layout(columns, area.width).into_iter().enumerate() {
+    for (n, (i, wide)) in laid_out.iter().enumerate() {
         if n > 0 {
             spans.push(Span::raw(" "));
         }
-        if let Some(cell) = cells.get(i) {
-            let text = fitted(cx, &cell.text, wide, columns[i].right);
+        if let Some(cell) = cells.get(*i) {
+            let text = fitted(cx, &cell.text, *wide, columns[*i].right);
             spans.push(Span::styled(text, cx.theme.style(cell.role)));
         }
     }
@@ -227,6 +246,11 @@ impl SortKey {
     /// A count.
     pub fn count(count: u64) -> Self {
         Self::figure(Some(count as f64))
+    }
+
+    /// A text as it is.
+    pub fn literal(text: String) -> Self {
+        Self { figure: 0.0, text }
     }
 
     /// A text, whatever its case.
@@ -307,12 +331,13 @@ pub fn draw(
     buffer: &mut Buffer,
 ) {
     draw_head(cx, columns, list, area, buffer);
+    let laid_out = layout(columns, area.width);
     let height = height(area);
     let first = first_visible(selected.unwrap_or(0), height, source.total);
     for n in first..source.total.min(first + height) {
         let place = row(area, (n - first) as u16 + 1);
         let marked = list.marked.contains((source.id)(n));
-        draw_row(cx, columns, &(source.cells)(n), place, buffer);
+        draw_laid_out(cx, columns, &laid_out, &(source.cells)(n), place, buffer);
         if marked {
             draw_mark(cx, area, place.y, buffer);
         }

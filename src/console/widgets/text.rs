@@ -80,28 +80,6 @@ pub fn cut(spans: Vec<Span<'_>>, width: usize) -> Vec<Span<'_>> {
     out
 }
 
-/// A column of figures: the words before it, the figure, the words after.
-pub type Column<'a, T> = (&'a str, &'a dyn Fn(&T) -> String, &'a str);
-
-/// The columns of every row, each figure at the right of its own width, so that none moves when it grows in
-/// one row alone.
-pub fn figures<T>(rows: &[T], columns: &[Column<'_, T>]) -> Vec<Vec<String>> {
-    let widest = |of: &dyn Fn(&T) -> String| rows.iter().map(|r| of(r).width()).max();
-    let widths: Vec<usize> = columns
-        .iter()
-        .map(|(_, of, _)| widest(*of).unwrap_or(0))
-        .collect();
-    rows.iter()
-        .map(|each| {
-            columns
-                .iter()
-                .zip(&widths)
-                .map(|((before, of, after), width)| format!("{before}{:>width$}{after}", of(each)))
-                .collect()
-        })
-        .collect()
-}
-
 /// A line of facts, the most important first; one that does not fit is left out whole, and so are those
 /// after it. Nothing is cut in half.
 pub fn facts(buffer: &mut Buffer, area: Rect, parts: Vec<Span<'_>>) {

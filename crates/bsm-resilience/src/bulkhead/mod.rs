@@ -163,7 +163,7 @@ impl Bulkhead {
         lock(&self.core).settings()
     }
 
-    /// Since when the caller who has waited longest has waited; `None`: nobody waits.
+    /// When the oldest waiting caller began to wait; `None`: nobody waits.
     pub fn oldest_wait(&self) -> Option<Instant> {
         lock(&self.core).oldest()
     }

@@ -67,8 +67,8 @@ pub trait AttemptHook<M> {
         Ok(())
     }
 
-    /// An attempt begins to wait for a layer, is sent, or failed and waits to be made again: for whoever
-    /// shows a call at work. `attempt` counts the attempts at this target, 1 first.
+    /// An attempt enters a stage: it waits for a layer, is sent, or waits for a retry. Screens show the stage of
+    /// a running call. `attempt` counts the attempts at this target from 1.
     fn stage(&mut self, _what: &M, _attempt: u32, _stage: Stage) {}
 
     /// An attempt, or a refusal, is over.

@@ -7,7 +7,7 @@ use ratatui::text::Span;
 use crate::console::context::Context;
 use crate::console::screens::outcome_parts::{PARTS, WORDS};
 use crate::console::theme::Role;
-use crate::console::widgets::axis;
+use crate::console::widgets::axis::{self, ChartArea};
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::stacked_chart;
 use crate::console::widgets::text::{facts, put, row};
@@ -46,15 +46,15 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
         "Calls/s"
     };
     let inner = panel(theme, title, "15 min", area, buffer);
-    if inner.height < 3 {
+    let Some(ChartArea {
+        labels,
+        chart,
+        times,
+        legend,
+    }) = ChartArea::of(inner)
+    else {
         return;
-    }
-    let legend = row(inner, inner.height - 1);
-    let above = Rect {
-        height: inner.height - 1,
-        ..inner
     };
-    let (labels, chart, times) = axis::split(above);
     let seconds = f64::from(history.bucket_s.max(1));
     let all = (SPAN_S / history.bucket_s.max(1)) as usize;
     let mut values: Vec<[f64; 5]> = history

@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use crate::console::context::Context;
 use crate::console::format::{count, micros, secs};
 use crate::console::theme::Role;
-use crate::console::widgets::axis;
+use crate::console::widgets::axis::{self, ChartArea};
 use crate::console::widgets::line_chart::{Marks, lines};
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::text::{facts, put, row};
@@ -39,15 +39,15 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
         secs(SLOW_P99_MS.into())
     );
     let inner = panel(theme, title, &note, area, buffer);
-    if inner.height < 3 {
+    let Some(ChartArea {
+        labels,
+        chart,
+        times,
+        legend,
+    }) = ChartArea::of(inner)
+    else {
         return;
-    }
-    let legend = row(inner, inner.height - 1);
-    let above = Rect {
-        height: inner.height - 1,
-        ..inner
     };
-    let (labels, chart, times) = axis::split(above);
     let all = 900 / history.bucket_s.max(1) as usize;
     let buckets: Vec<_> = history.buckets().collect();
     let missing = all.saturating_sub(buckets.len());

@@ -26,6 +26,7 @@ use crate::console::context::Context;
 use crate::console::list_habits::ListHabit;
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
+use crate::console::widgets::table;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::impact::ImpactKind;
@@ -71,28 +72,19 @@ impl Overview {
     }
 
     fn runs_panel(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let all = self.runs.shown(cx).len() + cx.snapshot().runs_left_out as usize;
-        let more = all.saturating_sub(usize::from(area.height.saturating_sub(3)));
-        let foot = if more > 0 {
-            format!("+{more}")
-        } else {
-            String::new()
-        };
+        let runs = self.runs.shown(cx);
+        let all = runs.len() + cx.snapshot().runs_left_out as usize;
+        let foot = table::left_out(all, inside(area));
         let keys = cx.keys_of(&[(Action::Trigger, "run"), (Action::Open, "open")]);
         let marked = self.runs.marked_note(cx);
         let keys = format!("{}{marked}{keys}", self.runs.list.filter_note());
         let inner = panel_with_foot(cx.theme, "Runs", &keys, &foot, area, buffer);
-        self.runs.draw(cx, inner, buffer);
+        self.runs.draw(cx, &runs, inner, buffer);
     }
 
     fn providers_panel(cx: &Context, area: Rect, buffer: &mut Buffer) {
         let rows = cx.snapshot().provider_rows.len();
-        let more = rows.saturating_sub(usize::from(area.height.saturating_sub(3)));
-        let foot = if more > 0 {
-            format!("+{more}")
-        } else {
-            String::new()
-        };
+        let foot = table::left_out(rows, inside(area));
         let keys = cx.keys_of(&[
             (Action::ResetBreaker, "reset"),
             (Action::ResizePool, "pool size"),
@@ -218,9 +210,9 @@ impl Component for Overview {
         Vec::new()
     }
 
-    fn on_click(&mut self, (x, y): (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+    fn on_click(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
         let panels = Panels::of(cx, area);
-        let clicked = |rect: Rect| rect.contains((x, y).into());
+        let clicked = |rect: Rect| rect.contains(at.into());
         if clicked(panels.impact) {
             return vec![Intent::Act(Action::Why)];
         }
@@ -230,11 +222,7 @@ impl Component for Overview {
         if panels.alerts.is_some_and(clicked) || panels.alert_line.is_some_and(clicked) {
             return vec![Intent::Act(Action::Alerts)];
         }
-        let inner = inside(panels.runs);
-        if !inner.contains((x, y).into()) {
-            return Vec::new();
-        }
-        self.runs.on_click((x, y - inner.y), inner, cx)
+        self.runs.on_click(at, inside(panels.runs), cx)
     }
 
     fn list_habit(&self) -> Option<ListHabit> {
