@@ -28,7 +28,7 @@ fn round_up(most: f64) -> f64 {
 
 /// A figure of the axis.
 fn figure(value: f64) -> String {
-    if value < 1.0 {
+    if value < 10.0 && value.fract() > 0.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.0}")
@@ -113,6 +113,15 @@ pub(super) fn draw(cx: &Context, area: Rect, buffer: &mut Buffer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axis_figure_of_half_a_step_is_not_rounded_away() {
+        assert_eq!(
+            [figure(2.5), figure(0.1), figure(25.0)],
+            ["2.5", "0.1", "25"]
+        );
+        assert_eq!([figure(1.0), figure(5.0)], ["1", "5"]);
+    }
 
     #[test]
     fn axis_ends_at_a_round_figure_at_or_above_the_highest() {
