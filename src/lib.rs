@@ -10,7 +10,7 @@
 //!  ─────────────────────────────────────────────────────────── what the engine uses
 //!  drill        what the resilience layers promise, tested against a simulator of its own
 //!  model        calling a language model: providers, the service in front of them, the simulator
-//!  github       webhooks verified and understood, and what is published on a pull request
+//!  code_host    webhooks verified and understood, and what is published on a pull request
 //!  journal      SQLite: runs, steps, webhooks, publications, memory; one writer thread
 //!  settings     files, environment, flags → one validated value
 //!  workspace    what people wrote: agents, registry, events, models, knowledge; trust
@@ -31,11 +31,11 @@
 
 pub mod api;
 pub mod cli;
+pub mod code_host;
 pub mod console;
 pub mod drill;
 pub mod engine;
 pub mod filter;
-pub mod github;
 pub mod journal;
 pub mod model;
 pub mod outbound;

@@ -7,9 +7,9 @@ use crate::cli::context::Setup;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
-use crate::engine::github::outbox::view;
+use crate::code_host::Publication;
+use crate::engine::code_host::outbox::view;
 use crate::engine::protocol::query::{Answer, Query};
-use crate::github::Publication;
 use crate::text::{clean_block, json_pretty};
 
 /// List publications: sent, waiting, or held back by a dry run.

@@ -4,7 +4,7 @@
 //! new command is one arm here and one variant in `protocol/command.rs`.
 
 use crate::engine::audit::CommandLine;
-use crate::engine::github::approvals::is_required;
+use crate::engine::code_host::approvals::is_required;
 use crate::engine::handle::Handle;
 use crate::engine::protocol::command::{Command, Refused, Reply};
 use crate::model::provider::ProviderRuntime;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cache::CacheEntryInfo;
-use crate::engine::github::outbox;
+use crate::engine::code_host::outbox;
 use crate::engine::handle::Handle;
 use crate::engine::memory::patterns::patterns;
 use crate::engine::observe::explain::explain;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::*;
+use bsm::code_host::Publication;
 use bsm::console::Options;
 use bsm::console::action::{ACTIONS, Screen};
 use bsm::console::app::App;
@@ -39,7 +40,6 @@ use bsm::engine::protocol::memory::{PatternGroup, Patterns, Similar, SimilarHit}
 use bsm::engine::protocol::query::{Answer, Query, QueryError};
 use bsm::engine::protocol::run::{Action, Evidence, RunResult, RunState, StepStatus};
 use bsm::engine::protocol::snapshot::{Alert, RunSummary, Snapshot, StepSummary};
-use bsm::github::Publication;
 use bsm::resilience::breaker::BreakerState;
 use bsm::review::verdict::Verdict;
 use bsm::workspace::events::EventTable;

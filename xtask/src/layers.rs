@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "telemetry",
             "workspace",
             "journal",
-            "github",
+            "code_host",
             "model",
             "drill",
         ],
@@ -58,7 +58,7 @@ pub fn is_behind_the_seam(user: &str, used: &str) -> bool {
         return false;
     }
     match part(used) {
-        "journal" | "model" | "workspace" | "github" | "drill" | "outbound" => true,
+        "journal" | "model" | "workspace" | "code_host" | "drill" | "outbound" => true,
         "engine" => {
             let seam = [
                 "src/engine/mod.rs",

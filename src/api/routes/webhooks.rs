@@ -19,12 +19,12 @@ use crate::api::request::Peer;
 use crate::api::routes::shared::envelope;
 use crate::api::routes::shared::{listing, odd};
 use crate::api::state::Api;
+use crate::code_host::github::verify;
 use crate::engine::protocol::blob::Blob;
 use crate::engine::protocol::command::{Command, Reply};
 use crate::engine::protocol::github::DeliveryOutcome;
 use crate::engine::protocol::github::Webhook;
 use crate::engine::protocol::query::Query;
-use crate::github::verify;
 
 pub(super) fn routes() -> Routes {
     let hook = || {

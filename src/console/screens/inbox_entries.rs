@@ -1,6 +1,7 @@
 //! The inbox: what GitHub sent, what is left there, and pending approvals, in one list with
 //! what needs a person first.
 
+use crate::code_host::Publication;
 use crate::console::theme::Mark;
 use crate::engine::protocol::github::PublicationView;
 use crate::engine::protocol::github::{
@@ -8,7 +9,6 @@ use crate::engine::protocol::github::{
 };
 use crate::engine::protocol::query::Answer;
 use crate::filter::{Row, lowered};
-use crate::github::Publication;
 
 /// The three lists as last read.
 #[derive(Debug, Clone, Default)]

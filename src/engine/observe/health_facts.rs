@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::audit::Audit;
+use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
-use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::observe::health::facts::{Disk, Facts, Probe};

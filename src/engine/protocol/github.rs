@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::code_host::{Publication, Pull};
 use crate::engine::protocol::blob::Blob;
-use crate::github::{Publication, Pull};
 use crate::text::Untrusted;
 
 /// A webhook whose signature was good, as it came.

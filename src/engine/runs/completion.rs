@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::engine::code_host::approvals::Approvals;
+use crate::engine::code_host::publisher::Publishing;
+use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
-use crate::engine::github::approvals::Approvals;
-use crate::engine::github::publisher::Publishing;
-use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::memory::index::MemoryIndex;
 use crate::engine::notifier::Notifier;

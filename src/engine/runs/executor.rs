@@ -11,13 +11,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::code_host::change::ChangeFetcher;
+use crate::engine::code_host::publisher::Publisher;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
-use crate::engine::github::change::ChangeFetcher;
-use crate::engine::github::publisher::Publisher;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::memory::index::MemoryIndex;
 use crate::engine::memory::record;

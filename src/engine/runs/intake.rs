@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::code_host::Pull;
 use crate::engine::audit::{Audit, CommandLine};
 use crate::engine::config::reload::Reloader;
 use crate::engine::config::store::ConfigStore;
@@ -25,7 +26,6 @@ use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report;
 use crate::engine::runs::scan::scan;
 use crate::engine::runs::scan_request::{ScanOutcome, ScanRequest};
-use crate::github::Pull;
 use crate::journal::{JournalError, NewRun};
 use crate::review::finding::FilterMode;
 use crate::review::policy::Policy;
@@ -492,5 +492,5 @@ fn head_sha(payload: &serde_json::Value) -> Option<String> {
         "/head_sha",
     ];
     let sha = places.iter().find_map(|p| payload.pointer(p)?.as_str())?;
-    crate::github::is_sha(sha).then(|| sha.to_ascii_lowercase())
+    crate::code_host::github::is_sha(sha).then(|| sha.to_ascii_lowercase())
 }

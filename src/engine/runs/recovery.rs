@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::engine::code_host::publisher::Publisher;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
-use crate::engine::github::publisher::Publisher;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::run::{Cause, Decision, Evidence, Input, Plan, RunState, StepStatus};

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
+use crate::code_host::{Publication, Pull};
+use crate::engine::code_host::approvals::{Approvals, is_required};
+use crate::engine::code_host::client::GithubClient;
+use crate::engine::code_host::publications;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
-use crate::engine::github::approvals::{Approvals, is_required};
-use crate::engine::github::client::GithubClient;
-use crate::engine::github::publications;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::run::{Action, Evidence, Input, Plan, RunResult};
 use crate::engine::runs::decision::GATES;
-use crate::github::{Publication, Pull};
 use crate::journal::{ApprovalRow, JournalError, NewPublication, OutboxState};
 use crate::workspace::Workspace;
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::code_host::{HostError, github::Github};
 use crate::engine::config::store::ConfigStore;
 use crate::engine::lifecycle::Lifecycle;
-use crate::github::{Github, GithubError};
 use crate::outbound::egress::{Lookup, Policy};
 use crate::resilience::clock::lock;
 
@@ -40,11 +40,11 @@ impl GithubClient {
     /// The client for a repository (`owner/name`).
     ///
     /// # Errors
-    /// [`GithubError::NotAsked`] under the simulator and in safe mode.
-    pub fn get(&self, repository: &str) -> Result<Arc<Github>, GithubError> {
+    /// [`HostError::NotAsked`] under the simulator and in safe mode.
+    pub fn get(&self, repository: &str) -> Result<Arc<Github>, HostError> {
         let settings = self.store.settings();
         if self.lifecycle.mode.simulated {
-            return Err(GithubError::NotAsked("models are simulated here".into()));
+            return Err(HostError::NotAsked("models are simulated here".into()));
         }
         let token = self.token(repository);
         let hash = token.as_ref().map(|t| Sha256::digest(t.as_bytes()));
@@ -58,7 +58,7 @@ impl GithubClient {
         // Safe mode may have been switched on since the client was built.
         Policy::of(&settings)
             .allows(&settings.github.api_url)
-            .map_err(GithubError::NotAsked)?;
+            .map_err(HostError::NotAsked)?;
         let mut kept = lock(&self.client);
         if let Some((with, client)) = kept.as_ref()
             && *with == key

@@ -1,19 +1,16 @@
-//! GitHub: whose webhook it is, what it says, and what is done there.
+//! Code hosts: what a pull request is, what can be left on one, and each host's own way of doing it.
 //!
-//! Why a room of its own: it holds the token that can act on a repository, and no agent does. It knows
-//! nothing of runs; the engine says what is published and keeps it until it is.
+//! Why one vocabulary: the engine keeps what it wants to be true of a pull request; a host only says how
+//! things are and makes one change at a time.
 
-mod client;
-mod delivery;
+pub mod github;
 mod publication;
-mod signature;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{Github, PullNow};
-pub use delivery::{Delivery, is_delivery_id, is_sha, read};
 pub use publication::{LineComment, Publication};
-pub use signature::{sign, verify};
+
+use crate::text::clean_line;
 
 /// A pull request at one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +36,7 @@ impl Pull {
 
 /// Why something at GitHub was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GithubError {
+pub enum HostError {
     /// It is not asked at all.
     #[error("GitHub is not asked: {0}")]
     NotAsked(String),
@@ -73,7 +70,7 @@ pub enum GithubError {
     TooLarge(usize),
 }
 
-impl GithubError {
+impl HostError {
     /// It may go well another time.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -89,5 +86,38 @@ impl GithubError {
             Self::Limited { after_s, .. } => Some(*after_s),
             _ => None,
         }
+    }
+}
+
+/// A pull request as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullNow {
+    /// Its newest commit.
+    pub head_sha: String,
+    /// The branch that it would go into.
+    pub base: Option<String>,
+    /// It can still be merged.
+    pub open: bool,
+}
+
+impl PullNow {
+    /// Still at the commit that is meant.
+    ///
+    /// # Errors
+    /// When it has moved on.
+    pub fn is_at(&self, pull: &Pull) -> Result<(), HostError> {
+        if let (Some(meant), Some(now)) = (&pull.base, &self.base)
+            && meant != now
+        {
+            return Err(HostError::Moved {
+                to: format!("another branch, {}", clean_line(now, 60)),
+            });
+        }
+        if self.head_sha == pull.head_sha {
+            return Ok(());
+        }
+        Err(HostError::Moved {
+            to: clean_line(&self.head_sha, 12),
+        })
     }
 }

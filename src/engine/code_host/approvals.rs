@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::engine::agents::AgentControl;
+use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
-use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::command::{Refused, Reply};

@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
+use crate::code_host::{LineComment, Publication, Pull};
 use crate::engine::protocol::run::{Action, Evidence, RunResult, RunState};
 use crate::engine::runs::report::place;
-use crate::github::{LineComment, Publication, Pull};
 use crate::review::finding::{Finding, Severity};
 use crate::settings::Publish;
 use crate::text::{clean_line, cut, markdown};

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::code_host::{HostError, Pull};
+use crate::engine::code_host::client::GithubClient;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
-use crate::engine::github::client::GithubClient;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::protocol::command::Subject;
 use crate::engine::protocol::github::Change;
 use crate::engine::protocol::run::Input;
 use crate::engine::runs::scan::scan;
 use crate::engine::runs::scan_request::ScanRequest;
-use crate::github::{GithubError, Pull};
 use crate::journal::{JournalError, RunRow};
 use crate::review::scan::ScanLimits;
 use crate::text::clean_line;
@@ -60,7 +60,7 @@ impl ChangeFetcher {
             () = self.lifecycle.stopping.cancelled() => return Err(JournalError::Closed),
             () = cancel.cancelled() => Err(("the run was cancelled".to_owned(), true)),
             fetched = self.with_retries(&change.pull) => fetched
-                .map_err(|e| (e.to_string(), !matches!(e, GithubError::Moved { .. }))),
+                .map_err(|e| (e.to_string(), !matches!(e, HostError::Moved { .. }))),
         };
         let scanned = match fetched {
             Ok(bytes) => self.scan(bytes).await.map_err(|reason| (reason, true)),
@@ -108,7 +108,7 @@ impl ChangeFetcher {
     }
 
     /// The diff of exactly the commit that the webhook was about.
-    async fn with_retries(&self, pull: &Pull) -> Result<Vec<u8>, GithubError> {
+    async fn with_retries(&self, pull: &Pull) -> Result<Vec<u8>, HostError> {
         let retry = self.store.settings().retry;
         let mut tried = 0;
         loop {
@@ -118,7 +118,7 @@ impl ChangeFetcher {
                 Err(error) => error,
             };
             let pause = error.pause_s().map(Duration::from_secs);
-            let worth = error.is_passing() && !matches!(error, GithubError::NotAsked(_));
+            let worth = error.is_passing() && !matches!(error, HostError::NotAsked(_));
             if tried == TRIES || !worth || pause.is_some_and(|p| p > LONGEST_PAUSE) {
                 return Err(error);
             }
@@ -126,7 +126,7 @@ impl ChangeFetcher {
         }
     }
 
-    async fn once(&self, pull: &Pull) -> Result<Vec<u8>, GithubError> {
+    async fn once(&self, pull: &Pull) -> Result<Vec<u8>, HostError> {
         let github = self.client.get(&pull.repository)?;
         let bytes = github.diff(pull, LARGEST).await?;
         // Asked after it: a push in between cannot pass for the commit that was announced.

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::code_host::{HostError, Publication, Pull};
+use crate::engine::code_host::approvals::Approvals;
+use crate::engine::code_host::client::GithubClient;
+use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
-use crate::engine::github::approvals::Approvals;
-use crate::engine::github::client::GithubClient;
-use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::periodic;
 use crate::engine::protocol::github::PublicationView;
-use crate::github::{GithubError, Publication, Pull};
 use crate::journal::{JournalError, OutboxRow, OutboxState};
 use crate::text::{Untrusted, clean_line};
 
@@ -116,7 +116,7 @@ impl Outbox {
                 tracing::info!(run = row.run, place, kind, note, "published");
                 self.record(&row, OutboxState::Done, note, 0).await
             }
-            Err(error @ GithubError::Moved { .. }) => {
+            Err(error @ HostError::Moved { .. }) => {
                 tracing::info!(run = row.run, place, kind, "not published: {error}");
                 let note = error.to_string();
                 self.record(&row, OutboxState::Dropped, note, 0).await
@@ -127,7 +127,7 @@ impl Outbox {
                     self.notifier
                         .alert(true, format!("{kind} on {place}: {error}"));
                 }
-                if let GithubError::Limited { after_s, .. } = &error {
+                if let HostError::Limited { after_s, .. } = &error {
                     self.client.pause(Duration::from_secs(*after_s));
                 }
                 let next = self.lifecycle.steady_ms() + pause_ms(&error, row.attempts);
@@ -147,16 +147,16 @@ impl Outbox {
         }
     }
 
-    async fn send(&self, pull: &Pull, publication: &Publication) -> Result<String, GithubError> {
+    async fn send(&self, pull: &Pull, publication: &Publication) -> Result<String, HostError> {
         if self.durable.notice().is_some() {
-            return Err(GithubError::NotAsked(RECOVERED.into()));
+            return Err(HostError::NotAsked(RECOVERED.into()));
         }
         if self.store.settings().github.dry_run {
-            return Err(GithubError::NotAsked("a dry run sends nothing".into()));
+            return Err(HostError::NotAsked("a dry run sends nothing".into()));
         }
         if self.client.token(&pull.repository).is_none() {
             let why = "there is no token for this repository";
-            return Err(GithubError::NotAsked(why.into()));
+            return Err(HostError::NotAsked(why.into()));
         }
         let github = self.client.get(&pull.repository)?;
         let now = github.pull(pull).await?;
@@ -185,35 +185,32 @@ impl Outbox {
 }
 
 /// The token may be renewed, or given the right that it lacks.
-fn is_refusal(error: &GithubError) -> bool {
+fn is_refusal(error: &HostError) -> bool {
     matches!(
         error,
-        GithubError::Refused {
+        HostError::Refused {
             status: 401 | 403 | 404,
             ..
         }
     )
 }
 
-fn may_go_well(error: &GithubError) -> bool {
+fn may_go_well(error: &HostError) -> bool {
     error.is_passing() || is_refusal(error)
 }
 
 /// Whether it was really tried: what may not be sent now waits as long as it must.
-fn counts(error: &GithubError) -> bool {
-    !matches!(
-        error,
-        GithubError::NotAsked(_) | GithubError::Limited { .. }
-    )
+fn counts(error: &HostError) -> bool {
+    !matches!(error, HostError::NotAsked(_) | HostError::Limited { .. })
 }
 
-fn pause_ms(error: &GithubError, attempts: u32) -> i64 {
+fn pause_ms(error: &HostError, attempts: u32) -> i64 {
     match error {
         // The client pauses for as long as it was asked to.
-        GithubError::Limited { after_s, .. } => {
+        HostError::Limited { after_s, .. } => {
             after_s.saturating_mul(1_000).cast_signed().min(LONGEST_MS)
         }
-        GithubError::NotAsked(_) => CLOSED_MS,
+        HostError::NotAsked(_) => CLOSED_MS,
         _ => (FIRST_MS << attempts.min(20)).min(LONGEST_MS),
     }
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::code_host::github::{self, Delivery};
+use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
-use crate::engine::github::stats::PublicationStatus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::notifier::Notifier;
 use crate::engine::protocol::command::{Refused, Reply, Trigger};
 use crate::engine::protocol::github::Webhook;
 use crate::engine::protocol::run::Input;
 use crate::engine::runs::intake::{Intake, PreparedRun};
-use crate::github::{self, Delivery};
 use crate::journal::{DeliveryResult, DeliveryRow, Outcome, RunStatus};
 use crate::state::hex;
 use crate::text::clean_line;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Pull;
+use crate::code_host::Pull;
 use crate::text::clean_line;
 
 /// A webhook, as far as it matters here.

@@ -6,8 +6,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::publication::Publication;
-use super::{GithubError, Pull};
+use crate::code_host::{HostError, Publication, Pull, PullNow};
 use crate::outbound::egress::{Lookup, Policy};
 use crate::outbound::{Ways, client, error_text};
 use crate::settings::Settings;
@@ -22,39 +21,6 @@ const TIME: Duration = Duration::from_secs(30);
 const PAGES: u32 = 10;
 /// Without a word from GitHub, so long a pause after a limit.
 const PAUSE_S: u64 = 60;
-
-/// A pull request as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullNow {
-    /// Its newest commit.
-    pub head_sha: String,
-    /// The branch that it would go into.
-    pub base: Option<String>,
-    /// It can still be merged.
-    pub open: bool,
-}
-
-impl PullNow {
-    /// Still at the commit that is meant.
-    ///
-    /// # Errors
-    /// When it has moved on.
-    pub fn is_at(&self, pull: &Pull) -> Result<(), GithubError> {
-        if let (Some(meant), Some(now)) = (&pull.base, &self.base)
-            && meant != now
-        {
-            return Err(GithubError::Moved {
-                to: format!("another branch, {}", clean_line(now, 60)),
-            });
-        }
-        if self.head_sha == pull.head_sha {
-            return Ok(());
-        }
-        Err(GithubError::Moved {
-            to: clean_line(&self.head_sha, 12),
-        })
-    }
-}
 
 /// GitHub, with a token or without.
 pub struct Github {
@@ -84,18 +50,18 @@ impl Github {
         env: &Env,
         lookup: &Lookup,
         token: Option<String>,
-    ) -> Result<Self, GithubError> {
+    ) -> Result<Self, HostError> {
         let policy = Policy::of(settings);
         let api = policy
             .allows(settings.github.api_url.trim_end_matches('/'))
-            .map_err(GithubError::NotAsked)?;
+            .map_err(HostError::NotAsked)?;
         let ways = Ways {
             policy: &policy,
             lookup,
             env,
             connect: Duration::from_secs(10),
         };
-        let client = client(&api, &ways).map_err(GithubError::NotAsked)?;
+        let client = client(&api, &ways).map_err(HostError::NotAsked)?;
         Ok(Self {
             api,
             client,
@@ -108,7 +74,7 @@ impl Github {
     ///
     /// # Errors
     /// As all asking.
-    pub async fn pull(&self, pull: &Pull) -> Result<PullNow, GithubError> {
+    pub async fn pull(&self, pull: &Pull) -> Result<PullNow, HostError> {
         let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
         let now = self.json(Method::GET, &path, None).await?;
         let head_sha = now.pointer("/head/sha").and_then(Value::as_str);
@@ -126,7 +92,7 @@ impl Github {
     ///
     /// # Errors
     /// As all asking; when it is larger than `most` bytes.
-    pub async fn diff(&self, pull: &Pull, most: usize) -> Result<Vec<u8>, GithubError> {
+    pub async fn diff(&self, pull: &Pull, most: usize) -> Result<Vec<u8>, HostError> {
         let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
         let request = self
             .request(Method::GET, &path)?
@@ -142,7 +108,7 @@ impl Github {
         &self,
         pull: &Pull,
         publication: &Publication,
-    ) -> Result<String, GithubError> {
+    ) -> Result<String, HostError> {
         match publication {
             Publication::Comment { marker, body } => self.comment(pull, marker, body).await,
             Publication::Status {
@@ -161,7 +127,7 @@ impl Github {
         }
     }
 
-    async fn comment(&self, pull: &Pull, marker: &str, body: &str) -> Result<String, GithubError> {
+    async fn comment(&self, pull: &Pull, marker: &str, body: &str) -> Result<String, HostError> {
         let comments = format!("repos/{}/issues/{}/comments", pull.repository, pull.number);
         for id in self.marked(&comments, marker).await? {
             let path = format!("repos/{}/issues/comments/{id}", pull.repository);
@@ -171,7 +137,7 @@ impl Github {
             {
                 Ok(_) => return Ok(format!("comment {id} edited")),
                 // Somebody else's that quotes ours, or gone in the meantime.
-                Err(GithubError::Refused {
+                Err(HostError::Refused {
                     status: 403 | 404, ..
                 }) => {}
                 Err(error) => return Err(error),
@@ -186,7 +152,7 @@ impl Github {
         ))
     }
 
-    async fn review(&self, pull: &Pull, publication: &Publication) -> Result<String, GithubError> {
+    async fn review(&self, pull: &Pull, publication: &Publication) -> Result<String, HostError> {
         let Publication::Review {
             event,
             marker,
@@ -218,14 +184,14 @@ impl Github {
             }
             match self.json(Method::POST, &reviews, Some(wanted)).await {
                 Ok(_) => return Ok(format!("review {event}")),
-                Err(error @ GithubError::Refused { status: 422, .. }) => refused = Some(error),
+                Err(error @ HostError::Refused { status: 422, .. }) => refused = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(refused.unwrap_or(GithubError::Unreachable("no answer".into())))
+        Err(refused.unwrap_or(HostError::Unreachable("no answer".into())))
     }
 
-    async fn label(&self, pull: &Pull, add: &str, prefix: &str) -> Result<String, GithubError> {
+    async fn label(&self, pull: &Pull, add: &str, prefix: &str) -> Result<String, HostError> {
         let labels = format!("repos/{}/issues/{}/labels", pull.repository, pull.number);
         let now = self
             .json(Method::POST, &labels, Some(json!({"labels": [add]})))
@@ -241,14 +207,14 @@ impl Github {
             }
             let gone = send(self.with_headers(self.client.delete(url))).await;
             match gone {
-                Ok(_) | Err(GithubError::Refused { status: 404, .. }) => {}
+                Ok(_) | Err(HostError::Refused { status: 404, .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(format!("label {}", clean_line(add, 60)))
     }
 
-    async fn merge(&self, pull: &Pull) -> Result<String, GithubError> {
+    async fn merge(&self, pull: &Pull) -> Result<String, HostError> {
         let path = format!("repos/{}/pulls/{}/merge", pull.repository, pull.number);
         self.json(Method::PUT, &path, Some(json!({"sha": pull.head_sha})))
             .await?;
@@ -256,13 +222,13 @@ impl Github {
     }
 
     /// A marker is only text: anybody can write it. What is found by it must be ours.
-    async fn me(&self) -> Result<&Me, GithubError> {
+    async fn me(&self) -> Result<&Me, HostError> {
         let ask = || async {
             match self.json(Method::GET, "user", None).await {
                 Ok(user) => Ok(user["login"]
                     .as_str()
                     .map_or(Me::App, |name| Me::User(name.to_owned()))),
-                Err(GithubError::Refused {
+                Err(HostError::Refused {
                     status: 401 | 403 | 404,
                     ..
                 }) => Ok(Me::App),
@@ -273,7 +239,7 @@ impl Github {
     }
 
     /// Ids of our entries of a list whose text has a marker, oldest first.
-    async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, GithubError> {
+    async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, HostError> {
         let me = self.me().await?;
         let mut found = Vec::new();
         for page in 1..=PAGES {
@@ -300,7 +266,7 @@ impl Github {
         method: Method,
         path: &str,
         body: Option<Value>,
-    ) -> Result<Value, GithubError> {
+    ) -> Result<Value, HostError> {
         let mut request = self
             .request(method, path)?
             .header("accept", "application/vnd.github+json");
@@ -311,10 +277,10 @@ impl Github {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|e| GithubError::Unreachable(e.to_string()))
+        serde_json::from_slice(&bytes).map_err(|e| HostError::Unreachable(e.to_string()))
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, GithubError> {
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, HostError> {
         Ok(self.with_headers(self.client.request(method, self.url(path)?)))
     }
 
@@ -328,13 +294,13 @@ impl Github {
         }
     }
 
-    fn url(&self, path: &str) -> Result<Url, GithubError> {
+    fn url(&self, path: &str) -> Result<Url, HostError> {
         let text = format!("{}/{path}", self.api.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|e| GithubError::NotAsked(e.to_string()))
+        Url::parse(&text).map_err(|e| HostError::NotAsked(e.to_string()))
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Response, GithubError> {
+async fn send(request: RequestBuilder) -> Result<Response, HostError> {
     let response = request.send().await.map_err(|e| broken(&e))?;
     let status = response.status().as_u16();
     if (200..300).contains(&status) {
@@ -356,29 +322,27 @@ async fn send(request: RequestBuilder) -> Result<Response, GithubError> {
         .unwrap_or(text);
     let message = clean_line(&said, 200);
     Err(match (status, pause) {
-        (403 | 429, Some(after_s)) => GithubError::Limited {
+        (403 | 429, Some(after_s)) => HostError::Limited {
             after_s: after_s.clamp(1, 3_600),
             message,
         },
-        (429, None) => GithubError::Limited {
+        (429, None) => HostError::Limited {
             after_s: PAUSE_S,
             message,
         },
-        (403, None) if message.to_ascii_lowercase().contains("rate limit") => {
-            GithubError::Limited {
-                after_s: PAUSE_S,
-                message,
-            }
-        }
-        _ => GithubError::Refused { status, message },
+        (403, None) if message.to_ascii_lowercase().contains("rate limit") => HostError::Limited {
+            after_s: PAUSE_S,
+            message,
+        },
+        _ => HostError::Refused { status, message },
     })
 }
 
-async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, GithubError> {
+async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, HostError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
         if bytes.len() + chunk.len() > most {
-            return Err(GithubError::TooLarge(most));
+            return Err(HostError::TooLarge(most));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -386,9 +350,9 @@ async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, GithubErr
 }
 
 /// A transport error without the address.
-fn broken(error: &reqwest::Error) -> GithubError {
+fn broken(error: &reqwest::Error) -> HostError {
     if error.is_timeout() {
-        return GithubError::Unreachable("it did not answer in time".into());
+        return HostError::Unreachable("it did not answer in time".into());
     }
     let mut message = "the connection broke".to_owned();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -396,5 +360,5 @@ fn broken(error: &reqwest::Error) -> GithubError {
         message = inner.to_string();
         source = inner.source();
     }
-    GithubError::Unreachable(clean_line(&message, 200))
+    HostError::Unreachable(clean_line(&message, 200))
 }
