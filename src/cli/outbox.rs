@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::code_host::Publication;
-use crate::engine::code_host::outbox::view;
+use crate::engine::code_host::reconciler::view;
 use crate::engine::protocol::query::{Answer, Query};
 use crate::text::{clean_block, json_pretty};
 

@@ -8,7 +8,7 @@ mod publication;
 
 use serde::{Deserialize, Serialize};
 
-pub use publication::{LineComment, Publication};
+pub use publication::{LineComment, Publication, Written};
 
 use crate::text::clean_line;
 
@@ -90,7 +90,7 @@ impl HostError {
 }
 
 /// A pull request as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PullNow {
     /// Its newest commit.
     pub head_sha: String,
@@ -98,6 +98,12 @@ pub struct PullNow {
     pub base: Option<String>,
     /// It can still be merged.
     pub open: bool,
+    /// Its author says that it is not finished.
+    pub draft: bool,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Every required check has concluded well, and the branch is up to date where that is required.
+    pub mergeable: bool,
 }
 
 impl PullNow {
@@ -120,4 +126,46 @@ impl PullNow {
             to: clean_line(&self.head_sha, 12),
         })
     }
+}
+
+/// A review of ours that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingReview {
+    /// The host's number of it.
+    pub id: u64,
+    /// APPROVE or REQUEST_CHANGES.
+    pub event: String,
+    /// The commit that it is about.
+    pub commit: String,
+    /// The last word of its marker: the branch that it is for.
+    pub base_mark: String,
+}
+
+/// What the engine does at a host, one request or a few at a time.
+pub trait CodeHost: Sync {
+    /// The pull request as it is now.
+    fn now(&self, pull: &Pull) -> impl Future<Output = Result<PullNow, HostError>> + Send;
+
+    /// Reviews of ours that approve or ask for changes.
+    fn standing_reviews(
+        &self,
+        pull: &Pull,
+    ) -> impl Future<Output = Result<Vec<StandingReview>, HostError>> + Send;
+
+    /// The host's number of the review of ours with this marker.
+    fn find_review(
+        &self,
+        pull: &Pull,
+        marker: &str,
+    ) -> impl Future<Output = Result<Option<u64>, HostError>> + Send;
+
+    /// Whether a review of ours could be dismissed: without that right none approves.
+    fn can_dismiss(&self, pull: &Pull) -> impl Future<Output = Result<bool, HostError>> + Send;
+
+    /// Leaves something on a pull request. Done twice it is the same as once.
+    fn publish(
+        &self,
+        pull: &Pull,
+        publication: &Publication,
+    ) -> impl Future<Output = Result<Written, HostError>> + Send;
 }

@@ -6,23 +6,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Publication {
-    /// The one comment, found again by its marker and edited in place.
+    /// The one comment, edited in place.
     Comment {
         /// An HTML comment that is in its text.
         marker: String,
         /// Markdown, marker included.
         body: String,
+        /// The host's number of it; `None`: one may be there, and is looked for by its marker.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
     },
-    /// A commit status: the newest of a context is the one that counts.
+    /// The gate, as a commit status: the newest of a context is the one that counts.
     Status {
         /// success, failure, error or pending.
         state: String,
         /// At most 140 characters.
         description: String,
-        /// Whose it is.
+        /// Whose it is, and for which branch.
         context: String,
+        /// The commit; empty: the pull request's head.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        commit: String,
     },
-    /// A review, found again by its marker.
+    /// A review.
     Review {
         /// APPROVE, REQUEST_CHANGES or COMMENT.
         event: String,
@@ -33,15 +39,31 @@ pub enum Publication {
         /// On lines.
         comments: Vec<LineComment>,
     },
-    /// A label, in place of the others of its prefix.
+    /// A review of ours stands no more.
+    Dismissal {
+        /// The host's number of the review.
+        review: u64,
+        /// Why.
+        message: String,
+    },
+    /// A label in place of the others of its prefix.
     Label {
-        /// The label.
+        /// The label; empty: none.
         add: String,
         /// Labels that begin with this go.
         prefix: String,
     },
-    /// The merge of exactly this commit.
-    Merge,
+    /// Remarks whose cause is gone.
+    Resolution {
+        /// Their fingerprints.
+        remarks: Vec<String>,
+    },
+    /// The merge of exactly this commit, where the branch requires our gate.
+    Merge {
+        /// The context of the gate that must be required.
+        #[serde(default)]
+        context: String,
+    },
 }
 
 /// A review's remark on a line.
@@ -51,8 +73,34 @@ pub struct LineComment {
     pub path: String,
     /// The line in the new file.
     pub line: u32,
-    /// Markdown.
+    /// Markdown, with a marker that holds the fingerprint.
     pub body: String,
+    /// The same remark has the same one, on every commit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+}
+
+/// What became of something that was left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// In a line.
+    pub note: String,
+    /// The host's number of it, where it has one.
+    pub id: Option<u64>,
+    /// The event that a review was accepted with.
+    pub event: Option<String>,
+    /// Fingerprints of remarks that the host did not take on their line.
+    pub refused: Vec<String>,
+}
+
+impl Written {
+    /// Done, with a line about it.
+    pub fn note(note: impl Into<String>) -> Self {
+        Self {
+            note: note.into(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Publication {
@@ -62,8 +110,10 @@ impl Publication {
             Self::Comment { .. } => "comment",
             Self::Status { .. } => "status",
             Self::Review { .. } => "review",
+            Self::Dismissal { .. } => "dismissal",
             Self::Label { .. } => "label",
-            Self::Merge => "merge",
+            Self::Resolution { .. } => "resolution",
+            Self::Merge { .. } => "merge",
         }
     }
 
@@ -80,8 +130,11 @@ impl Publication {
                 body,
                 ..
             } => format!("{event}, {} on lines: {}", comments.len(), first_line(body)),
+            Self::Dismissal { review, message } => format!("review {review}: {message}"),
+            Self::Label { add, .. } if add.is_empty() => "no label".into(),
             Self::Label { add, .. } => add.clone(),
-            Self::Merge => "merge".into(),
+            Self::Resolution { remarks } => format!("{} remarks are resolved", remarks.len()),
+            Self::Merge { .. } => "merge".into(),
         }
     }
 }

@@ -132,9 +132,9 @@ async fn start_tasks(
         // Before anything is denied by time.
         services.retention.look_at_clock().await;
         Arc::clone(&services.recovery).resume().await?;
-        services.outbox.status.recount().await?;
+        services.reconciler.status.recount().await?;
         lifecycle.spawn(Arc::clone(&services.reports).run());
-        lifecycle.spawn(Arc::clone(&services.outbox).run());
+        lifecycle.spawn(Arc::clone(&services.reconciler).run());
         lifecycle.spawn(Arc::clone(&services.scheduler).run());
         lifecycle.spawn_detached(Arc::clone(&services.reloader).watch());
         lifecycle.spawn_detached(Arc::clone(&services.retention).run());

@@ -157,7 +157,7 @@ impl Handle {
             return Err(Refused::input("the journal needs no acknowledgement"));
         }
         services.models.service.spend().set_frozen(false);
-        services.outbox.status.wake_outbox.notify_one();
+        services.reconciler.status.wake_outbox.notify_one();
         services.notifier.alert(
             false,
             format!("the recovered journal was acknowledged by {actor}"),

@@ -72,7 +72,7 @@ impl Handle {
     /// For tests: the outbox looks now.
     #[doc(hidden)]
     pub fn wake_outbox(&self) {
-        self.services.outbox.status.wake_outbox.notify_one();
+        self.services.reconciler.status.wake_outbox.notify_one();
     }
 
     /// For tests and drills: one pass of retention as it comes every ten minutes, if the clock allows it; how

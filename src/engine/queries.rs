@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cache::CacheEntryInfo;
-use crate::engine::code_host::outbox;
+use crate::engine::code_host::reconciler;
 use crate::engine::handle::Handle;
 use crate::engine::memory::patterns::patterns;
 use crate::engine::observe::explain::explain;
@@ -85,7 +85,7 @@ impl Handle {
             }),
             Query::Outbox { limit } => {
                 let rows = journal.outbox(limit.min(MOST)).await?;
-                let entries = rows.into_iter().map(outbox::view).collect();
+                let entries = rows.into_iter().map(reconciler::view).collect();
                 Ok(Answer::Outbox { entries })
             }
             Query::Approvals { limit } => Ok(Answer::Approvals {

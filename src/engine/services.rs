@@ -7,7 +7,7 @@ use crate::engine::agents::AgentControl;
 use crate::engine::attachment::Attachments;
 use crate::engine::audit::Audit;
 use crate::engine::code_host::approvals::Approvals;
-use crate::engine::code_host::outbox::Outbox;
+use crate::engine::code_host::reconciler::Reconciler;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
@@ -65,7 +65,7 @@ pub struct Services {
     pub scheduler: Arc<Scheduler>,
 
     pub approvals: Arc<Approvals>,
-    pub outbox: Arc<Outbox>,
+    pub reconciler: Arc<Reconciler>,
     pub webhooks: Webhooks,
 
     pub memory: Arc<MemoryIndex>,

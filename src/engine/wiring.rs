@@ -9,8 +9,8 @@ use crate::engine::audit::Audit;
 use crate::engine::code_host::approvals::Approvals;
 use crate::engine::code_host::change::ChangeFetcher;
 use crate::engine::code_host::client::GithubClient;
-use crate::engine::code_host::outbox::Outbox;
 use crate::engine::code_host::publisher::Publisher;
+use crate::engine::code_host::reconciler::Reconciler;
 use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
@@ -153,7 +153,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         intake: runs.intake,
         recovery: runs.recovery,
         approvals: publishing.approvals,
-        outbox: publishing.outbox,
+        reconciler: publishing.reconciler,
         memory_import: memory.import,
         memory_search: memory.search,
         memory: memory.index,
@@ -278,7 +278,7 @@ struct PublishingPart {
     status: Arc<PublicationStatus>,
     approvals: Arc<Approvals>,
     publisher: Arc<Publisher>,
-    outbox: Arc<Outbox>,
+    reconciler: Arc<Reconciler>,
 }
 
 fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
@@ -298,13 +298,11 @@ fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
     });
     PublishingPart {
         publisher: Arc::new(Publisher {
-            notifier: Arc::clone(&ground.notifier),
             store: Arc::clone(&ground.store),
             durable: Arc::clone(&ground.durable),
-            client: Arc::clone(&client),
             approvals: Arc::clone(&approvals),
         }),
-        outbox: Arc::new(Outbox {
+        reconciler: Arc::new(Reconciler {
             lifecycle: Arc::clone(&ground.lifecycle),
             notifier: Arc::clone(&ground.notifier),
             store: Arc::clone(&ground.store),
@@ -312,6 +310,8 @@ fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
             client: Arc::clone(&client),
             approvals: Arc::clone(&approvals),
             status: Arc::clone(&status),
+            registry: Arc::clone(&ground.registry),
+            last_write: Mutex::default(),
         }),
         client,
         status,

@@ -58,6 +58,27 @@ impl Journal {
         .await
     }
 
+    /// The newest approval of an action on a subject.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn approval_of(
+        &self,
+        action: &str,
+        subject: &str,
+    ) -> Result<Option<ApprovalRow>, JournalError> {
+        let (action, subject) = (action.to_owned(), subject.to_owned());
+        self.read(move |c| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM approvals WHERE action = ?1 AND subject = ?2 ORDER BY created_ms DESC, id LIMIT 1"
+            );
+            c.prepare_cached(&sql)?
+                .query_row([action, subject], row)
+                .optional()
+        })
+        .await
+    }
+
     /// Decides what still waits, and lets its publications go or drops them, in one transaction. False
     /// when somebody was first.
     ///

@@ -10,11 +10,12 @@ use crate::journal::github_rows::{
     DeliveryResult, DeliveryRow, KEYS_DAYS, OLDEST, OutboxCounts, OutboxRow, OutboxState,
     deliveries, outbox,
 };
+use crate::journal::pull_rows::PullRef;
 use crate::journal::record::{Applied, Record};
 
 impl Journal {
-    /// Takes a webhook in, with the run it begins, unless one of its keys is known. On disk when this
-    /// returns.
+    /// Takes a webhook in, with the run it begins, unless one of its keys is known. `pull` is looked at again in
+    /// either case. On disk when this returns.
     ///
     /// # Errors
     /// As all writing.
@@ -23,11 +24,13 @@ impl Journal {
         delivery: DeliveryRow,
         keys: Vec<String>,
         run: Option<NewRun>,
+        pull: Option<PullRef>,
     ) -> Result<DeliveryResult, JournalError> {
         let record = Record::WebhookReceived {
             delivery,
             keys,
             run,
+            pull,
         };
         match self.append(record).await? {
             Applied::Delivery(result) => Ok(result),
@@ -127,6 +130,7 @@ impl Journal {
             attempts,
             at_ms,
             next_ms,
+            pull: None,
         };
         self.append(record).await.map(drop)
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::approval_rows::{ApprovalRow, ApprovalState};
 use crate::journal::github_rows::{DeliveryResult, DeliveryRow, OutboxState};
 use crate::journal::memory_rows::{NewMemory, Remembered, Retention};
+use crate::journal::pull_rows::{Planned, PullRef};
 use crate::journal::rows::{Finish, NewRun, StepRow};
 use crate::journal::spend_rows::SpendRow;
 
@@ -33,6 +34,9 @@ pub enum Record {
         delivery: DeliveryRow,
         keys: Vec<String>,
         run: Option<NewRun>,
+        /// The pull request that it is about, which is looked at again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pull: Option<PullRef>,
     },
     /// A webhook's run was begun again under another id.
     WebhookRedirected { old: String, new: String },
@@ -63,6 +67,25 @@ pub enum Record {
         attempts: u32,
         at_ms: i64,
         next_ms: i64,
+        /// The pull request's key and what is left there since, as JSON.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pull: Option<(String, String)>,
+    },
+    /// A pull request changed, or may have changed.
+    PullMarked { pull: PullRef, at_ms: i64 },
+    /// What is to be left on a pull request from now on. `kept`: numbers of what was planned before and stays.
+    PublicationsPlanned {
+        key: String,
+        items: Vec<Planned>,
+        kept: Vec<i64>,
+        at_ms: i64,
+    },
+    /// A pass over a pull request ended. `next_ms`: it is tried again then; absent: all is as it should be.
+    PullSettled {
+        key: String,
+        revision: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_ms: Option<i64>,
     },
     /// An action waits for a person.
     ApprovalRequested { approval: ApprovalRow },
@@ -120,7 +143,10 @@ impl Record {
             Self::WebhookReceived { .. }
             | Self::WebhookRedirected { .. }
             | Self::DeliveriesPruned { .. } => "deliveries",
-            Self::PublicationTried { .. } => "publications",
+            Self::PublicationTried { .. }
+            | Self::PublicationsPlanned { .. }
+            | Self::PullMarked { .. }
+            | Self::PullSettled { .. } => "publications",
             Self::ApprovalRequested { .. } | Self::ApprovalDecided { .. } => "approvals",
             Self::AgentStopped { .. } => "agents",
             Self::ScheduleSeen { .. } | Self::ScheduleFired { .. } => "schedules",
@@ -146,6 +172,9 @@ impl Record {
             Self::StepFinished { .. } => "stepFinished",
             Self::RunDecided { .. } => "runDecided",
             Self::PublicationTried { .. } => "publicationTried",
+            Self::PublicationsPlanned { .. } => "publicationsPlanned",
+            Self::PullMarked { .. } => "pullMarked",
+            Self::PullSettled { .. } => "pullSettled",
             Self::ApprovalRequested { .. } => "approvalRequested",
             Self::ApprovalDecided { .. } => "approvalDecided",
             Self::AgentStopped { .. } => "agentStopped",
@@ -190,6 +219,8 @@ pub enum Applied {
     Duplicate(String),
     /// What a webhook turned out to be.
     Delivery(DeliveryResult),
+    /// Numbers of publications that were planned.
+    Planned(Vec<i64>),
     /// Numbers of items that were added to memory.
     Remembered(Vec<Remembered>),
     /// Numbers of items that were removed from memory.

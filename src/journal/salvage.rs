@@ -22,6 +22,8 @@ pub(super) enum Table {
     Spend,
     Memory,
     History,
+    Pulls,
+    PullDecisions,
 }
 
 impl Table {
@@ -39,6 +41,8 @@ impl Table {
             Self::Spend => "spend",
             Self::Memory => "memory",
             Self::History => "history",
+            Self::Pulls => "pulls",
+            Self::PullDecisions => "pull_decisions",
         }
     }
 
@@ -123,13 +127,28 @@ impl Table {
                 "run_id",
             ],
             Self::History => &["at_ms", "picture"],
+            Self::Pulls => &[
+                "key",
+                "repository",
+                "repository_id",
+                "number",
+                "head",
+                "base",
+                "run_id",
+                "revision",
+                "settled",
+                "next_ms",
+                "changed_ms",
+                "published",
+            ],
+            Self::PullDecisions => &["run_id", "repository", "head", "base", "sequence"],
         }
     }
 }
 
 /// Types of the values of a table: `T`ext, `I`nteger, `B`lob, `N`ull (the row's number), lower case where it
 /// may be null.
-const SHAPES: [(&str, Table); 12] = [
+const SHAPES: [(&str, Table); 14] = [
     ("NTTBBb", Table::Records),
     ("TITTTTtTIIiiTTTttTtIt", Table::Runs),
     ("TTIT", Table::Steps),
@@ -142,6 +161,8 @@ const SHAPES: [(&str, Table); 12] = [
     ("TTTTIIII", Table::Spend),
     ("NTTTTTIt", Table::Memory),
     ("NB", Table::History),
+    ("TTiITTtIIIIT", Table::Pulls),
+    ("TTTTI", Table::PullDecisions),
 ];
 
 /// The table that a row is of.

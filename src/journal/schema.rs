@@ -39,6 +39,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611270000_records",
         include_str!("migrations/202611270000_records.sql"),
     ),
+    (
+        "202611271400_pulls",
+        include_str!("migrations/202611271400_pulls.sql"),
+    ),
 ];
 
 /// The schema's number that this program writes.

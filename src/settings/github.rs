@@ -20,6 +20,8 @@ pub struct GithubSettings {
     pub next_webhook_secret_env: String,
     /// What is published is written down and shown, and not sent.
     pub dry_run: bool,
+    /// Milliseconds between two writes: hosts limit those that write faster.
+    pub write_spacing_ms: u64,
     /// What is published.
     pub publish: Publish,
 }
@@ -33,6 +35,7 @@ impl Default for GithubSettings {
             webhook_secret_env: "GITHUB_WEBHOOK_SECRET".into(),
             next_webhook_secret_env: "GITHUB_WEBHOOK_SECRET_NEXT".into(),
             dry_run: false,
+            write_spacing_ms: 1_000,
             publish: Publish::default(),
         }
     }
@@ -55,8 +58,10 @@ pub struct Publish {
     pub comment: bool,
     /// A commit status; `success` only with full evidence.
     pub status: bool,
-    /// A review, with full evidence only.
+    /// Reviews: remarks on lines, and with full evidence a request for changes.
     pub review: bool,
+    /// With full evidence an approving review, where the token may dismiss it again.
+    pub approve: bool,
     /// A label with the decision, with full evidence only.
     pub labels: bool,
     /// The merge, with full evidence and the four reviewers' kept approval of this very commit.
@@ -69,6 +74,7 @@ impl Default for Publish {
             comment: true,
             status: true,
             review: true,
+            approve: false,
             labels: true,
             merge: false,
         }

@@ -949,11 +949,13 @@ fn with_inbox(state: &mut State) {
     let comment = Publication::Comment {
         marker: "<!-- m -->".into(),
         body: "<!-- m -->\n## `block_pr`\n\nSecurity vulnerabilities detected".into(),
+        id: None,
     };
     let status = Publication::Status {
         state: "failure".into(),
         description: "block_pr (full): Security vulnerabilities detected".into(),
         context: "bsm/review".into(),
+        commit: String::new(),
     };
     let approval = Approval {
         id: "apr_x1y2z3a4".into(),

@@ -120,20 +120,99 @@ fn write_code(out: &mut String, c: char) {
 }
 
 /// Outside text inside a Markdown document: harmless, on one line, with nothing in it that could
-/// start a table cell, a link, an image, raw HTML, a heading or a mention.
+/// start a table cell, a link, an image, raw HTML, a heading, a mention or a reference.
 pub fn markdown(text: &str, max: usize) -> String {
-    let clean = clean_line(text, max);
+    escape_markdown(&clean_line(text, max))
+}
+
+/// Outside text inside a Markdown document, in paragraphs: as [`markdown`], but lines stay lines and code stays
+/// code, with its indentation. At most `max` characters of it.
+pub fn markdown_block(text: &str, max: usize) -> String {
+    let clean = clean_block(text, max);
+    let mut out = String::with_capacity(clean.len() + 16);
+    let mut fence: Option<&str> = None;
+    for line in clean.lines() {
+        let start = line.trim_start();
+        let ticks = &start[..start.len() - start.trim_start_matches('`').len()];
+        match fence {
+            None if ticks.len() >= 3 => {
+                fence = Some(ticks);
+                out.push_str("~~~~~~\n");
+                continue;
+            }
+            Some(open) if ticks.len() >= open.len() && start.trim_end() == ticks => {
+                fence = None;
+                out.push_str("~~~~~~\n");
+                continue;
+            }
+            Some(_) => out.push_str(&line.replace("~~~", "~ ~ ~")),
+            None => inline_code(&mut out, line),
+        }
+        out.push('\n');
+    }
+    if fence.is_some() {
+        out.push_str("~~~~~~\n");
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// One line: what stands between two backticks stays code, everything else is escaped.
+fn inline_code(out: &mut String, line: &str) {
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((code, after)) = after.split_once('`').filter(|(code, _)| !code.is_empty()) else {
+            break;
+        };
+        out.push_str(&escape_markdown(before));
+        // A cell of a table ends at a bar, in code too.
+        out.push('`');
+        out.push_str(&code.replace('|', "\u{a6}"));
+        out.push('`');
+        rest = after;
+    }
+    out.push_str(&escape_markdown(rest));
+}
+
+/// Breaks a word in two for whoever looks for mentions and addresses in it, and for no reader.
+const BREAK: &str = "<!-- -->";
+
+fn escape_markdown(clean: &str) -> String {
     let mut out = String::with_capacity(clean.len() + 8);
-    for c in clean.chars() {
+    let mut rest = clean;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
         match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '!' | '~' => {
                 out.push('\\');
                 out.push(c);
+            }
+            // Hosts look for references in the text that is shown, where an escape is gone.
+            '#' => {
+                out.push_str("\\#");
+                if rest.starts_with(|c: char| c.is_ascii_digit()) {
+                    out.push_str(BREAK);
+                }
             }
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '@' => out.push_str("&#64;"),
+            '@' => {
+                out.push('@');
+                out.push_str(BREAK);
+            }
+            // `https://…`, `mailto:…`: what a host would make a link of.
+            ':' if rest.starts_with("//") => {
+                out.push_str(BREAK);
+                out.push(':');
+            }
+            '.' if out.len() >= 3
+                && out.is_char_boundary(out.len() - 3)
+                && out[out.len() - 3..].eq_ignore_ascii_case("www") =>
+            {
+                out.push_str(BREAK);
+                out.push('.');
+            }
             c => out.push(c),
         }
     }
@@ -209,6 +288,28 @@ mod tests {
         for bad in ["![", "<script", "@team", " | "] {
             assert!(!out.contains(bad), "{bad} survived in {out}");
         }
+        // Also what a host makes of the text that is shown: mentions, references, addresses.
+        let out = markdown(
+            "@a &#64;b #12 http://e.com HTTPS://e.com www.e.com WWW.e.com c@d.e",
+            200,
+        );
+        for bad in [
+            "@a", "&#64;", "#12", "http:", "HTTPS:", "www.", "WWW.", "c@d",
+        ] {
+            assert!(!out.contains(bad), "{bad} survived in {out}");
+        }
+    }
+
+    #[test]
+    fn markdown_block_keeps_lines_code_and_its_indentation() {
+        let text =
+            "Prefer `a|b` to @team:\n\n```rust\nif x {\n    @y ~~~\n}\n```\nSee <b>#7</b> and `one";
+        assert_eq!(
+            markdown_block(text, 500),
+            "Prefer `a\u{a6}b` to @<!-- -->team:\n\n~~~~~~\nif x {\n    @y ~ ~ ~\n}\n~~~~~~\nSee &lt;b&gt;\\#<!-- -->7&lt;/b&gt; and \\`one"
+        );
+        // A fence that is never closed is closed.
+        assert_eq!(markdown_block("```\n# x", 50), "~~~~~~\n# x\n~~~~~~");
     }
 
     proptest! {

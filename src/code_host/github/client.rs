@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
-use crate::code_host::{HostError, Publication, Pull, PullNow};
+use crate::code_host::{HostError, Pull, PullNow};
 use crate::outbound::egress::{Lookup, Policy};
 use crate::outbound::{Ways, client, error_text};
 use crate::settings::Settings;
@@ -25,15 +25,17 @@ const PAUSE_S: u64 = 60;
 /// GitHub, with a token or without.
 pub struct Github {
     api: Url,
-    client: Client,
+    pub(super) client: Client,
     token: Option<String>,
     /// Whose token it is, once that was asked.
     me: tokio::sync::OnceCell<Me>,
+    /// Repositories in which reviews of ours can be dismissed, once that was asked.
+    pub(super) dismisses: std::sync::Mutex<std::collections::HashMap<String, bool>>,
 }
 
 /// Whose entries are ours.
 #[derive(Debug, Clone)]
-enum Me {
+pub(super) enum Me {
     /// A user's token.
     User(String),
     /// An app's, which has no user to ask for: bots' entries may be ours.
@@ -67,6 +69,7 @@ impl Github {
             client,
             token,
             me: tokio::sync::OnceCell::new(),
+            dismisses: std::sync::Mutex::default(),
         })
     }
 
@@ -77,14 +80,17 @@ impl Github {
     pub async fn pull(&self, pull: &Pull) -> Result<PullNow, HostError> {
         let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
         let now = self.json(Method::GET, &path, None).await?;
-        let head_sha = now.pointer("/head/sha").and_then(Value::as_str);
+        let text = |place: &str| now.pointer(place).and_then(Value::as_str);
+        let labels = now["labels"].as_array().into_iter().flatten();
         Ok(PullNow {
-            head_sha: head_sha.unwrap_or_default().to_ascii_lowercase(),
-            base: now
-                .pointer("/base/ref")
-                .and_then(Value::as_str)
-                .map(|name| clean_line(name, 200)),
+            head_sha: text("/head/sha").unwrap_or_default().to_ascii_lowercase(),
+            base: text("/base/ref").map(|name| clean_line(name, 200)),
             open: now["state"] == "open",
+            draft: now["draft"] == true,
+            labels: labels
+                .filter_map(|l| l["name"].as_str().map(str::to_owned))
+                .collect(),
+            mergeable: now["mergeable_state"] == "clean",
         })
     }
 
@@ -100,129 +106,8 @@ impl Github {
         bytes(send(request).await?, most).await
     }
 
-    /// Leaves something on a pull request; says what was done.
-    ///
-    /// # Errors
-    /// As all asking.
-    pub async fn publish(
-        &self,
-        pull: &Pull,
-        publication: &Publication,
-    ) -> Result<String, HostError> {
-        match publication {
-            Publication::Comment { marker, body } => self.comment(pull, marker, body).await,
-            Publication::Status {
-                state,
-                description,
-                context,
-            } => {
-                let path = format!("repos/{}/statuses/{}", pull.repository, pull.head_sha);
-                let body = json!({"state": state, "description": description, "context": context});
-                self.json(Method::POST, &path, Some(body)).await?;
-                Ok(format!("status {state}"))
-            }
-            Publication::Review { .. } => self.review(pull, publication).await,
-            Publication::Label { add, prefix } => self.label(pull, add, prefix).await,
-            Publication::Merge => self.merge(pull).await,
-        }
-    }
-
-    async fn comment(&self, pull: &Pull, marker: &str, body: &str) -> Result<String, HostError> {
-        let comments = format!("repos/{}/issues/{}/comments", pull.repository, pull.number);
-        for id in self.marked(&comments, marker).await? {
-            let path = format!("repos/{}/issues/comments/{id}", pull.repository);
-            match self
-                .json(Method::PATCH, &path, Some(json!({"body": body})))
-                .await
-            {
-                Ok(_) => return Ok(format!("comment {id} edited")),
-                // Somebody else's that quotes ours, or gone in the meantime.
-                Err(HostError::Refused {
-                    status: 403 | 404, ..
-                }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let made = self
-            .json(Method::POST, &comments, Some(json!({"body": body})))
-            .await?;
-        Ok(format!(
-            "comment {} written",
-            made["id"].as_u64().unwrap_or(0)
-        ))
-    }
-
-    async fn review(&self, pull: &Pull, publication: &Publication) -> Result<String, HostError> {
-        let Publication::Review {
-            event,
-            marker,
-            body,
-            comments,
-        } = publication
-        else {
-            return Ok(String::new());
-        };
-        let reviews = format!("repos/{}/pulls/{}/reviews", pull.repository, pull.number);
-        if !self.marked(&reviews, marker).await?.is_empty() {
-            return Ok("the review was there already".into());
-        }
-        let on_lines: Vec<Value> = comments
-            .iter()
-            .map(|c| json!({"path": c.path, "line": c.line, "side": "RIGHT", "body": c.body}))
-            .collect();
-        // A line outside the change, or one's own pull request: what can be said is said.
-        let tries = [
-            (event.as_str(), Some(&on_lines)),
-            (event.as_str(), None),
-            ("COMMENT", None),
-        ];
-        let mut refused = None;
-        for (event, lines) in tries {
-            let mut wanted = json!({"commit_id": pull.head_sha, "event": event, "body": body});
-            if let Some(lines) = lines {
-                wanted["comments"] = json!(lines);
-            }
-            match self.json(Method::POST, &reviews, Some(wanted)).await {
-                Ok(_) => return Ok(format!("review {event}")),
-                Err(error @ HostError::Refused { status: 422, .. }) => refused = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(refused.unwrap_or(HostError::Unreachable("no answer".into())))
-    }
-
-    async fn label(&self, pull: &Pull, add: &str, prefix: &str) -> Result<String, HostError> {
-        let labels = format!("repos/{}/issues/{}/labels", pull.repository, pull.number);
-        let now = self
-            .json(Method::POST, &labels, Some(json!({"labels": [add]})))
-            .await?;
-        let names = now.as_array().into_iter().flatten();
-        let others = names
-            .filter_map(|l| l["name"].as_str())
-            .filter(|name| name.starts_with(prefix) && *name != add);
-        for other in others {
-            let mut url = self.url(&labels)?;
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.push(other);
-            }
-            let gone = send(self.with_headers(self.client.delete(url))).await;
-            match gone {
-                Ok(_) | Err(HostError::Refused { status: 404, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(format!("label {}", clean_line(add, 60)))
-    }
-
-    async fn merge(&self, pull: &Pull) -> Result<String, HostError> {
-        let path = format!("repos/{}/pulls/{}/merge", pull.repository, pull.number);
-        self.json(Method::PUT, &path, Some(json!({"sha": pull.head_sha})))
-            .await?;
-        Ok("merged".into())
-    }
-
     /// A marker is only text: anybody can write it. What is found by it must be ours.
-    async fn me(&self) -> Result<&Me, HostError> {
+    pub(super) async fn me(&self) -> Result<&Me, HostError> {
         let ask = || async {
             match self.json(Method::GET, "user", None).await {
                 Ok(user) => Ok(user["login"]
@@ -238,22 +123,27 @@ impl Github {
         self.me.get_or_try_init(ask).await
     }
 
+    /// Whether an entry was written with this token.
+    pub(super) async fn is_mine(&self, entry: &Value) -> Result<bool, HostError> {
+        Ok(match self.me().await? {
+            Me::User(name) => entry["user"]["login"].as_str() == Some(name),
+            Me::App => entry["user"]["type"] == "Bot",
+        })
+    }
+
     /// Ids of our entries of a list whose text has a marker, oldest first.
-    async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, HostError> {
-        let me = self.me().await?;
+    pub(super) async fn marked(&self, list: &str, marker: &str) -> Result<Vec<u64>, HostError> {
         let mut found = Vec::new();
         for page in 1..=PAGES {
             let path = format!("{list}?per_page=100&page={page}");
             let entries = self.json(Method::GET, &path, None).await?;
             let entries = entries.as_array().cloned().unwrap_or_default();
-            let ours = |e: &&Value| {
-                let is_mine = match me {
-                    Me::User(name) => e["user"]["login"].as_str() == Some(name),
-                    Me::App => e["user"]["type"] == "Bot",
-                };
-                is_mine && e["body"].as_str().is_some_and(|b| b.contains(marker))
-            };
-            found.extend(entries.iter().filter(ours).filter_map(|e| e["id"].as_u64()));
+            for entry in &entries {
+                let has = entry["body"].as_str().is_some_and(|b| b.contains(marker));
+                if has && self.is_mine(entry).await? {
+                    found.extend(entry["id"].as_u64());
+                }
+            }
             if entries.len() < 100 {
                 break;
             }
@@ -261,7 +151,7 @@ impl Github {
         Ok(found)
     }
 
-    async fn json(
+    pub(super) async fn json(
         &self,
         method: Method,
         path: &str,
@@ -273,18 +163,14 @@ impl Github {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let bytes = bytes(send(request).await?, JSON).await?;
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes).map_err(|e| HostError::Unreachable(e.to_string()))
+        read_json(send(request).await?).await
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, HostError> {
         Ok(self.with_headers(self.client.request(method, self.url(path)?)))
     }
 
-    fn with_headers(&self, mut request: RequestBuilder) -> RequestBuilder {
+    pub(super) fn with_headers(&self, mut request: RequestBuilder) -> RequestBuilder {
         request = request
             .timeout(TIME)
             .header("x-github-api-version", "2022-11-28");
@@ -294,13 +180,13 @@ impl Github {
         }
     }
 
-    fn url(&self, path: &str) -> Result<Url, HostError> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, HostError> {
         let text = format!("{}/{path}", self.api.as_str().trim_end_matches('/'));
         Url::parse(&text).map_err(|e| HostError::NotAsked(e.to_string()))
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Response, HostError> {
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, HostError> {
     let response = request.send().await.map_err(|e| broken(&e))?;
     let status = response.status().as_u16();
     if (200..300).contains(&status) {
@@ -336,6 +222,15 @@ async fn send(request: RequestBuilder) -> Result<Response, HostError> {
         },
         _ => HostError::Refused { status, message },
     })
+}
+
+/// The JSON of an answer; null where it is empty.
+pub(super) async fn read_json(response: Response) -> Result<Value, HostError> {
+    let bytes = bytes(response, JSON).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes).map_err(|e| HostError::Unreachable(e.to_string()))
 }
 
 async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, HostError> {

@@ -6,7 +6,9 @@
 mod client;
 mod delivery;
 mod signature;
+mod writes;
 
 pub use client::Github;
 pub use delivery::{Delivery, is_delivery_id, is_sha, read};
 pub use signature::{sign, verify};
+pub(crate) use writes::remark_marker;

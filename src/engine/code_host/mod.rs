@@ -3,8 +3,19 @@
 pub mod approvals;
 pub mod change;
 pub mod client;
-pub mod outbox;
-pub mod publications;
+mod comment;
+mod desired;
+mod difference;
+mod journal_store;
+mod pass;
+mod published;
 pub mod publisher;
+pub mod reconciler;
 pub mod stats;
+mod unasked_host;
 pub mod webhook;
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod test_decisions;

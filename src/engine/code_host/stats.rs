@@ -50,11 +50,13 @@ impl PublicationStatus {
     pub async fn recount(&self) -> Result<(), JournalError> {
         let outbox = self.durable.journal.outbox_counts().await?;
         let approvals = self.durable.journal.approvals_waiting().await?;
+        let behind = self.durable.journal.pulls_behind().await?;
         let oldest = approvals.iter().map(|a| a.created_ms).min();
         self.count(|stats| {
             stats.outbox = outbox.into();
             stats.approvals = approvals.len() as u32;
             stats.oldest_approval_ms = oldest;
+            stats.behind = behind;
         });
         self.notifier.mark_changed();
         Ok(())

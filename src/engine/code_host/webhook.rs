@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::code_host::Pull;
 use crate::code_host::github::{self, Delivery};
 use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::config::store::ConfigStore;
@@ -16,7 +17,7 @@ use crate::engine::protocol::command::{Refused, Reply, Trigger};
 use crate::engine::protocol::github::Webhook;
 use crate::engine::protocol::run::Input;
 use crate::engine::runs::intake::{Intake, PreparedRun};
-use crate::journal::{DeliveryResult, DeliveryRow, Outcome, RunStatus};
+use crate::journal::{DeliveryResult, DeliveryRow, Outcome, PullRef, RunStatus};
 use crate::state::hex;
 use crate::text::clean_line;
 
@@ -91,7 +92,12 @@ impl Webhooks {
         );
         let new = prepared.as_ref().map(|p| p.new.clone());
         self.durable.check_intake()?;
-        let kept = self.durable.journal.deliver(row, keys, new).await?;
+        let pull = delivery
+            .pull
+            .as_ref()
+            .filter(|_| outcome != Outcome::Refused)
+            .map(pull_ref);
+        let kept = self.durable.journal.deliver(row, keys, new, pull).await?;
         // Into the file that the next start reads.
         match (&kept, &prepared) {
             (DeliveryResult::New, Some(prepared)) => {
@@ -118,6 +124,7 @@ impl Webhooks {
                 (run, true)
             }
         };
+        self.status.wake_outbox.notify_one();
         self.notifier.mark_changed();
         if outcome == Outcome::Refused {
             return Err(Refused::Forbidden { reason: note });
@@ -201,7 +208,8 @@ impl Webhooks {
                 .is_ok_and(|input| input.change.is_some_and(|c| c.to_fetch))
         };
         let over = row.finished_ms.is_some();
-        if !over || (row.status != RunStatus::Failed && !without_change()) {
+        let again = matches!(row.status, RunStatus::Failed | RunStatus::Cancelled);
+        if !over || (!again && !without_change()) {
             return Ok(first.to_owned());
         }
         match self.intake.rerun(first, actor, correlation, None).await? {
@@ -211,5 +219,16 @@ impl Webhooks {
             }
             _ => Ok(first.to_owned()),
         }
+    }
+}
+
+/// A pull request as its row.
+fn pull_ref(pull: &Pull) -> PullRef {
+    PullRef {
+        repository: pull.repository.clone(),
+        repository_id: None,
+        number: pull.number,
+        head: pull.head_sha.clone(),
+        base: pull.base.clone().unwrap_or_default(),
     }
 }

@@ -90,6 +90,9 @@ pub struct GithubStats {
     pub outbox: OutboxCounts,
     /// Actions that wait for a person.
     pub approvals: u32,
+    /// Pull requests that are not yet as they should be.
+    #[serde(default)]
+    pub behind: u32,
 }
 
 /// Where an approval stands.

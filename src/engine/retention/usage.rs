@@ -109,13 +109,13 @@ fn journal_tables(
 
 /// The stores that are tables, and the table's name. Steps belong to runs.
 const TABLES: &[(Store, &[&str])] = &[
-    (Store::Runs, &["runs", "steps"]),
+    (Store::Runs, &["runs", "steps", "pull_decisions"]),
     (Store::Memory, &["memory"]),
     (Store::History, &["history"]),
     (Store::Deliveries, &["deliveries"]),
     (Store::DeliveryKeys, &["delivery_keys"]),
     (Store::Approvals, &["approvals"]),
-    (Store::Outbox, &["outbox"]),
+    (Store::Outbox, &["outbox", "pulls"]),
     (Store::Spend, &["spend"]),
 ];
 

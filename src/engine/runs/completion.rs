@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::engine::code_host::approvals::Approvals;
-use crate::engine::code_host::publisher::Publishing;
 use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::durable::Durable;
 use crate::engine::failpoint;
@@ -16,7 +15,7 @@ use crate::engine::runs::projection::{RunLabel, summary};
 use crate::engine::runs::registry::RunRegistry;
 use crate::engine::runs::report;
 use crate::engine::runs::report_writer::ReportWriter;
-use crate::journal::{Finish, JournalError, NewMemory, NewRun, RunStatus};
+use crate::journal::{ApprovalRow, Finish, JournalError, NewMemory, NewRun, RunStatus};
 
 /// A run that has ended.
 pub struct Ended<'a> {
@@ -30,8 +29,8 @@ pub struct Ended<'a> {
     pub label: RunLabel,
     /// First started, wall time in milliseconds.
     pub started_ms: Option<i64>,
-    /// What is published.
-    pub publishing: Publishing,
+    /// What publishing it waits for.
+    pub approval: Option<ApprovalRow>,
     /// What is remembered.
     pub memory: Option<NewMemory>,
 }
@@ -81,8 +80,8 @@ impl Completion {
             brief: serde_json::to_string(&line)?,
             action: action.as_str().to_owned(),
             report: text.clone(),
-            publications: ended.publishing.publications,
-            approval: ended.publishing.approval,
+            publications: Vec::new(),
+            approval: ended.approval,
             memory: ended.memory,
         };
         failpoint::reached("decision-made");
@@ -98,9 +97,7 @@ impl Completion {
         if let Some(held) = &finish.approval {
             self.approvals.alert_waiting(&held.id, &held.what);
         }
-        if !finish.publications.is_empty() {
-            self.status.wake_outbox.notify_one();
-        }
+        self.status.wake_outbox.notify_one();
         self.reports.write(&new.id, &new.report_name, text).await?;
         tracing::info!(
             run = new.id,

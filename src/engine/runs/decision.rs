@@ -23,6 +23,18 @@ pub const GATES: [&str; 4] = [
     "integrity-agent",
 ];
 
+/// The four gates are among a plan's agents.
+pub fn covers_gates(plan: &Plan) -> bool {
+    GATES
+        .iter()
+        .all(|gate| plan.agents.iter().any(|a| a == gate))
+}
+
+/// Models were asked, real ones: what rules alone or simulated models say proves nothing.
+pub fn by_models(plan: &Plan) -> bool {
+    plan.models_wanted && !plan.offline && !plan.simulated
+}
+
 /// Everything that a decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {

@@ -79,12 +79,14 @@ impl Executor {
         let live = Arc::new(LiveRun {
             view: Mutex::new(first_view(new, plan, input)),
             label: RunLabel::new(new, input),
+            pull: input.change.as_ref().map(|c| c.pull.clone()),
             phases: PhaseBoard::new(
                 Arc::clone(&self.lifecycle.clock),
                 Arc::clone(&self.notifier),
             ),
             started_ms: Mutex::new(None),
             cancel: CancellationToken::new(),
+            superseded: Mutex::default(),
         });
         self.registry.rate.tick(self.lifecycle.now());
         if !self.registry.insert(&new.id, &live) {
@@ -255,7 +257,9 @@ impl Executor {
         };
         view.evidence = facts.evidence();
         let decision = if cancelled {
-            let reason = with_worst("the run was cancelled", &view);
+            let superseded = lock(&live.superseded).clone();
+            let why = superseded.as_deref().unwrap_or("the run was cancelled");
+            let reason = with_worst(why, &view);
             Decision::unfinished(Cause::Cancelled, reason)
         } else {
             decide(&facts)
@@ -274,10 +278,7 @@ impl Executor {
             let took = now.saturating_duration_since(began);
             self.registry.latency.record(took, now);
         }
-        let publishing = self
-            .publisher
-            .plan(&context.workspace, plan, input, &view)
-            .await?;
+        let approval = self.publisher.hold(&context.workspace, plan, input, &view);
         let memory = record::of_run(&view, input, self.lifecycle.wall_ms());
         self.completion
             .conclude(Ended {
@@ -286,7 +287,7 @@ impl Executor {
                 status,
                 label: live.label.clone(),
                 started_ms: Some(started_ms),
-                publishing,
+                approval,
                 memory,
             })
             .await

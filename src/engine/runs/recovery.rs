@@ -147,7 +147,7 @@ impl Recovery {
         ));
         view.state = RunState::Failed;
         view.evidence = Evidence::Partial;
-        let publishing = self.publisher.plan(&workspace, plan, input, &view).await?;
+        let approval = self.publisher.hold(&workspace, plan, input, &view);
         self.completion
             .conclude(Ended {
                 new: &row.new,
@@ -155,7 +155,7 @@ impl Recovery {
                 status: RunStatus::Failed,
                 label: RunLabel::new(&row.new, input),
                 started_ms: row.started_ms,
-                publishing,
+                approval,
                 memory: None,
             })
             .await

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::code_host::Pull;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
@@ -38,10 +39,14 @@ pub struct LiveRun {
     pub label: RunLabel,
     /// What its agents do with providers.
     pub phases: Arc<PhaseBoard>,
+    /// The pull request that it is about.
+    pub pull: Option<Pull>,
     /// First started, wall time in milliseconds.
     pub started_ms: Mutex<Option<i64>>,
     /// Stops it.
     pub cancel: CancellationToken,
+    /// Why it was stopped, where something newer takes its place.
+    pub superseded: Mutex<Option<String>>,
 }
 
 impl LiveRun {
@@ -141,6 +146,45 @@ impl RunRegistry {
     /// The run, if it has not ended.
     pub fn get(&self, id: &str) -> Option<Arc<LiveRun>> {
         lock(&self.runs).live.get(id).cloned()
+    }
+
+    /// Whether a run about this commit on its way into this branch has not ended.
+    pub fn is_reviewing(&self, pull: &Pull) -> bool {
+        let same = |p: &Pull| {
+            p.repository.eq_ignore_ascii_case(&pull.repository)
+                && p.head_sha == pull.head_sha
+                && p.base == pull.base
+        };
+        lock(&self.runs)
+            .live
+            .values()
+            .any(|run| run.pull.as_ref().is_some_and(same))
+    }
+
+    /// Cancels the runs about a pull request that are about none of these commits and branches; returns their ids.
+    pub fn cancel_superseded(
+        &self,
+        (repository, number): (&str, u64),
+        kept: &[(&str, &str)],
+        reason: &str,
+    ) -> Vec<String> {
+        let stays = |p: &Pull| {
+            let base = p.base.as_deref().unwrap_or_default();
+            kept.contains(&(p.head_sha.as_str(), base))
+        };
+        let same = |p: &Pull| p.number == number && p.repository.eq_ignore_ascii_case(repository);
+        let runs = lock(&self.runs);
+        let superseded = runs.live.iter().filter(|(_, run)| {
+            let pull = run.pull.as_ref();
+            pull.is_some_and(|p| same(p) && !stays(p)) && !run.cancel.is_cancelled()
+        });
+        superseded
+            .map(|(id, run)| {
+                *lock(&run.superseded) = Some(reason.to_owned());
+                run.cancel.cancel();
+                id.clone()
+            })
+            .collect()
     }
 
     /// Removes a run that does not end here.

@@ -28,6 +28,8 @@ fn live(n: u32, state: RunState) -> (String, Arc<LiveRun>) {
         phases: PhaseBoard::new(Arc::new(SystemClock), Notifier::new(Arc::new(SystemClock))),
         started_ms: Mutex::new(None),
         cancel: CancellationToken::new(),
+        pull: None,
+        superseded: Mutex::default(),
     };
     (new.id, Arc::new(run))
 }

@@ -19,6 +19,7 @@ pub(super) fn requested(tx: &Connection, approval: &ApprovalRow) -> rusqlite::Re
 /// Decides what still waits, and lets its publications go or drops them.
 pub(super) fn decided(
     tx: &Connection,
+    sequence: i64,
     id: &str,
     state: ApprovalState,
     by: &str,
@@ -39,6 +40,9 @@ pub(super) fn decided(
     };
     let sql = "UPDATE outbox SET state = ?2, note = ?3 WHERE approval = ?1 AND state = 'held'";
     tx.prepare_cached(sql)?.execute(params![id, next, note])?;
+    // What its run may publish has changed.
+    let sql = "UPDATE pulls SET revision = ?2, next_ms = 0 WHERE run_id = (SELECT subject FROM approvals WHERE id = ?1 AND action = 'publish')";
+    tx.prepare_cached(sql)?.execute(params![id, sequence])?;
     Ok(Applied::Done)
 }
 

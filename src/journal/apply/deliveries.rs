@@ -3,16 +3,23 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::journal::github_rows::{DeliveryResult, DeliveryRow, LISTED, OutboxState, SENT};
+use crate::journal::pull_rows::{self, PULLS, PullRef};
 use crate::journal::record::Applied;
 use crate::journal::rows::{self, NewRun};
 
 /// A webhook whose keys are all new is kept with its run; else it is counted as a repeat of the first.
 pub(super) fn received(
     tx: &Connection,
+    sequence: i64,
     row: &DeliveryRow,
     keys: &[String],
     run: Option<&NewRun>,
+    pull: Option<&PullRef>,
 ) -> rusqlite::Result<Applied> {
+    // A repeat too: somebody may want to see again what is left there.
+    if let Some(pull) = pull {
+        pull_rows::mark(tx, sequence, pull, None, row.at_ms)?;
+    }
     for key in keys {
         let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
         let first: Option<(String, Option<String>)> = tx
@@ -86,5 +93,6 @@ pub(super) fn pruned(tx: &Connection, keys_before_ms: i64) -> rusqlite::Result<A
         [keys_before_ms],
     )?;
     tx.execute("DELETE FROM outbox WHERE state IN ('done', 'dropped', 'dry') AND id NOT IN (SELECT id FROM outbox ORDER BY id DESC LIMIT ?1)", [SENT])?;
+    tx.execute("DELETE FROM pulls WHERE revision <= settled AND key NOT IN (SELECT key FROM pulls ORDER BY changed_ms DESC LIMIT ?1)", [PULLS])?;
     Ok(Applied::Done)
 }

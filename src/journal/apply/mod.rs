@@ -6,6 +6,7 @@
 mod approvals;
 mod deliveries;
 mod memory;
+mod pulls;
 mod runs;
 mod spend;
 
@@ -32,7 +33,8 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
             delivery,
             keys,
             run,
-        } => deliveries::received(tx, delivery, keys, run.as_ref()),
+            pull,
+        } => deliveries::received(tx, sequence, delivery, keys, run.as_ref(), pull.as_ref()),
         Record::WebhookRedirected { old, new } => deliveries::redirected(tx, old, new),
         Record::RunChangeFetched { id, input, diff } => runs::change_fetched(tx, id, input, diff),
         Record::RunStarted { id, at_ms } => runs::started(tx, id, *at_ms),
@@ -49,7 +51,25 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
             attempts,
             at_ms,
             next_ms,
-        } => deliveries::publication_tried(tx, *id, *state, note, *attempts, *at_ms, *next_ms),
+            pull,
+        } => {
+            if let Some((key, published)) = pull {
+                pulls::published(tx, key, published)?;
+            }
+            deliveries::publication_tried(tx, *id, *state, note, *attempts, *at_ms, *next_ms)
+        }
+        Record::PullMarked { pull, at_ms } => pulls::marked(tx, sequence, pull, *at_ms),
+        Record::PublicationsPlanned {
+            key,
+            items,
+            kept,
+            at_ms,
+        } => pulls::planned(tx, sequence, key, items, kept, *at_ms),
+        Record::PullSettled {
+            key,
+            revision,
+            next_ms,
+        } => pulls::settled(tx, key, *revision, *next_ms),
         Record::ApprovalRequested { approval } => approvals::requested(tx, approval),
         Record::ApprovalDecided {
             id,
@@ -57,7 +77,7 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
             by,
             reason,
             at_ms,
-        } => approvals::decided(tx, id, *state, by, reason, *at_ms),
+        } => approvals::decided(tx, sequence, id, *state, by, reason, *at_ms),
         Record::AgentStopped { agent, stopped } => approvals::agent_stopped(tx, agent, *stopped),
         Record::ScheduleSeen { event, cron, at_ms } => {
             approvals::schedule_seen(tx, event, cron, *at_ms)

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use crate::journal::apply::pulls;
 use crate::journal::approval_rows as approvals;
 use crate::journal::github_rows as github;
 use crate::journal::memory_rows::{self as memory, NewMemory};
@@ -102,6 +103,7 @@ pub(super) fn decided(
     if !first {
         return Ok(Applied::Unchanged);
     }
+    pulls::decided(tx, sequence, &finish.id, finish.at_ms)?;
     let approval = finish.approval.as_ref();
     if let Some(approval) = approval {
         approvals::insert(tx, approval)?;
@@ -127,6 +129,8 @@ pub(super) fn decided(
 pub(super) fn pruned(tx: &Connection, ids: &[String]) -> rusqlite::Result<Applied> {
     for id in ids {
         tx.prepare_cached("DELETE FROM runs WHERE id = ?1 AND finished_ms IS NOT NULL")?
+            .execute([id])?;
+        tx.prepare_cached("DELETE FROM pull_decisions WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1)")?
             .execute([id])?;
     }
     Ok(Applied::Done)

@@ -1,50 +1,13 @@
-//! What is published for every decision and every evidence, a case a line.
+//! What should be there for every decision and every evidence, a case a line.
 
 use super::*;
+use crate::engine::code_host::test_decisions::{DIFF, run_of};
 use crate::engine::protocol::run::Decision;
-use crate::engine::protocol::run::{Input, Plan};
-use crate::engine::runs::projection::first_view;
 use crate::engine::runs::projection::{RunLabel, summary};
-use crate::journal::NewRun;
-use crate::review::finding::{Coverage, Finding};
 use crate::text::Untrusted;
 
 fn run(action: Action, evidence: Evidence) -> RunResult {
-    let plan: Plan = serde_json::from_value(serde_json::json!({
-        "strategy": "parallel", "outcome": "review", "agents": ["security-agent"],
-        "stepTimeoutMs": 1, "ownRule": true, "offline": false, "modelsWanted": true,
-        "simulated": false, "policyHash": "p", "rulesHash": "r", "rulesComplete": true,
-    }))
-    .unwrap();
-    let input: Input = serde_json::from_value(serde_json::json!({
-        "payload": null, "findings": [], "coverage": Coverage::default(),
-        "size": crate::review::finding::ChangeSize::default(),
-        "hasDiff": true, "nothingToReview": false, "missing": null, "notKept": [],
-    }))
-    .unwrap();
-    let new = NewRun {
-        id: "job_1_abc".into(),
-        created_ms: 0,
-        event: "pull_request.opened".into(),
-        requested_event: "pull_request.opened".into(),
-        correlation: "c".into(),
-        actor: "github".into(),
-        idempotency: None,
-        plan: String::new(),
-        input: String::new(),
-        diff: String::new(),
-        report_name: String::new(),
-    };
-    let mut run = first_view(&new, &plan, &input);
-    run.state = RunState::Finished;
-    run.evidence = evidence;
-    run.decision = Some(Decision {
-        cause: None,
-        action,
-        reason: Untrusted::new("because @everybody <b>says</b> so"),
-        rule: 5,
-        automated: true,
-    });
+    let mut run = run_of(action, evidence);
     let finding = Finding {
         file: Some(Untrusted::new("src/a.rs")),
         line: Some(7),
@@ -63,22 +26,35 @@ fn pull() -> Pull {
     }
 }
 
-fn kinds(run: &RunResult, wanted: Publish, merges: bool) -> Vec<&'static str> {
-    of(run, &pull(), wanted, merges)
-        .iter()
-        .map(Publication::kind)
-        .collect()
-}
-
-fn state(run: &RunResult) -> &'static str {
-    status(run).0
+/// What should be there for a decision, with everything allowed.
+fn wanted(run: &RunResult) -> Desired {
+    let decided = Decided {
+        run: run.clone(),
+        diff: DIFF.into(),
+        proved: true,
+    };
+    let now = PullNow {
+        head_sha: "a".repeat(40),
+        open: true,
+        ..PullNow::default()
+    };
+    desired(&Standing {
+        pull: &pull(),
+        now: &now,
+        decision: Some(&decided),
+        under_review: false,
+        hold: Hold::Free,
+        may_approve: true,
+        published: &Published::default(),
+        web: None,
+    })
 }
 
 #[test]
-fn status_says_what_the_decision_says_and_only_full_evidence_acts() {
+fn desired_state_of_less_than_full_evidence_acts_on_nothing() {
     use Action::{ApproveAndMerge, BlockPr, ManualReview, RequestChanges};
     use Evidence::{Full, Offline, Partial};
-    for (action, evidence, wanted) in [
+    for (action, evidence, state) in [
         (ApproveAndMerge, Full, "success"),
         // Proven documentation, or the operator's own word.
         (ApproveAndMerge, Offline, "success"),
@@ -90,61 +66,123 @@ fn status_says_what_the_decision_says_and_only_full_evidence_acts() {
         (BlockPr, Full, "failure"),
         (BlockPr, Partial, "failure"),
     ] {
-        let run = run(action, evidence);
-        assert_eq!(state(&run), wanted, "{action:?} {evidence:?}");
-        let all = kinds(
-            &run,
-            Publish {
-                merge: true,
-                ..Publish::default()
-            },
-            true,
-        );
-        if evidence == Full {
-            assert_eq!(&all[..4], ["comment", "status", "label", "review"]);
-            assert_eq!(all.contains(&"merge"), action == ApproveAndMerge);
-        } else {
-            assert_eq!(all, ["comment", "status"], "{action:?} {evidence:?}");
+        let desired = wanted(&run(action, evidence));
+        assert_eq!(desired.gate.state, state, "{action:?} {evidence:?}");
+        assert!(desired.comment.is_some());
+        assert_eq!(desired.label.is_some(), evidence == Full);
+        assert_eq!(desired.merge, evidence == Full && action == ApproveAndMerge);
+        if evidence != Full {
+            assert_eq!(desired.review, None, "{action:?} {evidence:?}");
         }
+        assert_eq!(desired.remarks.len(), 1, "a finding on a changed line");
     }
     let mut cut_off = run(ApproveAndMerge, Full);
     cut_off.state = RunState::Failed;
-    assert_eq!(state(&cut_off), "error");
+    let desired = wanted(&cut_off);
     assert_eq!(
-        kinds(&cut_off, Publish::default(), true),
-        ["comment", "status"]
+        (desired.gate.state, desired.label, desired.merge),
+        ("error", None, false)
     );
 }
 
 #[test]
-fn a_merge_is_off_until_it_is_wanted_and_proved() {
-    let run = run(Action::ApproveAndMerge, Evidence::Full);
-    assert!(!kinds(&run, Publish::default(), true).contains(&"merge"));
-    let merging = Publish {
-        merge: true,
-        ..Publish::default()
+fn desired_state_without_a_decision_or_of_a_draft_is_pending_and_nothing_else() {
+    let decided = Decided {
+        run: run(Action::ApproveAndMerge, Evidence::Full),
+        diff: String::new(),
+        proved: true,
     };
-    assert!(!kinds(&run, merging, false).contains(&"merge"));
-    assert!(kinds(&run, merging, true).contains(&"merge"));
+    let now = PullNow {
+        open: true,
+        ..PullNow::default()
+    };
+    let draft = PullNow {
+        draft: true,
+        ..now.clone()
+    };
+    let published = Published::default();
+    let standing = Standing {
+        pull: &pull(),
+        now: &now,
+        decision: None,
+        under_review: false,
+        hold: Hold::Free,
+        may_approve: true,
+        published: &published,
+        web: None,
+    };
+    let approved = Standing {
+        decision: Some(&decided),
+        ..standing
+    };
+    for (standing, state) in [
+        (standing, "pending"),
+        (
+            Standing {
+                under_review: true,
+                ..standing
+            },
+            "pending",
+        ),
+        (
+            Standing {
+                now: &draft,
+                ..approved
+            },
+            "pending",
+        ),
+        (
+            Standing {
+                hold: Hold::Waiting,
+                ..approved
+            },
+            "pending",
+        ),
+        (
+            Standing {
+                hold: Hold::Denied,
+                ..approved
+            },
+            "error",
+        ),
+    ] {
+        let desired = desired(&standing);
+        assert_eq!(desired.gate.state, state);
+        assert_eq!(
+            (desired.label, desired.review, desired.merge),
+            (None, None, false)
+        );
+    }
+    assert_eq!(desired(&approved).review, Some("APPROVE"));
+    let no_right = Standing {
+        may_approve: false,
+        ..approved
+    };
+    assert_eq!(
+        desired(&no_right).review,
+        None,
+        "it could not be taken back"
+    );
 }
 
 #[test]
-fn outside_text_mentions_nobody_and_shows_no_image() {
+fn comment_outside_text_mentions_nobody_and_shows_no_image() {
     let run = run(Action::BlockPr, Evidence::Full);
-    let all = of(&run, &pull(), Publish::default(), false);
-    let Publication::Comment { marker, body } = &all[0] else {
-        panic!("a comment comes first")
-    };
-    assert!(body.starts_with(marker.as_str()));
-    for never in ["@everybody", "<b>", "![img]"] {
+    let desired = wanted(&run);
+    let body = desired.comment.unwrap();
+    assert!(body.starts_with(comment::MARKER));
+    for never in ["@everybody", "<b>", "![img]", "http:"] {
         assert!(!body.contains(never), "{never}: {body}");
     }
-    assert!(body.contains("**full: rules and models**"));
-    assert_eq!(body.matches("src/a.rs:7").count(), 1, "each finding once");
-    let Publication::Review { comments, .. } = &all[3] else {
-        panic!("a review comes last")
-    };
-    assert_eq!((comments.len(), comments[0].line), (1, 7));
+    assert!(body.contains("**full: rules and models**"), "{body}");
+    assert_eq!(
+        body.matches("line 7").count(),
+        1,
+        "each finding once: {body}"
+    );
+    let remark = &desired.remarks[0];
+    assert_eq!((remark.path.as_str(), remark.line), ("src/a.rs", 7));
+    assert!(remark.body.contains(&remark.fingerprint));
     let long = RunResult {
         decision: Some(Decision {
             reason: Untrusted::new("é".repeat(400)),
@@ -152,7 +190,17 @@ fn outside_text_mentions_nobody_and_shows_no_image() {
         }),
         ..run
     };
-    assert_eq!(status(&long).1.chars().count(), 140);
+    assert_eq!(state_of(&long).description.chars().count(), 140);
+}
+
+#[test]
+fn remark_outside_the_hunks_stays_in_the_comment() {
+    let mut run = run(Action::RequestChanges, Evidence::Full);
+    run.agents[0].findings[1].line = Some(40);
+    run.agents[0].findings[1].message = Untrusted::new("elsewhere");
+    let desired = wanted(&run);
+    assert_eq!(desired.remarks.len(), 1);
+    assert!(desired.comment.unwrap().contains("line 40: elsewhere"));
 }
 
 /// `docs/decisions.md` has one table of decision, evidence and face; this is what holds it to the program.
@@ -207,18 +255,10 @@ fn every_face_says_what_the_table_of_decisions_says() {
         decision.cause = Some(decided);
         assert_eq!(decision.action.exit_code().to_string(), exit, "{line}");
         assert_eq!(decision.cause_word(), cause, "{line}");
-        assert_eq!(state(&run), status_word, "{line}");
-        let all = of(&run, &pull(), Publish::default(), true);
-        let found_review = all.iter().find_map(|p| match p {
-            Publication::Review { event, .. } => Some(event.as_str()),
-            _ => None,
-        });
-        let found_label = all.iter().find_map(|p| match p {
-            Publication::Label { add, .. } => Some(add.as_str()),
-            _ => None,
-        });
-        assert_eq!(found_review.unwrap_or("none"), review, "{line}");
-        assert_eq!(found_label.unwrap_or("none"), label, "{line}");
+        let desired = wanted(&run);
+        assert_eq!(desired.gate.state, status_word, "{line}");
+        assert_eq!(desired.review.unwrap_or("none"), review, "{line}");
+        assert_eq!(desired.label.unwrap_or("none"), label, "{line}");
         let log = sarif(&Export::of_run(&run));
         let properties = &log["runs"][0]["properties"];
         assert_eq!(properties["approved"].to_string(), approved, "{line}");

@@ -1,0 +1,248 @@
+//! What a pass over a pull request needs of the engine: decisions, approvals, plans and results in the journal.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::code_host::{Publication, Pull};
+use crate::engine::code_host::desired::{Decided, Hold};
+use crate::engine::code_host::pass::{PullStore, Tried};
+use crate::engine::code_host::published::Published;
+use crate::engine::code_host::reconciler::{Reconciler, place};
+use crate::engine::failpoint;
+use crate::engine::protocol::run::{Action, Plan, RunResult};
+use crate::engine::runs::decision::{by_models, covers_gates};
+use crate::journal::{
+    ApprovalState, JournalError, NewPublication, OutboxRow, OutboxState, Planned, PullDecision,
+    PullRow,
+};
+use crate::resilience::clock::lock;
+use crate::text::clean_line;
+
+/// The alert about a publication that the host refuses.
+const REFUSED: &str = "publication-refused";
+
+/// The store of one pass.
+pub(super) struct JournalStore<'a> {
+    of: &'a Reconciler,
+    /// What is planned is shown, and never sent.
+    dry: bool,
+    /// Planned in this dry pass.
+    shown: Mutex<Vec<(i64, Publication, u32)>>,
+}
+
+impl<'a> JournalStore<'a> {
+    pub(super) fn new(of: &'a Reconciler, dry: bool) -> Self {
+        Self {
+            of,
+            dry,
+            shown: Mutex::default(),
+        }
+    }
+
+    fn note(&self, note: &str) -> String {
+        clean_line(&self.of.store.redactor().text(note), 300)
+    }
+
+    async fn plan_as(
+        &self,
+        row: &PullRow,
+        pull: &Pull,
+        run: &str,
+        (items, kept): (Vec<Publication>, Vec<i64>),
+        state: OutboxState,
+    ) -> Result<Vec<i64>, JournalError> {
+        let pull = serde_json::to_string(pull)?;
+        let items: Vec<Planned> = items
+            .iter()
+            .map(|publication| {
+                Ok(Planned {
+                    run: run.to_owned(),
+                    publication: NewPublication {
+                        pull: pull.clone(),
+                        publication: serde_json::to_string(publication)?,
+                        state,
+                    },
+                })
+            })
+            .collect::<Result<_, JournalError>>()?;
+        let (journal, at_ms) = (&self.of.durable.journal, self.of.lifecycle.wall_ms());
+        self.of
+            .durable
+            .persist(|| journal.plan_publications(&row.key, items.clone(), kept.clone(), at_ms))
+            .await
+    }
+}
+
+impl PullStore for JournalStore<'_> {
+    async fn decided(
+        &self,
+        repository: &str,
+        head: &str,
+        base: &str,
+    ) -> Result<Option<Decided>, JournalError> {
+        let journal = &self.of.durable.journal;
+        let all = journal.pull_decisions(repository, head, base).await?;
+        let read = |d: &PullDecision| {
+            let plan: Plan = serde_json::from_str(&d.plan).ok()?;
+            let run: RunResult = serde_json::from_str(&d.result).ok()?;
+            Some((plan, run))
+        };
+        // What ends after a check never takes the place of a review; a simulated answer is none.
+        let mut reviews = all
+            .iter()
+            .filter(|d| !d.event.starts_with("check_"))
+            .filter_map(read)
+            .filter(|(plan, _)| !plan.simulated);
+        let Some((newest_plan, newest)) = reviews.next() else {
+            return Ok(None);
+        };
+        let approves = |run: &RunResult| {
+            let action = run.decision.as_ref().map(|d| d.action);
+            action == Some(Action::ApproveAndMerge)
+        };
+        let of_gates = if covers_gates(&newest_plan) {
+            Some((newest_plan, newest.clone()))
+        } else {
+            reviews.find(|(plan, _)| covers_gates(plan))
+        };
+        let proved = of_gates.is_some_and(|(plan, run)| by_models(&plan) && approves(&run));
+        let diff = journal
+            .run(&newest.run_id)
+            .await?
+            .map_or_else(String::new, |r| r.new.diff);
+        Ok(Some(Decided {
+            run: newest,
+            diff,
+            proved,
+        }))
+    }
+
+    async fn hold(&self, run: &str) -> Result<Hold, JournalError> {
+        let approval = self.of.durable.journal.approval_of("publish", run).await?;
+        Ok(match approval.map(|a| a.state) {
+            None | Some(ApprovalState::Approved) => Hold::Free,
+            Some(ApprovalState::Waiting) => Hold::Waiting,
+            Some(ApprovalState::Denied | ApprovalState::Expired) => Hold::Denied,
+        })
+    }
+
+    fn is_under_review(&self, pull: &Pull) -> bool {
+        self.of.registry.is_reviewing(pull)
+    }
+
+    fn supersede(&self, row: &PullRow, kept: &[(&str, &str)], reason: &str) {
+        let of = (row.pull.repository.as_str(), row.pull.number);
+        for run in self.of.registry.cancel_superseded(of, kept, reason) {
+            tracing::info!(run, "cancelled: {reason}");
+        }
+    }
+
+    async fn planned(&self, row: &PullRow) -> Result<Vec<(i64, Publication, u32)>, JournalError> {
+        if self.dry {
+            return Ok(lock(&self.shown).clone());
+        }
+        let rows = self
+            .of
+            .durable
+            .journal
+            .publications_planned(&row.pull)
+            .await?;
+        let read = |row: OutboxRow| {
+            let publication = serde_json::from_str(&row.publication).ok()?;
+            Some((row.id, publication, row.attempts))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    async fn plan(
+        &self,
+        row: &PullRow,
+        pull: &Pull,
+        run: &str,
+        items: Vec<Publication>,
+        kept: Vec<i64>,
+    ) -> Result<Vec<i64>, JournalError> {
+        if !self.dry {
+            let items = (items, kept);
+            return self
+                .plan_as(row, pull, run, items, OutboxState::Waiting)
+                .await;
+        }
+        let new = items.clone();
+        let numbers = self
+            .plan_as(row, pull, run, (items, kept), OutboxState::Dry)
+            .await?;
+        let entries = numbers.iter().zip(new).map(|(id, p)| (*id, p, 0));
+        lock(&self.shown).extend(entries);
+        Ok(numbers)
+    }
+
+    async fn tried(
+        &self,
+        row: &PullRow,
+        tried: Tried,
+        published: &Published,
+    ) -> Result<(), JournalError> {
+        if self.dry {
+            // Nothing was left there, so nothing is remembered.
+            lock(&self.shown).retain(|(id, ..)| *id != tried.id);
+            return Ok(());
+        }
+        failpoint::reached("published");
+        let note = self.note(&tried.note);
+        if tried.state == OutboxState::Done {
+            tracing::info!(place = place(row), note, "published");
+        } else {
+            tracing::warn!(place = place(row), "not published yet: {note}");
+        }
+        let (journal, at_ms) = (&self.of.durable.journal, self.of.lifecycle.wall_ms());
+        let kept = (row.key.clone(), published.to_json()?);
+        self.of
+            .durable
+            .persist(|| {
+                let outcome = (tried.state, note.clone());
+                journal.published(
+                    tried.id,
+                    outcome,
+                    tried.attempts,
+                    at_ms,
+                    tried.next_ms,
+                    kept.clone(),
+                )
+            })
+            .await
+    }
+
+    async fn settle(&self, row: &PullRow, next_ms: Option<i64>) -> Result<(), JournalError> {
+        self.of.settle(row, next_ms).await
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.of.lifecycle.steady_ms()
+    }
+
+    async fn before_write(&self) -> Result<(), JournalError> {
+        if self.dry {
+            return Ok(());
+        }
+        let spacing = Duration::from_millis(self.of.store.settings().github.write_spacing_ms);
+        let due = (*lock(&self.of.last_write)).map(|last| last + spacing);
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        *lock(&self.of.last_write) = Some(self.of.lifecycle.now());
+        Ok(())
+    }
+
+    fn pause(&self, time: Duration) {
+        self.of.client.pause(time);
+    }
+
+    fn alarm(&self, subject: &str, text: String) {
+        self.of.notifier.raise(REFUSED, subject, self.note(&text));
+    }
+
+    fn calm(&self, subject: &str, text: String) {
+        self.of.notifier.resolve(REFUSED, subject, self.note(&text));
+    }
+}
