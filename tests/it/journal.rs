@@ -50,7 +50,19 @@ async fn run_whose_decision_was_lost_after_its_report_goes_to_a_person_and_is_no
     assert!(reason.contains("its report says that it ended"), "{reason}");
     // What it said before is kept beside the new report.
     let reports = state.path().join("reports");
-    let row = handle.journal().run(&run.run_id).await.unwrap().unwrap();
+    // The decision is kept before its report is.
+    let reported = async {
+        loop {
+            let row = handle.journal().run(&run.run_id).await.unwrap().unwrap();
+            if row.report_written {
+                return row;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let row = tokio::time::timeout(Duration::from_secs(20), reported)
+        .await
+        .unwrap();
     let new = std::fs::read_to_string(reports.join(&row.new.report_name)).unwrap();
     let old = format!("{}.before-recovery", row.new.report_name);
     let old = std::fs::read_to_string(reports.join(old)).unwrap();
