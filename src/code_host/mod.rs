@@ -100,8 +100,8 @@ pub struct PullNow {
     pub open: bool,
     /// Its author says that it is not finished.
     pub draft: bool,
-    /// Its labels.
-    pub labels: Vec<String>,
+    /// Its labels; `None`: the host does not say.
+    pub labels: Option<Vec<String>>,
     /// Every required check has concluded well, and the branch is up to date where that is required.
     pub mergeable: bool,
 }
@@ -145,6 +145,11 @@ pub struct StandingReview {
 pub trait CodeHost: Sync {
     /// The pull request as it is now.
     fn now(&self, pull: &Pull) -> impl Future<Output = Result<PullNow, HostError>> + Send;
+
+    /// Gates are check runs here, which carry annotations.
+    fn has_checks(&self) -> bool {
+        false
+    }
 
     /// Reviews of ours that approve or ask for changes.
     fn standing_reviews(

@@ -16,7 +16,8 @@ pub enum Publication {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<u64>,
     },
-    /// The gate, as a commit status: the newest of a context is the one that counts.
+    /// The gate, as a check run where the token is an app's, else as a commit status: the newest of a context is the
+    /// one that counts.
     Status {
         /// success, failure, error or pending.
         state: String,
@@ -27,6 +28,12 @@ pub enum Publication {
         /// The commit; empty: the pull request's head.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         commit: String,
+        /// The host's number of the check run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<u64>,
+        /// Annotations of the check run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        annotations: Vec<LineComment>,
     },
     /// A review.
     Review {
@@ -52,6 +59,9 @@ pub enum Publication {
         add: String,
         /// Labels that begin with this go.
         prefix: String,
+        /// Labels that may be there and go in any case.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remove: Vec<String>,
     },
     /// Remarks whose cause is gone.
     Resolution {

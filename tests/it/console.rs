@@ -956,6 +956,8 @@ fn with_inbox(state: &mut State) {
         description: "block_pr (full): Security vulnerabilities detected".into(),
         context: "bsm/review".into(),
         commit: String::new(),
+        check: None,
+        annotations: Vec::new(),
     };
     let approval = Approval {
         id: "apr_x1y2z3a4".into(),

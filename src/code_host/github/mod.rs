@@ -5,6 +5,7 @@
 
 mod client;
 mod delivery;
+mod gate;
 mod signature;
 mod writes;
 

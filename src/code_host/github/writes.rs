@@ -1,6 +1,8 @@
 //! What is left on a pull request of GitHub. Each write can be repeated: what may be there already is looked for
 //! first, and what is gone already is as good as taken away.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -26,6 +28,10 @@ impl CodeHost for Github {
             });
         }
         self.pull(pull).await
+    }
+
+    fn has_checks(&self) -> bool {
+        self.is_app()
     }
 
     async fn standing_reviews(&self, pull: &Pull) -> Result<Vec<StandingReview>, HostError> {
@@ -91,28 +97,24 @@ impl CodeHost for Github {
             Publication::Comment { marker, body, id } => {
                 self.comment(pull, marker, body, *id).await
             }
-            Publication::Status {
-                state,
-                description,
-                context,
-                commit,
-            } => {
-                let commit = if commit.is_empty() {
-                    &pull.head_sha
-                } else {
-                    commit
-                };
-                let path = format!("repos/{}/statuses/{commit}", pull.repository);
-                let body = json!({"state": state, "description": description, "context": context});
-                self.json(Method::POST, &path, Some(body)).await?;
-                Ok(Written::note(format!("status {state}")))
-            }
+            Publication::Status { .. } => self.gate(pull, publication).await,
             Publication::Review { .. } => self.review(pull, publication).await,
             Publication::Dismissal { review, message } => {
                 self.dismiss(pull, *review, message).await
             }
-            Publication::Label { add, prefix } => self.label(pull, add, prefix).await,
-            Publication::Resolution { remarks } => self.resolve(pull, remarks).await,
+            Publication::Label {
+                add,
+                prefix,
+                remove,
+            } => self.label(pull, add, prefix, remove).await,
+            Publication::Resolution { remarks } => match self.resolve(pull, remarks).await {
+                // The comment strikes them through in any case.
+                Err(HostError::Refused {
+                    status: 403 | 404 | 410,
+                    ..
+                }) => Ok(Written::note("the token may not resolve threads")),
+                done => done,
+            },
             Publication::Merge { context } => self.merge(pull, context).await,
         }
     }
@@ -268,34 +270,45 @@ impl Github {
         }
     }
 
-    async fn label(&self, pull: &Pull, add: &str, prefix: &str) -> Result<Written, HostError> {
+    async fn label(
+        &self,
+        pull: &Pull,
+        add: &str,
+        prefix: &str,
+        remove: &[String],
+    ) -> Result<Written, HostError> {
         let labels = format!("repos/{}/issues/{}/labels", pull.repository, pull.number);
-        let now = if add.is_empty() {
-            self.json(Method::GET, &format!("{labels}?per_page=100"), None)
-                .await?
-        } else {
-            self.json(Method::POST, &labels, Some(json!({"labels": [add]})))
-                .await?
-        };
+        let mut others: BTreeSet<String> = remove.iter().cloned().collect();
+        // What is taken away goes first: between the two writes there is none of ours.
+        for other in others.iter().filter(|name| *name != add) {
+            self.remove_label(&labels, other).await?;
+        }
+        if add.is_empty() {
+            return Ok(Written::note("no label"));
+        }
+        let now = self
+            .json(Method::POST, &labels, Some(json!({"labels": [add]})))
+            .await?;
         let names = now.as_array().into_iter().flatten();
-        let others = names
+        let ours = names
             .filter_map(|l| l["name"].as_str())
             .filter(|name| name.starts_with(prefix) && *name != add);
-        for other in others {
-            let mut url = self.url(&labels)?;
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.push(other);
-            }
-            let gone = send(self.with_headers(self.client.delete(url))).await;
-            match gone {
-                Ok(_) | Err(HostError::Refused { status: 404, .. }) => {}
-                Err(error) => return Err(error),
-            }
+        let gone = std::mem::take(&mut others);
+        for other in ours.filter(|name| !gone.contains(*name)) {
+            self.remove_label(&labels, other).await?;
         }
-        Ok(Written::note(match add {
-            "" => "no label".into(),
-            add => format!("label {}", clean_line(add, 60)),
-        }))
+        Ok(Written::note(format!("label {}", clean_line(add, 60))))
+    }
+
+    async fn remove_label(&self, labels: &str, name: &str) -> Result<(), HostError> {
+        let mut url = self.url(labels)?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(name);
+        }
+        match send(self.with_headers(self.client.delete(url))).await {
+            Ok(_) | Err(HostError::Refused { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Resolves the threads that begin with one of these remarks.

@@ -31,6 +31,8 @@ pub struct Sides<'a> {
     pub context: &'a str,
     /// What is published.
     pub publish: Publish,
+    /// Gates are check runs, which carry annotations.
+    pub has_checks: bool,
 }
 
 /// The writes, in their order.
@@ -72,6 +74,8 @@ pub fn gate_change(
             description: description.to_owned(),
             context: context.to_owned(),
             commit: commit.to_owned(),
+            check: there.and_then(|g| g.check),
+            annotations: Vec::new(),
         },
     })
 }
@@ -81,12 +85,18 @@ fn gate(sides: &Sides<'_>) -> Option<Change> {
         return None;
     }
     let gate = &sides.desired.gate;
-    gate_change(
+    let mut change = gate_change(
         sides.published,
         &sides.now.head_sha,
         sides.context,
         (gate.state, &gate.description),
-    )
+    )?;
+    if let (true, Publication::Status { annotations, .. }) =
+        (sides.has_checks, &mut change.publication)
+    {
+        annotations.clone_from(&sides.desired.remarks);
+    }
+    Some(change)
 }
 
 fn comment(sides: &Sides<'_>) -> Option<Change> {
@@ -110,18 +120,22 @@ fn label(sides: &Sides<'_>) -> Option<Change> {
     if !sides.publish.labels {
         return None;
     }
-    let ours = || sides.now.labels.iter().filter(|l| l.starts_with(LABEL));
+    let there = sides.now.labels.as_ref().unwrap_or(&sides.published.labels);
+    let ours: Vec<String> = there
+        .iter()
+        .filter(|l| l.starts_with(LABEL))
+        .cloned()
+        .collect();
     let wanted = sides.desired.label;
-    let same = ours().all(|l| Some(l.as_str()) == wanted)
-        && ours().count() == usize::from(wanted.is_some());
-    if same {
+    if ours.iter().map(String::as_str).eq(wanted) {
         return None;
     }
     Some(Change {
-        withdraws: wanted != Some(APPROVED) && ours().any(|l| l == APPROVED),
+        withdraws: wanted != Some(APPROVED) && ours.iter().any(|l| l == APPROVED),
         publication: Publication::Label {
             add: wanted.unwrap_or_default().to_owned(),
             prefix: LABEL.into(),
+            remove: ours,
         },
     })
 }

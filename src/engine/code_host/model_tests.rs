@@ -38,6 +38,8 @@ struct Hub {
     /// id, event, commit, marker; dismissed ones are gone.
     reviews: Vec<(u64, String, String, String)>,
     remarks: Vec<String>,
+    /// It does not say which labels there are.
+    hides_labels: bool,
     merged: bool,
     next_id: u64,
     /// Nothing answers.
@@ -114,7 +116,7 @@ impl CodeHost for World {
             base: Some(hub.base.clone()),
             open: hub.open,
             draft: hub.draft,
-            labels: hub.labels.iter().cloned().collect(),
+            labels: (!hub.hides_labels).then(|| hub.labels.iter().cloned().collect()),
             mergeable: true,
         })
     }
@@ -242,7 +244,7 @@ impl Hub {
                 });
             }
             Publication::Dismissal { review, .. } => self.reviews.retain(|r| r.0 != *review),
-            Publication::Label { add, prefix } => {
+            Publication::Label { add, prefix, .. } => {
                 self.labels.retain(|l| !l.starts_with(prefix.as_str()));
                 if !add.is_empty() {
                     self.labels.insert(add.clone());
@@ -630,6 +632,7 @@ async fn reconciler_random_events_never_leave_an_approval_that_does_not_hold() {
     for seed in first..first + sequences {
         let mut rng = Rng::with_seed(seed);
         let world = World::new();
+        lock(&world.hub).hides_labels = rng.bool();
         for _ in 0..rng.usize(5..60) {
             world.event(&mut rng).await;
         }

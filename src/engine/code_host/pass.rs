@@ -424,6 +424,7 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
                 now,
                 context: &here,
                 publish: self.settings.publish,
+                has_checks: self.host.has_checks(),
             }));
             changes.sort_by_key(|c| !c.withdraws);
         }
@@ -744,10 +745,10 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
 /// What a write changes in how the host has it.
 fn follow(now: &mut PullNow, publication: &Publication) {
     match publication {
-        Publication::Label { add, prefix } => {
-            now.labels.retain(|l| !l.starts_with(prefix.as_str()));
-            if !add.is_empty() {
-                now.labels.push(add.clone());
+        Publication::Label { add, prefix, .. } => {
+            if let Some(labels) = &mut now.labels {
+                labels.retain(|l| !l.starts_with(prefix.as_str()));
+                labels.extend((!add.is_empty()).then(|| add.clone()));
             }
         }
         Publication::Merge { .. } => now.open = false,

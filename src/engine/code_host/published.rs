@@ -29,6 +29,8 @@ pub struct Published {
     pub gates: Vec<Gate>,
     /// The comment.
     pub comment: Option<Comment>,
+    /// Labels of ours that may be there.
+    pub labels: Vec<String>,
     /// Reviews that stand.
     pub reviews: Vec<Review>,
     /// Remarks on lines, by fingerprint.
@@ -67,6 +69,9 @@ pub struct Gate {
     pub state: String,
     /// In a line.
     pub description: String,
+    /// The host's number of it, where it is a check run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<u64>,
 }
 
 /// The comment.
@@ -182,12 +187,14 @@ impl Published {
                 let there = self.take_gate(commit, context);
                 let was_success = there.as_ref().is_some_and(|g| g.state == "success");
                 let may_be_success = was_success || state == "success";
+                let check = there.as_ref().and_then(|g| g.check);
                 self.gates.push(Gate {
                     commit: commit.clone(),
                     base: there.map_or_else(|| base.to_owned(), |g| g.base),
                     context: context.clone(),
                     state: if may_be_success { "success" } else { state }.to_owned(),
                     description: UNKNOWN.into(),
+                    check,
                 });
             }
             Publication::Comment { .. } => {
@@ -202,8 +209,9 @@ impl Published {
                     base: base.to_owned(),
                 });
             }
+            Publication::Label { add, .. } if self.labels.contains(add) => return false,
+            Publication::Label { add, .. } => self.labels.push(add.clone()),
             Publication::Dismissal { .. }
-            | Publication::Label { .. }
             | Publication::Resolution { .. }
             | Publication::Merge { .. } => return false,
         }
@@ -220,6 +228,7 @@ impl Published {
                 description,
                 context,
                 commit,
+                ..
             } => {
                 let commit = if commit.is_empty() { head } else { commit };
                 let there = self.take_gate(commit, context);
@@ -230,6 +239,7 @@ impl Published {
                     context: context.clone(),
                     state: state.clone(),
                     description: description.clone(),
+                    check: written.id,
                 });
                 // An older success is remembered longest: it may have to be withdrawn.
                 while self.gates.len() > GATES {
@@ -281,7 +291,9 @@ impl Published {
                 }
             }
             Publication::Merge { .. } => self.merged = true,
-            Publication::Label { .. } => {}
+            Publication::Label { add, .. } => {
+                self.labels = (!add.is_empty()).then(|| add.clone()).into_iter().collect();
+            }
         }
     }
 

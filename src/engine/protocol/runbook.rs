@@ -37,7 +37,7 @@ pub const RUNBOOKS: [(&str, &str); 22] = [
 ];
 
 /// Codes of alerts that health has no reason for, and their pages. Codes of reasons have theirs in the judge.
-pub const ALERT_CODES: [(&str, &str); 8] = [
+pub const ALERT_CODES: [(&str, &str); 10] = [
     ("latency-high", "latency"),
     ("undecided-runs", "runs-failing"),
     ("pool-full", "pool-full"),
@@ -45,6 +45,8 @@ pub const ALERT_CODES: [(&str, &str); 8] = [
     ("cache-load", "cache"),
     ("hit-rate-low", "cache"),
     ("approval-waiting", "approvals"),
+    ("publication-refused", "outbox"),
+    ("workspace-not-trusted", "workspace"),
     ("policy-broken", "workspace"),
 ];
 
