@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Base;
 use crate::cli::failure::Failure;
+use crate::cli::ownership::FOREIGN_HELP;
 use crate::review::git::{self, GitError};
 
 /// A range of commits of a repository.
@@ -68,9 +69,12 @@ pub(super) fn warn_of_uncommitted(repository: &Path) {
     }
 }
 
-fn failure(error: GitError) -> Failure {
-    Failure::usage(
-        error,
-        "Run it in a git repository, or give it a diff: --diff FILE.",
-    )
+/// What git could not do, and what to do about it.
+pub(super) fn failure(error: GitError) -> Failure {
+    let help = match &error {
+        GitError::Foreign { .. } => FOREIGN_HELP,
+        GitError::NoGit => "Install git, and put it into PATH.",
+        _ => "Run it in a git repository, or give it a diff: --diff FILE.",
+    };
+    Failure::usage(error, help)
 }
