@@ -605,7 +605,7 @@ fn hostile() -> Option<Lab> {
     let leak = secret();
     Lab::new(&[&[
         ("::error::forged.py", &leak),
-        ("##vso[task.setvariable variable=forged]x.py", &leak),
+        ("###vso[task.setvariable variable=forged]x.py", &leak),
         ("a\u{1b}]0;forged\u{7}%0A::error::forged.py", &leak),
         (
             "<img src=x> [forged](http://forged.example) | forged.py",
@@ -644,7 +644,7 @@ fn outputs_and_summary_are_read_back_and_nothing_in_a_change_forges_a_command() 
         );
         let words = line.trim_start();
         if let Some(command) = words.strip_prefix("::") {
-            groups += i32::from(words.starts_with("::group::bsm "));
+            groups += i32::from(words.starts_with("::group::"));
             groups -= i32::from(words == "::endgroup::");
             errors += i32::from(words.starts_with("::error file="));
             let kind = command.split(['=', ':', ' ']).next().unwrap();

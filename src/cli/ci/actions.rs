@@ -97,7 +97,7 @@ fn event(env: &Env) -> Result<Value, Failure> {
     let wrong = |what: String| {
         Failure::usage(
             format!("GITHUB_EVENT_PATH {}: {what}", clean_line(path, 200)),
-            "The runner writes this file. Run bsm in the job itself, or name the commits: --base and --head.",
+            "The runner writes this file. Run this command in the job itself, or name the commits: --base and --head.",
         )
     };
     let mut bytes = Vec::new();

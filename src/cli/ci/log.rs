@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::system::System;
 use crate::cli::output::{note, say};
+use crate::engine::exporters::apart;
 
 /// Where lines go, and in whose form groups are written.
 pub(super) struct Log {
@@ -87,7 +88,7 @@ pub(super) fn harmless(text: &str) -> String {
         if n > 0 {
             out.push('\n');
         }
-        let line = line.replace("##", "# #");
+        let line = apart(line);
         let words = line.trim_start();
         let indent = &line[..line.len() - words.len()];
         out.push_str(indent);

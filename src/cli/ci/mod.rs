@@ -39,6 +39,7 @@ use crate::cli::output::{note, say};
 use crate::engine::exporters::{self, Export};
 use crate::engine::protocol::command::{Subject, Trigger};
 use crate::engine::protocol::run::RunResult;
+use crate::review::finding::Suppressed;
 use crate::review::git::Ends;
 use crate::settings::env::Env;
 use crate::text::{clean_line, cut, json_pretty};
@@ -190,15 +191,13 @@ fn leave(
     for line in decision(result) {
         log.line(&line);
     }
-    log.group("bsm findings", &outputs::first(findings(&export), 200));
-    log.group(
-        "bsm files not reviewed",
-        &outputs::first(unread(result), 50),
-    );
-    log.group("bsm notes", &outputs::first(notes(result), 50));
+    log.group("findings", &outputs::first(findings(&export), 200));
+    log.group("files not reviewed", &outputs::first(unread(result), 50));
+    log.group("accepted findings", &outputs::first(accepted(result), 50));
+    log.group("notes", &outputs::first(notes(result), 50));
     match pipeline.system {
         Some(system) if system.has_workflow_commands() => {
-            log.command("::group::bsm annotations");
+            log.command("::group::annotations");
             log.command(exporters::annotations(&export).trim_end());
             log.command("::endgroup::");
         }
@@ -274,7 +273,7 @@ fn findings(export: &Export<'_>) -> Vec<String> {
     let line = |reported: &exporters::Reported<'_>| {
         let f = reported.finding;
         format!(
-            "{:<9} {:<32} {}  {}",
+            "{:<9} {:<36} {}  {}",
             f.severity.as_str(),
             clean_line(&f.rule, 60),
             super::runs::place(f),
@@ -295,6 +294,21 @@ fn unread(result: &RunResult) -> Vec<String> {
         lines.push(format!("and {} more", c.skipped_more));
     }
     lines
+}
+
+/// What a comment or a baseline accepts: it decides nothing by itself, and a comment of the change needs a person.
+fn accepted(result: &RunResult) -> Vec<String> {
+    let line = |accepted: &Suppressed| {
+        let f = &accepted.finding;
+        let why = accepted.reason.as_ref();
+        let why = why.map_or_else(String::new, |reason| format!("  ({})", reason.line(200)));
+        format!(
+            "{:<36} {}{why}",
+            clean_line(&f.rule, 60),
+            super::runs::place(f)
+        )
+    };
+    result.suppressed.iter().map(line).collect()
 }
 
 fn notes(result: &RunResult) -> Vec<String> {

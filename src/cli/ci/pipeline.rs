@@ -145,7 +145,7 @@ impl Pipeline {
 
     /// `GitHub Actions, acme/app#7`: where it runs, and about what.
     pub(super) fn shown(&self) -> String {
-        let system = self.system.map_or("named by hand", System::as_str);
+        let system = self.system.map_or("commits named by hand", System::as_str);
         let number = self.about.number.map(|n| format!("#{n}"));
         let place = match (&self.about.repository, number) {
             (Some(repository), number) => {

@@ -1,6 +1,6 @@
 //! Lines that Azure Pipelines' agent turns into errors and warnings of a task.
 
-use crate::engine::exporters::{Export, Level, level};
+use crate::engine::exporters::{Export, Level, apart, level};
 use crate::text::clean_line;
 
 /// The agent shows no more than ten of a kind; more are not worth printing.
@@ -43,7 +43,7 @@ pub fn azure_issues(export: &Export<'_>) -> Vec<String> {
 
 /// A value behind a logging command. A runner looks for one command a line; this way there is no second.
 pub fn azure_data(text: &str) -> String {
-    text.replace("##", "# #")
+    apart(text)
         .replace('%', "%AZP25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")

@@ -115,6 +115,18 @@ pub(super) fn findings_of(run: &RunResult) -> Vec<Reported<'_>> {
     all
 }
 
+/// Text without two `#` beside each other: runners take `##[...]` and `##vso[...]` as commands wherever they stand.
+pub fn apart(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '#' && out.ends_with('#') {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Three steps that most of these forms have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {

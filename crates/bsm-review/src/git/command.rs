@@ -132,6 +132,7 @@ pub(crate) fn git(dir: &Path) -> Command {
     command.arg("--no-pager").arg("--no-replace-objects");
     for setting in [
         // What a repository's own configuration says of the form of the output changes nothing.
+        "advice.graftFileDeprecated=false",
         "core.abbrev=40",
         "core.attributesFile=/dev/null",
         "core.bigFileThreshold=512m",

@@ -19,4 +19,4 @@ pub use self::fetch::{
 };
 pub use self::files::{Blob, contents, files_at, tracked_files};
 pub use self::includes::included_by;
-pub use self::revisions::{Ends, default_branch, ends, resolve, top};
+pub use self::revisions::{Ends, default_branch, ends, newest_or_nothing, resolve, top};
