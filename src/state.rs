@@ -184,6 +184,11 @@ impl StateDir {
         root.map_or(Ok(()), |root| identity::claim(root, &self.path).map_err(io))
     }
 
+    /// No state directory: nothing can lie or be made beneath this path.
+    pub fn nowhere() -> Self {
+        Self::at("/dev/null/bsm")
+    }
+
     /// A state directory at a path of the caller's choosing (tests).
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }

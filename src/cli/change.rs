@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Base;
 use crate::cli::failure::Failure;
+use crate::cli::ownership::FOREIGN_HELP;
 use crate::review::git::{self, GitError};
 
 /// A range of commits of a repository.
@@ -21,10 +22,16 @@ pub(super) struct Range {
 impl Range {
     /// The branch that is checked out, since it left the default branch.
     pub(super) fn of_branch(repository: &Path) -> Result<Self, Failure> {
+        if let Err(GitError::NoRevision(_)) = git::resolve(repository, "HEAD") {
+            return Err(Failure::usage(
+                "this repository has no commit yet",
+                "Stage files and look at what is staged (--staged), or commit first.",
+            ));
+        }
         let base = git::default_branch(repository).map_err(failure)?.ok_or_else(|| {
             Failure::usage(
                 "the default branch is not known: there is no origin/HEAD, main, master or trunk",
-                "Name the range: bsm review BASE...HEAD",
+                "Name the range: BASE...HEAD, for example origin/develop...HEAD",
             )
         })?;
         Ok(Self {
@@ -47,9 +54,9 @@ impl Range {
     }
 }
 
-/// What is staged, as a diff against the newest commit, and that commit.
+/// What is staged, as a diff against the newest commit, and that commit. Before the first commit all of it is new.
 pub(super) fn staged(repository: &Path) -> Result<(Vec<u8>, Base), Failure> {
-    let head = git::resolve(repository, "HEAD").map_err(failure)?;
+    let head = git::newest_or_nothing(repository).map_err(failure)?;
     let bytes = git::staged(repository, &head).map_err(failure)?;
     let base = Base {
         repository: repository.to_path_buf(),
@@ -68,9 +75,15 @@ pub(super) fn warn_of_uncommitted(repository: &Path) {
     }
 }
 
-fn failure(error: GitError) -> Failure {
-    Failure::usage(
-        error,
-        "Run it in a git repository, or give it a diff: --diff FILE.",
-    )
+/// What git could not do, and what to do about it.
+pub(super) fn failure(error: GitError) -> Failure {
+    let help = match &error {
+        GitError::Foreign { .. } => FOREIGN_HELP,
+        GitError::NoGit => "Install git, and put it into PATH.",
+        GitError::NoRevision(_) => {
+            "`git branch -a` lists what there is; a branch of the remote is fetched first: git fetch origin BRANCH"
+        }
+        _ => "Run it in a git repository; `bsm review --diff FILE` takes any diff.",
+    };
+    Failure::usage(error, help)
 }

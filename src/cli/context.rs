@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::cli::failure::{Failure, SETTINGS_HELP};
 use crate::cli::global::Global;
 use crate::cli::output::{note, note_part};
+use crate::cli::ownership;
 use crate::engine::EngineConfig;
 use crate::engine::config::store::SettingsLoader;
 use crate::engine::config::store::SharedRedactor;
@@ -18,9 +19,9 @@ use crate::journal::{Journal, ReadOnly};
 use crate::model::provider::known_secrets;
 use crate::model::simulator::SimulatorSettings;
 use crate::resilience::clock::SystemClock;
-use crate::review::packs;
 use crate::review::policy::Policy;
 use crate::review::redact::Redactor;
+use crate::review::{git, packs};
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::settings::layers::{self, File, Loaded};
@@ -123,7 +124,7 @@ impl Setup {
         let mut based = false;
         if let Some(root) = &root {
             let safe = load(None, true)?.settings.safe_directories;
-            refuse_foreign(root, &safe)?;
+            ownership::refuse_foreign(root, &safe)?;
             let of_base = base.map(|b| policy_files::of_base(root, &b.repository, &b.commit));
             let of_base = of_base.transpose().map_err(Failure::engine)?.flatten();
             based = of_base.is_some();
@@ -147,7 +148,11 @@ impl Setup {
             .map_err(wrong)?
             .flatten();
         let loaded = load(own.as_deref(), trusted)?;
-        let state = moved_state(root.as_deref())?;
+        let state = if global.stateless {
+            StateDir::nowhere()
+        } else {
+            moved_state(root.as_deref())?
+        };
         let files = [(policy_files::SETTINGS.to_owned(), own), (user_name, user)]
             .into_iter()
             .filter_map(|(name, text)| Some((name, text?)))
@@ -303,7 +308,7 @@ pub fn built_in_settings() -> Result<Loaded, Failure> {
 }
 
 /// The process's variables and those of the `--env-file`.
-fn variables(global: &Global) -> Result<Env, Failure> {
+pub fn variables(global: &Global) -> Result<Env, Failure> {
     let mut env = Env::process();
     if let Some(path) = &global.env_file {
         let text = std::fs::read_to_string(path).map_err(|e| {
@@ -390,6 +395,23 @@ fn settings_again(
     layers::load(user, own, trusted, &env, &flags(global)).map(|l| l.settings)
 }
 
+/// What the user's own settings and variables say, without any workspace's.
+pub fn own_user_settings(global: &Global) -> Result<Settings, Failure> {
+    let env = variables(global)?;
+    let (name, text) = user_settings(global)?;
+    let user = text.as_deref().map(|text| File { name: &name, text });
+    layers::load(user, None, true, &env, &flags(global))
+        .map(|loaded| loaded.settings)
+        .map_err(|e| Failure::usage(e, SETTINGS_HELP))
+}
+
+/// Lets git read repositories of other users that the user's own settings list. To be called before the first
+/// look at a repository.
+pub fn allow_listed_folders(global: &Global) -> Result<(), Failure> {
+    git::trust_folders(&own_user_settings(global)?.safe_directories);
+    Ok(())
+}
+
 /// The workspace's state, wherever the workspace was before. In doubt somebody is asked who can answer.
 fn moved_state(root: Option<&Path>) -> Result<StateDir, Failure> {
     use std::io::IsTerminal as _;
@@ -419,33 +441,6 @@ fn moved_state(root: Option<&Path>) -> Result<StateDir, Failure> {
         shown(own.path()),
         shown(&id)
     )))
-}
-
-/// Refuses a workspace that belongs to another user: whoever owns it can change what decides. What belongs
-/// to root is everybody's.
-fn refuse_foreign(root: &Path, safe: &[String]) -> Result<(), Failure> {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(meta) = std::fs::metadata(root) else {
-        return Ok(()); // Opening it says why.
-    };
-    let own = rustix::process::geteuid().as_raw();
-    if meta.uid() == own || meta.uid() == 0 {
-        return Ok(());
-    }
-    let canonical = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-    let listed = |entry: &String| entry == "*" || Path::new(entry) == canonical;
-    if safe.iter().any(listed) {
-        return Ok(());
-    }
-    Err(Failure::usage(
-        format!(
-            "{} belongs to user {}, and you are {own}: its settings are not used",
-            shown(&canonical),
-            meta.uid()
-        ),
-        "If you know it, add the folder to safeDirectories in your own settings, or to \
-         BSM_SAFE_DIRECTORIES; `-C` names another workspace.",
-    ))
 }
 
 /// The mode that the global options ask for.

@@ -41,17 +41,17 @@ pub(super) struct Report {
     markdown: Option<PathBuf>,
 }
 
+impl Report {
+    /// The file that it is written into, where that is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.markdown.as_deref().filter(|path| !is_output(path))
+    }
+}
+
 impl Forms {
     /// Refuses two forms on one standard output: a reader of either could read neither.
     pub(super) fn check(&self, json: bool, report: &Report) -> Result<(), Failure> {
-        let files = [
-            &self.sarif,
-            &self.rdjsonl,
-            &self.code_quality,
-            &self.junit,
-            &report.markdown,
-        ];
-        let to_output = files.into_iter().flatten().filter(|p| is_output(p)).count();
+        let to_output = self.files(report).filter(|path| is_output(path)).count();
         if to_output + usize::from(json) + usize::from(self.annotations) > 1 {
             return Err(Failure::usage(
                 "two forms cannot both go to standard output",
@@ -69,6 +69,42 @@ impl Forms {
         }
         let printed = self.write_export(&Export::of_run(run))?;
         Ok(printed || report.markdown.as_deref().is_some_and(is_output))
+    }
+
+    /// The same of a run that a gate gave another exit code.
+    pub(super) fn write_gated(
+        &self,
+        run: &RunResult,
+        report: &Report,
+        exit_code: u8,
+    ) -> Result<(), Failure> {
+        if let Some(path) = &report.markdown {
+            write(path, &report::render(run))?;
+        }
+        let export = Export {
+            exit_code,
+            ..Export::of_run(run)
+        };
+        self.write_export(&export).map(drop)
+    }
+
+    /// True when one of them goes to standard output.
+    pub(super) fn take_output(&self, report: &Report) -> bool {
+        self.annotations || self.files(report).any(is_output)
+    }
+
+    /// Files that something is written into.
+    fn files<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a Path> {
+        [
+            &self.sarif,
+            &self.rdjsonl,
+            &self.code_quality,
+            &self.junit,
+            &report.markdown,
+        ]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
     }
 
     /// The same of anything that has findings.

@@ -40,6 +40,15 @@ impl Failure {
         self.help.as_deref() == Some(SETTINGS_HELP)
     }
 
+    /// With its message said in another way.
+    #[must_use]
+    pub(crate) fn reworded(self, how: impl FnOnce(&str) -> String) -> Self {
+        Self {
+            message: how(&self.message),
+            ..self
+        }
+    }
+
     /// With a hint.
     #[must_use]
     pub fn with_help(self, help: &str) -> Self {

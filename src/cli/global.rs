@@ -49,4 +49,7 @@ pub struct Global {
     /// Frames a second of the console, at most
     #[arg(long, value_name = "N", global = true)]
     pub fps: Option<u32>,
+    /// The command keeps nothing: it needs no state directory, and looks for none.
+    #[arg(skip)]
+    pub stateless: bool,
 }

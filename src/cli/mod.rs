@@ -8,6 +8,7 @@ mod breaker;
 mod cache;
 mod change;
 mod check;
+mod ci;
 mod command_groups;
 mod completions;
 mod config;
@@ -33,6 +34,7 @@ mod memory_files;
 mod memory_source;
 mod outbox;
 mod output;
+mod ownership;
 mod remote;
 mod review;
 mod rules;
@@ -102,6 +104,8 @@ pub enum CliCommand {
     Review(review::ReviewArgs),
     /// Look for what the rules know, as a linter
     Scan(scan::ScanArgs),
+    /// Review the change that a pipeline is about, and gate it
+    Ci(Box<ci::CiArgs>),
     /// Run an event's agents once and print the decision
     Run(run::RunArgs),
     /// List runs, show one, start one again or cancel it
@@ -173,6 +177,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Attach(args)) => attach::run(&global, &args),
         Some(CliCommand::Review(args)) => review::run(&global, args),
         Some(CliCommand::Scan(args)) => scan::run(&global, args),
+        Some(CliCommand::Ci(args)) => ci::run(&global, *args),
         Some(CliCommand::Run(args)) => run::run(&global, args),
         Some(CliCommand::Runs(args)) => runs::run(&global, args),
         Some(CliCommand::Rules(args)) => rules::run(&global, args),

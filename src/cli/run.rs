@@ -126,6 +126,7 @@ type ReadSetup = fn(&Global, Option<&Base>) -> Result<Setup, Failure>;
 
 /// `bsm review`: where no change is named, that of this branch.
 pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    context::allow_listed_folders(global)?;
     let named = args.range.is_some() || args.diff.is_some() || args.staged;
     if named {
         return carry_out(global, args, Setup::read_any);
@@ -150,6 +151,7 @@ pub(super) fn review(global: &Global, args: RunArgs) -> Result<u8, Failure> {
 }
 
 pub(super) fn run(global: &Global, args: RunArgs) -> Result<u8, Failure> {
+    context::allow_listed_folders(global)?;
     carry_out(global, args, Setup::read_for)
 }
 
@@ -170,6 +172,10 @@ fn carry_out(global: &Global, args: RunArgs, read: ReadSetup) -> Result<u8, Fail
         }
         (None, false) => (None, None),
     };
+    let global = &Global {
+        stateless: args.no_save,
+        ..global.clone()
+    };
     let setup = read(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {
         crate::cli::output::note(format!("bsm: {}", clean_line(warning, 400)));
@@ -185,15 +191,48 @@ fn carry_out(global: &Global, args: RunArgs, read: ReadSetup) -> Result<u8, Fail
         })?;
         return report(ended, &args);
     }
+    let ended = execute(global, &setup, trigger, &args.keeping())?;
+    report(ended, &args)
+}
+
+/// Whether a run is kept, and how it is waited for.
+pub(super) struct Keeping {
+    /// Nothing is kept.
+    pub(super) no_save: bool,
+    /// Seconds that another run or an engine is waited for.
+    pub(super) wait: u64,
+    /// Steps are told on standard error.
+    pub(super) progress: bool,
+}
+
+impl RunArgs {
+    fn keeping(&self) -> Keeping {
+        Keeping {
+            no_save: self.no_save,
+            wait: self.wait,
+            progress: std::io::stderr().is_terminal() && !self.json,
+        }
+    }
+}
+
+/// Carries a run out, in this process or in the workspace's resident engine; says whether it was interrupted.
+///
+/// # Errors
+/// The engine cannot start, the run cannot be kept, or the trigger cannot be used.
+pub(super) fn execute(
+    global: &Global,
+    setup: &Setup,
+    trigger: Trigger,
+    keeping: &Keeping,
+) -> Result<(RunResult, bool), Failure> {
     let mut mode = context::mode(global);
-    mode.no_save = args.no_save;
-    let progress = std::io::stderr().is_terminal() && !args.json;
+    mode.no_save = keeping.no_save;
     let lock = if mode.no_save {
         None
     } else {
-        match lock_or_submit(global, &setup, &trigger, args.wait, progress)? {
+        match lock_or_submit(global, setup, &trigger, keeping.wait, keeping.progress)? {
             Turn::Own(lock) => Some(lock),
-            Turn::Ended(ended) => return report(*ended, &args),
+            Turn::Ended(ended) => return Ok(*ended),
         }
     };
     let log = if mode.no_save {
@@ -210,13 +249,13 @@ fn carry_out(global: &Global, args: RunArgs, read: ReadSetup) -> Result<u8, Fail
         for alert in handle.snapshots().borrow().alerts.iter().filter(|a| a.bad) {
             crate::cli::output::note(format!("bsm: {}", clean_line(&alert.text, 400)));
         }
-        let outcome = follow(&handle, trigger, progress).await;
+        let outcome = follow(&handle, trigger, keeping.progress).await;
         handle.stop(Duration::from_secs(5)).await;
         outcome
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
-    report(result, &args)
+    Ok(result)
 }
 
 fn report((result, interrupted): (RunResult, bool), args: &RunArgs) -> Result<u8, Failure> {
@@ -287,21 +326,8 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         (_, _, None, Some(dir)) if !args.staged => Some(Subject::Folder { dir: dir.clone() }),
         _ => None,
     };
-    let filter = args.filter_mode.as_deref().map(|mode| match mode {
-        "file" => FilterMode::File,
-        "all" => FilterMode::All,
-        _ => FilterMode::Added,
-    });
-    let linters = args
-        .findings
-        .iter()
-        .map(|path| {
-            Ok(LinterReport {
-                name: context::shown(path),
-                content: Blob(read(path, LARGEST_FINDINGS)?),
-            })
-        })
-        .collect::<Result<_, Failure>>()?;
+    let filter = args.filter_mode.as_deref().map(filter_mode);
+    let linters = linters(&args.findings)?;
     Ok(Trigger {
         event: args.event.clone(),
         payload,
@@ -311,6 +337,29 @@ fn trigger(args: &RunArgs) -> Result<Trigger, Failure> {
         linters,
         ..Trigger::default()
     })
+}
+
+/// The value of `--filter-mode`.
+pub(super) fn filter_mode(word: &str) -> FilterMode {
+    match word {
+        "file" => FilterMode::File,
+        "all" => FilterMode::All,
+        _ => FilterMode::Added,
+    }
+}
+
+/// What other linters wrote into these files.
+pub(super) fn linters(paths: &[PathBuf]) -> Result<Vec<LinterReport>, Failure> {
+    paths
+        .iter()
+        .map(|path| {
+            Ok(LinterReport {
+                name: context::shown(path),
+                content: Blob(read(path, LARGEST_FINDINGS)?),
+                failure: None,
+            })
+        })
+        .collect()
 }
 
 /// Whoever names a file reads it: another process must not open another one under that name (a pipe, its own

@@ -104,6 +104,11 @@ enum Subject {
 pub(super) fn run(global: &Global, args: ScanArgs) -> Result<u8, Failure> {
     args.forms.check(args.json, &Report::default())?;
     context::warm_rules();
+    context::allow_listed_folders(global)?;
+    let global = &Global {
+        stateless: true,
+        ..global.clone()
+    };
     let (subject, base) = subject(&args)?;
     let setup = Setup::read_any(global, base.as_ref())?;
     for warning in &setup.loaded.warnings {

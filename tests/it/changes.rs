@@ -436,3 +436,52 @@ fn fingerprints_are_equal_on_two_machines_and_hold_no_secret() {
     let distinct: std::collections::BTreeSet<_> = one.iter().collect();
     assert_eq!(distinct.len(), one.len(), "{results:?}");
 }
+
+#[test]
+fn repository_before_its_first_commit_reviews_what_is_staged() {
+    let world = World::new();
+    let repo = world.path("r");
+    std::fs::create_dir(&repo).unwrap();
+    if git(&repo, &["init", "-q"]).is_none() {
+        return;
+    }
+    let run = |args: &[&str]| world.command(args).current_dir(&repo).output().unwrap();
+    for command in ["review", "scan"] {
+        let none = run(&[command]);
+        assert_eq!(code(&none), 2, "{}", text(&none));
+        assert!(text(&none).contains("no commit yet"), "{}", text(&none));
+        assert!(text(&none).contains("--staged"), "{}", text(&none));
+    }
+    let token = format!("ghp_{}", "a1B2c3D4e5".repeat(4));
+    world.write("r/a.py", format!("t = \"{token}\"\n"));
+    git(&repo, &["add", "-A"]).unwrap();
+    let scanned = run(&["scan", "--staged"]);
+    assert_eq!(code(&scanned), 1, "{}", text(&scanned));
+    let reviewed = run(&["review", "--staged", "--no-save"]);
+    assert_eq!(code(&reviewed), 30, "{}", text(&reviewed));
+}
+
+#[test]
+fn unknown_revision_is_said_without_what_git_says_beside_it() {
+    let world = World::new();
+    let repo = world.path("r");
+    std::fs::create_dir(&repo).unwrap();
+    world.write("r/a.txt", "a\n");
+    if git(&repo, &["init", "-q"]).is_none() {
+        return;
+    }
+    git(&repo, &["add", "-A"]).unwrap();
+    git(&repo, &["commit", "-q", "-m", "one"]).unwrap();
+    // The parent of the first commit: git looks for grafts, and says that they are old.
+    let output = world
+        .command(&["review", "HEAD~1..HEAD"])
+        .current_dir(&repo)
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 2, "{}", text(&output));
+    assert!(
+        text(&output).contains("no such revision: HEAD~1") && !text(&output).contains("graft"),
+        "{}",
+        text(&output)
+    );
+}

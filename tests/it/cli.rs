@@ -703,7 +703,7 @@ fn mixed() -> String {
 
 /// Holds a log against the standard's own schema, where there is a Python that can (CI brings one). The schema
 /// comes with the types that the tests read logs with.
-fn valid_sarif(log: &Path) {
+pub(crate) fn valid_sarif(log: &Path) {
     match std::env::var_os("BSM_SARIF_VALIDATOR") {
         None => eprintln!("SKIPPED: BSM_SARIF_VALIDATOR names no validator"),
         Some(validator) => {

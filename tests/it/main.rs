@@ -7,6 +7,7 @@ mod support;
 mod api;
 mod attacks;
 mod changes;
+mod ci;
 mod cli;
 mod commands;
 mod console;

@@ -2,6 +2,7 @@
 
 use crate::engine::exporters::Export;
 use crate::engine::exporters::Level;
+use crate::engine::exporters::apart;
 use crate::engine::exporters::level;
 
 /// GitHub shows no more than ten of a kind from one step; more are not worth printing.
@@ -76,8 +77,10 @@ pub fn annotations(export: &Export<'_>) -> String {
     out
 }
 
+/// A runner also takes `##[...]` from within a line; this way there is none.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
+    apart(text)
+        .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }

@@ -48,7 +48,8 @@ pub fn junit(export: &Export<'_>) -> String {
     }
     if let Some((_, Some(decision), evidence, _)) = &export.run {
         let text = format!("{} ({})", decision.reason.line(400), evidence.as_str());
-        let passed = decision.action.exit_code() == 0;
+        // What the command says by its exit code: a gate may let more pass than an approval.
+        let passed = export.exit_code == 0;
         let failure = (!passed).then(|| (decision.cause_word(), text));
         case(
             "bsm",

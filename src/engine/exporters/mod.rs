@@ -1,17 +1,19 @@
 //! Findings in the forms that other tools read: SARIF, rdjsonl, GitLab's Code Quality, JUnit, GitHub's
-//! annotations.
+//! annotations, Azure's issues.
 //!
 //! Why one value for all: a run and a scan have the same findings and coverage, and each form writes every
 //! finding once, with the agents that decide by it. What was not reviewed is in every form that has a place
 //! for it: a file that nobody read must not look like a file without findings.
 
 mod annotations;
+mod azure;
 mod code_quality;
 mod junit;
 mod rdjson;
 mod sarif;
 
 pub use annotations::annotations;
+pub use azure::{azure_data, azure_issues};
 pub use code_quality::code_quality;
 pub use junit::junit;
 pub use rdjson::rdjsonl;
@@ -111,6 +113,18 @@ pub(super) fn findings_of(run: &RunResult) -> Vec<Reported<'_>> {
     }
     all.sort_by_key(|r| std::cmp::Reverse(r.finding.severity));
     all
+}
+
+/// Text without two `#` beside each other: runners take `##[...]` and `##vso[...]` as commands wherever they stand.
+pub fn apart(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '#' && out.ends_with('#') {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// Three steps that most of these forms have.

@@ -273,3 +273,25 @@ fn junit_and_code_quality_are_well_formed_and_name_what_was_not_reviewed() {
     }
     assert_eq!(list[3]["check_name"], "bsm/not-reviewed");
 }
+
+#[test]
+fn azure_issues_are_one_command_each_whatever_is_in_them() {
+    let mut run = run();
+    run.agents[0].findings.push(finding(
+        "x/y",
+        Severity::High,
+        Some("a;b]###vso[task.complete]%.rs"),
+        Some(7),
+    ));
+    let lines = azure_issues(&Export::of_run(&run));
+    assert!(
+        lines.iter().all(|l| l.matches("##").count() == 1),
+        "{lines:?}"
+    );
+    assert!(!lines.iter().any(|l| l.contains('\n')), "{lines:?}");
+    let wanted = "##vso[task.logissue type=error;sourcepath=a%3Bb%5D# # #vso[task.complete%5D%AZP25.rs;linenumber=7;code=x/y]first";
+    assert!(lines.iter().any(|l| l.starts_with(wanted)), "{lines:?}");
+    // What is low has no place there; what was not reviewed has.
+    assert!(!lines.iter().any(|l| l.contains("weak-hash")));
+    assert!(lines.iter().any(|l| l.ends_with("]not reviewed: binary")));
+}

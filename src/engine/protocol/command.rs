@@ -73,8 +73,12 @@ pub struct Trigger {
 pub struct LinterReport {
     /// Its file's name, for people.
     pub name: String,
-    /// Its content.
+    /// Its content; of a failed one, whatever there is.
     pub content: Blob,
+    /// Why there is no content: the linter was to run and failed. Then the change counts as not wholly
+    /// reviewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// A person's question to an agent.

@@ -61,13 +61,21 @@ pub fn finish(
     files: u32,
     linters: &[LinterReport],
 ) -> Result<ScanOutcome, Refused> {
-    for report in linters {
+    let (failed, read): (Vec<_>, Vec<_>) = linters.iter().partition(|l| l.failure.is_some());
+    for report in read {
         scanner
             .linter(&report.name, &report.content.0)
             .map_err(|e| Refused::input(format!("{}: {e}", clean_line(&report.name, 80))))?;
     }
+    let mut scanned = scanner.finish();
+    for report in failed {
+        let place = Untrusted::new(format!("({})", clean_line(&report.name, 80)));
+        let why = clean_line(report.failure.as_deref().unwrap_or_default(), 300);
+        scanned.coverage.skip(&place, why);
+        scanned.coverage.files_total += 1;
+    }
     Ok(ScanOutcome {
-        scanned: scanner.finish(),
+        scanned,
         has_diff: files > 0,
         base_policy: None,
         identity: None,

@@ -84,6 +84,22 @@ pub fn staged(dir: &Path, from: &str) -> Result<Vec<u8>, GitError> {
     Ok(bytes)
 }
 
+/// Paths of the files that a range adds or changes.
+pub fn changed_files(dir: &Path, ends: &Ends) -> Result<Vec<String>, GitError> {
+    let mut command = git(dir);
+    command
+        .args(["diff", "--name-only", "-z", "--diff-filter=d"])
+        .args(["--no-ext-diff", "--no-textconv", "--no-renames"])
+        .args(["--ignore-submodules=none", "--no-relative"])
+        .args([&ends.from, &ends.to])
+        .arg("--");
+    let out = output(command, dir)?;
+    let names = out.split(|b| *b == 0).filter(|n| !n.is_empty());
+    Ok(names
+        .map(|n| String::from_utf8_lossy(n).into_owned())
+        .collect())
+}
+
 /// How many tracked files have changes that are in no commit.
 pub fn uncommitted(dir: &Path) -> Result<usize, GitError> {
     let mut command = git(dir);

@@ -8,6 +8,7 @@ use std::process::Child;
 use std::process::ChildStdout;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::{PoisonError, RwLock};
 
 /// Why git gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,12 @@ pub enum GitError {
     /// The range is not `A..B`, `A...B` or one revision.
     #[error("not a range: '{0}' (want A..B, for example main..HEAD)")]
     NotARange(String),
+    /// The repository belongs to another user, and nobody said that it is known.
+    #[error("the repository in {dir} belongs to another user, and git does not read it")]
+    Foreign {
+        /// Where it lies.
+        dir: PathBuf,
+    },
     /// Git refused.
     #[error("git failed in {dir}: {message}")]
     Failed {
@@ -61,10 +68,7 @@ impl GitDiff {
         if self.child.wait()?.success() {
             return Ok(());
         }
-        Err(GitError::Failed {
-            dir: self.dir.clone(),
-            message: bsm_base::text::clean_line(message.trim(), 300),
-        })
+        Err(failed(&self.dir, &message))
     }
 }
 
@@ -73,6 +77,34 @@ impl Drop for GitDiff {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Folders of other users that this process may read: `*`, or paths.
+static SAFE: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Lets git read repositories in these folders whoever they belong to: the operator listed them. `*` is every
+/// folder. It holds for the whole process.
+pub fn trust_folders(folders: &[String]) {
+    let mut safe = SAFE.write().unwrap_or_else(PoisonError::into_inner);
+    folders.clone_into(&mut safe);
+}
+
+/// Passes the listed folders on; git's own list stands in the user's configuration, which is not read here.
+pub(crate) fn safe_folders(command: &mut Command) {
+    let safe = SAFE.read().unwrap_or_else(PoisonError::into_inner);
+    for folder in safe.iter() {
+        command.args(["-c", &format!("safe.directory={folder}")]);
+    }
+}
+
+/// Why git failed. It has one exit code for everything, so the sentence says which it was (`LC_ALL` is C).
+fn failed(dir: &Path, message: &str) -> GitError {
+    let dir = dir.to_path_buf();
+    if message.contains("dubious ownership") {
+        return GitError::Foreign { dir };
+    }
+    let message = bsm_base::text::clean_line(message.trim(), 300);
+    GitError::Failed { dir, message }
 }
 
 /// A git command that runs nothing the repository names.
@@ -100,6 +132,7 @@ pub(crate) fn git(dir: &Path) -> Command {
     command.arg("--no-pager").arg("--no-replace-objects");
     for setting in [
         // What a repository's own configuration says of the form of the output changes nothing.
+        "advice.graftFileDeprecated=false",
         "core.abbrev=40",
         "core.attributesFile=/dev/null",
         "core.bigFileThreshold=512m",
@@ -140,6 +173,7 @@ pub(crate) fn git(dir: &Path) -> Command {
     ] {
         command.args(["-c", setting]);
     }
+    safe_folders(&mut command);
     command
 }
 
@@ -148,10 +182,11 @@ pub(crate) fn run(mut command: Command, dir: &Path) -> Result<Result<Vec<u8>, St
     if output.status.success() {
         return Ok(Ok(output.stdout));
     }
-    Ok(Err(bsm_base::text::clean_line(
-        String::from_utf8_lossy(&output.stderr).trim(),
-        300,
-    )))
+    let message = String::from_utf8_lossy(&output.stderr);
+    match failed(dir, &message) {
+        GitError::Failed { message, .. } => Ok(Err(message)),
+        other => Err(other),
+    }
 }
 
 /// What a command that must succeed prints.

@@ -7,12 +7,16 @@
 
 mod changes;
 mod command;
+mod fetch;
 mod files;
 mod includes;
 mod revisions;
 
-pub use self::changes::{commits, diff, diff_in_full, patches, staged, uncommitted};
-pub use self::command::{GitDiff, GitError};
+pub use self::changes::{changed_files, commits, diff, diff_in_full, patches, staged, uncommitted};
+pub use self::command::{GitDiff, GitError, trust_folders};
+pub use self::fetch::{
+    CloneKind, Depth, clone_kind, fetch, is_history_whole, lacks_objects, merge_base,
+};
 pub use self::files::{Blob, contents, files_at, tracked_files};
 pub use self::includes::included_by;
-pub use self::revisions::{Ends, default_branch, ends, resolve, top};
+pub use self::revisions::{Ends, default_branch, ends, newest_or_nothing, resolve, top};

@@ -32,6 +32,19 @@ pub fn resolve(dir: &Path, revision: &str) -> Result<String, GitError> {
     }
 }
 
+/// The newest commit; before the first one, the id of a tree without files: what is staged is compared with it.
+pub fn newest_or_nothing(dir: &Path) -> Result<String, GitError> {
+    match resolve(dir, "HEAD") {
+        Err(GitError::NoRevision(_)) => {
+            let mut command = git(dir);
+            command.args(["hash-object", "-t", "tree", "/dev/null"]);
+            let id = output(command, dir)?;
+            Ok(String::from_utf8_lossy(&id).trim().to_owned())
+        }
+        resolved => resolved,
+    }
+}
+
 /// Two commits, by id: what is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ends {
