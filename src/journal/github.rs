@@ -30,7 +30,7 @@ impl Journal {
             delivery,
             keys,
             run,
-            pull,
+            pull: pull.map(Box::new),
         };
         match self.append(record).await? {
             Applied::Delivery(result) => Ok(result),

@@ -36,7 +36,7 @@ pub enum Record {
         run: Option<NewRun>,
         /// The pull request that it is about, which is looked at again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pull: Option<PullRef>,
+        pull: Option<Box<PullRef>>,
     },
     /// A webhook's run was begun again under another id.
     WebhookRedirected { old: String, new: String },

@@ -34,7 +34,7 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
             keys,
             run,
             pull,
-        } => deliveries::received(tx, sequence, delivery, keys, run.as_ref(), pull.as_ref()),
+        } => deliveries::received(tx, sequence, delivery, keys, run.as_ref(), pull.as_deref()),
         Record::WebhookRedirected { old, new } => deliveries::redirected(tx, old, new),
         Record::RunChangeFetched { id, input, diff } => runs::change_fetched(tx, id, input, diff),
         Record::RunStarted { id, at_ms } => runs::started(tx, id, *at_ms),
