@@ -9,6 +9,7 @@ use crate::engine::audit::Audit;
 use crate::engine::code_host::approvals::Approvals;
 use crate::engine::code_host::change::ChangeFetcher;
 use crate::engine::code_host::client::GithubClient;
+use crate::engine::code_host::journal_store::PullServices;
 use crate::engine::code_host::publisher::Publisher;
 use crate::engine::code_host::reconciler::Reconciler;
 use crate::engine::code_host::stats::PublicationStatus;
@@ -303,15 +304,17 @@ fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
             approvals: Arc::clone(&approvals),
         }),
         reconciler: Arc::new(Reconciler {
-            lifecycle: Arc::clone(&ground.lifecycle),
-            notifier: Arc::clone(&ground.notifier),
-            store: Arc::clone(&ground.store),
-            durable: Arc::clone(&ground.durable),
-            client: Arc::clone(&client),
+            services: Arc::new(PullServices {
+                lifecycle: Arc::clone(&ground.lifecycle),
+                notifier: Arc::clone(&ground.notifier),
+                store: Arc::clone(&ground.store),
+                durable: Arc::clone(&ground.durable),
+                registry: Arc::clone(&ground.registry),
+                client: Arc::clone(&client),
+                last_write: Mutex::default(),
+            }),
             approvals: Arc::clone(&approvals),
             status: Arc::clone(&status),
-            registry: Arc::clone(&ground.registry),
-            last_write: Mutex::default(),
         }),
         client,
         status,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::engine::code_host::desired::{Decided, Standing, findings_of, fingerprint};
+use crate::engine::code_host::standing::{Decided, Standing, findings_of, fingerprint};
 use crate::engine::protocol::run::{Action, Evidence, RunResult};
 use crate::review::finding::Finding;
 use crate::review::verdict::Verdict;

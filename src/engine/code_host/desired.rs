@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::code_host::LineComment;
 use crate::code_host::github::remark_marker;
-use crate::code_host::{LineComment, Pull, PullNow};
 use crate::engine::code_host::comment;
-use crate::engine::code_host::published::Published;
+use crate::engine::code_host::standing::{Decided, Hold, Standing, findings_of, fingerprint};
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
 use crate::engine::runs::numbered_diff::NumberedDiff;
 use crate::review::finding::{Finding, Severity};
@@ -25,49 +25,6 @@ const DESCRIPTION: usize = 140;
 const REMARKS: usize = 30;
 /// Longest text of a remark, characters.
 const REMARK: usize = 1_500;
-
-/// A decision, and what it was made about.
-#[derive(Debug, Clone)]
-pub struct Decided {
-    /// The run.
-    pub run: RunResult,
-    /// The redacted diff that it was made about.
-    pub diff: String,
-    /// The four gates approved this commit with models.
-    pub proved: bool,
-}
-
-/// Whether somebody must approve first that the decision is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// Nobody must, or somebody has.
-    Free,
-    /// Somebody must.
-    Waiting,
-    /// Somebody said no, or nobody said anything in time.
-    Denied,
-}
-
-/// All that is known at this moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
-    /// The pull request at its newest commit.
-    pub pull: &'a Pull,
-    /// How the host has it.
-    pub now: &'a PullNow,
-    /// The newest decision about this commit on its way into this branch.
-    pub decision: Option<&'a Decided>,
-    /// A run about it has not ended.
-    pub under_review: bool,
-    /// Whether the decision may be published.
-    pub hold: Hold,
-    /// A review of ours could be dismissed again.
-    pub may_approve: bool,
-    /// What was left there.
-    pub published: &'a Published,
-    /// Where people look at the host, `https://github.com`.
-    pub web: Option<&'a str>,
-}
 
 /// A state and a line about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,32 +174,6 @@ pub fn state_of(run: &RunResult) -> GateState {
         description.push('…');
     }
     GateState { state, description }
-}
-
-/// Each finding once, whoever reports it, the worst first.
-pub fn findings_of(run: &RunResult) -> Vec<&Finding> {
-    let mut all: Vec<&Finding> = Vec::new();
-    for finding in run.agents.iter().flat_map(|s| &s.findings) {
-        if !all.contains(&finding) {
-            all.push(finding);
-        }
-    }
-    all.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    all
-}
-
-/// By what a finding is known from commit to commit.
-pub fn fingerprint(finding: &Finding) -> String {
-    match &finding.identity {
-        Some(identity) => identity.clone(),
-        // A model's: what it says about which file; its line moves.
-        None => super::published::digest(&format!(
-            "{}\n{}\n{}",
-            finding.rule,
-            finding.file.as_ref().map_or("", |f| f.raw()),
-            finding.message.raw()
-        )),
-    }
 }
 
 fn found_of(run: &RunResult) -> BTreeMap<String, String> {

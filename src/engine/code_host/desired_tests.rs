@@ -1,6 +1,8 @@
 //! What should be there for every decision and every evidence, a case a line.
 
 use super::*;
+use crate::code_host::{Pull, PullNow};
+use crate::engine::code_host::published::Published;
 use crate::engine::code_host::test_decisions::{DIFF, run_of};
 use crate::engine::protocol::run::Decision;
 use crate::engine::runs::projection::{RunLabel, summary};

@@ -1,16 +1,21 @@
 //! What a pass over a pull request needs of the engine: decisions, approvals, plans and results in the journal.
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::code_host::{Publication, Pull};
-use crate::engine::code_host::desired::{Decided, Hold};
-use crate::engine::code_host::pass::{PullStore, Tried};
+use crate::engine::code_host::client::GithubClient;
 use crate::engine::code_host::published::Published;
-use crate::engine::code_host::reconciler::{Reconciler, place};
+use crate::engine::code_host::pull_store::{PullStore, Tried};
+use crate::engine::code_host::standing::{Decided, Hold};
+use crate::engine::config::store::ConfigStore;
+use crate::engine::durable::Durable;
 use crate::engine::failpoint;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::notifier::Notifier;
 use crate::engine::protocol::run::{Action, Plan, RunResult};
 use crate::engine::runs::decision::{by_models, covers_gates};
+use crate::engine::runs::registry::RunRegistry;
 use crate::journal::{
     ApprovalState, JournalError, NewPublication, OutboxRow, OutboxState, Planned, PullDecision,
     PullRow,
@@ -21,9 +26,49 @@ use crate::text::clean_line;
 /// The alert about a publication that the host refuses.
 const REFUSED: &str = "publication-refused";
 
+/// What passes need of the engine. One per engine.
+pub struct PullServices {
+    /// Clock and stop.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Alerts.
+    pub notifier: Arc<Notifier>,
+    /// Settings and redactor.
+    pub store: Arc<ConfigStore>,
+    /// Where pull requests and publications are kept.
+    pub durable: Arc<Durable>,
+    /// Runs that have not ended.
+    pub registry: Arc<RunRegistry>,
+    /// Sends.
+    pub client: Arc<GithubClient>,
+    /// When the newest write was sent.
+    pub last_write: Mutex<Option<Instant>>,
+}
+
+impl PullServices {
+    /// A pass ended; `next_ms`: it is to be repeated then.
+    ///
+    /// # Errors
+    /// The engine stops.
+    pub(super) async fn settle(
+        &self,
+        row: &PullRow,
+        next_ms: Option<i64>,
+    ) -> Result<(), JournalError> {
+        let journal = &self.durable.journal;
+        self.durable
+            .persist(|| journal.settle_pull(&row.key, row.revision, next_ms))
+            .await
+    }
+}
+
+/// `owner/name#7`, or `owner/name@commit`.
+pub(super) fn place(row: &PullRow) -> String {
+    clean_line(&row.key, 200)
+}
+
 /// The store of one pass.
 pub(super) struct JournalStore<'a> {
-    of: &'a Reconciler,
+    of: &'a PullServices,
     /// What is planned is shown, and never sent.
     dry: bool,
     /// Planned in this dry pass.
@@ -31,7 +76,7 @@ pub(super) struct JournalStore<'a> {
 }
 
 impl<'a> JournalStore<'a> {
-    pub(super) fn new(of: &'a Reconciler, dry: bool) -> Self {
+    pub(super) fn new(of: &'a PullServices, dry: bool) -> Self {
         Self {
             of,
             dry,

@@ -6,15 +6,22 @@ pub mod client;
 mod comment;
 mod desired;
 mod difference;
-mod journal_store;
+pub mod journal_store;
 mod pass;
+mod pass_unread;
+mod pass_write;
 mod published;
 pub mod publisher;
+mod pull_store;
 pub mod reconciler;
+mod retries;
+mod standing;
 pub mod stats;
 mod unasked_host;
 pub mod webhook;
 
+#[cfg(test)]
+mod memory_host;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

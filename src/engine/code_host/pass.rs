@@ -3,113 +3,21 @@
 //! Why generic over host and store: the same pass runs against GitHub and a journal, and in the model-based test
 //! against a host and a store in memory, thousands of times.
 
-use std::time::Duration;
-
-use crate::code_host::{CodeHost, HostError, Publication, Pull, PullNow, Written};
-use crate::engine::code_host::desired::{
-    Decided, Desired, Hold, Standing, context, desired, state_of,
-};
+use crate::code_host::{CodeHost, Publication, Pull, PullNow};
+use crate::engine::code_host::desired::{Desired, context, desired, state_of};
 use crate::engine::code_host::difference::{Change, Sides, difference, gate_change};
-use crate::engine::code_host::published::{Failure, Published, Review, digest, slot};
-use crate::journal::{JournalError, OutboxState, PullRow};
+use crate::engine::code_host::published::{Failure, Published, slot};
+use crate::engine::code_host::pull_store::PullStore;
+use crate::engine::code_host::retries::{FIRST_MS, digest_of};
+use crate::engine::code_host::standing::{Decided, Hold, Standing};
+use crate::journal::{JournalError, PullRow};
 use crate::settings::Publish;
 use crate::text::cut;
 
-/// The first pause after a failure, milliseconds; it doubles.
-const FIRST_MS: i64 = 5_000;
-/// The longest, milliseconds.
-pub const LONGEST_MS: i64 = 3_600_000;
-/// Tries before a publication is dead-lettered: about two days. A withdrawal never is.
-const TRIES: u32 = 50;
-/// Where nothing may be sent now (safe mode), the time until the next look, milliseconds.
-const CLOSED_MS: i64 = 60_000;
 /// Writes of one pass; what is left then is the next pass's.
 const MOST_WRITES: usize = 60;
-/// Failures that are remembered.
-const MOST_FAILURES: usize = 100;
 /// The failure to read the pull request itself.
-const READ: &str = "read";
-
-/// Where what is known, planned and left is kept.
-pub trait PullStore: Sync {
-    /// The newest decision about a commit on its way into a branch.
-    fn decided(
-        &self,
-        repository: &str,
-        head: &str,
-        base: &str,
-    ) -> impl Future<Output = Result<Option<Decided>, JournalError>> + Send;
-
-    /// Whether a decision may be published.
-    fn hold(&self, run: &str) -> impl Future<Output = Result<Hold, JournalError>> + Send;
-
-    /// Whether a run about this commit on its way into this branch has not ended.
-    fn is_under_review(&self, pull: &Pull) -> bool;
-
-    /// Cancels runs about this pull request that are about none of these commits and branches.
-    fn supersede(&self, row: &PullRow, kept: &[(&str, &str)], reason: &str);
-
-    /// Publications that are planned and not done: number, what, tries.
-    fn planned(
-        &self,
-        row: &PullRow,
-    ) -> impl Future<Output = Result<Vec<(i64, Publication, u32)>, JournalError>> + Send;
-
-    /// Plans publications in place of all that were planned, but for `kept`; returns their numbers.
-    fn plan(
-        &self,
-        row: &PullRow,
-        pull: &Pull,
-        run: &str,
-        items: Vec<Publication>,
-        kept: Vec<i64>,
-    ) -> impl Future<Output = Result<Vec<i64>, JournalError>> + Send;
-
-    /// A planned publication was tried; what is left on the pull request since.
-    fn tried(
-        &self,
-        row: &PullRow,
-        tried: Tried,
-        published: &Published,
-    ) -> impl Future<Output = Result<(), JournalError>> + Send;
-
-    /// The pass ended; `next_ms`: it is to be repeated then.
-    fn settle(
-        &self,
-        row: &PullRow,
-        next_ms: Option<i64>,
-    ) -> impl Future<Output = Result<(), JournalError>> + Send;
-
-    /// The engine's own count of milliseconds.
-    fn now_ms(&self) -> i64;
-
-    /// Returns when the next write may be sent.
-    fn before_write(&self) -> impl Future<Output = Result<(), JournalError>> + Send;
-
-    /// The host wants to be left alone.
-    fn pause(&self, time: Duration);
-
-    /// An operator should know. `subject`: what it is about; the same again is the same alert.
-    fn alarm(&self, subject: &str, text: String);
-
-    /// What an alarm was about is over.
-    fn calm(&self, subject: &str, text: String);
-}
-
-/// A publication that was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
-    /// Its number.
-    pub id: i64,
-    /// Where it stands.
-    pub state: OutboxState,
-    /// What was done, or why not.
-    pub note: String,
-    /// Tries.
-    pub attempts: u32,
-    /// Not before, by the engine's own count of milliseconds.
-    pub next_ms: i64,
-}
+pub(super) const READ: &str = "read";
 
 /// What of the settings a pass needs.
 #[derive(Debug, Clone, Copy)]
@@ -141,12 +49,13 @@ pub async fn pass(
     store.settle(row, next).await
 }
 
-struct Pass<'a, H, S> {
-    host: &'a H,
-    store: &'a S,
-    row: &'a PullRow,
-    settings: PassSettings<'a>,
-    published: Published,
+/// One pass.
+pub(super) struct Pass<'a, H, S> {
+    pub(super) host: &'a H,
+    pub(super) store: &'a S,
+    pub(super) row: &'a PullRow,
+    pub(super) settings: PassSettings<'a>,
+    pub(super) published: Published,
 }
 
 /// Everything that a comparison needs, as it is now.
@@ -160,7 +69,7 @@ struct View {
 }
 
 /// How a write ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// This one fails alone.
     Failed,
@@ -261,7 +170,11 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
         }
     }
 
-    async fn decided(&self, head: &str, base: &str) -> Result<Option<Decided>, JournalError> {
+    pub(super) async fn decided(
+        &self,
+        head: &str,
+        base: &str,
+    ) -> Result<Option<Decided>, JournalError> {
         self.store
             .decided(&self.row.pull.repository, head, base)
             .await
@@ -296,45 +209,6 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
             hold,
             may_approve,
         })
-    }
-
-    /// Asks whether a review is there whose answer was lost: it must neither be made twice nor be forgotten.
-    async fn ask_about_review(&mut self) -> Result<(), HostError> {
-        let Some(sent) = self.published.unsure.clone() else {
-            return Ok(());
-        };
-        let Publication::Review { marker, .. } = &sent.publication else {
-            return Ok(());
-        };
-        let pull = self.pull_at(&sent.commit, Some(&sent.base));
-        if let Some(id) = self.host.find_review(&pull, marker).await? {
-            let written = Written {
-                id: Some(id),
-                ..Written::default()
-            };
-            let at = (sent.commit.as_str(), sent.base.as_str());
-            self.published.record(&sent.publication, &written, at);
-        }
-        self.published.unsure = None;
-        Ok(())
-    }
-
-    /// Reviews that an engine left whose journal is gone.
-    async fn adopt(&mut self, pull: &Pull) {
-        if let Ok(standing) = self.host.standing_reviews(pull).await {
-            self.published.adopted = true;
-            for review in standing {
-                if self.published.reviews.iter().all(|r| r.id != review.id) {
-                    self.published.reviews.push(Review {
-                        id: review.id,
-                        wanted: review.event.clone(),
-                        event: review.event,
-                        commit: review.commit,
-                        base: review.base_mark,
-                    });
-                }
-            }
-        }
     }
 
     /// Writes the difference, one thing at a time, and compares again after each.
@@ -380,7 +254,11 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
     }
 
     /// The difference; gates on older commits whose decision is no approval any more come first.
-    async fn changes(&self, desired: &Desired, now: &PullNow) -> Result<Vec<Change>, JournalError> {
+    pub(super) async fn changes(
+        &self,
+        desired: &Desired,
+        now: &PullNow,
+    ) -> Result<Vec<Change>, JournalError> {
         let here = context(now.base.as_deref());
         let mut changes = Vec::new();
         let successes = self.published.gates.iter().filter(|g| g.state == "success");
@@ -432,7 +310,7 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
     }
 
     /// Plans all changes; what is planned already stays. Returns each one's number and earlier tries.
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         pull: &Pull,
         run: &str,
@@ -465,254 +343,7 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
             .collect())
     }
 
-    async fn write(
-        &mut self,
-        pull: &Pull,
-        change: &Change,
-        (id, attempts): (i64, u32),
-    ) -> Result<Outcome, JournalError> {
-        let name = slot(&change.publication, &pull.head_sha);
-        let publication = &change.publication;
-        if let (Publication::Review { .. }, Err(error)) =
-            (publication, self.ask_about_review().await)
-        {
-            let now = self.store.now_ms();
-            return Ok(Outcome::Stop(now + stops(&error).unwrap_or(FIRST_MS)));
-        }
-        self.store.before_write().await?;
-        let base = pull.base.as_deref().unwrap_or_default();
-        if self
-            .published
-            .about_to_send(publication, (&pull.head_sha, base))
-        {
-            // A crash before the answer must neither make a second one nor forget one that may be there.
-            let sent = Tried {
-                id,
-                state: OutboxState::Waiting,
-                note: "sent".into(),
-                attempts: attempts + 1,
-                next_ms: self.store.now_ms(),
-            };
-            self.store.tried(self.row, sent, &self.published).await?;
-        }
-        let error = match self.host.publish(pull, publication).await {
-            Ok(written) => return self.written(pull, change, (id, attempts), &written).await,
-            Err(error) => error,
-        };
-        if matches!(&error, HostError::Refused { status, .. } if *status < 500)
-            && matches!(publication, Publication::Review { .. })
-        {
-            self.published.unsure = None;
-        }
-        let base = Tried {
-            id,
-            state: OutboxState::Waiting,
-            note: error.to_string(),
-            attempts,
-            next_ms: 0,
-        };
-        let now = self.store.now_ms();
-        if let Some(pause) = stops(&error) {
-            if let HostError::Limited { after_s, .. } = &error {
-                self.store.pause(Duration::from_secs(*after_s));
-            }
-            let until = now + pause;
-            let tried = Tried {
-                next_ms: until,
-                ..base
-            };
-            self.store.tried(self.row, tried, &self.published).await?;
-            return Ok(Outcome::Stop(until));
-        }
-        let known = self
-            .published
-            .failures
-            .get(&name)
-            .filter(|f| f.digest == digest_of(change));
-        let attempts = known.map_or(0, |f| f.attempts) + 1;
-        let for_good = !may_go_well(&error) || attempts >= TRIES;
-        // What was approved and is no more is taken back whatever it takes.
-        let again = !for_good || change.withdraws;
-        let next_ms = again.then(|| now + backoff_ms(attempts));
-        let failure = Failure {
-            digest: digest_of(change),
-            attempts,
-            next_ms,
-        };
-        self.published.failures.insert(name.clone(), failure);
-        while self.published.failures.len() > MOST_FAILURES {
-            self.published.failures.pop_first();
-        }
-        if attempts == 1 && is_refusal(&error) || !again {
-            let end = if again { "" } else { " (dead-lettered)" };
-            let text = format!("{} on {}: {error}{end}", publication.kind(), pull.place());
-            self.store.alarm(&format!("{} {name}", self.row.key), text);
-        }
-        let tried = Tried {
-            state: if again {
-                OutboxState::Waiting
-            } else {
-                OutboxState::Dropped
-            },
-            attempts,
-            next_ms: next_ms.unwrap_or(0),
-            ..base
-        };
-        self.store.tried(self.row, tried, &self.published).await?;
-        // Where the host does not answer, nothing else is answered either.
-        Ok(match (&error, next_ms) {
-            (HostError::Unreachable(_), Some(next)) => Outcome::Stop(next),
-            _ => Outcome::Failed,
-        })
-    }
-
-    async fn written(
-        &mut self,
-        pull: &Pull,
-        change: &Change,
-        (id, attempts): (i64, u32),
-        written: &Written,
-    ) -> Result<Outcome, JournalError> {
-        let name = slot(&change.publication, &pull.head_sha);
-        let failed_before = self.published.failures.contains_key(&name);
-        let at = (
-            pull.head_sha.as_str(),
-            pull.base.as_deref().unwrap_or_default(),
-        );
-        self.published.record(&change.publication, written, at);
-        let tried = Tried {
-            id,
-            state: OutboxState::Done,
-            note: written.note.clone(),
-            attempts,
-            next_ms: 0,
-        };
-        self.store.tried(self.row, tried, &self.published).await?;
-        if failed_before {
-            let text = format!(
-                "{} on {}: {}",
-                change.publication.kind(),
-                pull.place(),
-                written.note
-            );
-            self.store.calm(&format!("{} {name}", self.row.key), text);
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// An approval that cannot be dismissed is contradicted; where that fails too, an operator must act.
-    async fn cannot_withdraw(&mut self, pull: &Pull, change: &Change) -> Result<(), JournalError> {
-        let Publication::Dismissal { review, .. } = &change.publication else {
-            return Ok(());
-        };
-        if !change.withdraws {
-            return Ok(());
-        }
-        let marker = format!("<!-- bsm:review {review} withdrawn -->");
-        let contradiction = Change {
-            publication: Publication::Review {
-                event: "REQUEST_CHANGES".into(),
-                body: format!(
-                    "{marker}\nThe approval above no longer holds, and it could not be dismissed."
-                ),
-                marker,
-                comments: Vec::new(),
-            },
-            withdraws: true,
-        };
-        let contradicted = self
-            .published
-            .reviews
-            .iter()
-            .any(|r| r.event == "REQUEST_CHANGES" && r.commit == pull.head_sha);
-        if contradicted || !self.may_be_tried(&contradiction) {
-            return Ok(());
-        }
-        let text = format!(
-            "{}: an approval of ours no longer holds and cannot be dismissed (review {review}); dismiss it by hand",
-            pull.place()
-        );
-        self.store
-            .alarm(&format!("{} approval", self.row.key), text);
-        let planned = self.store.planned(self.row).await?;
-        let kept = planned.iter().map(|(id, ..)| *id).collect();
-        let items = vec![contradiction.publication.clone()];
-        let ids = self.store.plan(self.row, pull, "", items, kept).await?;
-        let id = ids.first().copied().unwrap_or(0);
-        self.write(pull, &contradiction, (id, 0)).await.map(drop)
-    }
-
-    /// The pull request cannot be read: what would be left there is shown, and waits.
-    async fn cannot_read(
-        &mut self,
-        pull: &Pull,
-        error: &HostError,
-    ) -> Result<Option<i64>, JournalError> {
-        let now_ms = self.store.now_ms();
-        let known = self.published.failures.get(READ);
-        let attempts = known.map_or(0, |f| f.attempts) + 1;
-        if let HostError::Limited { after_s, .. } = error {
-            self.store.pause(Duration::from_secs(*after_s));
-        }
-        let next = now_ms + stops(error).unwrap_or_else(|| backoff_ms(attempts));
-        let assumed = PullNow {
-            head_sha: pull.head_sha.clone(),
-            base: pull.base.clone(),
-            open: true,
-            ..PullNow::default()
-        };
-        let counts = stops(error).is_none();
-        if counts {
-            self.published.failures.insert(
-                READ.into(),
-                Failure {
-                    digest: String::new(),
-                    attempts,
-                    next_ms: Some(next),
-                },
-            );
-        }
-        if attempts == 1 && is_refusal(error) {
-            let text = format!("{} cannot be read: {error}", pull.place());
-            self.store.alarm(&format!("{} {READ}", self.row.key), text);
-        }
-        let approves = self.published.gates.iter().any(|g| g.state == "success")
-            || self.published.reviews.iter().any(|r| r.event == "APPROVE");
-        if attempts > TRIES && !approves {
-            return Ok(None);
-        }
-        let decision = self.decided(&pull.head_sha, &self.row.pull.base).await?;
-        let hold = match &decision {
-            Some(decided) => self.store.hold(&decided.run.run_id).await?,
-            None => Hold::Free,
-        };
-        let standing = Standing {
-            pull,
-            now: &assumed,
-            decision: decision.as_ref(),
-            under_review: self.store.is_under_review(pull),
-            hold,
-            may_approve: false,
-            published: &self.published,
-            web: self.settings.web,
-        };
-        let desired = desired(&standing);
-        let changes = self.changes(&desired, &assumed).await?;
-        let planned = self.plan(pull, &desired.run, &changes).await?;
-        for (id, earlier) in planned {
-            let tried = Tried {
-                id,
-                state: OutboxState::Waiting,
-                note: error.to_string(),
-                attempts: earlier + u32::from(counts),
-                next_ms: next,
-            };
-            self.store.tried(self.row, tried, &self.published).await?;
-        }
-        Ok(Some(next))
-    }
-
-    fn may_be_tried(&self, change: &Change) -> bool {
+    pub(super) fn may_be_tried(&self, change: &Change) -> bool {
         let failure = self.failure(change);
         failure.is_none_or(|f| f.next_ms.is_some_and(|next| next <= self.store.now_ms()))
     }
@@ -732,7 +363,7 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
         tries.min()
     }
 
-    fn pull_at(&self, head: &str, base: Option<&str>) -> Pull {
+    pub(super) fn pull_at(&self, head: &str, base: Option<&str>) -> Pull {
         Pull {
             repository: self.row.pull.repository.clone(),
             number: self.row.pull.number,
@@ -754,38 +385,4 @@ fn follow(now: &mut PullNow, publication: &Publication) {
         Publication::Merge { .. } => now.open = false,
         _ => {}
     }
-}
-
-fn digest_of(change: &Change) -> String {
-    digest(&serde_json::to_string(&change.publication).unwrap_or_default())
-}
-
-/// An error after which nothing else is sent either: milliseconds until the next try.
-fn stops(error: &HostError) -> Option<i64> {
-    match error {
-        HostError::Limited { after_s, .. } => {
-            Some(after_s.saturating_mul(1_000).cast_signed().min(LONGEST_MS))
-        }
-        HostError::NotAsked(_) => Some(CLOSED_MS),
-        _ => None,
-    }
-}
-
-/// The token may be renewed, or given the right that it lacks.
-fn is_refusal(error: &HostError) -> bool {
-    matches!(
-        error,
-        HostError::Refused {
-            status: 401 | 403 | 404,
-            ..
-        }
-    )
-}
-
-fn may_go_well(error: &HostError) -> bool {
-    error.is_passing() || is_refusal(error)
-}
-
-fn backoff_ms(attempts: u32) -> i64 {
-    (FIRST_MS << attempts.saturating_sub(1).min(20)).min(LONGEST_MS)
 }

@@ -4,25 +4,20 @@
 //! Why not a queue of messages: a message says what was true when it was written. By the time it can be sent, the
 //! pull request may have another commit, another branch or another decision.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::code_host::{Publication, Pull};
 use crate::engine::code_host::approvals::Approvals;
-use crate::engine::code_host::client::GithubClient;
-use crate::engine::code_host::journal_store::JournalStore;
-use crate::engine::code_host::pass::{LONGEST_MS, PassSettings, pass};
+use crate::engine::code_host::journal_store::{JournalStore, PullServices, place};
+use crate::engine::code_host::pass::{PassSettings, pass};
+use crate::engine::code_host::retries::LONGEST_MS;
 use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::code_host::unasked_host::UnaskedHost;
-use crate::engine::config::store::ConfigStore;
-use crate::engine::durable::Durable;
-use crate::engine::lifecycle::Lifecycle;
-use crate::engine::notifier::Notifier;
 use crate::engine::periodic;
 use crate::engine::protocol::github::PublicationView;
-use crate::engine::runs::registry::RunRegistry;
 use crate::journal::{JournalError, OutboxRow, PullRow};
-use crate::text::{Untrusted, clean_line};
+use crate::text::Untrusted;
 
 /// Longest time between two passes, for approvals that nobody decides on.
 const TICK: Duration = Duration::from_secs(30);
@@ -31,24 +26,12 @@ const RECOVERED_MS: i64 = 60_000;
 
 /// One per engine.
 pub struct Reconciler {
-    /// Clock and stop.
-    pub lifecycle: Arc<Lifecycle>,
-    /// Alerts.
-    pub notifier: Arc<Notifier>,
-    /// Settings and redactor.
-    pub store: Arc<ConfigStore>,
-    /// Where pull requests and publications are kept.
-    pub durable: Arc<Durable>,
-    /// Runs that have not ended.
-    pub registry: Arc<RunRegistry>,
-    /// Sends.
-    pub client: Arc<GithubClient>,
+    /// What its passes need.
+    pub services: Arc<PullServices>,
     /// Expires approvals that wait too long.
     pub approvals: Arc<Approvals>,
     /// Figures, and the signal that wakes it.
     pub status: Arc<PublicationStatus>,
-    /// When the newest write was sent.
-    pub last_write: Mutex<Option<Instant>>,
 }
 
 impl Reconciler {
@@ -56,35 +39,35 @@ impl Reconciler {
     pub async fn run(self: Arc<Self>) {
         let wake = Some(&self.status.wake_outbox);
         let what = "pull requests cannot be brought up to date";
-        periodic::repeat(&self.lifecycle, what, TICK, wake, || self.work()).await;
+        periodic::repeat(&self.services.lifecycle, what, TICK, wake, || self.work()).await;
     }
 
     /// One pass over everything that is due; returns when the next is, wall time in milliseconds. What waits does
     /// so by the machine's own count: a clock that is set neither holds it up nor hurries it.
     async fn work(&self) -> Result<Option<i64>, JournalError> {
         self.approvals.expire().await?;
-        let journal = &self.durable.journal;
+        let journal = &self.services.durable.journal;
         let until = loop {
-            if let Some(until) = self.client.paused_until_ms() {
+            if let Some(until) = self.services.client.paused_until_ms() {
                 break Some(until);
             }
             let rows = journal
-                .pulls_due(self.lifecycle.steady_ms(), LONGEST_MS)
+                .pulls_due(self.services.lifecycle.steady_ms(), LONGEST_MS)
                 .await?;
             if rows.is_empty() {
                 break None;
             }
             for row in rows {
-                if self.lifecycle.is_stopping() {
+                if self.services.lifecycle.is_stopping() {
                     return Err(JournalError::Closed);
                 }
                 tokio::select! {
                     // It goes on after the next start; doing it twice is the same as once.
-                    () = self.lifecycle.stopping.cancelled() => return Err(JournalError::Closed),
+                    () = self.services.lifecycle.stopping.cancelled() => return Err(JournalError::Closed),
                     done = self.reconcile(&row) => done?,
                 }
                 self.status.recount().await?;
-                if self.client.paused_until_ms().is_some() {
+                if self.services.client.paused_until_ms().is_some() {
                     break;
                 }
             }
@@ -93,62 +76,49 @@ impl Reconciler {
         match until {
             Some(until) => Ok(Some(until)),
             None => {
-                let set_by = self.lifecycle.wall_ms() - self.lifecycle.steady_ms();
+                let set_by =
+                    self.services.lifecycle.wall_ms() - self.services.lifecycle.steady_ms();
                 Ok(journal.pulls_next().await?.map(|next| next + set_by))
             }
         }
     }
 
     async fn reconcile(&self, row: &PullRow) -> Result<(), JournalError> {
-        let settings = self.store.settings();
+        let settings = self.services.store.settings();
         let github = &settings.github;
         let place = place(row);
-        if self.durable.notice().is_some() {
+        if self.services.durable.notice().is_some() {
             // Nothing leaves this machine on the word of old rows.
-            let next = self.lifecycle.steady_ms() + RECOVERED_MS;
-            return self.settle(row, Some(next)).await;
+            let next = self.services.lifecycle.steady_ms() + RECOVERED_MS;
+            return self.services.settle(row, Some(next)).await;
         }
         // Only what the operator trusts decides what is done with the operator's token.
-        if !self.store.workspace().trust.is_trusted() {
+        if !self.services.store.workspace().trust.is_trusted() {
             let text = format!(
                 "nothing is published on {place}: the workspace is not trusted (bsm trust)"
             );
-            self.notifier.raise("workspace-not-trusted", &row.key, text);
-            return self.settle(row, None).await;
+            self.services
+                .notifier
+                .raise("workspace-not-trusted", &row.key, text);
+            return self.services.settle(row, None).await;
         }
         let web = web(&github.api_url);
         let with = PassSettings {
             publish: github.publish,
             web: web.as_deref(),
         };
-        let store = JournalStore::new(self, github.dry_run);
+        let store = JournalStore::new(&self.services, github.dry_run);
         if github.dry_run {
             return pass(&UnaskedHost::dry(row), &store, row, with).await;
         }
-        if self.client.token(&row.pull.repository).is_none() {
-            return self.settle(row, None).await;
+        if self.services.client.token(&row.pull.repository).is_none() {
+            return self.services.settle(row, None).await;
         }
-        match self.client.get(&row.pull.repository) {
+        match self.services.client.get(&row.pull.repository) {
             Ok(host) => pass(&*host, &store, row, with).await,
             Err(error) => pass(&UnaskedHost::closed(row, error), &store, row, with).await,
         }
     }
-
-    pub(super) async fn settle(
-        &self,
-        row: &PullRow,
-        next_ms: Option<i64>,
-    ) -> Result<(), JournalError> {
-        let journal = &self.durable.journal;
-        self.durable
-            .persist(|| journal.settle_pull(&row.key, row.revision, next_ms))
-            .await
-    }
-}
-
-/// `owner/name#7`, or `owner/name@commit`.
-pub(super) fn place(row: &PullRow) -> String {
-    clean_line(&row.key, 200)
 }
 
 /// Where people look at a host whose API is there; `None`: not known.

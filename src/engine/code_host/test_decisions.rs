@@ -1,6 +1,6 @@
 //! Decisions for tests.
 
-use super::desired::Decided;
+use super::standing::Decided;
 use crate::engine::protocol::run::{Action, Decision, Evidence, Input, Plan, RunResult, RunState};
 use crate::engine::runs::projection::first_view;
 use crate::journal::NewRun;
