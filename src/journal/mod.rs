@@ -29,6 +29,7 @@ mod meta;
 mod notes;
 mod open;
 mod probe;
+mod pull_cost;
 mod raw_pages;
 mod record;
 mod record_check;

@@ -3,8 +3,11 @@
 pub mod approvals;
 pub mod change;
 pub mod client;
+pub mod credentials;
+mod filters;
 pub mod outbox;
 pub mod publications;
 pub mod publisher;
 pub mod stats;
+mod triage;
 pub mod webhook;

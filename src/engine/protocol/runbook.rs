@@ -37,7 +37,7 @@ pub const RUNBOOKS: [(&str, &str); 22] = [
 ];
 
 /// Codes of alerts that health has no reason for, and their pages. Codes of reasons have theirs in the judge.
-pub const ALERT_CODES: [(&str, &str); 8] = [
+pub const ALERT_CODES: [(&str, &str); 9] = [
     ("latency-high", "latency"),
     ("undecided-runs", "runs-failing"),
     ("pool-full", "pool-full"),
@@ -46,6 +46,7 @@ pub const ALERT_CODES: [(&str, &str); 8] = [
     ("hit-rate-low", "cache"),
     ("approval-waiting", "approvals"),
     ("policy-broken", "workspace"),
+    ("code-host-settings", "webhooks"),
 ];
 
 /// A page's text by its name, or by its path in the repository.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::code_host::change::ChangeWait;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
@@ -20,6 +21,7 @@ use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use crate::telemetry::slots::Slots;
+use crate::text::Untrusted;
 
 /// The window of what is recent, seconds: as charts have it.
 pub const RECENT_S: u64 = 900;
@@ -40,6 +42,8 @@ pub struct LiveRun {
     pub phases: Arc<PhaseBoard>,
     /// First started, wall time in milliseconds.
     pub started_ms: Mutex<Option<i64>>,
+    /// What it waits for before it has its change.
+    pub change: ChangeWait,
     /// Stops it.
     pub cancel: CancellationToken,
 }
@@ -48,7 +52,12 @@ impl LiveRun {
     fn summary(&self) -> RunSummary {
         let started_ms = *lock(&self.started_ms);
         let view = lock(&self.view);
-        summary(&view, &self.label, started_ms, None, Some(&self.phases))
+        let summary = summary(&view, &self.label, started_ms, None, Some(&self.phases));
+        let waits = self.change.says();
+        RunSummary {
+            why: waits.map(Untrusted::new).or(summary.why),
+            ..summary
+        }
     }
 
     /// All of it at this moment, with what its agents do.
@@ -57,6 +66,7 @@ impl LiveRun {
         for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
             step.phases = self.phases.of(&step.agent_id);
         }
+        view.notes.extend(self.change.says());
         view
     }
 
