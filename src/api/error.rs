@@ -64,6 +64,7 @@ impl From<Refused> for Failure {
             Refused::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             Refused::NoAgent { .. } => (StatusCode::BAD_REQUEST, "ORCHESTRATION_FAILED"),
             Refused::Forbidden { .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+            Refused::Conflict { .. } => (StatusCode::CONFLICT, "CONFLICT"),
             Refused::ApprovalRequired { .. } => (StatusCode::FORBIDDEN, "APPROVAL_REQUIRED"),
             Refused::Unanswered { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
             Refused::Drained

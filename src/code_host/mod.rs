@@ -10,28 +10,55 @@ use serde::{Deserialize, Serialize};
 
 pub use publication::{LineComment, Publication, Written};
 
-use crate::text::clean_line;
+use crate::text::{Untrusted, clean_line, cut};
 
 /// A pull request at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pull {
     /// `owner/name`.
     pub repository: String,
-    /// Its number.
+    /// The repository's number, which outlives a new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<u64>,
+    /// Its number; 0: a merge group, which has none.
     pub number: u64,
     /// The commit that it is about.
     pub head_sha: String,
     /// The branch that it would go into: into another one it is another change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// The commit of that branch that it was announced with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sha: Option<String>,
 }
 
 impl Pull {
-    /// `owner/name#7`
+    /// `owner/name#7`; of a merge group `owner/name@0123456789ab`.
     pub fn place(&self) -> String {
+        if self.is_merge_group() {
+            return format!("{}@{}", self.repository, cut(&self.head_sha, 12));
+        }
         format!("{}#{}", self.repository, self.number)
     }
+
+    /// A group of a merge queue: a commit and a branch, and no pull request to write on.
+    pub fn is_merge_group(&self) -> bool {
+        self.number == 0
+    }
+}
+
+/// Where a pull request stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullState {
+    /// It can be merged.
+    #[default]
+    Open,
+    /// It was closed without a merge.
+    Closed,
+    /// It was merged.
+    Merged,
 }
 
 /// Why something at GitHub was not done.
@@ -65,6 +92,12 @@ pub enum HostError {
         /// The newer commit, cut.
         to: String,
     },
+    /// Nothing can be merged any more.
+    #[error("the pull request was closed")]
+    Closed,
+    /// It has the pull request and not its commits: not yet, or not for these credentials.
+    #[error("GitHub does not know the commits: {0}")]
+    NoCommits(String),
     /// Too much of it.
     #[error("GitHub's answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -76,7 +109,7 @@ impl HostError {
         match self {
             Self::NotAsked(_) | Self::Limited { .. } | Self::Unreachable(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 408,
-            Self::TooLarge(_) | Self::Moved { .. } => false,
+            Self::TooLarge(_) | Self::Moved { .. } | Self::Closed | Self::NoCommits(_) => false,
         }
     }
 
@@ -89,6 +122,24 @@ impl HostError {
     }
 }
 
+/// A change as it came from a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchedChange {
+    /// A diff in git's form.
+    pub diff: Vec<u8>,
+    /// What of the change is not in it.
+    pub missing: Vec<Unsent>,
+}
+
+/// What a host did not send of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The file; `None`: files that are not named.
+    pub path: Option<Untrusted>,
+    /// Why not.
+    pub reason: String,
+}
+
 /// A pull request as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PullNow {
@@ -96,6 +147,8 @@ pub struct PullNow {
     pub head_sha: String,
     /// The branch that it would go into.
     pub base: Option<String>,
+    /// That branch's newest commit.
+    pub base_sha: Option<String>,
     /// It can still be merged.
     pub open: bool,
     /// Its author says that it is not finished.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::engine::audit::Audit;
+use crate::engine::code_host::credentials;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::store::{ConfigStore, SettingsLoader, SharedRedactor, review_policy};
 use crate::engine::durable::Durable;
@@ -100,6 +101,11 @@ pub async fn start(
     services
         .notifier
         .alert_about_policy(&services.store.policy());
+    credentials::tell(
+        &services.notifier,
+        &services.store.settings().github,
+        &services.store.env,
+    );
     if fills {
         services.memory.fill();
     }

@@ -357,6 +357,8 @@ fn runs(
     });
     let changes = Arc::new(ChangeFetcher {
         lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        shares: ChangeFetcher::shares(),
         store: Arc::clone(&ground.store),
         durable: Arc::clone(&ground.durable),
         client: Arc::clone(&publishing.client),

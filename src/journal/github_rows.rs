@@ -82,6 +82,8 @@ pub enum DeliveryResult {
     New,
     /// It came before; that one's run.
     Again(Option<String>),
+    /// Its id came before with another body: nothing of it is kept.
+    OtherBody,
 }
 
 /// Where an entry of the outbox stands.

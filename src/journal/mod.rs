@@ -29,6 +29,7 @@ mod meta;
 mod notes;
 mod open;
 mod probe;
+mod pull_cost;
 mod pull_rows;
 mod pulls;
 mod raw_pages;

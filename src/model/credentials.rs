@@ -128,6 +128,7 @@ pub fn known_secrets(table: &ModelTable, settings: &Settings, env: &Env) -> Vec<
         values.extend(value.rsplit_once(' ').map(|(_, key)| key.to_owned()));
     }
     values.extend(proxy_passwords(env));
+    values.extend(github.secrets(env));
     values.sort();
     values.dedup();
     values

@@ -8,6 +8,8 @@
 mod api;
 pub mod env;
 mod github;
+mod github_filters;
+mod github_secrets;
 pub mod layers;
 mod misspelt_variables;
 mod observability;
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use api::{ApiSettings, RateLimit};
 pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
+pub use github_filters::{Filters, RepositoryFilters, matches_pattern};
 pub use observability::{AlertSettings, ConsoleSettings, Targets};
 pub use retention::{AuditSettings, BackupSettings, MemorySettings, ReportSettings};
 

@@ -15,6 +15,7 @@ impl Settings {
         self.check_breaker()?;
         self.check_caches()?;
         self.check_money()?;
+        self.check_code_host()?;
         self.check_targets()
     }
 
@@ -117,6 +118,24 @@ impl Settings {
             if !(0.0..=1e9).contains(&value) {
                 return Err(format!(
                     "{name} is {value}; it must be from 0 (none) to 1e9"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a change is waited for.
+    fn check_code_host(&self) -> Result<(), String> {
+        let github = &self.github;
+        most("github.fetchWaitMs", github.fetch_wait_ms, 7 * 86_400_000)?;
+        least("github.fetchPauseMs", github.fetch_pause_ms, 1)?;
+        most("github.fetchPauseMs", github.fetch_pause_ms, 3_600_000)?;
+        let others = github.repository_filters.iter();
+        let others = others.filter_map(|entry| entry.pull_usd);
+        for value in others.chain([github.filters.pull_usd]) {
+            if !(0.0..=1e9).contains(&value) {
+                return Err(format!(
+                    "github.filters.pullUsd is {value}; it must be from 0 (none) to 1e9"
                 ));
             }
         }

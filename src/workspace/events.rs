@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::built_in;
+use super::event_names::{ALIASES, is_pattern};
 use super::schedule::Schedule;
 use super::trust::Trust;
 use crate::file_set::FileSet;
@@ -82,10 +83,10 @@ impl EventTable {
         built_in::parse(FILE)
     }
 
-    /// The rule for an event and whether it is its own (else the default's).
+    /// The rule for an event and whether it is its own, a pattern's or an alias's (else the default's).
     pub fn rule(&self, event: &str) -> Option<(&EventRule, bool)> {
-        match self.events.get(event) {
-            Some(rule) => Some((rule, event != "default")),
+        match self.find(event) {
+            Some(found) => Some((found.rule, found.name != "default")),
             None => self.events.get("default").map(|rule| (rule, false)),
         }
     }
@@ -113,6 +114,9 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
                 problems.push(Problem::warning(FILE, place, message, help));
             }
         }
+    }
+    if !trust.is_trusted() {
+        leave_out_loose(&mut table, &text, problems);
     }
     for (name, rule) in &mut table.events {
         if rule.agents.is_empty() {
@@ -147,4 +151,21 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> EventT
         table.events.insert("default".into(), rule);
     }
     table
+}
+
+/// Of a workspace that nobody trusts, entries that would answer in the place of a built-in one are left out.
+fn leave_out_loose(table: &mut EventTable, text: &str, problems: &mut Vec<Problem>) {
+    let built_in = EventTable::built_in().events;
+    let is_loose = |name: &str| is_pattern(name) || ALIASES.iter().any(|(alias, _)| *alias == name);
+    table.events.retain(|name, _| {
+        let stays = built_in.contains_key(name) || !is_loose(name);
+        if !stays {
+            let shown = crate::text::clean_line(name, 80);
+            let message = format!("event {shown} is ignored: the workspace is not trusted");
+            let place = yaml_position::key(text, name);
+            let help = "Look at it, then run `bsm trust`.";
+            problems.push(Problem::warning(FILE, place, message, help));
+        }
+        stays
+    });
 }

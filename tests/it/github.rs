@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::support::{DOCS, Start, Wire, command, state_folder, trusting, upstream};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
@@ -106,12 +106,9 @@ async fn refuse(
     }
 }
 
-async fn pull(State(hub): State<Shared>, headers: HeaderMap) -> Response {
+async fn pull(State(hub): State<Shared>) -> Response {
     let hub = hub.lock().unwrap();
-    if headers["accept"] == "application/vnd.github.diff" {
-        return hub.diff.clone().into_response();
-    }
-    let base = json!({"ref": hub.base.as_deref().unwrap_or("main")});
+    let base = json!({"ref": hub.base.as_deref().unwrap_or("main"), "sha": "b".repeat(40)});
     let labels: Vec<Value> = hub.labels.iter().map(|n| json!({"name": n})).collect();
     Json(json!({
         "number": 7, "state": if hub.closed { "closed" } else { "open" }, "draft": hub.draft,
@@ -140,6 +137,10 @@ async fn server() -> Server {
     let routes = Router::new()
         .route("/api/v3/user", get(me))
         .route(&at("/pulls/7"), get(pull))
+        .route(
+            &at("/compare/{commits}"),
+            get(|State(hub): State<Shared>| async move { hub.lock().unwrap().diff.clone() }),
+        )
         .route(
             &at("/issues/7/comments"),
             get(move |State(hub): State<Shared>, Query(query): Query<_>| async move {

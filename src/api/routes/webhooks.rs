@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::api::request::Peer;
 use crate::api::routes::shared::envelope;
 use crate::api::routes::shared::{listing, odd};
 use crate::api::state::Api;
-use crate::code_host::github::verify;
+use crate::code_host::github::{LARGEST_BODY, json_of, verify};
 use crate::engine::protocol::blob::Blob;
 use crate::engine::protocol::command::{Command, Reply};
 use crate::engine::protocol::github::DeliveryOutcome;
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Routes {
         doc("A webhook of GitHub: 202 with a run, 200 where there is nothing to do.")
             .signed()
             .body(&[], json!({}))
+            .largest(LARGEST_BODY)
             .answers(202, taken.clone())
             .answers(200, taken)
     };
@@ -99,10 +100,12 @@ async fn take(
             .map(str::to_owned)
             .ok_or_else(|| Failure::input(format!("{name} is missing")))
     };
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|v| v.to_str().ok());
     let webhook = Webhook {
         delivery: named("x-github-delivery")?,
         named: named("x-github-event")?,
-        body: Blob(body.to_vec()),
+        body: Blob(json_of(kind, body.into()).map_err(Failure::input)?),
     };
     let sent = api
         .operator

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::report::Line;
+use crate::code_host::github::misconfiguration;
 use crate::settings::env::Env;
 use crate::settings::{Environment, Settings};
 
@@ -15,6 +16,15 @@ pub(super) fn token(settings: &Settings, env: &Env) -> Line {
     let github = &settings.github;
     let variable = &github.token_env;
     let wants = !github.repositories.is_empty();
+    if !github.app_id.is_empty() || !github.token_file.is_empty() {
+        return match misconfiguration(github, env) {
+            Some(sentence) => Line::warn(NAME, sentence, "docs/forges.md has each step"),
+            None => Line::pass(
+                NAME,
+                "it can be read; `bsm doctor --forge` asks for its rights",
+            ),
+        };
+    }
     let Some(token) = env.get(variable) else {
         return if wants {
             Line::warn(

@@ -5,6 +5,7 @@
 
 mod code_host;
 mod engine;
+mod forge;
 mod host;
 mod network;
 mod providers;
@@ -30,18 +31,27 @@ use crate::workspace::{Level as Severity, Workspace};
 
 /// Look for what is wrong: engine, files, disk, settings, keys, host; one line each.
 ///
-/// Nothing is started, changed or sent. Exit: 0 without a fail (warnings are none), 1 with.
+/// Nothing is started or changed, and nothing is sent but questions to GitHub with --forge. Exit: 0 without a fail (warnings are none), 1 with.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Ask GitHub too: events, rights, whether our gate is required
+    #[arg(long)]
+    forge: bool,
 }
 
 pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<u8, Failure> {
     let host = Host::of_process();
     let lines = match Setup::read(global) {
-        Ok(setup) => examine(&host, &setup)?,
+        Ok(setup) => {
+            let mut lines = examine(&host, &setup)?;
+            if args.forge {
+                lines.extend(forge::lines(&setup.loaded.settings, &setup.env)?);
+            }
+            lines
+        }
         Err(failure) => {
             let mut lines = vec![unreadable(&failure)];
             lines.extend(surroundings(&host, &Env::process()));

@@ -1,11 +1,15 @@
-//! Asking GitHub's API: one client, no redirects, bounded answers, writes that may be done twice.
+//! Asking GitHub's API: one client, redirects within the host alone, bounded answers, writes that may be done twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
+use super::answers::{Answers, repository_of};
+use super::app::App;
+use super::delivery::is_sha;
 use crate::code_host::{HostError, Pull, PullNow};
 use crate::outbound::egress::{Lookup, Policy};
 use crate::outbound::{Ways, client, error_text};
@@ -19,14 +23,36 @@ const JSON: usize = 8 << 20;
 const TIME: Duration = Duration::from_secs(30);
 /// Pages of comments that are looked through for our own.
 const PAGES: u32 = 10;
+/// New addresses that are followed for one request.
+const REDIRECTS: u32 = 3;
 /// Without a word from GitHub, so long a pause after a limit.
 const PAUSE_S: u64 = 60;
 
-/// GitHub, with a token or without.
+/// With what it is asked.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Nothing: what everybody may see.
+    None,
+    /// A person's token, or that of an Actions run.
+    Token(String),
+    /// An app's, made for each owner.
+    App(Arc<App>),
+}
+
+impl Credentials {
+    /// There are some.
+    pub fn are_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+/// GitHub, with credentials or without.
 pub struct Github {
     api: Url,
     pub(super) client: Client,
-    token: Option<String>,
+    credentials: Credentials,
+    /// What need not be sent again.
+    answers: Answers,
     /// Whose token it is, once that was asked.
     me: tokio::sync::OnceCell<Me>,
     /// Repositories in which reviews of ours can be dismissed, once that was asked.
@@ -51,7 +77,7 @@ impl Github {
         settings: &Settings,
         env: &Env,
         lookup: &Lookup,
-        token: Option<String>,
+        credentials: Credentials,
     ) -> Result<Self, HostError> {
         let policy = Policy::of(settings);
         let api = policy
@@ -67,7 +93,8 @@ impl Github {
         Ok(Self {
             api,
             client,
-            token,
+            credentials,
+            answers: Answers::default(),
             me: tokio::sync::OnceCell::new(),
             dismisses: std::sync::Mutex::default(),
         })
@@ -88,23 +115,16 @@ impl Github {
         Ok(PullNow {
             head_sha: text("/head/sha").unwrap_or_default().to_ascii_lowercase(),
             base: text("/base/ref").map(|name| clean_line(name, 200)),
+            base_sha: now
+                .pointer("/base/sha")
+                .and_then(Value::as_str)
+                .filter(|sha| is_sha(sha))
+                .map(str::to_ascii_lowercase),
             open: now["state"] == "open",
             draft: now["draft"] == true,
             labels,
             mergeable: now["mergeable_state"] == "clean",
         })
-    }
-
-    /// Its change, as it is now.
-    ///
-    /// # Errors
-    /// As all asking; when it is larger than `most` bytes.
-    pub async fn diff(&self, pull: &Pull, most: usize) -> Result<Vec<u8>, HostError> {
-        let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
-        let request = self
-            .request(Method::GET, &path)?
-            .header("accept", "application/vnd.github.diff");
-        bytes(send(request).await?, most).await
     }
 
     /// A marker is only text: anybody can write it. What is found by it must be ours.
@@ -126,7 +146,11 @@ impl Github {
 
     /// The token is an app's, or a workflow's, which is one.
     pub(super) fn is_app(&self) -> bool {
-        self.token.as_deref().is_some_and(|t| t.starts_with("ghs_"))
+        match &self.credentials {
+            Credentials::Token(token) => token.starts_with("ghs_"),
+            Credentials::App(_) => true,
+            Credentials::None => false,
+        }
     }
 
     /// Whether an entry was written with this token.
@@ -163,26 +187,108 @@ impl Github {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, HostError> {
+        let reads = method == Method::GET;
+        let known = self.answers.kept(path).filter(|_| reads);
         let mut request = self
-            .request(method, path)?
+            .request(method, path)
+            .await?
             .header("accept", "application/vnd.github+json");
+        if let Some(known) = &known {
+            request = request.header("if-none-match", &known.tag);
+        }
         if let Some(body) = body {
             request = request.json(&body);
         }
-        read_json(send(request).await?).await
+        let response = self.sent(path, request).await?;
+        if response.status().as_u16() == 304 {
+            let unasked = || HostError::Unreachable("it said 304 unasked".into());
+            return known.map(|known| known.value).ok_or_else(unasked);
+        }
+        let tag = response.headers().get("etag");
+        let tag = tag.and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let bytes = bytes(response, JSON).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|e| HostError::Unreachable(e.to_string()))?;
+        if let Some(tag) = tag.filter(|_| reads) {
+            self.answers.keep(path, &tag, &value, bytes.len());
+        }
+        Ok(value)
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, HostError> {
-        Ok(self.with_headers(self.client.request(method, self.url(path)?)))
+    /// Sends a request that was made for a path; remembers a repository's new address, and drops a token of the
+    /// app that is refused.
+    pub(super) async fn sent(
+        &self,
+        path: &str,
+        request: RequestBuilder,
+    ) -> Result<Response, HostError> {
+        let sent = send(request).await;
+        match &sent {
+            Ok(response) => self.answers.note_move(&self.api, path, response.url()),
+            Err(HostError::Refused { status: 401, .. }) => {
+                if let (Credentials::App(app), Some(repository)) =
+                    (&self.credentials, repository_of(path))
+                {
+                    app.forget(repository).await;
+                }
+            }
+            Err(_) => {}
+        }
+        sent
     }
 
-    pub(super) fn with_headers(&self, mut request: RequestBuilder) -> RequestBuilder {
-        request = request
-            .timeout(TIME)
-            .header("x-github-api-version", "2022-11-28");
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
+    /// The app, where an app's tokens are used.
+    pub(super) fn app(&self) -> Option<&Arc<App>> {
+        match &self.credentials {
+            Credentials::App(app) => Some(app),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, HostError> {
+        let request = self.plain_request(method, &self.answers.current(path))?;
+        self.authorized(path, request).await
+    }
+
+    /// A request for a path, without credentials.
+    pub(super) fn plain_request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, HostError> {
+        Ok(with_headers(self.client.request(method, self.url(path)?)))
+    }
+
+    /// Sends a request with the credentials for a repository, whatever its address is.
+    pub(super) async fn send_for(
+        &self,
+        repository: &str,
+        request: RequestBuilder,
+    ) -> Result<Response, HostError> {
+        let path = format!("repos/{repository}");
+        send(self.authorized(&path, with_headers(request)).await?).await
+    }
+
+    /// With the credentials for a path.
+    async fn authorized(
+        &self,
+        path: &str,
+        request: RequestBuilder,
+    ) -> Result<RequestBuilder, HostError> {
+        match (&self.credentials, repository_of(path)) {
+            (Credentials::Token(token), _) => Ok(request.bearer_auth(token)),
+            (Credentials::App(app), Some(repository)) => {
+                let token = self.app_token(app, repository).await?;
+                Ok(request.bearer_auth(token))
+            }
+            (Credentials::None, _) | (Credentials::App(_), None) => Ok(request),
         }
     }
 
@@ -192,10 +298,35 @@ impl Github {
     }
 }
 
+fn with_headers(request: RequestBuilder) -> RequestBuilder {
+    request
+        .timeout(TIME)
+        .header("x-github-api-version", "2022-11-28")
+}
+
+/// Sends a request. A repository that was renamed answers with its new address, which is asked instead: of the
+/// same host, and the same method, as GitHub's documents want it.
 pub(super) async fn send(request: RequestBuilder) -> Result<Response, HostError> {
-    let response = request.send().await.map_err(|e| broken(&e))?;
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(|e| broken(&e))?;
+    let mut left = REDIRECTS;
+    let response = loop {
+        let again = request.try_clone();
+        let response = client.execute(request).await.map_err(|e| broken(&e))?;
+        let moved = matches!(response.status().as_u16(), 301 | 302 | 307 | 308);
+        let to = response.headers().get("location");
+        let to = to.and_then(|to| response.url().join(to.to_str().ok()?).ok());
+        match (moved, to, again) {
+            (true, Some(to), Some(mut next)) if left > 0 && to.origin() == next.url().origin() => {
+                *next.url_mut() = to;
+                request = next;
+                left -= 1;
+            }
+            _ => break response,
+        }
+    };
     let status = response.status().as_u16();
-    if (200..300).contains(&status) {
+    if (200..300).contains(&status) || status == 304 {
         return Ok(response);
     }
     let number = |name: &str| {
@@ -239,7 +370,7 @@ pub(super) async fn read_json(response: Response) -> Result<Value, HostError> {
     serde_json::from_slice(&bytes).map_err(|e| HostError::Unreachable(e.to_string()))
 }
 
-async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, HostError> {
+pub(super) async fn bytes(mut response: Response, most: usize) -> Result<Vec<u8>, HostError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
         if bytes.len() + chunk.len() > most {

@@ -2,20 +2,39 @@
 
 use serde_json::Value;
 
-use crate::code_host::Pull;
+use super::shape::{Agreement, agreement};
+use crate::code_host::{Pull, PullState};
 use crate::text::clean_line;
 
-/// A webhook, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A webhook, as far as it matters here. Texts are outside text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// `pull_request.opened`, `push`, ….
     pub event: String,
+    /// `opened`; of an event without one, `None`.
+    pub action: Option<String>,
     /// `owner/name`.
     pub repository: Option<String>,
-    /// The pull request it is about.
+    /// The pull request it is about, or the merge group (number 0).
     pub pull: Option<Pull>,
+    /// The pull request's title.
+    pub title: Option<String>,
+    /// Who opened the pull request.
+    pub author: Option<String>,
+    /// That is a bot.
+    pub author_is_bot: bool,
+    /// The names of its labels.
+    pub labels: Vec<String>,
     /// The pull request is a draft.
     pub draft: bool,
+    /// Where it stands.
+    pub state: PullState,
+    /// Its commits are in another repository.
+    pub fork: bool,
+    /// The branch that it goes into was changed.
+    pub base_changed: bool,
+    /// The body has the shape of another event than the header says: nothing is started by it.
+    pub odd: bool,
     /// What it means: the same again is the same. `None`: only its bytes say so.
     pub meaning: Option<String>,
 }
@@ -31,112 +50,148 @@ pub fn is_delivery_id(text: &str) -> bool {
 /// A sentence: why it is refused.
 pub fn read(named: &str, body: &Value) -> Result<Delivery, String> {
     let is_name = (1..=64).contains(&named.len())
-        && named.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        && named
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !is_name {
         return Err("X-GitHub-Event names no event".into());
     }
     if !body.is_object() {
         return Err("the body is not a JSON object".into());
     }
-    match shape(body) {
-        Some(shape) if shape != named => {
-            return Err(format!(
-                "X-GitHub-Event says {named}, the body is a {shape}"
-            ));
-        }
-        None if SHAPED.contains(&named) => {
-            return Err(format!("X-GitHub-Event says {named}, the body is none"));
-        }
-        _ => {}
+    let agreement = agreement(named, body);
+    if agreement == Agreement::Contradicts {
+        return Err(format!(
+            "X-GitHub-Event says {named}, and the body is not one"
+        ));
     }
-    let action = body.get("action").and_then(Value::as_str);
-    let event = match action {
-        Some(action) => format!("{named}.{}", clean_line(action, 60)),
+    let text = |at: &str| body.pointer(at).and_then(Value::as_str);
+    let action = text("/action").map(|action| clean_line(action, 60));
+    let event = match &action {
+        Some(action) => format!("{named}.{action}"),
         None => named.to_owned(),
     };
-    let repository = body
-        .pointer("/repository/full_name")
-        .and_then(Value::as_str)
+    let repository = text("/repository/full_name")
         .filter(|name| is_repository(name))
         .map(str::to_owned);
-    let number = body
-        .pointer("/pull_request/number")
-        .or_else(|| body.pointer("/check_suite/pull_requests/0/number"))
-        .and_then(Value::as_u64);
-    let sha = body
-        .pointer("/pull_request/head/sha")
-        .or_else(|| body.pointer("/check_suite/head_sha"))
-        .and_then(Value::as_str)
-        .filter(|sha| is_sha(sha))
-        .map(str::to_ascii_lowercase);
-    let base = body
-        .pointer("/pull_request/base/ref")
-        .and_then(Value::as_str)
-        .map(|name| clean_line(name, 200));
-    let pull = match (&repository, number, &sha) {
-        (Some(repository), Some(number), Some(sha)) => Some(Pull {
-            repository: repository.clone(),
-            number,
-            head_sha: sha.clone(),
-            base: base.clone(),
-        }),
-        _ => None,
-    };
-    let meaning = match (&repository, &sha) {
-        (Some(repository), Some(sha)) => {
-            let pr = number.map_or_else(String::new, |n| format!("#{n}"));
-            let into = base.as_ref().map_or_else(String::new, |b| format!(">{b}"));
-            Some(format!("{repository}{pr}@{sha}{into}+{event}"))
-        }
-        _ => None,
-    };
-    let draft = body.pointer("/pull_request/draft") == Some(&Value::Bool(true));
+    let pull = repository
+        .as_ref()
+        .and_then(|repository| pull(repository, body));
+    let about = body.get("pull_request");
+    let meaning = meaning(&event, repository.as_deref(), pull.as_ref(), body);
+    let names = body.pointer("/pull_request/labels");
+    let names = names.and_then(Value::as_array).into_iter().flatten();
     Ok(Delivery {
         event,
+        action,
         repository,
+        title: text("/pull_request/title").map(str::to_owned),
+        author: text("/pull_request/user/login").map(|name| clean_line(name, 80)),
+        author_is_bot: text("/pull_request/user/type") == Some("Bot"),
+        labels: names
+            .filter_map(|label| label["name"].as_str())
+            .take(100)
+            .map(|name| clean_line(name, 100))
+            .collect(),
+        draft: body.pointer("/pull_request/draft") == Some(&Value::Bool(true)),
+        state: about.map_or(PullState::Open, state),
+        fork: is_fork(body),
+        base_changed: body.pointer("/changes/base").is_some_and(Value::is_object),
+        odd: agreement == Agreement::Odd,
         pull,
-        draft,
         meaning,
     })
 }
 
-/// Events whose body has a shape that is known here.
-const SHAPED: &[&str] = &[
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "check_suite",
-    "check_run",
-    "workflow_run",
-    "issue_comment",
-    "issues",
-    "push",
-    "ping",
-    "release",
+/// The pull request or the merge group that a body names.
+fn pull(repository: &str, body: &Value) -> Option<Pull> {
+    let text = |places: &[&str]| places.iter().find_map(|at| body.pointer(at)?.as_str());
+    let sha = |places: &[&str]| {
+        let sha = text(places).filter(|sha| is_sha(sha));
+        sha.map(str::to_ascii_lowercase)
+    };
+    let is_group = body.get("merge_group").is_some();
+    let numbers = [
+        "/pull_request/number",
+        "/check_suite/pull_requests/0/number",
+        "/check_run/pull_requests/0/number",
+        "/check_run/check_suite/pull_requests/0/number",
+    ];
+    let number = match is_group {
+        true => 0,
+        false => numbers.iter().find_map(|at| body.pointer(at)?.as_u64())?,
+    };
+    let base = text(&[
+        "/pull_request/base/ref",
+        "/check_suite/pull_requests/0/base/ref",
+        "/check_run/pull_requests/0/base/ref",
+        "/check_run/check_suite/pull_requests/0/base/ref",
+        "/merge_group/base_ref",
+    ]);
+    Some(Pull {
+        repository: repository.to_owned(),
+        repository_id: body.pointer("/repository/id").and_then(Value::as_u64),
+        number,
+        head_sha: sha(HEADS)?,
+        base: base.map(|name| {
+            let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+            clean_line(name, 200)
+        }),
+        base_sha: sha(&[
+            "/pull_request/base/sha",
+            "/check_suite/pull_requests/0/base/sha",
+            "/check_run/pull_requests/0/base/sha",
+            "/check_run/check_suite/pull_requests/0/base/sha",
+            "/merge_group/base_sha",
+        ]),
+    })
+}
+
+/// Where a body names the commit it is about.
+const HEADS: &[&str] = &[
+    "/pull_request/head/sha",
+    "/check_run/head_sha",
+    "/check_suite/head_sha",
+    "/merge_group/head_sha",
 ];
 
-/// Which event has a body like this.
-fn shape(body: &Value) -> Option<&'static str> {
-    let has = |key: &str| body.get(key).is_some_and(|v| !v.is_null());
-    if has("pull_request") {
-        return Some(match (has("review"), has("comment")) {
-            (true, _) => "pull_request_review",
-            (_, true) => "pull_request_review_comment",
-            _ => "pull_request",
-        });
+fn state(pull: &Value) -> PullState {
+    match (pull["merged"].as_bool(), pull["state"].as_str()) {
+        (Some(true), _) => PullState::Merged,
+        (_, Some("closed")) => PullState::Closed,
+        _ => PullState::Open,
     }
-    let found = match () {
-        () if has("check_run") => "check_run",
-        () if has("check_suite") => "check_suite",
-        () if has("workflow_run") => "workflow_run",
-        () if has("issue") && has("comment") => "issue_comment",
-        () if has("issue") => "issues",
-        () if has("commits") && has("ref") => "push",
-        () if has("zen") && has("hook_id") => "ping",
-        () if has("release") => "release",
-        () => return None,
+}
+
+/// Its head is in another repository, or in one that is gone.
+fn is_fork(body: &Value) -> bool {
+    let (Some(head), Some(base)) = (
+        body.pointer("/pull_request/head/repo"),
+        body.pointer("/pull_request/base/repo"),
+    ) else {
+        return false;
     };
-    Some(found)
+    head["id"] != base["id"] || head["full_name"] != base["full_name"]
+}
+
+/// What it means. A wish to review again is a new one each time.
+fn meaning(
+    event: &str,
+    repository: Option<&str>,
+    pull: Option<&Pull>,
+    body: &Value,
+) -> Option<String> {
+    let is_wish = event.ends_with(".rerequested") || event.ends_with(".requested_action");
+    let head = HEADS.iter().find_map(|at| body.pointer(at)?.as_str());
+    let sha = head
+        .filter(|sha| is_sha(sha) && !is_wish)?
+        .to_ascii_lowercase();
+    let number = pull
+        .filter(|p| !p.is_merge_group())
+        .map_or_else(String::new, |p| format!("#{}", p.number));
+    let base = pull.and_then(|p| p.base.as_ref());
+    let into = base.map_or_else(String::new, |b| format!(">{b}"));
+    Some(format!("{}{number}@{sha}{into}+{event}", repository?))
 }
 
 fn is_repository(name: &str) -> bool {
@@ -193,6 +248,72 @@ mod tests {
         assert!(read("pull_request", &json!([1])).is_err());
         // An event that is not known here has a shape that is not known either.
         assert!(read("star", &json!({"action": "created"})).is_ok());
+        let other = read("projects_v2_item", &opened()).unwrap();
+        assert!(other.odd, "counted, and nothing is started by it");
+    }
+
+    #[test]
+    fn what_the_reconciler_needs_is_read() {
+        let (head, base) = ("a".repeat(40), "b".repeat(40));
+        let body = json!({
+            "action": "edited",
+            "changes": {"base": {"ref": {"from": "develop"}}},
+            "pull_request": {
+                "number": 7, "title": "T", "draft": true, "state": "closed", "merged": true,
+                "user": {"login": "dependabot[bot]", "type": "Bot"},
+                "labels": [{"name": "wip"}, {"name": 1}],
+                "head": {"sha": head, "repo": {"id": 2, "full_name": "me/shop"}},
+                "base": {"sha": base, "ref": "main", "repo": {"id": 1, "full_name": "acme/shop"}},
+            },
+            "repository": {"id": 1, "full_name": "acme/shop"},
+        });
+        let read = read("pull_request", &body).unwrap();
+        let pull = read.pull.clone().unwrap();
+        assert_eq!(
+            (pull.repository_id, pull.base.as_deref(), pull.base_sha),
+            (Some(1), Some("main"), Some(base))
+        );
+        assert_eq!(read.action.as_deref(), Some("edited"));
+        assert_eq!(read.author.as_deref(), Some("dependabot[bot]"));
+        assert_eq!(read.labels, ["wip"]);
+        assert_eq!(read.state, PullState::Merged);
+        assert!(read.author_is_bot && read.draft && read.fork && read.base_changed);
+    }
+
+    #[test]
+    fn a_merge_group_is_a_pull_without_a_number() {
+        let head = "c".repeat(40);
+        let body = json!({
+            "action": "checks_requested",
+            "merge_group": {
+                "head_sha": head, "base_sha": "d".repeat(40), "base_ref": "refs/heads/main",
+            },
+            "repository": {"full_name": "acme/shop"},
+        });
+        let pull = read("merge_group", &body).unwrap().pull.unwrap();
+        assert!(pull.is_merge_group());
+        assert_eq!(pull.place(), "acme/shop@cccccccccccc");
+        assert_eq!(pull.base.as_deref(), Some("main"));
+        let old: Pull = serde_json::from_value(json!({
+            "repository": "acme/shop", "number": 7, "headSha": head,
+        }))
+        .unwrap();
+        assert_eq!((old.base_sha, old.repository_id), (None, None));
+    }
+
+    #[test]
+    fn a_wish_to_review_again_is_new_each_time() {
+        let body = json!({
+            "action": "rerequested",
+            "check_run": {
+                "head_sha": "a".repeat(40),
+                "pull_requests": [{"number": 7, "base": {"ref": "main", "sha": "b".repeat(40)}}],
+            },
+            "repository": {"full_name": "acme/shop"},
+        });
+        let delivery = read("check_run", &body).unwrap();
+        assert_eq!(delivery.pull.unwrap().number, 7);
+        assert_eq!(delivery.meaning, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Github, read_json, send};
+use super::client::{Github, read_json};
 use crate::code_host::{
     CodeHost, HostError, LineComment, Publication, Pull, PullNow, StandingReview, Written,
 };
@@ -281,7 +281,7 @@ impl Github {
         let mut others: BTreeSet<String> = remove.iter().cloned().collect();
         // What is taken away goes first: between the two writes there is none of ours.
         for other in others.iter().filter(|name| *name != add) {
-            self.remove_label(&labels, other).await?;
+            self.remove_label(&pull.repository, &labels, other).await?;
         }
         if add.is_empty() {
             return Ok(Written::note("no label"));
@@ -295,17 +295,22 @@ impl Github {
             .filter(|name| name.starts_with(prefix) && *name != add);
         let gone = std::mem::take(&mut others);
         for other in ours.filter(|name| !gone.contains(*name)) {
-            self.remove_label(&labels, other).await?;
+            self.remove_label(&pull.repository, &labels, other).await?;
         }
         Ok(Written::note(format!("label {}", clean_line(add, 60))))
     }
 
-    async fn remove_label(&self, labels: &str, name: &str) -> Result<(), HostError> {
+    async fn remove_label(
+        &self,
+        repository: &str,
+        labels: &str,
+        name: &str,
+    ) -> Result<(), HostError> {
         let mut url = self.url(labels)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(name);
         }
-        match send(self.with_headers(self.client.delete(url))).await {
+        match self.send_for(repository, self.client.delete(url)).await {
             Ok(_) | Err(HostError::Refused { status: 404, .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -322,14 +327,15 @@ impl Github {
         for _ in 0..PAGES {
             let wanted =
                 json!({"owner": owner, "name": name, "number": pull.number, "after": after});
-            let answer = self.graphql(THREADS, wanted).await?;
+            let answer = self.graphql(pull, THREADS, wanted).await?;
             let threads = &answer["repository"]["pullRequest"]["reviewThreads"];
             for thread in threads["nodes"].as_array().into_iter().flatten() {
                 let first = &thread["comments"]["nodes"][0];
                 let body = first["body"].as_str().unwrap_or_default();
                 let meant = remarks.iter().any(|f| body.contains(&remark_marker(f)));
                 if meant && first["viewerDidAuthor"] == true && thread["isResolved"] == false {
-                    self.graphql(RESOLVE, json!({"id": thread["id"]})).await?;
+                    self.graphql(pull, RESOLVE, json!({"id": thread["id"]}))
+                        .await?;
                     done += 1;
                 }
             }
@@ -341,16 +347,21 @@ impl Github {
         Ok(Written::note(format!("{done} threads resolved")))
     }
 
-    async fn graphql(&self, query: &str, variables: Value) -> Result<Value, HostError> {
+    async fn graphql(
+        &self,
+        pull: &Pull,
+        query: &str,
+        variables: Value,
+    ) -> Result<Value, HostError> {
         let mut url = self.url("graphql")?;
         // An enterprise server has it beside the REST API, not beneath it.
         if let Some(root) = url.path().strip_suffix("/v3/graphql") {
             let path = format!("{root}/graphql");
             url.set_path(&path);
         }
-        let request = self.with_headers(self.client.post(url));
         let body = json!({"query": query, "variables": variables});
-        let mut answer = read_json(send(request.json(&body)).await?).await?;
+        let request = self.client.post(url).json(&body);
+        let mut answer = read_json(self.send_for(&pull.repository, request).await?).await?;
         if let Some(first) = answer["errors"][0]["message"].as_str() {
             return Err(HostError::Refused {
                 status: 403,
@@ -368,7 +379,11 @@ impl Github {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(base);
         }
-        let rules = read_json(send(self.with_headers(self.client.get(url))).await?).await?;
+        let rules = read_json(
+            self.send_for(&pull.repository, self.client.get(url))
+                .await?,
+        )
+        .await?;
         let protects = |rule: &Value| {
             let checks = &rule["parameters"];
             let required = checks["required_status_checks"]

@@ -1,11 +1,11 @@
-//! The GitHub client for a repository: with a token where the repository is listed, without one elsewhere.
+//! The GitHub client for a repository: with credentials where the repository is listed, without elsewhere.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::code_host::{HostError, github::Github};
+use crate::code_host::HostError;
+use crate::code_host::github::{Credentials, Github};
+use crate::engine::code_host::credentials::CredentialStore;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::lifecycle::Lifecycle;
 use crate::outbound::egress::{Lookup, Policy};
@@ -20,6 +20,7 @@ pub struct GithubClient {
     lifecycle: Arc<Lifecycle>,
     store: Arc<ConfigStore>,
     lookup: Lookup,
+    credentials: CredentialStore,
     client: Mutex<Option<(ClientKey, Arc<Github>)>>,
     /// GitHub asked for a pause until then.
     paused_until: Mutex<Option<Instant>>,
@@ -29,6 +30,7 @@ impl GithubClient {
     /// Connects when it is first used.
     pub fn new(lifecycle: Arc<Lifecycle>, store: Arc<ConfigStore>, lookup: Lookup) -> Arc<Self> {
         Arc::new(Self {
+            credentials: CredentialStore::new(Arc::clone(&store)),
             lifecycle,
             store,
             lookup,
@@ -46,14 +48,10 @@ impl GithubClient {
         if self.lifecycle.mode.simulated {
             return Err(HostError::NotAsked("models are simulated here".into()));
         }
-        let token = self.token(repository);
-        let hash = token.as_ref().map(|t| Sha256::digest(t.as_bytes()));
+        let (credentials, mark) = self.credentials.of(repository);
         let key = ClientKey(format!(
-            "{} {:?} {:?} {}",
-            settings.github.api_url,
-            settings.egress,
-            settings.egress_allowed_hosts,
-            hash.map_or_else(String::new, |h| crate::state::hex(&h)),
+            "{} {:?} {:?} {mark}",
+            settings.github.api_url, settings.egress, settings.egress_allowed_hosts,
         ));
         // Safe mode may have been switched on since the client was built.
         Policy::of(&settings)
@@ -69,23 +67,28 @@ impl GithubClient {
             &settings,
             &self.store.env,
             &self.lookup,
-            token,
+            credentials,
         )?);
         *kept = Some((key, Arc::clone(&client)));
         Ok(client)
     }
 
-    /// The token, for a repository that it may be used for.
-    pub fn token(&self, repository: &str) -> Option<String> {
-        let settings = self.store.settings();
-        let github = &settings.github;
-        let token = self.store.env.get(&github.token_env)?.trim().to_owned();
-        (github.lists(repository) && !token.is_empty()).then_some(token)
+    /// What GitHub is asked with about a repository; `None`: nothing may be written there.
+    pub fn token(&self, repository: &str) -> Option<Credentials> {
+        let (credentials, _) = self.credentials.of(repository);
+        credentials.are_some().then_some(credentials)
     }
 
     /// GitHub asked for a pause.
     pub fn pause(&self, time: Duration) {
         *lock(&self.paused_until) = Some(self.lifecycle.now() + time);
+    }
+
+    /// What is left of the pause that GitHub asked for; `None`: there is none.
+    pub fn pause_left(&self) -> Option<Duration> {
+        let until = (*lock(&self.paused_until))?;
+        let left = until.checked_duration_since(self.lifecycle.now())?;
+        (!left.is_zero()).then_some(left)
     }
 
     /// The end of the pause that GitHub asked for, wall time in milliseconds; `None`: there is none.

@@ -24,7 +24,7 @@ fn pull() -> Pull {
         repository: "acme/shop".into(),
         number: 7,
         head_sha: "a".repeat(40),
-        base: None,
+        ..Pull::default()
     }
 }
 

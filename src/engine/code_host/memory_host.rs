@@ -111,6 +111,7 @@ impl CodeHost for World {
             draft: hub.draft,
             labels: (!hub.hides_labels).then(|| hub.labels.iter().cloned().collect()),
             mergeable: true,
+            ..PullNow::default()
         })
     }
 

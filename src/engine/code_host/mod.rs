@@ -4,8 +4,10 @@ pub mod approvals;
 pub mod change;
 pub mod client;
 mod comment;
+pub mod credentials;
 mod desired;
 mod difference;
+mod filters;
 pub mod journal_store;
 mod pass;
 mod pass_unread;
@@ -17,6 +19,7 @@ pub mod reconciler;
 mod retries;
 mod standing;
 pub mod stats;
+mod triage;
 mod unasked_host;
 pub mod webhook;
 

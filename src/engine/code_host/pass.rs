@@ -369,6 +369,7 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
             number: self.row.pull.number,
             head_sha: head.to_owned(),
             base: base.filter(|b| !b.is_empty()).map(str::to_owned),
+            ..Pull::default()
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::code_host::Pull;
 use crate::code_host::github::{self, Delivery};
 use crate::engine::code_host::stats::PublicationStatus;
+use crate::engine::code_host::triage::triage;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
@@ -20,6 +22,9 @@ use crate::engine::runs::intake::{Intake, PreparedRun};
 use crate::journal::{DeliveryResult, DeliveryRow, Outcome, PullRef, RunStatus};
 use crate::state::hex;
 use crate::text::clean_line;
+
+/// A body up to this size (bytes) is read where it is.
+const READ_AT_ONCE: usize = 256 << 10;
 
 /// Accepts webhooks whose signature was good. One per engine.
 pub struct Webhooks {
@@ -52,13 +57,20 @@ impl Webhooks {
             return Err(Refused::input("X-GitHub-Delivery names no delivery"));
         }
         let bytes = webhook.body.0;
-        let body: serde_json::Value = serde_json::from_slice(&bytes)
-            .map_err(|e| Refused::input(format!("the body is no JSON: {e}")))?;
-        let delivery = github::read(&webhook.named, &body).map_err(Refused::input)?;
-        let (outcome, note) = self.classify(&webhook.named, &delivery);
+        let (delivery, body, digest) = read(webhook.named.clone(), bytes).await?;
+        let (outcome, note) = triage(
+            &webhook.named,
+            &delivery,
+            &self.store.settings().github,
+            &self.store.workspace().events,
+        );
+        let (outcome, note) = match outcome {
+            Outcome::Run => self.within_cost(&delivery).await?,
+            other => (other, note),
+        };
         let mut keys = vec![
             format!("delivery:{}", webhook.delivery),
-            format!("body:{}", hex(&Sha256::digest(&bytes))),
+            format!("body:{digest}"),
         ];
         if outcome == Outcome::Run
             && let Some(meaning) = &delivery.meaning
@@ -66,7 +78,6 @@ impl Webhooks {
             let policy = &self.store.workspace().policy_hash;
             keys.push(format!("meaning:{meaning}+{policy}"));
         }
-        drop(bytes);
         let prepared = match outcome {
             Outcome::Run => {
                 let trigger = Trigger {
@@ -115,6 +126,12 @@ impl Webhooks {
                 });
                 (prepared.map(|p| self.intake.launch(&p)), false)
             }
+            DeliveryResult::OtherBody => {
+                self.status.count(|s| s.refused += 1);
+                self.notifier.mark_changed();
+                let reason = "X-GitHub-Delivery came before with another body".to_owned();
+                return Err(Refused::Conflict { reason });
+            }
             DeliveryResult::Again(first) => {
                 self.status.count(|s| s.repeated += 1);
                 let run = match first {
@@ -137,31 +154,25 @@ impl Webhooks {
         })
     }
 
-    /// What becomes of a delivery, and why it starts no run.
-    fn classify(&self, named: &str, delivery: &Delivery) -> (Outcome, String) {
+    /// Whether one more review stays within what a pull request may cost.
+    async fn within_cost(&self, delivery: &Delivery) -> Result<(Outcome, String), Refused> {
+        let go = (Outcome::Run, String::new());
+        let Some(pull) = &delivery.pull else {
+            return Ok(go);
+        };
         let settings = self.store.settings();
-        let is_listed = |r: &String| settings.github.lists(r);
-        let foreign = !settings.github.repositories.is_empty()
-            && !delivery.repository.as_ref().is_some_and(is_listed);
-        if foreign {
-            let note = "its repository is not listed under github.repositories";
-            (Outcome::Refused, note.to_owned())
-        } else if named == "ping" {
-            (Outcome::Skipped, "a ping".to_owned())
-        } else if delivery.draft {
-            (Outcome::Skipped, "a draft".to_owned())
-        } else if self
-            .store
-            .workspace()
-            .events
-            .events
-            .contains_key(&delivery.event)
-        {
-            (Outcome::Run, String::new())
-        } else {
-            let note = format!("no rule is for {}", clean_line(&delivery.event, 80));
-            (Outcome::Unmapped, note)
+        let most = settings.github.filters_of(&pull.repository).pull_usd;
+        if most <= 0.0 || pull.is_merge_group() {
+            return Ok(go);
         }
+        let journal = &self.durable.journal;
+        let cost = journal.pull_cost(&pull.repository, pull.number).await?;
+        if cost < most {
+            return Ok(go);
+        }
+        let note =
+            format!("its reviews have cost ${cost:.2} of ${most:.2} (github.filters.pullUsd)");
+        Ok((Outcome::Skipped, note))
     }
 
     fn row(
@@ -222,11 +233,27 @@ impl Webhooks {
     }
 }
 
+/// What a body says, what of it is kept, and its hash. A large one is read on a thread of its own.
+async fn read(named: String, bytes: Vec<u8>) -> Result<(Delivery, Value, String), Refused> {
+    let size = bytes.len();
+    let work = move || {
+        let body: Value = serde_json::from_slice(&bytes)
+            .map_err(|e| Refused::input(format!("the body is no JSON: {e}")))?;
+        let delivery = github::read(&named, &body).map_err(Refused::input)?;
+        Ok((delivery, github::kept(body), hex(&Sha256::digest(&bytes))))
+    };
+    if size <= READ_AT_ONCE {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Refused::input("the body cannot be read"))?
+}
+
 /// A pull request as its row.
 fn pull_ref(pull: &Pull) -> PullRef {
     PullRef {
         repository: pull.repository.clone(),
-        repository_id: None,
+        repository_id: pull.repository_id,
         number: pull.number,
         head: pull.head_sha.clone(),
         base: pull.base.clone().unwrap_or_default(),

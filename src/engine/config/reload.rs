@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::code_host::credentials;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::store::{ConfigStore, SettingsLoader, review_policy};
 use crate::engine::lifecycle::Lifecycle;
@@ -115,6 +116,7 @@ impl Reloader {
         let secrets = known_secrets(&workspace.models, &settings, &self.store.env);
         let policy = review_policy(&workspace, &settings).await;
         self.notifier.alert_about_policy(&policy);
+        credentials::tell(&self.notifier, &settings.github, &self.store.env);
         self.store.set_policy(policy, &secrets);
         self.models.rebuild(&workspace.models, &settings);
         self.apply_flags();

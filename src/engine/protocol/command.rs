@@ -421,6 +421,12 @@ pub enum Refused {
         /// A sentence.
         reason: String,
     },
+    /// Something else is known by this name already.
+    #[error("{reason}")]
+    Conflict {
+        /// A sentence.
+        reason: String,
+    },
     /// It waits until somebody approves it.
     #[error("{what} waits for an approval: {approval}")]
     ApprovalRequired {

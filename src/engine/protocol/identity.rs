@@ -50,17 +50,20 @@ const REPOSITORY: [&str; 4] = [
     "/repository",
 ];
 /// The pull request's number.
-const PULL: [&str; 3] = [
+const PULL: [&str; 5] = [
     "/pull_request/number",
     "/check_suite/pull_requests/0/number",
+    "/check_run/pull_requests/0/number",
+    "/check_run/check_suite/pull_requests/0/number",
     "/number",
 ];
 /// The title.
-const TITLES: [&str; 6] = [
+const TITLES: [&str; 7] = [
     "/pull_request/title",
     "/issue/title",
     "/head_commit/message",
     "/check_suite/head_commit/message",
+    "/merge_group/head_commit/message",
     "/release/name",
     "/title",
 ];
@@ -77,9 +80,11 @@ const AUTHORS: [&str; 9] = [
     "/sender/login",
 ];
 /// The commit.
-const COMMITS: [&str; 6] = [
+const COMMITS: [&str; 8] = [
     "/pull_request/head/sha",
     "/check_suite/head_sha",
+    "/check_run/head_sha",
+    "/merge_group/head_sha",
     "/head/sha",
     "/after",
     "/headRefOid",

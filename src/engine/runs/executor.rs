@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::code_host::change::ChangeFetcher;
+use crate::engine::code_host::change::{ChangeFetcher, ChangeWait, Download};
 use crate::engine::code_host::publisher::Publisher;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
@@ -85,6 +85,7 @@ impl Executor {
                 Arc::clone(&self.notifier),
             ),
             started_ms: Mutex::new(None),
+            change: ChangeWait::default(),
             cancel: CancellationToken::new(),
             superseded: Mutex::default(),
         });
@@ -97,8 +98,24 @@ impl Executor {
             live.cancel.cancel();
         }
         let (executor, id) = (Arc::clone(self), new.id.clone());
+        let to_fetch = input.change.clone().filter(|change| change.to_fetch);
+        let accepted_ms = new.created_ms;
         self.lifecycle.spawn(async move {
-            let life = executor.carry_out(&id, &live, resumed);
+            let life = async {
+                let download = match &to_fetch {
+                    Some(change) => {
+                        let fetch = executor.changes.download(
+                            &live.cancel,
+                            &live.change,
+                            change,
+                            accepted_ms,
+                        );
+                        Some(fetch.await?)
+                    }
+                    None => None,
+                };
+                executor.carry_out(&id, &live, resumed, download).await
+            };
             let problem = match AssertUnwindSafe(life).catch_unwind().await {
                 Ok(Ok(())) => return,
                 // The engine stops, and the run resumes later.
@@ -121,6 +138,7 @@ impl Executor {
         id: &str,
         live: &Arc<LiveRun>,
         resumed: bool,
+        download: Option<Download>,
     ) -> Result<(), JournalError> {
         let slot = self.slot(live, resumed).await?;
         let journal = &self.durable.journal;
@@ -149,10 +167,8 @@ impl Executor {
                 run: id.to_owned(),
                 resumed,
             });
-            if self
-                .changes
-                .fetch(&live.cancel, &mut row, &mut input)
-                .await?
+            if let Some(download) = download
+                && self.changes.keep(download, &mut row, &mut input).await?
             {
                 let mut view = lock(&live.view);
                 view.coverage = input.coverage.clone();

@@ -240,11 +240,8 @@ impl Intake {
             notes: [input.notes, lost, policy_notes(&workspace, other_policy)].concat(),
             ..input
         };
-        let event = if workspace.events.events.contains_key(&requested) {
-            requested.clone()
-        } else {
-            "default".to_owned()
-        };
+        let found = workspace.events.find(&requested);
+        let event = found.map_or("default", |found| found.name).to_owned();
         let (id, now_ms) = self.new_id();
         let new = NewRun {
             report_name: report::file_name(&id, now_ms),
@@ -489,6 +486,8 @@ fn head_sha(payload: &serde_json::Value) -> Option<String> {
     let places = [
         "/pull_request/head/sha",
         "/check_suite/head_sha",
+        "/check_run/head_sha",
+        "/merge_group/head_sha",
         "/head_sha",
     ];
     let sha = places.iter().find_map(|p| payload.pointer(p)?.as_str())?;

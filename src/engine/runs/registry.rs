@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::code_host::Pull;
+use crate::engine::code_host::change::ChangeWait;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::protocol::decision_stats::DecisionStats;
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
@@ -21,6 +22,7 @@ use crate::telemetry::availability::{OutcomeStats, Outcomes, RunOutcome};
 use crate::telemetry::latency::Latency;
 use crate::telemetry::rate::Rate;
 use crate::telemetry::slots::Slots;
+use crate::text::Untrusted;
 
 /// The window of what is recent, seconds: as charts have it.
 pub const RECENT_S: u64 = 900;
@@ -43,6 +45,8 @@ pub struct LiveRun {
     pub pull: Option<Pull>,
     /// First started, wall time in milliseconds.
     pub started_ms: Mutex<Option<i64>>,
+    /// What it waits for before it has its change.
+    pub change: ChangeWait,
     /// Stops it.
     pub cancel: CancellationToken,
     /// Why it was stopped, where something newer takes its place.
@@ -53,7 +57,12 @@ impl LiveRun {
     fn summary(&self) -> RunSummary {
         let started_ms = *lock(&self.started_ms);
         let view = lock(&self.view);
-        summary(&view, &self.label, started_ms, None, Some(&self.phases))
+        let summary = summary(&view, &self.label, started_ms, None, Some(&self.phases));
+        let waits = self.change.says();
+        RunSummary {
+            why: waits.map(Untrusted::new).or(summary.why),
+            ..summary
+        }
     }
 
     /// All of it at this moment, with what its agents do.
@@ -62,6 +71,7 @@ impl LiveRun {
         for step in view.agents.iter_mut().filter(|s| !s.status.is_over()) {
             step.phases = self.phases.of(&step.agent_id);
         }
+        view.notes.extend(self.change.says());
         view
     }
 

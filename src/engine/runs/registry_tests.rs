@@ -27,6 +27,7 @@ fn live(n: u32, state: RunState) -> (String, Arc<LiveRun>) {
         label: RunLabel::default(),
         phases: PhaseBoard::new(Arc::new(SystemClock), Notifier::new(Arc::new(SystemClock))),
         started_ms: Mutex::new(None),
+        change: ChangeWait::default(),
         cancel: CancellationToken::new(),
         pull: None,
         superseded: Mutex::default(),

@@ -7,7 +7,8 @@ use crate::journal::pull_rows::{self, PULLS, PullRef};
 use crate::journal::record::Applied;
 use crate::journal::rows::{self, NewRun};
 
-/// A webhook whose keys are all new is kept with its run; else it is counted as a repeat of the first.
+/// A webhook whose keys are all new is kept with its run; else it is counted as a repeat of the first, whose keys
+/// its own lead to from now on. One whose id is known and whose body is not that one's is refused.
 pub(super) fn received(
     tx: &Connection,
     sequence: i64,
@@ -16,16 +17,17 @@ pub(super) fn received(
     run: Option<&NewRun>,
     pull: Option<&PullRef>,
 ) -> rusqlite::Result<Applied> {
-    // A repeat too: somebody may want to see again what is left there.
-    if let Some(pull) = pull {
+    if has_other_body(tx, keys)? {
+        return Ok(Applied::Delivery(DeliveryResult::OtherBody));
+    }
+    // A repeat too: somebody may want to see again what is left there. On one that was never reviewed nothing is left.
+    if let Some(pull) = pull
+        && (run.is_some() || pull_rows::one(tx, &pull.key())?.is_some())
+    {
         pull_rows::mark(tx, sequence, pull, None, row.at_ms)?;
     }
     for key in keys {
-        let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
-        let first: Option<(String, Option<String>)> = tx
-            .prepare_cached(sql)?
-            .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))
-            .optional()?;
+        let first = holder(tx, key)?;
         if let (Some((_, None)), true) = (&first, run.is_some()) {
             // Nothing came of it then: its repository or its event was not known. Now it is.
             tx.prepare_cached("DELETE FROM delivery_keys WHERE key = ?1")?
@@ -34,7 +36,8 @@ pub(super) fn received(
         }
         if let Some((id, run)) = first {
             tx.prepare_cached("UPDATE deliveries SET repeats = repeats + 1 WHERE id = ?1")?
-                .execute([id])?;
+                .execute([&id])?;
+            keep_keys(tx, keys, &id, run.as_deref(), row.at_ms)?;
             return Ok(Applied::Delivery(DeliveryResult::Again(run)));
         }
     }
@@ -48,16 +51,45 @@ pub(super) fn received(
         row.note,
         row.run
     ])?;
-    for key in keys {
-        let sql =
-            "INSERT INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)";
-        tx.prepare_cached(sql)?
-            .execute(params![key, row.id, row.run, row.at_ms])?;
-    }
+    keep_keys(tx, keys, &row.id, row.run.as_deref(), row.at_ms)?;
     if let Some(run) = run {
         rows::insert(tx, run)?;
     }
     Ok(Applied::Delivery(DeliveryResult::New))
+}
+
+/// The delivery that a key leads to, and its run.
+fn holder(tx: &Connection, key: &str) -> rusqlite::Result<Option<(String, Option<String>)>> {
+    let sql = "SELECT delivery, run_id FROM delivery_keys WHERE key = ?1";
+    tx.prepare_cached(sql)?
+        .query_row([key], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()
+}
+
+/// Whether the id of a delivery is known, and its body leads to another delivery or to none.
+fn has_other_body(tx: &Connection, keys: &[String]) -> rusqlite::Result<bool> {
+    let held = |prefix: &str| match keys.iter().find(|key| key.starts_with(prefix)) {
+        Some(key) => holder(tx, key).map(|held| held.map(|(delivery, _)| delivery)),
+        None => Ok(None),
+    };
+    let id = held("delivery:")?;
+    Ok(id.is_some() && id != held("body:")?)
+}
+
+/// Keys that lead nowhere yet lead to a delivery from now on.
+fn keep_keys(
+    tx: &Connection,
+    keys: &[String],
+    delivery: &str,
+    run: Option<&str>,
+    at_ms: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR IGNORE INTO delivery_keys (key, delivery, run_id, at_ms) VALUES (?1, ?2, ?3, ?4)";
+    for key in keys {
+        tx.prepare_cached(sql)?
+            .execute(params![key, delivery, run, at_ms])?;
+    }
+    Ok(())
 }
 
 pub(super) fn redirected(tx: &Connection, old: &str, new: &str) -> rusqlite::Result<Applied> {
