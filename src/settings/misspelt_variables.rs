@@ -14,6 +14,7 @@ const OTHERS: &[&str] = &[
     "BSM_APPROVER_TOKEN",
     "BSM_TRUST",
     "BSM_FAILPOINT",
+    "BSM_GITHUB_APP_KEY",
 ];
 
 /// A set variable that is almost one of BSM's, and the one that was meant. `settings`: the variables that set a

@@ -114,11 +114,10 @@ async fn answer(
         }
         _ if path.starts_with("/compare/") => {
             let wanted = format!("/compare/{}...{}", "b".repeat(40), hub.head);
-            match path == wanted {
-                true => DOCS.into_response(),
-                false => {
-                    (StatusCode::NOT_FOUND, Json(json!({"message": "Not Found"}))).into_response()
-                }
+            if path == wanted {
+                DOCS.into_response()
+            } else {
+                (StatusCode::NOT_FOUND, Json(json!({"message": "Not Found"}))).into_response()
             }
         }
         _ if path.starts_with("/git/trees/") => Json(hub.tree.clone()).into_response(),
@@ -164,6 +163,8 @@ impl Forge {
         let token = [("GITHUB_BSU_TOKEN", TOKEN)];
         start.env = Env::of(token.iter().chain(env).copied());
         change(&mut start.settings);
+        let settings = start.settings.clone();
+        start.settings_loader = Some(Arc::new(move |_, _| Ok(settings.clone())));
         start.go().await
     }
 
@@ -456,6 +457,38 @@ async fn pull_request_that_has_cost_enough_is_not_reviewed_again() {
     // Another pull request has its own money.
     body["pull_request"]["number"] = json!(8);
     deliver(&handle, "three", &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reload_takes_a_new_token_from_its_file() {
+    let (forge, folder) = (Forge::new().await, state_folder());
+    let path = folder.path().join("token");
+    std::fs::write(&path, "the-first-token-0123456789").unwrap();
+    let file = path.to_str().unwrap().to_owned();
+    let named = |s: &mut Settings| s.github.token_file = file;
+    let handle = forge.engine(folder.path(), named).await;
+    let mut body = opened(&head());
+    for (id, action) in [
+        ("one", "opened"),
+        ("two", "synchronize"),
+        ("three", "reopened"),
+    ] {
+        body["action"] = json!(action);
+        let run = deliver(&handle, id, &body).await;
+        assert!(ended(&handle, &run).await.coverage.is_complete());
+        match id {
+            "one" => std::fs::write(&path, "the-second-token-0123456789").unwrap(),
+            _ => drop(command(&handle, Command::Reload).await.unwrap()),
+        }
+    }
+    let hub = forge.hub.lock().unwrap();
+    let tokens: Vec<&str> = hub
+        .asked
+        .iter()
+        .map(|(.., token, _)| token.as_str())
+        .collect();
+    let [first, second] = ["first", "second"].map(|n| format!("Bearer the-{n}-token-0123456789"));
+    assert_eq!(tokens, [first.as_str(), &first, &second]);
 }
 
 /// A key of 2048 bits, made for this test alone.

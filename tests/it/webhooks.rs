@@ -241,7 +241,8 @@ async fn token_without_a_list_of_repositories_is_an_alert() {
     assert!(alert.is_some(), "{:?}", snapshot.alerts);
 }
 
-/// How fast webhooks are answered; the figures are in docs/forges.md. `BSM_MEASURE=1` prints and judges them.
+/// How fast webhooks are answered. `BSM_MEASURE=1` sends a thousand, judges the p99 (10 ms, of a release build on a
+/// machine at rest) and writes the figures to `bsm-webhooks.txt` in the folder for temporary files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_are_answered_before_their_changes_are_fetched() {
     let door = Door::new().await;
@@ -259,10 +260,10 @@ async fn webhooks_are_answered_before_their_changes_are_fetched() {
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100];
     let line = format!("p50 {:?}, p99 {:?}, of {count}", at(50), at(99));
-    assert!(!measure || at(99) <= Duration::from_millis(10), "{line}");
     if measure {
-        std::fs::write(std::env::temp_dir().join("bsm-webhooks.txt"), line).unwrap();
+        std::fs::write(std::env::temp_dir().join("bsm-webhooks.txt"), &line).unwrap();
     }
+    assert!(!measure || at(99) <= Duration::from_millis(10), "{line}");
 }
 
 /// Every example of the pinned npm package, where it is installed (`.ci/run` does; `BSM_WEBHOOK_EXAMPLES` is its

@@ -134,13 +134,14 @@ fn of_app(app: &Value) -> Vec<Line> {
         })
         .map(|(right, least)| format!("{right}: {least}"))
         .collect();
-    let rights = match lacks.is_empty() {
-        true => Line::pass(NAME, "it has the rights that it needs"),
-        false => Line::fail(
+    let rights = if lacks.is_empty() {
+        Line::pass(NAME, "it has the rights that it needs")
+    } else {
+        Line::fail(
             NAME,
             format!("it lacks the rights {}", lacks.join(", ")),
             "give them under the app's Permissions, then let its owners accept them",
-        ),
+        )
     };
     let events = app["events"].as_array().into_iter().flatten();
     vec![
@@ -161,9 +162,10 @@ fn heard(name: &str, events: &BTreeSet<&str>) -> Line {
     }
     let sentence = format!("these events do not come: {}", missing.join(", "));
     let help = "tick them at GitHub (an app's under Permissions and events)";
-    match missing.contains(&"pull_request") {
-        true => Line::fail(name, sentence, help),
-        false => Line::warn(name, sentence, help),
+    if missing.contains(&"pull_request") {
+        Line::fail(name, sentence, help)
+    } else {
+        Line::warn(name, sentence, help)
     }
 }
 

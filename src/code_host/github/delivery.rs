@@ -117,9 +117,10 @@ fn pull(repository: &str, body: &Value) -> Option<Pull> {
         "/check_run/pull_requests/0/number",
         "/check_run/check_suite/pull_requests/0/number",
     ];
-    let number = match is_group {
-        true => 0,
-        false => numbers.iter().find_map(|at| body.pointer(at)?.as_u64())?,
+    let number = if is_group {
+        0
+    } else {
+        numbers.iter().find_map(|at| body.pointer(at)?.as_u64())?
     };
     let base = text(&[
         "/pull_request/base/ref",

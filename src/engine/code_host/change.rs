@@ -261,9 +261,10 @@ impl ChangeFetcher {
 
     /// Waits, and says so.
     async fn wait(&self, wait: &ChangeWait, tried: u32, said: &str, pause: Duration) {
-        let why = match said.is_empty() {
-            true => "GitHub asked for a pause".to_owned(),
-            false => clean_line(said, 80),
+        let why = if said.is_empty() {
+            "GitHub asked for a pause".to_owned()
+        } else {
+            clean_line(said, 80)
         };
         wait.set(Some(format!(
             "waits for its change, try {}: {why}",

@@ -106,7 +106,7 @@ mod tests {
         let changes: [Change<'_>; 5] = [
             ("bots", &|f| f.bots = false),
             ("ignoreAuthors", &|f| {
-                f.ignore_authors = vec!["renovate*".into()]
+                f.ignore_authors = vec!["renovate*".into()];
             }),
             ("ignoreTitles", &|f| f.ignore_titles = vec!["*wip*".into()]),
             ("ignoreLabels", &|f| f.ignore_labels = vec!["skip-*".into()]),
