@@ -105,11 +105,15 @@ pub(crate) fn options_for(
     attached: Option<String>,
 ) -> Result<Options, Failure> {
     let variable = |name: &str| setup.env.get(name);
-    let dumb = variable("TERM").is_none_or(|t| t == "dumb");
+    if variable("TERM").is_none_or(|t| t.is_empty() || t == "dumb") {
+        let what = "TERM is unset or dumb: such a terminal cannot place its cursor, so the console cannot be drawn";
+        let help = "Set TERM to what the terminal is (xterm-256color, tmux-256color), or use a command: bsm run, bsm runs, bsm status.";
+        return Err(Failure::usage(what, help));
+    }
     let color = match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => variable("NO_COLOR").is_none() && !dumb,
+        Color::Auto => variable("NO_COLOR").is_none(),
     };
     // Without UTF-8 the marks would come out as rubbish.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -149,7 +153,7 @@ pub(crate) fn options_for(
     Ok(Options {
         theme: Theme {
             color,
-            ascii: settings.ascii || dumb || !utf8,
+            ascii: settings.ascii || !utf8,
             palette: remembered
                 .theme
                 .filter(|_| !is_set("console.theme"))
@@ -164,8 +168,9 @@ pub(crate) fn options_for(
             None => Zone::Local,
         },
         screen: remembered.screen(),
+        commands: remembered.commands,
         mouse: match settings.mouse.as_str() {
-            "auto" => remembered.mouse.unwrap_or(true) && !over_ssh && !dumb,
+            "auto" => remembered.mouse.unwrap_or(true) && !over_ssh,
             "on" => true,
             "off" => false,
             other => {

@@ -58,6 +58,8 @@ pub struct Options {
     pub bell: bool,
     /// The screen to begin with.
     pub screen: Option<Screen>,
+    /// Lines that were run on the command line before, the newest first.
+    pub commands: Vec<String>,
     /// Where exports go.
     pub exports: PathBuf,
     /// What they pass before.
@@ -118,7 +120,12 @@ pub fn run(
         app.state.adopt(lists);
         app.live(lend).await.map(|()| {
             let state = &app.state;
-            Remembered::of(&state.context, state.screen(), state.list_habits())
+            let left = Remembered::of(&state.context, state.screen(), state.list_habits());
+            let redact = &app.options.redact.0;
+            Remembered {
+                commands: left.commands.iter().map(|line| redact(line)).collect(),
+                ..left
+            }
         })
     });
     runtime.shutdown_background();
@@ -166,6 +173,7 @@ impl<W: Write> App<W> {
         cx.size = size;
         cx.keys = options.keys.clone();
         cx.zone = options.zone;
+        cx.commands.clone_from(&options.commands);
         (cx.mouse, cx.bell) = (options.mouse, options.bell);
         Ok(Self {
             operator,
@@ -189,6 +197,10 @@ impl<W: Write> App<W> {
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
         let mut signals = Signals::new()?;
+        // From here on a new size is signalled; it may have changed since it was asked for.
+        if let Some((columns, rows)) = terminal::size() {
+            self.take_in(Message::Resize(columns, rows));
+        }
         let mut dirty = Dirty::Now;
         let mut pace = Pace::new(Instant::now());
         self.effects(vec![Effect::Query(Query::Workspace)]);
@@ -210,6 +222,9 @@ impl<W: Write> App<W> {
                 event = happened.recv() => event,
                 signal = signals.next() => match signal {
                     Signalled::Leave => Some(Message::Gone),
+                    Signalled::Resized => {
+                        terminal::size().map(|(columns, rows)| Message::Resize(columns, rows))
+                    }
                     Signalled::Stop => {
                         self.lend(&mut lend, &mut signals).await?;
                         dirty = Dirty::Now;

@@ -447,10 +447,50 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert!(text.contains("\x1b[1m"), "bold stays");
 
     let mut session = Session::console(&[("TERM", "dumb")]);
+    assert_eq!(session.ended(Duration::from_secs(20)), 2);
+    let said = |s: &Session| s.screen().screen().contents();
+    session.until("bsm runs");
+    assert!(said(&session).contains("TERM is unset or dumb"), "{}", said(&session));
+    assert!(
+        !session.output().contains(&0x1b),
+        "a dumb terminal gets no escape: {:?}",
+        String::from_utf8_lossy(&session.output())
+    );
+}
+
+/// What a terminal answers is no key, Esc and a key in one piece are two, and a key that comes in pieces is one.
+#[test]
+fn input_is_taken_for_what_it_is() {
+    let mut session = Session::console(&[]);
     session.until("No runs yet");
+    for reply in [
+        "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
+        "\x1b]4;1;rgb:cccc/0000/0000\x07",
+        "\x1b[>41;354;0c",
+        "\x1b[?64;1;2;6;9;15;18;21;22c",
+        "\x1b[12;40R",
+        "\x1b[?2026;2$y",
+        "\x1bP>|XTerm(354)\x1b\\",
+    ] {
+        session.send(reply);
+    }
+    // A key after them is drawn, and nothing of them was taken for one.
+    session.send("?");
+    session.until("On this screen: Overview");
+    // As tmux sends Escape and a key that comes within its escape time.
+    session.send("\x1b3");
+    session.until("Recent transitions");
+    assert!(!session.screen().screen().contents().contains("On this screen"));
+    // An arrow in two pieces scrolls the help, and does not rewind.
+    session.send("?");
+    session.until("On this screen: Resilience");
+    session.send("\x1b[");
+    session.send("B");
+    session.send("\x1b");
+    session.until("Recent transitions");
+    assert!(!session.screen().screen().contents().contains("REWOUND"));
     session.send("q");
     assert_eq!(session.ended(Duration::from_secs(5)), 0);
-    assert!(session.output().is_ascii(), "TERM=dumb gets ASCII");
 }
 
 /// A provider that answers every call so, after a while, until the test is over.

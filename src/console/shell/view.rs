@@ -231,7 +231,12 @@ fn hint_places(state: &State, area: Rect) -> Vec<HintPlace> {
     }
     let subject = state.top().subject(cx);
     let active = subject.run().is_some_and(|run| cx.is_active(run));
-    let useful = |a: &Action| *a != Action::Cancel || active;
+    let panels = state.top().panels(cx) > 1;
+    let useful = |a: &Action| match a {
+        Action::Cancel => active,
+        Action::Zoom | Action::FocusNext | Action::FocusPrevious => panels,
+        _ => true,
+    };
     let wanted = state.top().hints(cx).into_iter().filter(useful);
     let mut left = area.x;
     for action in wanted.chain([Action::Palette]) {
@@ -281,6 +286,10 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
         Action::Zoom => "zoom",
+        Action::FocusNext => "next panel",
+        Action::Describe => "describe",
+        Action::Columns => "columns",
+        Action::Wide => "wide",
         Action::SortNext => "sort",
         Action::SortReverse => "other way",
         Action::Storage => "measure",
