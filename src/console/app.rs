@@ -121,11 +121,7 @@ pub fn run(
         app.live(lend).await.map(|()| {
             let state = &app.state;
             let left = Remembered::of(&state.context, state.screen(), state.list_habits());
-            let redact = &app.options.redact.0;
-            Remembered {
-                commands: left.commands.iter().map(|line| redact(line)).collect(),
-                ..left
-            }
+            left.redacted(app.options.redact.0.as_ref())
         })
     });
     runtime.shutdown_background();
@@ -198,8 +194,8 @@ impl<W: Write> App<W> {
         let (mut happened, _events) = self.forward_events();
         let mut signals = Signals::new()?;
         // From here on a new size is signalled; it may have changed since it was asked for.
-        if let Some((columns, rows)) = terminal::size() {
-            self.take_in(Message::Resize(columns, rows));
+        if let Some(resized) = terminal::resized() {
+            self.take_in(resized);
         }
         let mut dirty = Dirty::Now;
         let mut pace = Pace::new(Instant::now());
@@ -222,9 +218,7 @@ impl<W: Write> App<W> {
                 event = happened.recv() => event,
                 signal = signals.next() => match signal {
                     Signalled::Leave => Some(Message::Gone),
-                    Signalled::Resized => {
-                        terminal::size().map(|(columns, rows)| Message::Resize(columns, rows))
-                    }
+                    Signalled::Resized => terminal::resized(),
                     Signalled::Stop => {
                         self.lend(&mut lend, &mut signals).await?;
                         dirty = Dirty::Now;
@@ -387,9 +381,7 @@ impl<W: Write> App<W> {
                 Effect::Mouse(on) => {
                     let _ = terminal::mouse(on);
                 }
-                Effect::Redraw => {
-                    self.shown = None;
-                }
+                Effect::Redraw => self.shown = None,
                 Effect::Suspend => after = After::Suspend,
                 Effect::Quit => return After::Quit,
             }

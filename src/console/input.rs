@@ -262,8 +262,11 @@ fn csi(mut parameters: Vec<u8>, byte: u8, out: &mut Vec<Event>) -> At {
             parameters.push(byte);
             At::Csi(parameters)
         }
-        0x20..=0x3f if parameters.len() < 64 => {
-            parameters.push(byte);
+        0x20..=0x3f => {
+            // No key has so many; of an answer it does not matter.
+            if parameters.len() < 64 {
+                parameters.push(byte);
+            }
             At::Csi(parameters)
         }
         0x40..=0x7e if parameters == b"200" && byte == b'~' => At::Paste(Vec::new()),
@@ -280,9 +283,9 @@ fn csi(mut parameters: Vec<u8>, byte: u8, out: &mut Vec<Event>) -> At {
 /// A byte of an answer; of an answer that cannot be one it was keys.
 fn answer(kind: u8, length: usize, byte: u8, out: &mut Vec<Event>) -> At {
     match byte {
-        0x07 | 0x18 | 0x1a | 0x9c if length > 0 => At::Ground,
+        0x07 | 0x18 | 0x1a if length > 0 => At::Ground,
         0x1b => At::AnswerEscape(kind, length),
-        // An OSC begins with a number or a letter, and no person types that fast.
+        // No person types the first character of an answer within [`PATIENCE`].
         0x20.. if length < LONGEST_ANSWER => At::Answer(kind, length + 1),
         _ if length == 0 => {
             out.extend([esc(), character(char::from(kind))]);
@@ -368,7 +371,13 @@ mod tests {
     fn answer_that_comes_slowly_is_still_none_of_keys() {
         let mut decoder = Decoder::default();
         let mut out = Vec::new();
-        for piece in [&b"\x1b]11;rg"[..], b"b:1e1e/1e", b"1e/2e2e\x1b", b"\\", b"q"] {
+        for piece in [
+            &b"\x1b]11;rg"[..],
+            b"b:1e1e/1e",
+            b"1e/2e2e\x1b",
+            b"\\",
+            b"q",
+        ] {
             decoder.feed(piece, &mut out);
             decoder.rest(&mut out);
         }
@@ -415,7 +424,11 @@ mod tests {
                 assert_eq!(keys(&[one, two]), wanted, "{bytes:?} at {at}");
             }
         }
-        assert_eq!(keys(&[b"\xff\xc3q\x80r"]), "qr", "what is no text is dropped");
+        assert_eq!(
+            keys(&[b"\xff\xc3q\x80r"]),
+            "qr",
+            "what is no text is dropped"
+        );
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Keymap {
             let mut all = all.iter().copied();
             all.find(|a| row_of(*a).is_some_and(|r| test(r.scope)))
         };
-        of(&|s| s == scope)
+        of(&|s| s.is_narrow() && s == scope)
             .or_else(|| of(&|s| panels && s == Scope::Panels))
             .or_else(|| of(&|s| !s.is_narrow()))
             .or_else(|| all.first().copied())

@@ -31,6 +31,7 @@ pub mod route;
 pub mod screens;
 pub mod shell;
 pub(crate) mod signals;
+mod steady_cells;
 pub mod terminal;
 pub mod theme;
 pub mod widgets;

@@ -76,6 +76,13 @@ impl Remembered {
         }
     }
 
+    /// Without secrets in what was typed.
+    #[must_use]
+    pub fn redacted(mut self, redact: &dyn Fn(&str) -> String) -> Self {
+        self.commands = self.commands.iter().map(|line| redact(line)).collect();
+        self
+    }
+
     /// The screen to begin with.
     pub fn screen(&self) -> Option<Screen> {
         let digit = self.screen?;

@@ -96,10 +96,11 @@ pub fn install_panic_hook() {
     }));
 }
 
-/// The terminal's columns and rows, while it is ours.
-pub(super) fn size() -> Option<(u16, u16)> {
+/// The size that the terminal has now, while it is ours.
+pub(super) fn resized() -> Option<Message> {
     let taken = TAKEN.load(Ordering::SeqCst);
-    taken.then(crossterm::terminal::size)?.ok()
+    let (columns, rows) = taken.then(crossterm::terminal::size)?.ok()?;
+    Some(Message::Resize(columns, rows))
 }
 
 /// Reads the terminal on a thread of its own and sends what it reads; [`Decoder`] says what the bytes mean.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-struct Session {
-    _home: tempfile::TempDir,
+pub(crate) struct Session {
+    home: tempfile::TempDir,
     master: Option<Box<dyn MasterPty + Send>>,
     writer: Option<Box<dyn std::io::Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -47,7 +47,7 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 impl Session {
-    fn start(program: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(program: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let size = PtySize {
             rows: 40,
@@ -84,7 +84,7 @@ impl Session {
         });
         let writer = pair.master.take_writer().unwrap();
         Self {
-            _home: home,
+            home,
             master: Some(pair.master),
             writer: Some(writer),
             child,
@@ -93,15 +93,20 @@ impl Session {
         }
     }
 
-    fn console(env: &[(&str, &str)]) -> Self {
+    pub(crate) fn console(env: &[(&str, &str)]) -> Self {
         Self::start(env!("CARGO_BIN_EXE_bsm"), &[], env)
+    }
+
+    /// The operator's home, which a command in another terminal may share.
+    pub(crate) fn home(&self) -> &std::path::Path {
+        self.home.path()
     }
 
     fn output(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
 
-    fn screen(&self) -> vt100::Parser {
+    pub(crate) fn screen(&self) -> vt100::Parser {
         let mut parser = vt100::Parser::new(
             NonZeroU16::new(40).unwrap(),
             NonZeroU16::new(120).unwrap(),
@@ -111,7 +116,7 @@ impl Session {
         parser
     }
 
-    fn until(&self, wanted: &str) {
+    pub(crate) fn until(&self, wanted: &str) {
         let began = Instant::now();
         while !self.screen().screen().contents().contains(wanted) {
             assert!(
@@ -123,7 +128,7 @@ impl Session {
         }
     }
 
-    fn send(&mut self, keys: &str) {
+    pub(crate) fn send(&mut self, keys: &str) {
         self.writer
             .as_mut()
             .unwrap()
@@ -131,7 +136,7 @@ impl Session {
             .unwrap();
     }
 
-    fn ended(&mut self, within: Duration) -> u32 {
+    pub(crate) fn ended(&mut self, within: Duration) -> u32 {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -147,7 +152,7 @@ impl Session {
     }
 
     /// The screen and the modes are what they were.
-    fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         // The reader may still be behind the process's end.
         let began = Instant::now();
         let clean = |p: &vt100::Parser| {
@@ -450,7 +455,11 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert_eq!(session.ended(Duration::from_secs(20)), 2);
     let said = |s: &Session| s.screen().screen().contents();
     session.until("bsm runs");
-    assert!(said(&session).contains("TERM is unset or dumb"), "{}", said(&session));
+    assert!(
+        said(&session).contains("TERM is unset or dumb"),
+        "{}",
+        said(&session)
+    );
     assert!(
         !session.output().contains(&0x1b),
         "a dumb terminal gets no escape: {:?}",
@@ -480,7 +489,13 @@ fn input_is_taken_for_what_it_is() {
     // As tmux sends Escape and a key that comes within its escape time.
     session.send("\x1b3");
     session.until("Recent transitions");
-    assert!(!session.screen().screen().contents().contains("On this screen"));
+    assert!(
+        !session
+            .screen()
+            .screen()
+            .contents()
+            .contains("On this screen")
+    );
     // An arrow in two pieces scrolls the help, and does not rewind.
     session.send("?");
     session.until("On this screen: Resilience");
@@ -494,7 +509,7 @@ fn input_is_taken_for_what_it_is() {
 }
 
 /// A provider that answers every call so, after a while, until the test is over.
-fn upstream(after: Duration, head: &'static str, body: &'static str) -> String {
+pub(crate) fn upstream(after: Duration, head: &'static str, body: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {

@@ -75,7 +75,9 @@ pub(super) fn event(parameters: &[u8], end: u8) -> Option<Event> {
     }
     if parameters == b"[" {
         // The console of Linux has five such keys.
-        return (b'A'..=b'E').contains(&end).then(|| key(KeyCode::F(end - b'A' + 1)));
+        return (b'A'..=b'E')
+            .contains(&end)
+            .then(|| key(KeyCode::F(end - b'A' + 1)));
     }
     let of = numbers(parameters)?;
     let held = modifiers(of.get(1).copied().unwrap_or(1));
@@ -122,7 +124,10 @@ fn mouse(report: &[u16], pressed: bool) -> Option<Event> {
 
 /// A report of three bytes, each 32 more than what it says.
 pub(super) fn old_mouse(bytes: &[u8]) -> Option<Event> {
-    let numbers: Option<Vec<u16>> = bytes.iter().map(|b| b.checked_sub(32).map(u16::from)).collect();
+    let numbers: Option<Vec<u16>> = bytes
+        .iter()
+        .map(|b| b.checked_sub(32).map(u16::from))
+        .collect();
     mouse(&numbers?, true)
 }
 
@@ -140,7 +145,10 @@ mod tests {
         assert_eq!(at(event(b"<0;10;5", b'M')), Some((left, 9, 4)));
         assert_eq!(at(event(b"<0;10;5", b'm')), None, "a release");
         assert_eq!(at(event(b"<35;10;5", b'M')), None, "a movement");
-        assert_eq!(at(event(b"<65;1;1", b'M')), Some((MouseEventKind::ScrollDown, 0, 0)));
+        assert_eq!(
+            at(event(b"<65;1;1", b'M')),
+            Some((MouseEventKind::ScrollDown, 0, 0))
+        );
         assert_eq!(at(event(b"32;10;5", b'M')), Some((left, 9, 4)));
         assert_eq!(at(old_mouse(&[32, 42, 37])), Some((left, 9, 4)));
         for hostile in [&b"<0;0;0"[..], b"<0;1", b"<;;", b"<70000;1;1", b"1;1;1"] {

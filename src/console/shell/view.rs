@@ -11,6 +11,7 @@ use super::header;
 use super::state::State;
 use crate::console::action::{Action, Screen, row_of};
 use crate::console::context::Context;
+use crate::console::steady_cells;
 use crate::console::theme::Role;
 use crate::console::widgets::text::{key_hint, put, spans, wrap};
 
@@ -42,13 +43,13 @@ fn rows(area: Rect) -> [Rect; 4] {
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_screen(state, area, buffer);
     let area = area.intersection(buffer.area);
-    if area.is_empty() || is_too_small((area.width, area.height)) {
-        return;
+    if !area.is_empty() && !is_too_small((area.width, area.height)) {
+        draw_toasts(state, rows(area)[2], buffer);
+        for dialog in &state.dialogs {
+            dialog.draw(&state.context, area, buffer);
+        }
     }
-    draw_toasts(state, rows(area)[2], buffer);
-    for dialog in &state.dialogs {
-        dialog.draw(&state.context, area, buffer);
-    }
+    steady_cells::settle(buffer);
 }
 
 /// Draws the screen without what lies over it.
