@@ -142,7 +142,7 @@ fn twenty_queued_runs_are_cancelled_in_four_keys() {
     s.send("1");
     s.until("Latency of answered calls");
     s.send("2");
-    s.until("waits for its turn");
+    s.until("◌ queued");
     s.send("V");
     s.until("32 marked:");
     s.send("x");
