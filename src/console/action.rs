@@ -388,7 +388,12 @@ pub fn row_of(action: Action) -> Option<&'static Row> {
 
 /// Two actions may have one key where a screen has a use of its own for it: there it means that one.
 pub fn may_share(a: &Row, b: &Row) -> bool {
-    a.scope != b.scope && (a.scope.is_narrow() || b.scope.is_narrow())
+    // Panels share a screen that may have a scope of its own: both hold there.
+    let together = |one: Scope, other: Scope| one == Scope::Panels && other.is_narrow();
+    a.scope != b.scope
+        && (a.scope.is_narrow() || b.scope.is_narrow())
+        && !together(a.scope, b.scope)
+        && !together(b.scope, a.scope)
 }
 
 /// A key press in the table's words.

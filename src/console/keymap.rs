@@ -150,6 +150,9 @@ mod tests {
         assert_eq!(name, "run");
         assert!(reason.contains("run and clear-cache"), "{reason}");
         assert!(with(&[("nosuch", "x")]).is_err());
+        // Both hold on the Overview; Tab is another thing where there is one panel only.
+        assert!(with(&[("zoom", "v")]).is_err());
+        assert!(with(&[("focus-next", "tab")]).is_ok());
         for bad in [
             "", "xy", "ctrl-c", "ctrl-i", "ctrl-m", "ctrl-", "\u{1b}", " ",
         ] {

@@ -746,6 +746,20 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
         "\x1b[200~x y\x1b[201~",
         "\x1b[A",
         "\x1b[<65;10;10M",
+        "\x1b[<0;20;8M",
+        "\x1b[<0;60;20M",
+        "z",
+        "C",
+        "I",
+        "J",
+        "u",
+        "\x17",
+        "\x1b[Z",
+        "\x1b[C",
+        "\x1b[D",
+        "\x1bj",
+        "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
+        "\x1b[>41;354;0c",
     ];
     let mut random = 0x2545_f491_4f6c_dd1du64;
     let mut next = |n: usize| {
