@@ -672,6 +672,66 @@ fn the_console_remembers_screen_time_and_palette() {
     assert_eq!(s.ended(Duration::from_secs(3)), 0);
 }
 
+/// What the random keys are taken from: everything but leaving, the shell, and draining.
+const KEYS: &[&str] = &[
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "7",
+    "j",
+    "k",
+    "g",
+    "G",
+    "\r",
+    "\x1b",
+    "w",
+    "t",
+    "+",
+    "-",
+    "[",
+    "]",
+    "{",
+    "}",
+    " ",
+    "R",
+    "o",
+    "l",
+    "/",
+    "a",
+    "e",
+    "p",
+    "F",
+    "c",
+    "b",
+    "i",
+    "B",
+    "U",
+    "T",
+    "y",
+    ":",
+    "?",
+    "\t",
+    "\x1b[200~x y\x1b[201~",
+    "\x1b[A",
+    "\x1b[<65;10;10M",
+    "\x1b[<0;20;8M",
+    "\x1b[<0;60;20M",
+    "z",
+    "C",
+    "I",
+    "J",
+    "u",
+    "\x17",
+    "\x1b[Z",
+    "\x1b[C",
+    "\x1b[D",
+    "\x1bj",
+    "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
+    "\x1b[>41;354;0c",
+];
+
 /// Random keys, pastes and resizes over a working engine: it neither dies nor grows, and at the end it
 /// still takes a command. `BSM_SOAK_SECONDS` makes it longer.
 #[test]
@@ -702,65 +762,6 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
             .and_then(|n| n.parse::<u64>().ok())
             .unwrap_or(0)
     };
-    // Everything but leaving, the shell, and draining.
-    let keys: Vec<&str> = vec![
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-        "7",
-        "j",
-        "k",
-        "g",
-        "G",
-        "\r",
-        "\x1b",
-        "w",
-        "t",
-        "+",
-        "-",
-        "[",
-        "]",
-        "{",
-        "}",
-        " ",
-        "R",
-        "o",
-        "l",
-        "/",
-        "a",
-        "e",
-        "p",
-        "F",
-        "c",
-        "b",
-        "i",
-        "B",
-        "U",
-        "T",
-        "y",
-        ":",
-        "?",
-        "\t",
-        "\x1b[200~x y\x1b[201~",
-        "\x1b[A",
-        "\x1b[<65;10;10M",
-        "\x1b[<0;20;8M",
-        "\x1b[<0;60;20M",
-        "z",
-        "C",
-        "I",
-        "J",
-        "u",
-        "\x17",
-        "\x1b[Z",
-        "\x1b[C",
-        "\x1b[D",
-        "\x1bj",
-        "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
-        "\x1b[>41;354;0c",
-    ];
     let mut random = 0x2545_f491_4f6c_dd1du64;
     let mut next = |n: usize| {
         random ^= random << 13;
@@ -771,7 +772,7 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
     let began = Instant::now();
     let mut before = 0;
     while began.elapsed() < Duration::from_secs(seconds) {
-        s.send(keys[next(keys.len())]);
+        s.send(KEYS[next(KEYS.len())]);
         if next(8) == 0 {
             let size = PtySize {
                 rows: (3 + next(60)) as u16,
