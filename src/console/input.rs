@@ -139,10 +139,7 @@ impl Decoder {
         self.at = match std::mem::take(&mut self.at) {
             At::Ground => ground(byte, out),
             At::Character(mut bytes, all) => {
-                if byte & 0xc0 != 0x80 {
-                    // It was none; the byte begins something new.
-                    ground(byte, out)
-                } else {
+                if byte & 0xc0 == 0x80 {
                     bytes.push(byte);
                     if bytes.len() < all {
                         At::Character(bytes, all)
@@ -151,6 +148,9 @@ impl Decoder {
                         out.extend(c.and_then(|c| c.chars().next()).map(character));
                         At::Ground
                     }
+                } else {
+                    // It was none; the byte begins something new.
+                    ground(byte, out)
                 }
             }
             At::Escape => escaped(byte, out),
