@@ -25,7 +25,7 @@ pub const COLUMNS: [Column; COUNT] = [
     Column::text("EVENT", 13, 1, 8),
     Column::text("RUN", 6, 0, 9),
     Column::text("BRANCH", 16, 1, 10),
-    Column::text("COMMIT", 8, 0, 11),
+    Column::text("COMMIT", 12, 0, 11),
     Column::text("EVIDENCE", 9, 0, 12),
     Column::text("CAUSE", 18, 0, 13),
 ];
