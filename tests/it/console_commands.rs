@@ -1,9 +1,5 @@
 //! The command line with history and arguments, the columns of the runs, and a run described.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Instant;
