@@ -21,14 +21,18 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The console draws; without a terminal there is nothing to draw on.
+/// The console draws; without a terminal there is nothing to draw on, and on a dumb one nothing has a place.
 pub(crate) fn needs_terminal() -> Result<(), Failure> {
-    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
-        return Ok(());
+    if !(std::io::stdout().is_terminal() && std::io::stdin().is_terminal()) {
+        let help = "Run it in a terminal, or use a command: bsm run, bsm runs, bsm status. See bsm --help.";
+        return Err(Failure::usage("the console needs a terminal", help));
     }
-    let help =
-        "Run it in a terminal, or use a command: bsm run, bsm runs, bsm status. See bsm --help.";
-    Err(Failure::usage("the console needs a terminal", help))
+    if std::env::var_os("TERM").is_none_or(|t| t.is_empty() || t == "dumb") {
+        let what = "TERM is unset or dumb: such a terminal cannot place its cursor, so the console cannot be drawn";
+        let help = "Set TERM to what the terminal is (xterm-256color, tmux-256color), or use a command: bsm run, bsm runs, bsm status.";
+        return Err(Failure::usage(what, help));
+    }
+    Ok(())
 }
 
 /// How a console's thread ended.
@@ -105,11 +109,10 @@ pub(crate) fn options_for(
     attached: Option<String>,
 ) -> Result<Options, Failure> {
     let variable = |name: &str| setup.env.get(name);
-    let dumb = variable("TERM").is_none_or(|t| t == "dumb");
     let color = match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => variable("NO_COLOR").is_none() && !dumb,
+        Color::Auto => variable("NO_COLOR").is_none(),
     };
     // Without UTF-8 the marks would come out as rubbish.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -149,7 +152,7 @@ pub(crate) fn options_for(
     Ok(Options {
         theme: Theme {
             color,
-            ascii: settings.ascii || dumb || !utf8,
+            ascii: settings.ascii || !utf8,
             palette: remembered
                 .theme
                 .filter(|_| !is_set("console.theme"))
@@ -164,8 +167,9 @@ pub(crate) fn options_for(
             None => Zone::Local,
         },
         screen: remembered.screen(),
+        commands: remembered.commands,
         mouse: match settings.mouse.as_str() {
-            "auto" => remembered.mouse.unwrap_or(true) && !over_ssh && !dumb,
+            "auto" => remembered.mouse.unwrap_or(true) && !over_ssh,
             "on" => true,
             "off" => false,
             other => {

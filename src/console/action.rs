@@ -121,6 +121,14 @@ pub enum Action {
     Zoom,
     /// The focus to the next panel.
     FocusNext,
+    /// The focus to the panel before.
+    FocusPrevious,
+    /// All fields of the run as text.
+    Describe,
+    /// Choose the columns of the list.
+    Columns,
+    /// All columns, or those that fit.
+    Wide,
     /// To the alert before.
     PreviousAlert,
     /// To the next alert.
@@ -240,6 +248,8 @@ pub enum Scope {
     Logs,
     /// In the list of alerts.
     Alerts,
+    /// Where several panels share the screen.
+    Panels,
 }
 
 impl Scope {
@@ -313,8 +323,12 @@ pub const ACTIONS: &[Row] = &[
     row(Action::SortPrevious, "sort-previous", "sort by the column before", "<", Danger::None, Scope::Everywhere),
     row(Action::SortReverse, "sort-reverse", "sort the other way round", "!", Danger::None, Scope::Everywhere),
     row(Action::Json, "json", "the run as JSON", "J", Danger::None, Scope::Run),
-    row(Action::Zoom, "zoom", "one panel alone, or all of them", "z", Danger::None, Scope::Everywhere),
-    row(Action::FocusNext, "focus-next", "the focus to the next panel", "ctrl-w", Danger::None, Scope::Everywhere),
+    row(Action::Describe, "describe", "all fields of the run", "I", Danger::None, Scope::Run),
+    row(Action::Columns, "columns", "choose the columns", "C", Danger::None, Scope::Runs),
+    row(Action::Wide, "wide", "all columns, or those that fit", "ctrl-w", Danger::None, Scope::Runs),
+    row(Action::Zoom, "zoom", "one panel alone, or all of them", "z", Danger::None, Scope::Panels),
+    row(Action::FocusNext, "focus-next", "the focus to the next panel", "tab", Danger::None, Scope::Panels),
+    row(Action::FocusPrevious, "focus-previous", "the focus to the panel before", "backtab", Danger::None, Scope::Panels),
     row(Action::PreviousAlert, "previous-alert", "to the alert before", "(", Danger::None, Scope::Everywhere),
     row(Action::NextAlert, "next-alert", "to the next alert", ")", Danger::None, Scope::Everywhere),
     row(Action::Acknowledge, "acknowledge", "acknowledge the alert", "K", Danger::Changes, Scope::Alerts),
@@ -351,55 +365,15 @@ pub const ACTIONS: &[Row] = &[
     row(Action::PageUp, "page-up", "ten up", "pgup", Danger::None, Scope::Everywhere),
     row(Action::NextScreen, "next-screen", "next screen", "tab", Danger::None, Scope::Everywhere),
     row(Action::PreviousScreen, "previous-screen", "previous screen", "backtab", Danger::None, Scope::Everywhere),
-    row(Action::Show(Screen::Overview),
-        "overview",
-        "Overview",
-        "1",
-        Danger::None,
-        Scope::Everywhere,
-    ),
-    row(Action::Show(Screen::Runs),
-        "runs",
-        "Runs",
-        "2",
-        Danger::None,
-        Scope::Everywhere,
-    ),
-    row(Action::Show(Screen::Resilience),
-        "resilience",
-        "Resilience",
-        "3",
-        Danger::None,
-        Scope::Everywhere,
-    ),
-    row(Action::Show(Screen::Caches),
-        "caches",
-        "Caches",
-        "4",
-        Danger::None,
-        Scope::Everywhere,
-    ),
-    row(Action::Show(Screen::Agents),
-        "agents",
-        "Agents",
-        "5",
-        Danger::None,
-        Scope::Everywhere,
-    ),
-    row(Action::Show(Screen::Logs),
-        "logs",
-        "Logs",
-        "7",
-        Danger::None,
-        Scope::Everywhere,
-    ),
+    row(Action::Show(Screen::Overview), "overview", "Overview", "1", Danger::None, Scope::Everywhere),
+    row(Action::Show(Screen::Runs), "runs", "Runs", "2", Danger::None, Scope::Everywhere),
+    row(Action::Show(Screen::Resilience), "resilience", "Resilience", "3", Danger::None, Scope::Everywhere),
+    row(Action::Show(Screen::Caches), "caches", "Caches", "4", Danger::None, Scope::Everywhere),
+    row(Action::Show(Screen::Agents), "agents", "Agents", "5", Danger::None, Scope::Everywhere),
+    row(Action::Show(Screen::Logs), "logs", "Logs", "7", Danger::None, Scope::Everywhere),
     row(Action::Show(Screen::Memory), "memory", "Memory", "6", Danger::None, Scope::Everywhere),
     row(Action::Show(Screen::Inbox), "inbox", "Inbox", "8", Danger::None, Scope::Everywhere),
-    row(Action::Suspend, "suspend", "back to the shell (fg returns)",
-        "ctrl-z",
-        Danger::None,
-        Scope::Everywhere,
-    ),
+    row(Action::Suspend, "suspend", "back to the shell (fg returns)", "ctrl-z", Danger::None, Scope::Everywhere),
     row(Action::Redraw, "redraw", "draw everything anew", "ctrl-l", Danger::None, Scope::Everywhere),
     row(Action::Quit, "quit", "quit", "q", Danger::None, Scope::Everywhere),
     row(Action::Search, "search", "search the lines for a word", "s", Danger::None, Scope::Logs),
@@ -414,7 +388,12 @@ pub fn row_of(action: Action) -> Option<&'static Row> {
 
 /// Two actions may have one key where a screen has a use of its own for it: there it means that one.
 pub fn may_share(a: &Row, b: &Row) -> bool {
-    a.scope != b.scope && (a.scope.is_narrow() || b.scope.is_narrow())
+    // Panels share a screen that may have a scope of its own: both hold there.
+    let together = |one: Scope, other: Scope| one == Scope::Panels && other.is_narrow();
+    a.scope != b.scope
+        && (a.scope.is_narrow() || b.scope.is_narrow())
+        && !together(a.scope, b.scope)
+        && !together(b.scope, a.scope)
 }
 
 /// A key press in the table's words.

@@ -58,6 +58,8 @@ pub struct Options {
     pub bell: bool,
     /// The screen to begin with.
     pub screen: Option<Screen>,
+    /// Lines that were run on the command line before, the newest first.
+    pub commands: Vec<String>,
     /// Where exports go.
     pub exports: PathBuf,
     /// What they pass before.
@@ -118,7 +120,8 @@ pub fn run(
         app.state.adopt(lists);
         app.live(lend).await.map(|()| {
             let state = &app.state;
-            Remembered::of(&state.context, state.screen(), state.list_habits())
+            let left = Remembered::of(&state.context, state.screen(), state.list_habits());
+            left.redacted(app.options.redact.0.as_ref())
         })
     });
     runtime.shutdown_background();
@@ -166,6 +169,7 @@ impl<W: Write> App<W> {
         cx.size = size;
         cx.keys = options.keys.clone();
         cx.zone = options.zone;
+        cx.commands.clone_from(&options.commands);
         (cx.mouse, cx.bell) = (options.mouse, options.bell);
         Ok(Self {
             operator,
@@ -189,6 +193,10 @@ impl<W: Write> App<W> {
         let mut snapshots = self.operator.snapshots();
         let (mut happened, _events) = self.forward_events();
         let mut signals = Signals::new()?;
+        // From here on a new size is signalled; it may have changed since it was asked for.
+        if let Some(resized) = terminal::resized() {
+            self.take_in(resized);
+        }
         let mut dirty = Dirty::Now;
         let mut pace = Pace::new(Instant::now());
         self.effects(vec![Effect::Query(Query::Workspace)]);
@@ -210,6 +218,7 @@ impl<W: Write> App<W> {
                 event = happened.recv() => event,
                 signal = signals.next() => match signal {
                     Signalled::Leave => Some(Message::Gone),
+                    Signalled::Resized => terminal::resized(),
                     Signalled::Stop => {
                         self.lend(&mut lend, &mut signals).await?;
                         dirty = Dirty::Now;
@@ -372,9 +381,7 @@ impl<W: Write> App<W> {
                 Effect::Mouse(on) => {
                     let _ = terminal::mouse(on);
                 }
-                Effect::Redraw => {
-                    self.shown = None;
-                }
+                Effect::Redraw => self.shown = None,
                 Effect::Suspend => after = After::Suspend,
                 Effect::Quit => return After::Quit,
             }

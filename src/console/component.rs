@@ -42,6 +42,12 @@ pub enum Intent {
     },
     /// Save this filter of the topmost component's list, or forget it where it is saved.
     SaveFilter(String),
+    /// Show these columns of the topmost component's list, by their heads.
+    ShowColumns(Vec<&'static str>),
+    /// Run a line of the command line that has arguments.
+    Typed(String),
+    /// Remember a line of the command line.
+    RememberCommand(String),
     /// Look for a word in the lines of the topmost component; it is still being typed where `done` is false.
     Search {
         /// The word.
@@ -203,6 +209,9 @@ pub trait Component: std::fmt::Debug + Send {
     /// Its list as it was left the last time.
     fn adopt(&mut self, _habit: &ListHabit) {}
 
+    /// Shows these columns of its list, by their heads.
+    fn set_columns(&mut self, _heads: &[&'static str]) {}
+
     /// Commands for its marked rows are on their way.
     fn on_sent(&mut self, _commands: &[Command]) {}
 
@@ -217,6 +226,11 @@ pub trait Component: std::fmt::Debug + Send {
     /// Where keys have a meaning of their own here.
     fn scope(&self) -> Scope {
         Scope::Everywhere
+    }
+
+    /// How many panels share the screen; below two there is none to focus or to zoom.
+    fn panels(&self, _cx: &Context) -> usize {
+        1
     }
 
     /// The keys that matter here, the most useful first.
@@ -257,6 +271,8 @@ pub enum DialogKind {
     Filter,
     /// A word to look for being typed.
     Search,
+    /// A choice of columns.
+    Columns,
     /// A choice of commands.
     Choice,
     /// A word to type before something dangerous.

@@ -73,6 +73,8 @@ pub struct Context {
     pub typing: bool,
     /// Saved filters, and how lists were left the last time.
     pub lists: ListHabits,
+    /// Lines that were run on the command line, the newest first.
+    pub commands: Vec<String>,
 }
 
 impl Context {
@@ -100,6 +102,7 @@ impl Context {
             approver: None,
             typing: false,
             lists: ListHabits::default(),
+            commands: Vec::new(),
         }
     }
 

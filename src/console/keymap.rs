@@ -84,11 +84,12 @@ impl Keymap {
 
     /// The action of a key press wherever one is; arrows, Backspace and Ctrl-C are second keys that stay.
     pub fn action(&self, key: KeyEvent) -> Option<Action> {
-        self.action_in(key, Scope::Everywhere)
+        self.action_in(key, Scope::Everywhere, false)
     }
 
     /// The action of a key press on a screen: its own meaning of the key, else the one it has everywhere.
-    pub fn action_in(&self, key: KeyEvent, scope: Scope) -> Option<Action> {
+    /// `panels`: several panels share the screen, so keys of [`Scope::Panels`] hold too.
+    pub fn action_in(&self, key: KeyEvent, scope: Scope, panels: bool) -> Option<Action> {
         match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
             (KeyCode::Down, _) => return Some(Action::Down),
             (KeyCode::Up, _) => return Some(Action::Up),
@@ -103,7 +104,8 @@ impl Keymap {
             let mut all = all.iter().copied();
             all.find(|a| row_of(*a).is_some_and(|r| test(r.scope)))
         };
-        of(&|s| s == scope)
+        of(&|s| s.is_narrow() && s == scope)
+            .or_else(|| of(&|s| panels && s == Scope::Panels))
             .or_else(|| of(&|s| !s.is_narrow()))
             .or_else(|| all.first().copied())
     }
@@ -148,6 +150,9 @@ mod tests {
         assert_eq!(name, "run");
         assert!(reason.contains("run and clear-cache"), "{reason}");
         assert!(with(&[("nosuch", "x")]).is_err());
+        // Both hold on the Overview; Tab is another thing where there is one panel only.
+        assert!(with(&[("zoom", "v")]).is_err());
+        assert!(with(&[("focus-next", "tab")]).is_ok());
         for bad in [
             "", "xy", "ctrl-c", "ctrl-i", "ctrl-m", "ctrl-", "\u{1b}", " ",
         ] {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const MOST_FILTERS: usize = 20;
 /// Characters of a saved filter.
 pub const LONGEST: usize = 500;
+/// Columns of a list that are remembered.
+const MOST_COLUMNS: usize = 64;
 /// Lists that are remembered.
 const MOST_LISTS: usize = 32;
 
@@ -26,6 +28,12 @@ pub struct ListHabit {
     /// The filter in effect. Only one that was saved comes back: a filter that nobody remembers hides rows.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub filter: String,
+    /// Heads of the columns that were chosen; none: the usual ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// No column is left out for want of room.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wide: bool,
 }
 
 /// All lists.
@@ -49,6 +57,10 @@ impl ListHabits {
         let known = |name: &String| name.len() <= 40;
         self.left
             .retain(|name, habit| known(name) && is_short(&habit.filter));
+        for columns in self.left.values_mut().filter_map(|h| h.columns.as_mut()) {
+            columns.retain(|head| head.len() <= 40);
+            columns.truncate(MOST_COLUMNS);
+        }
         self.filters.retain(|name, _| known(name));
         while self.left.len() > MOST_LISTS {
             self.left.pop_last();
@@ -128,6 +140,7 @@ mod tests {
             sort: Some("COST".into()),
             descending: true,
             filter: filter.into(),
+            ..ListHabit::default()
         };
         habits.leave("runs", "runs", left("state:queued"));
         habits.leave("overview", "runs", left("author:bo"));
@@ -143,12 +156,18 @@ mod tests {
             hostile
                 .filters
                 .insert(format!("l{n}"), vec!["x".repeat(LONGEST + 1); 50]);
-            hostile.left.insert(format!("l{n}"), ListHabit::default());
+            let columns = Some(vec!["x".repeat(41), "COST".into()]);
+            let habit = ListHabit {
+                columns,
+                ..ListHabit::default()
+            };
+            hostile.left.insert(format!("l{n}"), habit);
         }
         hostile.filters.insert("a".into(), vec!["ok".into(); 50]);
         let kept = hostile.bounded();
         assert_eq!((kept.left.len(), kept.filters.len()), (32, 32));
         assert_eq!(kept.saved("a").len(), MOST_FILTERS);
         assert!(kept.saved("l0").is_empty());
+        assert_eq!(kept.left["l0"].columns, Some(vec!["COST".to_owned()]));
     }
 }

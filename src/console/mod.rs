@@ -13,12 +13,15 @@
 //! without a terminal. `docs/console.md` says how it is built.
 
 pub mod action;
+mod action_groups;
 pub mod app;
+mod arguments;
 pub mod component;
 pub mod context;
 pub mod export;
 pub mod format;
 mod frame_scheduler;
+mod input;
 pub mod keymap;
 pub mod list_habits;
 pub mod message;
@@ -28,6 +31,7 @@ pub mod route;
 pub mod screens;
 pub mod shell;
 pub(crate) mod signals;
+mod steady_cells;
 pub mod terminal;
 pub mod theme;
 pub mod widgets;

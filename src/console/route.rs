@@ -23,6 +23,11 @@ pub enum Route {
         /// The run's id.
         id: String,
     },
+    /// All fields of a run as text.
+    Describe {
+        /// The run's id.
+        id: String,
+    },
     /// The newest attempts.
     Calls {
         /// At this provider; none: at all of them.
@@ -62,7 +67,9 @@ impl Route {
             Self::Screen(screen) => screen_name(*screen),
             Self::Calls { .. } => "calls",
             Self::Logs { .. } | Self::LogsAround { .. } => "logs",
-            Self::Run { .. } | Self::Report { .. } | Self::Json { .. } => "text",
+            Self::Run { .. } | Self::Report { .. } | Self::Json { .. } | Self::Describe { .. } => {
+                "text"
+            }
             Self::Alerts => "alerts",
             Self::Trends => "trends",
             Self::Storage => "storage",

@@ -32,6 +32,8 @@ pub(super) enum Signalled {
     Stop,
     /// Somebody else stopped us (kill -STOP), and the shell had the terminal meanwhile.
     Continued,
+    /// The terminal has a new size.
+    Resized,
 }
 
 /// The signals that the console's loop waits for.
@@ -41,6 +43,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     stop: Signal,
     continued: Signal,
+    resized: Signal,
 }
 
 fn on(number: Number) -> io::Result<Signal> {
@@ -56,6 +59,7 @@ impl Signals {
             interrupt: on(Number::INT)?,
             stop: on(Number::TSTP)?,
             continued: on(Number::CONT)?,
+            resized: on(Number::WINCH)?,
         })
     }
 
@@ -67,6 +71,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signalled::Leave,
             _ = self.stop.recv() => Signalled::Stop,
             _ = self.continued.recv() => Signalled::Continued,
+            _ = self.resized.recv() => Signalled::Resized,
         }
     }
 

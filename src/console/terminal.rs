@@ -1,8 +1,8 @@
 //! The terminal: taken over, and given back on every way out.
 //!
 //! Why a writer of our own: a frame is collected and then written in one piece between the marks of a
-//! synchronized update, or, when no cell changed, not at all. Why a watching thread: the reader of the
-//! terminal spins when the terminal is gone, and only another thread can notice in time.
+//! synchronized update, or, when no cell changed, not at all. Why a watching thread: the reader may be at rest
+//! when the terminal goes away, and the loop may be stuck in a write to it.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,16 +10,19 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{
-    self, DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
-    EnableFocusChange, EnableMouseCapture, Event, KeyEventKind, MouseEventKind,
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, Event, KeyEventKind,
 };
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::action::Action;
+use super::input::{Decoder, PATIENCE};
 use super::keymap::Keymap;
 use super::message::Message;
 use crate::resilience::clock::lock;
@@ -93,10 +96,14 @@ pub fn install_panic_hook() {
     }));
 }
 
-/// Reads the terminal on a thread of its own and sends what it reads.
-///
-/// Why not a stream polled by the loop: crossterm's may spin on a terminal that is gone, and a loop that
-/// polls it in passing loses its wake-ups. Here a spin harms a thread that the process's end takes along.
+/// The size that the terminal has now, while it is ours.
+pub(super) fn resized() -> Option<Message> {
+    let taken = TAKEN.load(Ordering::SeqCst);
+    let (columns, rows) = taken.then(crossterm::terminal::size)?.ok()?;
+    Some(Message::Resize(columns, rows))
+}
+
+/// Reads the terminal on a thread of its own and sends what it reads; [`Decoder`] says what the bytes mean.
 pub struct Reader {
     gate: Arc<Gate>,
 }
@@ -113,6 +120,8 @@ struct GateState {
     resting: bool,
 }
 
+/// Bytes that are read at once: a long paste comes in few pieces.
+const READ_AT_ONCE: usize = 1 << 16;
 /// How long the reader waits for input before it looks whether it should rest.
 /// Each look costs most of a millisecond, so it looks rarely; at Ctrl-Z it rests by itself.
 const READ_WAIT: Duration = Duration::from_secs(1);
@@ -148,6 +157,8 @@ impl Reader {
 }
 
 fn read(gate: &Gate, sender: &mpsc::Sender<Message>, keys: &Keymap) {
+    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    let mut bytes = vec![0; READ_AT_ONCE];
     loop {
         let mut state = lock(&gate.state);
         while state.paused {
@@ -160,25 +171,51 @@ fn read(gate: &Gate, sender: &mpsc::Sender<Message>, keys: &Keymap) {
         }
         state.resting = false;
         drop(state);
-        let message = match event::poll(READ_WAIT) {
-            Ok(false) => continue,
-            Ok(true) => event::read().map(of_terminal),
-            Err(error) => Err(error),
-        };
-        let message = match message {
-            Ok(Some(message)) => message,
-            Ok(None) => continue,
-            // The end of the input, or an error on it: the terminal is gone.
-            Err(_) => Message::Gone,
-        };
-        if suspends(&message, keys) {
-            // The terminal is about to be lent: not one byte more is read until it is back.
-            lock(&gate.state).paused = true;
-        }
-        let gone = matches!(message, Message::Gone);
-        if sender.blocking_send(message).is_err() || gone {
+        if read_some(&mut decoder, &mut bytes, &mut events).is_err() {
+            let _ = sender.blocking_send(Message::Gone);
             return;
         }
+        for message in events.drain(..).filter_map(of_terminal) {
+            if suspends(&message, keys) {
+                // The terminal is about to be lent: not one byte more is read until it is back.
+                lock(&gate.state).paused = true;
+            }
+            if sender.blocking_send(message).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for bytes, for the time that a half sequence is waited for at most where there is one.
+///
+/// # Errors
+/// The end of the input, or an error on it: the terminal is gone.
+fn read_some(decoder: &mut Decoder, bytes: &mut [u8], events: &mut Vec<Event>) -> io::Result<()> {
+    let stdin = rustix::stdio::stdin();
+    let wait = if decoder.waits() { PATIENCE } else { READ_WAIT };
+    let wait = Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(1),
+        tv_nsec: wait.subsec_nanos().into(),
+    };
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    match poll(&mut fds, Some(&wait)) {
+        Ok(0) => {
+            decoder.rest(events);
+            return Ok(());
+        }
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    match rustix::io::read(stdin, &mut *bytes) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(n) => {
+            decoder.feed(&bytes[..n], events);
+            Ok(())
+        }
+        Err(Errno::INTR | Errno::AGAIN) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -194,18 +231,12 @@ fn of_terminal(event: Event) -> Option<Message> {
         Event::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
         Event::FocusGained => Some(Message::Focus(true)),
         Event::FocusLost => Some(Message::Focus(false)),
-        // Every movement is reported; only what is acted upon goes on.
-        Event::Mouse(mouse) => matches!(
-            mouse.kind,
-            MouseEventKind::Down(_) | MouseEventKind::ScrollDown | MouseEventKind::ScrollUp
-        )
-        .then_some(Message::Mouse(mouse)),
+        Event::Mouse(mouse) => Some(Message::Mouse(mouse)),
     }
 }
 
 /// Tells once when the terminal has gone away.
 pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let spawned = std::thread::Builder::new()
         .name("bsm-tty".into())
         .spawn(move || {
@@ -225,7 +256,7 @@ pub fn watch_for_hangup(gone: impl FnOnce() + Send + 'static) {
                     {
                         break;
                     }
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(_) | Err(Errno::INTR) => {}
                     Err(_) => break,
                 }
             }

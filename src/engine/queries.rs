@@ -7,6 +7,7 @@ use crate::engine::code_host::reconciler;
 use crate::engine::handle::Handle;
 use crate::engine::memory::patterns::patterns;
 use crate::engine::observe::explain::explain;
+use crate::engine::observe::explain::past::Past;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::query::{Answer, KnowledgeView, Query, QueryError};
 use crate::engine::protocol::run::RunResult;
@@ -113,6 +114,7 @@ impl Handle {
                 usage: Box::new(services.storage.usage().await.map_err(unavailable)?),
             }),
             Query::Why { about } => self.why(&about).await,
+            Query::WhyAt { about, at_ms } => self.why_at(&about, at_ms).await,
             Query::Moment { at_ms, after } => {
                 let side = if after { Side::After } else { Side::Before };
                 let moment = services.recorder.at(at_ms, side).await?;
@@ -254,6 +256,23 @@ impl Handle {
         let why = explain(about, &snapshot, &calls, run.as_ref(), now_ms)
             .ok_or_else(|| not_found("subject", &format!("{about:?}")))?;
         Ok(Answer::Why { why: Box::new(why) })
+    }
+
+    async fn why_at(&self, about: &About, at_ms: i64) -> Answered {
+        let moment = self.services.recorder.at(at_ms, Side::Before).await?;
+        let run = match about {
+            About::Run { id } => self.run(id).await.ok(),
+            _ => None,
+        };
+        let calls = self.services.calls.newest(MOST_CALLS, |_| true);
+        let past = Past {
+            asked_ms: at_ms,
+            moment: moment.as_ref(),
+            calls: &calls,
+            run: run.as_ref(),
+        };
+        let why = Box::new(past.explain(about));
+        Ok(Answer::Why { why })
     }
 
     async fn workspace(&self) -> Answered {

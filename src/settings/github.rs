@@ -122,6 +122,18 @@ pub struct Publish {
     pub merge: bool,
 }
 
+impl Publish {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        comment: false,
+        status: false,
+        review: false,
+        approve: false,
+        labels: false,
+        merge: false,
+    };
+}
+
 impl Default for Publish {
     fn default() -> Self {
         Self {

@@ -1,7 +1,8 @@
 //! What the process itself takes: CPU, resident memory, and the disk its state fills.
 //!
 //! Whole percent and whole megabytes, sampled every two seconds, so that a quiet engine's snapshot
-//! stays still and an idle screen writes nothing.
+//! stays still and an idle screen writes nothing. The system counts processor time in hundredths of a second: of
+//! two seconds one of them is half a percent. So a figure keeps its value until it is off by [`OFF`].
 
 use std::path::PathBuf;
 
@@ -20,8 +21,20 @@ pub struct ResourceStats {
     pub disk_mb: u32,
 }
 
+/// How far what is measured may be from what is shown.
+const OFF: f64 = 0.75;
+
+/// What is shown of a figure that was shown as `last`.
+fn steady(last: u32, exact: f64) -> u32 {
+    if (exact - f64::from(last)).abs() < OFF {
+        return last;
+    }
+    exact.round().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
 /// Samples this process.
 pub struct Resources {
+    last: ResourceStats,
     system: Option<System>,
     pid: Option<Pid>,
     state: PathBuf,
@@ -31,6 +44,7 @@ impl Resources {
     /// A sampler for this process and the given state directory.
     pub fn new(state: PathBuf) -> Self {
         Self {
+            last: ResourceStats::default(),
             system: System::new().ok(),
             pid: sysinfo::get_current_pid().ok(),
             state,
@@ -50,10 +64,12 @@ impl Resources {
                 .without_tasks();
             system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
             if let Some(process) = system.process(pid) {
-                stats.cpu_percent = process.cpu_usage().round().max(0.0) as u32;
-                stats.memory_mb = megabytes(process.memory());
+                stats.cpu_percent = steady(self.last.cpu_percent, process.cpu_usage().into());
+                let megabytes = process.memory() as f64 / 1e6;
+                stats.memory_mb = steady(self.last.memory_mb, megabytes);
             }
         }
+        self.last = stats;
         stats
     }
 }
@@ -89,6 +105,15 @@ pub fn folder_bytes(path: &std::path::Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figure_that_wavers_between_two_values_stands_still_and_follows_when_it_moves() {
+        let ticks = [0.0, 0.5, 0.0, 0.5, 0.7].map(|exact| steady(0, exact));
+        assert_eq!(ticks, [0; 5]);
+        assert_eq!(steady(0, 0.75), 1);
+        assert_eq!((steady(1, 0.5), steady(1, 0.2)), (1, 0));
+        assert_eq!((steady(22, 22.7), steady(22, 31.4)), (22, 31));
+    }
 
     #[test]
     fn measures_this_process() {

@@ -1542,6 +1542,7 @@ async fn a_newcomer_gets_a_decision_and_an_idle_screen_writes_nothing() {
                 zone: bsm::console::format::Zone::Utc,
                 mouse: false,
                 screen: None,
+                commands: Vec::new(),
                 bell: false,
                 exports: std::env::temp_dir(),
                 attached: None,

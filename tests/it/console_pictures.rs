@@ -11,21 +11,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bsm::console::format::Zone;
-use bsm::console::message::{Message, Now};
+use bsm::console::message::{Effect, Message, Now};
 use bsm::console::shell::state::State;
 use bsm::console::shell::update::update;
 use bsm::console::shell::view;
 use bsm::console::theme::Theme;
+use bsm::engine::protocol::query::Query;
 use bsm::engine::protocol::snapshot::Snapshot;
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
+use crate::console_answers::answer;
 use crate::console_scenes::{NAMES, scene};
 use crate::impact::{NOW_MS, rested};
 
-fn drawn(snapshot: &Snapshot, key: char, (width, height): (u16, u16)) -> Buffer {
+fn drawn(snapshot: &Snapshot, key: char, size: (u16, u16)) -> Buffer {
+    drawn_with(snapshot, key, size, "")
+}
+
+/// The screen of a key with what the engine of this name answers.
+fn drawn_with(snapshot: &Snapshot, key: char, (width, height): (u16, u16), name: &str) -> Buffer {
     let live = Arc::new(snapshot.clone());
     let mut state = State::new(live, Theme::default(), false, NOW_MS);
     state.context.zone = Zone::Utc;
@@ -34,11 +41,31 @@ fn drawn(snapshot: &Snapshot, key: char, (width, height): (u16, u16)) -> Buffer 
         at: Instant::now(),
         wall_ms: NOW_MS,
     };
-    update(
-        &mut state,
-        Message::Key(KeyEvent::from(KeyCode::Char(key))),
-        now,
-    );
+    let press = |state: &mut State, key: char| {
+        let code = if key == '\n' {
+            KeyCode::Enter
+        } else {
+            KeyCode::Char(key)
+        };
+        update(state, Message::Key(KeyEvent::from(code)), now)
+    };
+    let first = Query::Workspace;
+    let mut asked = press(&mut state, key);
+    if key == '6' && name != "idle" {
+        // The memory shows what is like a text.
+        for key in "/password = load\n".chars() {
+            asked.extend(press(&mut state, key));
+        }
+    }
+    let queries = asked.into_iter().filter_map(|effect| match effect {
+        Effect::Query(query) => Some(query),
+        _ => None,
+    });
+    for query in std::iter::once(first).chain(queries) {
+        if let Some(answer) = answer(name, &query, snapshot) {
+            update(&mut state, Message::Answered(query, Ok(answer)), now);
+        }
+    }
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     view::draw(&state, area, &mut buffer);
@@ -63,6 +90,27 @@ fn text(buffer: &Buffer) -> String {
     bsm::console::export::text(buffer)
 }
 
+/// Screens that hold what the engine answers, and the engines at which they differ.
+const OTHERS: &[(char, &str, &[&str])] = &[
+    ('5', "Agents", &["healthy", "outage"]),
+    ('6', "Memory", &["healthy", "idle"]),
+    ('7', "Logs", &["healthy", "outage"]),
+    ('8', "Inbox", &["healthy", "idle"]),
+    ('t', "Trends", &["healthy", "outage", "idle"]),
+    ('a', "Alerts", &["healthy", "outage", "idle"]),
+    ('u', "Storage", &["healthy"]),
+];
+
+/// A screen at three sizes.
+fn picture(out: &mut String, title: &str, name: &str, snapshot: &Snapshot, key: char) {
+    write!(out, "\n## {title}, {name}\n").unwrap();
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let buffer = drawn_with(snapshot, key, (width, height), name);
+        let screen = text(&buffer);
+        write!(out, "\n{width}×{height}\n\n```text\n{screen}```\n").unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn screens_in_the_documents_are_what_the_program_draws() {
     let rested = rested().await;
@@ -71,21 +119,20 @@ async fn screens_in_the_documents_are_what_the_program_draws() {
          engines, at three sizes.\n[console.md](console.md) says how to use them.\n",
     );
     for name in NAMES {
-        let snapshot = scene(name, &rested);
-        write!(out, "\n## Overview, {name}\n").unwrap();
-        for (width, height) in [(80, 24), (120, 40), (200, 50)] {
-            let screen = text(&drawn(&snapshot, '1', (width, height)));
-            write!(out, "\n{width}×{height}\n\n```text\n{screen}```\n").unwrap();
-        }
+        picture(&mut out, "Overview", name, &scene(name, &rested), '1');
     }
     for (key, title) in [('2', "Runs"), ('3', "Resilience"), ('4', "Caches")] {
-        for name in ["healthy", "outage", "slow", "idle"] {
-            let snapshot = scene(name, &rested);
-            write!(out, "\n## {title}, {name}\n").unwrap();
-            for (width, height) in [(80, 24), (120, 40), (200, 50)] {
-                let screen = text(&drawn(&snapshot, key, (width, height)));
-                write!(out, "\n{width}×{height}\n\n```text\n{screen}```\n").unwrap();
+        for name in NAMES {
+            picture(&mut out, title, name, &scene(name, &rested), key);
+        }
+    }
+    for (key, title, names) in OTHERS {
+        for name in *names {
+            let mut snapshot = scene(name, &rested);
+            if *key == '8' && *name != "idle" {
+                (snapshot.github.approvals, snapshot.github.outbox.waiting) = (1, 1);
             }
+            picture(&mut out, title, name, &snapshot, *key);
         }
     }
     check("docs/console-screens.md", &out);

@@ -25,6 +25,7 @@ use bsm::engine::protocol::history::{AlertMark, Point, SnapshotAt, Trends};
 use bsm::engine::protocol::query::{Answer, Query};
 use bsm::engine::protocol::runbook;
 use bsm::engine::protocol::snapshot::Snapshot;
+use bsm::engine::protocol::why::{About, Why};
 use bsm::resilience::breaker::BreakerState;
 use bsm::telemetry::log_read::{self, LogFilter, LogLine};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -619,19 +620,43 @@ fn trends_cursor_says_the_figures_of_its_moment_and_of_a_gap_that_nothing_is_kno
 }
 
 #[test]
-fn trends_cursor_rewinds_the_console_and_why_says_that_it_cannot() {
+fn trends_cursor_rewinds_the_console_and_why_asks_about_its_moment() {
     let mut s = state();
     with_trends(&mut s);
     assert_eq!(update(&mut s, key(KeyCode::Enter), at(WALL)), []);
     assert!(drawn(&s).contains("shows every screen as it was"));
     press(&mut s, "(");
-    assert_eq!(press(&mut s, "w"), []);
+    let past = Query::WhyAt {
+        about: About::Health,
+        at_ms: WALL - 179_000,
+    };
+    assert_eq!(press(&mut s, "w"), [Effect::Query(past.clone())]);
+    assert_eq!(s.dialogs(), [DialogKind::Why]);
+    let why = Why {
+        title: "openai open for 2.0 s, as of 13:59:01".into(),
+        because: vec!["Single calls of that time are not kept any more: they are unknown.".into()],
+        helps: Vec::new(),
+        runbook: None,
+    };
+    let answer = |query| {
+        let why = Box::new(why.clone());
+        Message::Answered(query, Ok(Answer::Why { why }))
+    };
+    let now = Query::Why {
+        about: About::Health,
+    };
+    update(&mut s, answer(now), at(WALL));
     assert!(
-        drawn(&s).contains("it cannot for 13:59:01"),
-        "{}",
-        drawn(&s)
+        drawn(&s).contains("reading"),
+        "the answer about now is not the one about then"
     );
-    assert_eq!(s.dialogs(), []);
+    update(&mut s, answer(past), at(WALL));
+    let text = drawn(&s);
+    assert!(
+        text.contains("as of 13:59:01") && text.contains("unknown"),
+        "{text}"
+    );
+    update(&mut s, key(KeyCode::Esc), at(WALL));
     let effects = update(&mut s, key(KeyCode::Enter), at(WALL));
     let query = Query::Moment {
         at_ms: WALL - 179_000,

@@ -973,6 +973,33 @@ async fn the_past_is_recorded_and_found_again_after_a_restart() {
         then.at_ms
     );
     assert!(moment(&handle, then.oldest_ms - 1, false).await.is_none());
+    // Why it was so then, from what was recorded of it; what was not recorded is said to be unknown.
+    let why_at = async |at_ms: i64| {
+        let about = bsm::engine::protocol::why::About::Provider {
+            name: "openai".into(),
+        };
+        match handle.query(Query::WhyAt { about, at_ms }).await.unwrap() {
+            Answer::Why { why } => why.note(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let past = why_at(then.at_ms).await;
+    for part in [
+        "openai isolated for",
+        ", as of ",
+        "single calls of it are unknown",
+    ] {
+        assert!(past.contains(part), "'{part}' is not in:\n{past}");
+    }
+    assert!(
+        !past.contains("reset-breaker"),
+        "nothing helps the past:\n{past}"
+    );
+    let unknown = why_at(then.oldest_ms - 1).await;
+    assert!(
+        unknown.starts_with("Unknown at ") && unknown.contains("Nothing was recorded"),
+        "{unknown}"
+    );
     let query = Query::Trends {
         from_ms: then.oldest_ms - 60_000,
         to_ms: now.at_ms,

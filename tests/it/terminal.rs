@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-struct Session {
-    _home: tempfile::TempDir,
+pub(crate) struct Session {
+    home: tempfile::TempDir,
     master: Option<Box<dyn MasterPty + Send>>,
     writer: Option<Box<dyn std::io::Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -47,7 +47,7 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 impl Session {
-    fn start(program: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(program: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let size = PtySize {
             rows: 40,
@@ -84,7 +84,7 @@ impl Session {
         });
         let writer = pair.master.take_writer().unwrap();
         Self {
-            _home: home,
+            home,
             master: Some(pair.master),
             writer: Some(writer),
             child,
@@ -93,15 +93,20 @@ impl Session {
         }
     }
 
-    fn console(env: &[(&str, &str)]) -> Self {
+    pub(crate) fn console(env: &[(&str, &str)]) -> Self {
         Self::start(env!("CARGO_BIN_EXE_bsm"), &[], env)
+    }
+
+    /// The operator's home, which a command in another terminal may share.
+    pub(crate) fn home(&self) -> &std::path::Path {
+        self.home.path()
     }
 
     fn output(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
 
-    fn screen(&self) -> vt100::Parser {
+    pub(crate) fn screen(&self) -> vt100::Parser {
         let mut parser = vt100::Parser::new(
             NonZeroU16::new(40).unwrap(),
             NonZeroU16::new(120).unwrap(),
@@ -111,7 +116,7 @@ impl Session {
         parser
     }
 
-    fn until(&self, wanted: &str) {
+    pub(crate) fn until(&self, wanted: &str) {
         let began = Instant::now();
         while !self.screen().screen().contents().contains(wanted) {
             assert!(
@@ -123,7 +128,7 @@ impl Session {
         }
     }
 
-    fn send(&mut self, keys: &str) {
+    pub(crate) fn send(&mut self, keys: &str) {
         self.writer
             .as_mut()
             .unwrap()
@@ -131,7 +136,7 @@ impl Session {
             .unwrap();
     }
 
-    fn ended(&mut self, within: Duration) -> u32 {
+    pub(crate) fn ended(&mut self, within: Duration) -> u32 {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -147,7 +152,7 @@ impl Session {
     }
 
     /// The screen and the modes are what they were.
-    fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         // The reader may still be behind the process's end.
         let began = Instant::now();
         let clean = |p: &vt100::Parser| {
@@ -447,14 +452,64 @@ fn resizes_no_colour_and_a_dumb_terminal() {
     assert!(text.contains("\x1b[1m"), "bold stays");
 
     let mut session = Session::console(&[("TERM", "dumb")]);
+    assert_eq!(session.ended(Duration::from_secs(20)), 2);
+    let said = |s: &Session| s.screen().screen().contents();
+    session.until("bsm runs");
+    assert!(
+        said(&session).contains("TERM is unset or dumb"),
+        "{}",
+        said(&session)
+    );
+    assert!(
+        !session.output().contains(&0x1b),
+        "a dumb terminal gets no escape: {:?}",
+        String::from_utf8_lossy(&session.output())
+    );
+}
+
+/// What a terminal answers is no key, Esc and a key in one piece are two, and a key that comes in pieces is one.
+#[test]
+fn input_is_taken_for_what_it_is() {
+    let mut session = Session::console(&[]);
     session.until("No runs yet");
+    for reply in [
+        "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
+        "\x1b]4;1;rgb:cccc/0000/0000\x07",
+        "\x1b[>41;354;0c",
+        "\x1b[?64;1;2;6;9;15;18;21;22c",
+        "\x1b[12;40R",
+        "\x1b[?2026;2$y",
+        "\x1bP>|XTerm(354)\x1b\\",
+    ] {
+        session.send(reply);
+    }
+    // A key after them is drawn, and nothing of them was taken for one.
+    session.send("?");
+    session.until("On this screen: Overview");
+    // As tmux sends Escape and a key that comes within its escape time.
+    session.send("\x1b3");
+    session.until("Recent transitions");
+    assert!(
+        !session
+            .screen()
+            .screen()
+            .contents()
+            .contains("On this screen")
+    );
+    // An arrow in two pieces scrolls the help, and does not rewind.
+    session.send("?");
+    session.until("On this screen: Resilience");
+    session.send("\x1b[");
+    session.send("B");
+    session.send("\x1b");
+    session.until("Recent transitions");
+    assert!(!session.screen().screen().contents().contains("REWOUND"));
     session.send("q");
     assert_eq!(session.ended(Duration::from_secs(5)), 0);
-    assert!(session.output().is_ascii(), "TERM=dumb gets ASCII");
 }
 
 /// A provider that answers every call so, after a while, until the test is over.
-fn upstream(after: Duration, head: &'static str, body: &'static str) -> String {
+pub(crate) fn upstream(after: Duration, head: &'static str, body: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -617,6 +672,66 @@ fn the_console_remembers_screen_time_and_palette() {
     assert_eq!(s.ended(Duration::from_secs(3)), 0);
 }
 
+/// What the random keys are taken from: everything but leaving, the shell, and draining.
+const KEYS: &[&str] = &[
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "7",
+    "j",
+    "k",
+    "g",
+    "G",
+    "\r",
+    "\x1b",
+    "w",
+    "t",
+    "+",
+    "-",
+    "[",
+    "]",
+    "{",
+    "}",
+    " ",
+    "R",
+    "o",
+    "l",
+    "/",
+    "a",
+    "e",
+    "p",
+    "F",
+    "c",
+    "b",
+    "i",
+    "B",
+    "U",
+    "T",
+    "y",
+    ":",
+    "?",
+    "\t",
+    "\x1b[200~x y\x1b[201~",
+    "\x1b[A",
+    "\x1b[<65;10;10M",
+    "\x1b[<0;20;8M",
+    "\x1b[<0;60;20M",
+    "z",
+    "C",
+    "I",
+    "J",
+    "u",
+    "\x17",
+    "\x1b[Z",
+    "\x1b[C",
+    "\x1b[D",
+    "\x1bj",
+    "\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\",
+    "\x1b[>41;354;0c",
+];
+
 /// Random keys, pastes and resizes over a working engine: it neither dies nor grows, and at the end it
 /// still takes a command. `BSM_SOAK_SECONDS` makes it longer.
 #[test]
@@ -647,51 +762,6 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
             .and_then(|n| n.parse::<u64>().ok())
             .unwrap_or(0)
     };
-    // Everything but leaving, the shell, and draining.
-    let keys: Vec<&str> = vec![
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-        "7",
-        "j",
-        "k",
-        "g",
-        "G",
-        "\r",
-        "\x1b",
-        "w",
-        "t",
-        "+",
-        "-",
-        "[",
-        "]",
-        "{",
-        "}",
-        " ",
-        "R",
-        "o",
-        "l",
-        "/",
-        "a",
-        "e",
-        "p",
-        "F",
-        "c",
-        "b",
-        "i",
-        "B",
-        "U",
-        "T",
-        "y",
-        ":",
-        "?",
-        "\t",
-        "\x1b[200~x y\x1b[201~",
-        "\x1b[A",
-        "\x1b[<65;10;10M",
-    ];
     let mut random = 0x2545_f491_4f6c_dd1du64;
     let mut next = |n: usize| {
         random ^= random << 13;
@@ -702,7 +772,7 @@ fn random_keys_and_resizes_under_load_do_no_harm() {
     let began = Instant::now();
     let mut before = 0;
     while began.elapsed() < Duration::from_secs(seconds) {
-        s.send(keys[next(keys.len())]);
+        s.send(KEYS[next(KEYS.len())]);
         if next(8) == 0 {
             let size = PtySize {
                 rows: (3 + next(60)) as u16,

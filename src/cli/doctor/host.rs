@@ -58,7 +58,7 @@ pub(super) fn terminal(host: &Host, env: &Env) -> Line {
         None | Some("dumb") => {
             return Line::warn(
                 NAME,
-                "TERM is unset or dumb: the console draws without colour and in ASCII",
+                "TERM is unset or dumb: the console does not start, commands do",
                 "set TERM, for example to xterm-256color",
             );
         }

@@ -60,7 +60,7 @@ fn host_faults_have_their_sentences() {
             &sound_host(),
             &Env::of([("TERM", "dumb"), ("LANG", "C.UTF-8")]),
         ),
-        "TERM is unset or dumb: the console draws without colour and in ASCII",
+        "TERM is unset or dumb: the console does not start, commands do",
         "xterm-256color",
     );
     warns(

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod choice;
+pub mod columns;
 pub mod costs;
 pub mod decide;
 pub mod drill;

@@ -21,18 +21,44 @@ use crate::engine::protocol::why::{About, Why};
 #[derive(Debug, Clone)]
 pub struct WhyWindow {
     about: About,
+    /// The past moment that is asked about, wall time in milliseconds.
+    at_ms: Option<i64>,
     why: Option<Box<Why>>,
     scroll: u16,
 }
 
 impl WhyWindow {
-    /// About this; nothing is answered yet.
+    /// About this as it is now; nothing is answered yet.
     pub fn new(about: About) -> Self {
         Self {
             about,
+            at_ms: None,
             why: None,
             scroll: 0,
         }
+    }
+
+    /// About this as it was at a moment.
+    pub fn at(about: About, at_ms: i64) -> Self {
+        Self {
+            at_ms: Some(at_ms),
+            ..Self::new(about)
+        }
+    }
+
+    /// The question.
+    pub fn query(&self) -> Query {
+        let about = self.about.clone();
+        match self.at_ms {
+            None => Query::Why { about },
+            Some(at_ms) => Query::WhyAt { about, at_ms },
+        }
+    }
+
+    /// Lays the window over the screen and asks.
+    pub fn open(self) -> Vec<Intent> {
+        let ask = Intent::ask(self.query());
+        vec![Intent::Open(Box::new(self)), ask]
     }
 }
 
@@ -65,8 +91,8 @@ impl Dialog for WhyWindow {
     }
 
     fn on_answer(&mut self, query: &Query, answer: &Answer, _cx: &Context) -> Step {
-        if let (Query::Why { about }, Answer::Why { why }) = (query, answer)
-            && *about == self.about
+        if let Answer::Why { why } = answer
+            && *query == self.query()
         {
             self.why = Some(why.clone());
         }

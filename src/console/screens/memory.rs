@@ -10,6 +10,7 @@ use crate::console::context::Context;
 use crate::console::format::{count, percent, so_many};
 use crate::console::overlays::text::TextWindow;
 use crate::console::theme::Role;
+use crate::console::widgets::focus::{self, Focus};
 use crate::console::widgets::list::{ListState, first_visible};
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::table::{one_line, with_head};
@@ -28,6 +29,37 @@ pub struct Memory {
     similar: Option<Box<Similar>>,
     patterns: Option<Box<Patterns>>,
     stats: Option<MemoryStats>,
+    focus: Focus<Panel>,
+}
+
+/// The panels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Panel {
+    /// What is most like the text.
+    #[default]
+    Similar,
+    /// Why changes are rejected.
+    Patterns,
+}
+
+impl Panel {
+    const ALL: [Self; 2] = [Self::Similar, Self::Patterns];
+}
+
+/// Side by side where there is room, else the patterns below what was found; or one of them alone.
+fn places(alone: Option<Panel>, area: Rect) -> [Rect; 2] {
+    let nothing = Rect { height: 0, ..area };
+    match alone {
+        Some(Panel::Similar) => [area, nothing],
+        Some(Panel::Patterns) => [nothing, area],
+        None if area.width >= 120 => {
+            Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(area)
+        }
+        None => {
+            let low = area.height / 3;
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(low)]).areas(area)
+        }
+    }
 }
 
 impl Memory {
@@ -65,6 +97,9 @@ impl Component for Memory {
     }
 
     fn on_action(&mut self, action: Action, _cx: &Context) -> Option<Vec<Intent>> {
+        if self.focus.on_action(action, &Panel::ALL, &Panel::ALL) {
+            return Some(Vec::new());
+        }
         let at = self.selected();
         let hits = self.similar.as_ref().map_or(&[][..], |s| &s.hits);
         if action == Action::Open {
@@ -109,19 +144,38 @@ impl Component for Memory {
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        // Side by side where there is room, else the patterns below what was found.
-        let [left, right] = if area.width >= 120 {
-            Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas::<2>(area)
-        } else {
-            let low = area.height / 3;
-            Layout::vertical([Constraint::Fill(1), Constraint::Length(low)]).areas::<2>(area)
-        };
-        similar(cx, self, left, buffer);
-        patterns(cx, self, right, buffer);
+        let [left, right] = places(self.focus.alone(), area);
+        if left.height > 0 {
+            similar(cx, self, left, buffer);
+        }
+        if right.height > 0 {
+            patterns(cx, self, right, buffer);
+        }
+        if self.focus.alone().is_none() {
+            let focused = match self.focus.panel(&Panel::ALL) {
+                Panel::Similar => left,
+                Panel::Patterns => right,
+            };
+            focus::mark(cx, focused, buffer);
+        }
+    }
+
+    /// A click takes the focus.
+    fn on_click(&mut self, at: (u16, u16), area: Rect, _cx: &Context) -> Vec<Intent> {
+        let of = places(self.focus.alone(), area).into_iter();
+        let mut of = of.zip(Panel::ALL).filter(|(r, _)| r.contains(at.into()));
+        if let Some((_, panel)) = of.next() {
+            self.focus.take(panel);
+        }
+        Vec::new()
+    }
+
+    fn panels(&self, _cx: &Context) -> usize {
+        Panel::ALL.len()
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {
-        vec![Action::Filter, Action::Open, Action::RunLogs]
+        vec![Action::Filter, Action::Open, Action::RunLogs, Action::Zoom]
     }
 
     fn subject(&self, _cx: &Context) -> Subject {

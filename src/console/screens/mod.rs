@@ -12,12 +12,14 @@ mod outcome_parts;
 pub mod overview;
 mod provider_table;
 pub mod resilience;
+mod run_columns;
 pub mod run_detail;
 pub mod run_list;
 pub mod runs;
 pub mod storage;
 pub mod trends;
 
+use self::run_detail::document::{Form, RunDocument};
 use super::action::Screen;
 use super::component::Component;
 use super::context::Context;
@@ -35,7 +37,8 @@ pub fn open(route: &Route, cx: &Context) -> Box<dyn Component> {
         Route::Screen(Screen::Logs) => Box::new(logs::Logs::default()),
         Route::Screen(Screen::Inbox) => Box::new(inbox::Inbox::default()),
         Route::Run { id } => Box::new(run_detail::RunDetail::new(id)),
-        Route::Json { id } => Box::new(run_detail::json::RunJson::new(id)),
+        Route::Json { id } => Box::new(RunDocument::new(id, Form::Json)),
+        Route::Describe { id } => Box::new(RunDocument::new(id, Form::Description)),
         Route::Report { id } => Box::new(run_detail::report::Report::new(id)),
         Route::Calls { provider } => Box::new(calls::Calls::new(provider.clone())),
         Route::Logs { run, filter, agent } => {

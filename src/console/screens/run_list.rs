@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::run_columns::{self, COLUMNS, RunColumns};
 use crate::console::action::Action as Key;
 use crate::console::component::{Intent, Subject};
 use crate::console::context::Context;
@@ -13,31 +14,17 @@ use crate::console::format::{age, secs, so_many};
 use crate::console::list_habits::ListHabit;
 use crate::console::message::Effect;
 use crate::console::overlays::choice::Choice;
+use crate::console::overlays::columns::ColumnChoice;
 use crate::console::route::Route;
 use crate::console::theme::{Mark, Role};
 use crate::console::widgets::list::ListState;
-use crate::console::widgets::table::{self, Cell, Column, Hit, SortKey, one_line, with_head};
+use crate::console::widgets::table::{self, Cell, Hit, SortKey, one_line, with_head};
 use crate::console::widgets::text::{put, row};
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::run::{Action, Evidence, RunState};
 use crate::engine::protocol::snapshot::RunSummary;
 use crate::filter::Row as _;
 use crate::text::Untrusted;
-
-/// Columns of the table.
-const COLUMNS: [Column; 11] = [
-    Column::figure("AGE", 4, 0),
-    Column::text("REPO#PR", 15, 2, 1),
-    Column::text("TITLE", 18, 6, 2),
-    Column::text("AUTHOR", 9, 1, 5),
-    Column::text("DECISION", 11, 0, 0),
-    Column::text("WHY", 12, 5, 0),
-    Column::text("AGENTS", 8, 0, 4),
-    Column::figure("WAIT/MODEL", 15, 6),
-    Column::figure("COST", 8, 7),
-    Column::text("EVENT", 13, 1, 8),
-    Column::text("RUN", 6, 0, 9),
-];
 
 /// The list: selection, filter, order and marks, and ended runs as last read from the journal, newest first,
 /// which are more than the picture holds.
@@ -47,6 +34,8 @@ pub struct RunList {
     pub list: ListState,
     /// From the journal.
     pub older: Vec<RunSummary>,
+    /// Which columns are shown.
+    columns: RunColumns,
 }
 
 impl RunList {
@@ -90,12 +79,24 @@ impl RunList {
 
     /// How the list stands, for the next start.
     pub fn habit(&self) -> ListHabit {
-        table::habit(&COLUMNS, &self.list)
+        let habit = table::habit(&COLUMNS, &self.list);
+        self.columns.remember(habit)
     }
 
     /// The list as it was left the last time.
     pub fn adopt(&mut self, habit: &ListHabit) {
         table::adopt(&COLUMNS, &mut self.list, habit);
+        self.columns = RunColumns::of(habit);
+    }
+
+    /// Shows these columns.
+    pub fn set_columns(&mut self, heads: &[&'static str]) {
+        self.columns.choose(heads);
+    }
+
+    /// What a panel's border says of the columns.
+    pub fn columns_note(&self, cx: &Context) -> String {
+        self.columns.note(cx)
     }
 
     /// One question for all marked runs that have not ended.
@@ -202,7 +203,20 @@ impl RunList {
             }
             _ => {}
         }
+        if self.columns.on_action(action, cx) {
+            return Some(Vec::new());
+        }
+        if action == Key::Columns {
+            let dialog = ColumnChoice::new(COLUMNS.map(|c| c.head), self.columns.chosen());
+            return Some(vec![Intent::Open(Box::new(dialog))]);
+        }
         if self.list.sorts(action, COLUMNS.len()) {
+            // A column that is not shown sorts nothing that one could see.
+            let shown = self.columns.columns();
+            let turns = action == Key::SortReverse;
+            while !turns && self.list.sort.is_some_and(|s| shown[s.column].hidden) {
+                self.list.sorts(action, COLUMNS.len());
+            }
             return Some(Vec::new());
         }
         let runs = listed(&self.list, &self.older, cx);
@@ -215,7 +229,7 @@ impl RunList {
     pub fn on_click(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
         let runs = self.shown(cx);
         let before = self.selected(&runs);
-        match table::hit(&COLUMNS, at, Some(before), runs.len(), area) {
+        match table::hit(&self.columns.columns(), at, Some(before), runs.len(), area) {
             Some(Hit::Head(column)) => self.list.sort_by(column),
             Some(Hit::Row(n)) => {
                 let id = runs[n].id.clone();
@@ -288,7 +302,8 @@ impl RunList {
             cells: &|n| cells(cx, runs[n]),
         };
         let selected = Some(self.selected(runs));
-        table::draw(cx, &COLUMNS, &self.list, selected, &source, area, buffer);
+        let columns = self.columns.columns();
+        table::draw(cx, &columns, &self.list, selected, &source, area, buffer);
     }
 
     fn draw_empty(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
@@ -345,6 +360,12 @@ fn sort_key(r: &RunSummary, column: usize) -> SortKey {
         }
         "WHY" => SortKey::literal(r.why.as_ref().map_or_else(String::new, |w| w.line(60))),
         "EVENT" => SortKey::literal(r.event.line(40)),
+        "BRANCH" | "COMMIT" | "EVIDENCE" | "CAUSE" => {
+            let cell = run_columns::more(r)
+                .into_iter()
+                .nth(column.saturating_sub(11));
+            SortKey::literal(cell.unwrap_or_default())
+        }
         _ => SortKey::literal(r.id.clone()),
     }
 }
@@ -452,7 +473,7 @@ fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
     };
     let event = run.event.line(40);
     let event = event.rsplit('.').next().unwrap_or_default().to_owned();
-    vec![
+    let mut cells = vec![
         Cell::dim(calm_age(run, now_ms)),
         unknown(run.place().unwrap_or_default()),
         unknown(title(run)),
@@ -468,5 +489,7 @@ fn cells(cx: &Context, run: &RunSummary) -> Vec<Cell> {
         Cell::dim(cost),
         Cell::dim(event),
         Cell::dim(crate::console::format::short_id(&run.id)),
-    ]
+    ];
+    cells.extend(run_columns::more(run).map(unknown));
+    cells
 }

@@ -87,6 +87,10 @@ impl Component for Runs {
         self.runs.adopt(habit);
     }
 
+    fn set_columns(&mut self, heads: &[&'static str]) {
+        self.runs.set_columns(heads);
+    }
+
     fn on_sent(&mut self, _commands: &[Command]) {
         self.runs.list.marked.clear();
     }
@@ -101,7 +105,8 @@ impl Component for Runs {
         } else {
             ""
         };
-        let note = format!("{}{marked}{all}{older}", self.runs.list.filter_note());
+        let wide = self.runs.columns_note(cx);
+        let note = format!("{}{wide}{marked}{all}{older}", self.runs.list.filter_note());
         let left_out = cx.snapshot().runs_left_out;
         let mut foot = table::left_out(all, inside(area));
         if left_out > 0 {
@@ -124,6 +129,9 @@ impl Component for Runs {
             Action::RunAgain,
             Action::Cancel,
             Action::Filter,
+            Action::Describe,
+            Action::Columns,
+            Action::Wide,
         ]
     }
 

@@ -9,6 +9,7 @@ use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::format::{age, compact, count};
 use crate::console::theme::Role;
+use crate::console::widgets::focus::{self, Focus};
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
 use crate::console::widgets::table::{
@@ -43,6 +44,21 @@ pub struct Storage {
     list: ListState,
     usage: Option<Box<Usage>>,
     asked_ms: i64,
+    focus: Focus<Panel>,
+}
+
+/// The panels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Panel {
+    /// All of it.
+    Totals,
+    /// Its parts.
+    #[default]
+    Parts,
+}
+
+impl Panel {
+    const ALL: [Self; 2] = [Self::Totals, Self::Parts];
 }
 
 /// A part, and whether it lies within the journal's file.
@@ -150,6 +166,9 @@ impl Component for Storage {
     }
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
+        if self.focus.on_action(action, &Panel::ALL, &Panel::ALL) {
+            return Some(Vec::new());
+        }
         match action {
             // The same key again: measure again.
             Action::Storage => return Some(self.read(cx)),
@@ -177,7 +196,12 @@ impl Component for Storage {
     }
 
     fn on_click(&mut self, at: (u16, u16), area: Rect, _cx: &Context) -> Vec<Intent> {
-        let [_, parts] = split(self, area);
+        let [totals, parts] = split(self, area);
+        if totals.contains(at.into()) {
+            self.focus.take(Panel::Totals);
+        } else if parts.contains(at.into()) {
+            self.focus.take(Panel::Parts);
+        }
         let rows = self.shown();
         let selected = Some(self.selected(&rows));
         match table::hit(&COLUMNS, at, selected, rows.len(), inside(parts)) {
@@ -193,19 +217,23 @@ impl Component for Storage {
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let [top, parts] = split(self, area);
-        self.draw_totals(cx, top, buffer);
-        let rows = self.shown();
-        let foot = table::left_out(rows.len(), inside(parts));
-        let note = "parts of the journal are within its files";
-        let inner = panel_with_foot(cx.theme, "Parts", note, &foot, parts, buffer);
-        let names: Vec<String> = rows.iter().map(StoragePart::name).collect();
-        let source = Source {
-            total: rows.len(),
-            id: &|n| &names[n],
-            cells: &|n| rows[n].cells(cx),
-        };
-        let selected = Some(self.selected(&rows));
-        table::draw(cx, &COLUMNS, &self.list, selected, &source, inner, buffer);
+        if top.height > 0 {
+            self.draw_totals(cx, top, buffer);
+        }
+        if parts.height > 0 {
+            self.draw_parts(cx, parts, buffer);
+        }
+        if self.focus.alone().is_none() {
+            let focused = match self.focus.panel(&Panel::ALL) {
+                Panel::Totals => top,
+                Panel::Parts => parts,
+            };
+            focus::mark(cx, focused, buffer);
+        }
+    }
+
+    fn panels(&self, _cx: &Context) -> usize {
+        Panel::ALL.len()
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {
@@ -214,6 +242,7 @@ impl Component for Storage {
             Action::SortNext,
             Action::SortReverse,
             Action::Copy,
+            Action::Zoom,
             Action::Back,
         ]
     }
@@ -257,14 +286,35 @@ impl Component for Storage {
     }
 }
 
-/// The totals, and the table below them.
+/// The totals, and the table below them; or one of them alone.
 fn split(of: &Storage, area: Rect) -> [Rect; 2] {
+    let nothing = Rect { height: 0, ..area };
+    match of.focus.alone() {
+        Some(Panel::Totals) => return [area, nothing],
+        Some(Panel::Parts) => return [nothing, area],
+        None => {}
+    }
     let problems = of.usage.as_ref().map_or(0, |u| u.problems.len());
     let lines = 4 + problems.min(3) as u16;
     Layout::vertical([Constraint::Length(lines + 2), Constraint::Min(4)]).areas(area)
 }
 
 impl Storage {
+    fn draw_parts(&self, cx: &Context, parts: Rect, buffer: &mut Buffer) {
+        let rows = self.shown();
+        let foot = table::left_out(rows.len(), inside(parts));
+        let note = "parts of the journal are within its files";
+        let inner = panel_with_foot(cx.theme, "Parts", note, &foot, parts, buffer);
+        let names: Vec<String> = rows.iter().map(StoragePart::name).collect();
+        let source = Source {
+            total: rows.len(),
+            id: &|n| &names[n],
+            cells: &|n| rows[n].cells(cx),
+        };
+        let selected = Some(self.selected(&rows));
+        table::draw(cx, &COLUMNS, &self.list, selected, &source, inner, buffer);
+    }
+
     fn draw_totals(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let (theme, dash) = (cx.theme, cx.theme.signs().1);
         let more = self

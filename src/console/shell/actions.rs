@@ -1,6 +1,7 @@
 //! What each action does where no component takes it: it moves between places, opens a dialog, or asks the engine.
 
 use super::confirmations;
+use super::keys_here::keys_here;
 use super::navigation;
 use super::state::State;
 use crate::console::action::{Action, Danger, Row, Scope, Screen, row_of};
@@ -24,6 +25,8 @@ use crate::console::theme;
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::query::Query;
 
+/// What is said of an action that is about now.
+const PAST: &str = "this is the past; space returns to now";
 /// A far step through what was recorded, milliseconds.
 const FAR_MS: i64 = 600_000;
 
@@ -72,7 +75,7 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
     let go = |route: Option<Route>| route.map(Intent::Navigate).into_iter().collect();
     match action {
         Action::Quit => quit(cx),
-        Action::Help => open(Help::default()),
+        Action::Help => open(Help::new(&top.title(cx), &keys_here(top, cx))),
         Action::Palette => open(Palette::default()),
         Action::Filter => match top.filter() {
             Some(text) => {
@@ -93,6 +96,7 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
         }
         Action::Report => go(run().map(|id| Route::Report { id })),
         Action::Json => go(run().map(|id| Route::Json { id })),
+        Action::Describe => go(run().map(|id| Route::Describe { id })),
         Action::RunLogs => go(logs_of(subject)),
         Action::ClearCache => confirmations::clear_cache(cx, subject),
         Action::ResetBreaker => confirmations::reset_breaker(cx, subject),
@@ -109,9 +113,10 @@ fn of_subject(state: &State, action: Action, subject: &Subject) -> Vec<Intent> {
         Action::ForwardFar => rewind(cx, FAR_MS),
         Action::Why => {
             let about = top.about(cx);
-            let mut intents = open(WhyWindow::new(about.clone()));
-            intents.push(Intent::ask(Query::Why { about }));
-            intents
+            match cx.frozen {
+                Some(_) => WhyWindow::at(about, cx.frozen_ms).open(),
+                None => WhyWindow::new(about).open(),
+            }
         }
         Action::Copy => {
             let copy = top.copied(cx).map(|text| Intent::Do(Effect::Copy(text)));
@@ -157,23 +162,34 @@ fn refusal(state: &State, row: &Row) -> Option<&'static str> {
     match row.scope {
         Scope::Run if action == Action::RunLogs && subject.is_logged() => {}
         Scope::Run if subject.run().is_none() => return Some("select a run first"),
+        Scope::Panels if state.top().panels(cx) > 1 => {}
         scope if scope.is_narrow() && scope != state.top().scope() => {
             return Some(match scope {
                 Scope::Resilience => "select a provider on the Resilience screen first",
                 Scope::Inbox => "select a pending approval in the inbox first",
                 Scope::Logs => "only where log lines are",
                 Scope::Alerts => "select an alert first; a shows them",
+                Scope::Panels => "there is only one panel here",
                 _ => "only in a list of runs",
             });
         }
         _ => {}
     }
-    let of_now = matches!(action, Action::Why | Action::Storage)
+    let of_now = action == Action::Storage
         || action == Action::Open && matches!(subject, Subject::Provider(_) | Subject::Pool(_));
-    if cx.rewound && (row.danger != Danger::None || of_now) {
-        return Some("this is the past; space returns to now");
+    if cx.rewound && of_now {
+        return Some(PAST);
     }
-    (cx.read_only && row.danger != Danger::None).then_some("read-only")
+    refused_now(cx, row)
+}
+
+/// Why an action that changes something cannot be done now, whatever it is about.
+pub(super) fn refused_now(cx: &Context, row: &Row) -> Option<&'static str> {
+    match row.danger {
+        Danger::None => None,
+        _ if cx.rewound => Some(PAST),
+        _ => cx.read_only.then_some("read-only"),
+    }
 }
 
 /// Leaves, or asks first where runs are active.

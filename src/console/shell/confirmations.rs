@@ -190,25 +190,57 @@ pub fn resize_pool(cx: &Context, subject: &Subject) -> Vec<Intent> {
     ask("Resize a pool", body, items, selected)
 }
 
-/// Every switch with what it is now, and what it would become.
-pub fn switch_flag(cx: &Context) -> Vec<Intent> {
+/// One pool to one size, as it was typed.
+pub fn resize_pool_to(cx: &Context, pool: &str, limit: u32) -> Vec<Intent> {
+    let Some(of) = cx.live.pools.iter().find(|p| p.name == pool) else {
+        return Vec::new();
+    };
+    let body = format!(
+        "{} of {} in use, {} waiting. It holds until its setting changes or the engine starts anew.",
+        of.in_use, of.limit, of.queued
+    );
+    let label = format!("{pool}: {} to {limit} calls at once", of.limit);
+    let pool = pool.to_owned();
+    let item = (label, Effect::Send(Command::ResizePool { pool, limit }));
+    ask("Resize a pool", body, vec![item], 0)
+}
+
+/// Every switch, and whether it is on.
+pub fn flags(cx: &Context) -> Vec<(String, bool)> {
     let flags = serde_json::to_value(cx.live.flags).unwrap_or_default();
-    let items = flags
+    flags
         .as_object()
         .into_iter()
         .flatten()
         .map(|(flag, on)| (flag.clone(), on.clone()))
         .chain([("safeMode".to_owned(), cx.live.mode.safe_mode.into())])
-        .filter_map(|(flag, on)| {
-            let on = on.as_bool()?;
+        .filter_map(|(flag, on)| Some((flag, on.as_bool()?)))
+        .collect()
+}
+
+/// One switch on or off, as it was typed.
+pub fn switch_flag_to(flag: &str, on: bool) -> Vec<Intent> {
+    let word = if on { "on" } else { "off" };
+    let label = format!("{flag}: {word}");
+    let flag = flag.to_owned();
+    let item = (label, Effect::Send(Command::SetFlag { flag, on }));
+    ask("Switch a layer", OFF.to_owned(), vec![item], 0)
+}
+
+/// What a layer that is off means.
+const OFF: &str = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew.";
+
+/// Every switch with what it is now, and what it would become.
+pub fn switch_flag(cx: &Context) -> Vec<Intent> {
+    let items = flags(cx)
+        .into_iter()
+        .map(|(flag, on)| {
             let word = |on: bool| if on { "on" } else { "off" };
             let label = format!("{flag}: {} to {}", word(on), word(!on));
-            Some((label, Effect::Send(Command::SetFlag { flag, on: !on })))
+            (label, Effect::Send(Command::SetFlag { flag, on: !on }))
         })
         .collect();
-    let body = "A layer that is off protects nobody; the others go on. It holds until it is switched back or the engine starts anew."
-        .to_owned();
-    ask("Switch a layer", body, items, 0)
+    ask("Switch a layer", OFF.to_owned(), items, 0)
 }
 
 /// Everything that one cache holds, to forget one of it.

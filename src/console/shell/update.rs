@@ -11,10 +11,12 @@ use super::engine_messages::{on_answer, on_event, on_moment, on_no_answer, on_re
 use super::navigation;
 use super::state::State;
 use super::toasts::{look_again, toast};
+use super::typed_commands;
 use super::view;
 use crate::console::action::{Action, Screen};
 use crate::console::component::{Dialog, DialogKind, Intent, Step};
 use crate::console::message::{Effect, Message, Now};
+use crate::console::preferences::remember_command;
 use crate::engine::protocol::query::Answer;
 
 /// Intents that follow from one message, at most: a chain that never ends is cut.
@@ -126,6 +128,16 @@ fn carry_out(state: &mut State, intents: Vec<Intent>, now: Now) -> Vec<Effect> {
                 let component = &mut state.places[top].component;
                 component.set_filter(text, done, &state.context)
             }
+            Intent::Typed(line) => typed_commands::run(state, &line),
+            Intent::RememberCommand(line) => {
+                remember_command(&mut state.context.commands, &line);
+                continue;
+            }
+            Intent::ShowColumns(heads) => {
+                let top = state.places.len() - 1;
+                state.places[top].component.set_columns(&heads);
+                continue;
+            }
             Intent::Search { text, done } => {
                 let top = state.places.len() - 1;
                 let component = &mut state.places[top].component;
@@ -211,7 +223,9 @@ fn on_key(state: &mut State, key: KeyEvent) -> Vec<Intent> {
         return act(state, action);
     }
     let Some(mut dialog) = state.dialogs.pop() else {
-        let action = state.context.keys.action_in(key, state.top().scope());
+        let top = state.top();
+        let panels = top.panels(&state.context) > 1;
+        let action = state.context.keys.action_in(key, top.scope(), panels);
         return action.map_or_else(Vec::new, |action| act(state, action));
     };
     let step = dialog.on_key(key, action, &state.context);

@@ -11,6 +11,7 @@ use super::header;
 use super::state::State;
 use crate::console::action::{Action, Screen, row_of};
 use crate::console::context::Context;
+use crate::console::steady_cells;
 use crate::console::theme::Role;
 use crate::console::widgets::text::{key_hint, put, spans, wrap};
 
@@ -42,13 +43,13 @@ fn rows(area: Rect) -> [Rect; 4] {
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_screen(state, area, buffer);
     let area = area.intersection(buffer.area);
-    if area.is_empty() || is_too_small((area.width, area.height)) {
-        return;
+    if !area.is_empty() && !is_too_small((area.width, area.height)) {
+        draw_toasts(state, rows(area)[2], buffer);
+        for dialog in &state.dialogs {
+            dialog.draw(&state.context, area, buffer);
+        }
     }
-    draw_toasts(state, rows(area)[2], buffer);
-    for dialog in &state.dialogs {
-        dialog.draw(&state.context, area, buffer);
-    }
+    steady_cells::settle(buffer);
 }
 
 /// Draws the screen without what lies over it.
@@ -231,7 +232,12 @@ fn hint_places(state: &State, area: Rect) -> Vec<HintPlace> {
     }
     let subject = state.top().subject(cx);
     let active = subject.run().is_some_and(|run| cx.is_active(run));
-    let useful = |a: &Action| *a != Action::Cancel || active;
+    let panels = state.top().panels(cx) > 1;
+    let useful = |a: &Action| match a {
+        Action::Cancel => active,
+        Action::Zoom | Action::FocusNext | Action::FocusPrevious => panels,
+        _ => true,
+    };
     let wanted = state.top().hints(cx).into_iter().filter(useful);
     let mut left = area.x;
     for action in wanted.chain([Action::Palette]) {
@@ -281,6 +287,10 @@ fn short_title(action: Action, title: &'static str) -> &'static str {
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
         Action::Zoom => "zoom",
+        Action::FocusNext => "next panel",
+        Action::Describe => "describe",
+        Action::Columns => "columns",
+        Action::Wide => "wide",
         Action::SortNext => "sort",
         Action::SortReverse => "other way",
         Action::Storage => "measure",

@@ -2,6 +2,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod focus;
 pub mod impact;
 pub mod line_chart;
 pub mod list;

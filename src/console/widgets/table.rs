@@ -25,6 +25,8 @@ pub struct Column {
     pub right: bool,
     /// The higher, the sooner it is left out where there is no room; 0: never.
     pub leaves: u8,
+    /// The operator does not want it.
+    pub hidden: bool,
 }
 
 impl Column {
@@ -36,6 +38,7 @@ impl Column {
             grows,
             right: false,
             leaves,
+            hidden: false,
         }
     }
 
@@ -47,6 +50,7 @@ impl Column {
             grows: 0,
             right: true,
             leaves,
+            hidden: false,
         }
     }
 }
@@ -82,7 +86,7 @@ impl Cell {
 
 /// The columns that fit into `width`, with their widths; by index.
 pub fn layout(columns: &[Column], width: u16) -> Vec<(usize, u16)> {
-    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let mut shown: Vec<usize> = (0..columns.len()).filter(|i| !columns[*i].hidden).collect();
     let needed = |shown: &[usize]| -> u16 {
         let widths: u16 = shown.iter().map(|i| columns[*i].width).sum();
         widths + (shown.len() as u16).saturating_sub(1)
@@ -370,6 +374,7 @@ pub fn habit(columns: &[Column], list: &ListState) -> ListHabit {
         sort: sorted.map(|column| column.head.to_owned()),
         descending: list.sort.is_some_and(|s| s.descending),
         filter: list.filter.clone(),
+        ..ListHabit::default()
     }
 }
 

@@ -38,11 +38,22 @@ pub async fn pass(
     row: &PullRow,
     settings: PassSettings<'_>,
 ) -> Result<(), JournalError> {
+    // In a merge queue there is a commit and a branch, and nothing to write on.
+    let publish = match row.pull.number {
+        0 => Publish {
+            status: settings.publish.status,
+            ..Publish::NONE
+        },
+        _ => settings.publish,
+    };
     let mut pass = Pass {
         host,
         store,
         row,
-        settings,
+        settings: PassSettings {
+            publish,
+            ..settings
+        },
         published: Published::parse(&row.published),
     };
     let next = pass.run().await?;

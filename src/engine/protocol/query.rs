@@ -117,6 +117,14 @@ pub enum Query {
         /// What.
         about: About,
     },
+    /// Why something was as it was at a past moment, from what was recorded of it. What was not recorded is said to
+    /// be unknown. Answered like [`Query::Why`].
+    WhyAt {
+        /// What.
+        about: About,
+        /// Wall time in milliseconds.
+        at_ms: i64,
+    },
     /// The recorded picture nearest to a time.
     Moment {
         /// Wall time in milliseconds.

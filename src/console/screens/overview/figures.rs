@@ -2,7 +2,7 @@
 //! lines for a small terminal.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use crate::console::action::Action;
@@ -28,22 +28,6 @@ pub(super) fn judged_here(
     judged(cx.theme, value, target, below)
 }
 
-/// All panels side by side: as many as have room.
-pub(super) fn draw_panels(cx: &Context, area: Rect, buffer: &mut Buffer) {
-    if area.width >= 160 {
-        let [a, b, c, d] = Layout::horizontal([Constraint::Fill(1); 4]).areas(area);
-        cache(cx, a, buffer);
-        throughput(cx, b, buffer);
-        decisions(cx, c, buffer);
-        resources(cx, d, buffer);
-    } else {
-        let [a, b, c] = Layout::horizontal([Constraint::Fill(1); 3]).areas(area);
-        cache(cx, a, buffer);
-        throughput(cx, b, buffer);
-        resources(cx, c, buffer);
-    }
-}
-
 fn hit_rate(cx: &Context) -> Vec<Span<'static>> {
     let snapshot = cx.snapshot();
     let rate = snapshot.hit_rate();
@@ -61,7 +45,8 @@ fn hit_rate(cx: &Context) -> Vec<Span<'static>> {
     out
 }
 
-fn cache(cx: &Context, area: Rect, buffer: &mut Buffer) {
+/// Draws the cache.
+pub(super) fn cache(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
     let keys = cx.keys_of(&[(Action::ClearCache, "clear")]);
     let inner = panel(theme, "Cache (responses)", &keys, area, buffer);
@@ -111,7 +96,8 @@ fn answered(cx: &Context) -> f64 {
     history.per_second(CallOutcome::Answered) + history.per_second(CallOutcome::Retried)
 }
 
-fn throughput(cx: &Context, area: Rect, buffer: &mut Buffer) {
+/// Draws throughput and errors.
+pub(super) fn throughput(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
     let snapshot = cx.snapshot();
     let keys = cx.keys_of(&[(Action::Trends, "trends")]);
@@ -145,7 +131,8 @@ fn evidence(cx: &Context) -> Vec<Span<'static>> {
     out
 }
 
-fn decisions(cx: &Context, area: Rect, buffer: &mut Buffer) {
+/// Draws the decisions of the last hour.
+pub(super) fn decisions(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
     let d = &cx.snapshot().decisions_hour;
     let keys = cx.keys_of(&[(Action::Show(crate::console::action::Screen::Runs), "runs")]);
@@ -204,7 +191,8 @@ fn up(cx: &Context) -> String {
     format!("up {}", uptime(since.max(0).unsigned_abs()))
 }
 
-fn resources(cx: &Context, area: Rect, buffer: &mut Buffer) {
+/// Draws what this process uses.
+pub(super) fn resources(cx: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = cx.theme;
     let r = cx.snapshot().resources;
     let inner = panel(theme, "Resources", "this process", area, buffer);

@@ -14,19 +14,23 @@ mod calls_panel;
 mod figures;
 mod impact_line;
 mod latency_panel;
+mod panels;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Rect;
 
+use self::panels::{Panel, Places, WIDE};
 use super::provider_table;
 use super::run_list::RunList;
-use crate::console::action::{Action, Scope};
+use crate::console::action::{Action, Scope, Screen};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::list_habits::ListHabit;
+use crate::console::route::Route;
+use crate::console::widgets::focus::{self, Focus};
 use crate::console::widgets::list::ListState;
 use crate::console::widgets::panel::{inside, panel_with_foot};
-use crate::console::widgets::table;
+use crate::console::widgets::table::{self, Hit};
 use crate::engine::protocol::command::Command;
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::impact::ImpactKind;
@@ -38,17 +42,31 @@ use crate::telemetry::log_read::{LogFilter, LogLine};
 const LOG_LINES: usize = 20;
 /// The live panel is read again at most that often, milliseconds.
 const LOG_EACH_MS: i64 = 1_000;
-/// From this width on there is a live log.
-const WIDE: u16 = 180;
 
 /// The screen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Overview {
     runs: RunList,
+    /// The selected provider, while their panel has the focus.
+    providers: ListState,
+    focus: Focus<Panel>,
     lines: Vec<LogLine>,
     read_ms: i64,
     /// Something was logged since.
     behind: bool,
+}
+
+impl Default for Overview {
+    fn default() -> Self {
+        Self {
+            runs: RunList::default(),
+            providers: ListState::default(),
+            focus: Focus::on(Panel::Runs),
+            lines: Vec::new(),
+            read_ms: 0,
+            behind: false,
+        }
+    }
 }
 
 /// The query of the live panel; told from the Logs screen's by its limit.
@@ -65,10 +83,66 @@ impl Overview {
     fn read(&mut self, cx: &Context) -> Vec<Intent> {
         self.read_ms = cx.wall_ms;
         self.behind = false;
-        if cx.size.0 < WIDE {
+        if cx.size.0 < WIDE && self.focus.alone() != Some(Panel::Log) {
             return Vec::new();
         }
         vec![Intent::ask(live_lines())]
+    }
+
+    /// The panel that keys act on.
+    fn focused(&self, cx: &Context) -> Panel {
+        let places = Places::of(cx, self.focus.alone(), body(cx));
+        self.focus.panel(&places.shown())
+    }
+
+    fn selected_provider(&self, cx: &Context) -> usize {
+        let rows = &cx.snapshot().provider_rows;
+        self.providers.selected(rows.len(), |n| &rows[n].name)
+    }
+
+    /// The calls of the selected provider.
+    fn open_provider(&self, cx: &Context) -> Vec<Intent> {
+        let rows = &cx.snapshot().provider_rows;
+        let row = rows.get(self.selected_provider(cx));
+        let provider = row.map(|r| r.name.clone());
+        vec![Intent::Navigate(Route::Calls { provider })]
+    }
+
+    fn is_on_provider(&self, cx: &Context) -> bool {
+        self.focused(cx) == Panel::Providers
+    }
+
+    /// What an action means while a panel other than the runs has the focus.
+    fn on_panel(&mut self, panel: Panel, action: Action, cx: &Context) -> Option<Vec<Intent>> {
+        let is_providers = panel == Panel::Providers;
+        match action {
+            Action::Open if is_providers => Some(self.open_provider(cx)),
+            Action::Open => Some(vec![Intent::Act(leads_to(panel))]),
+            Action::Down
+            | Action::Up
+            | Action::Top
+            | Action::Bottom
+            | Action::PageDown
+            | Action::PageUp => {
+                let rows = &cx.snapshot().provider_rows;
+                if is_providers {
+                    self.providers.travel(action, rows.len(), |n| &rows[n].name);
+                }
+                Some(Vec::new())
+            }
+            Action::Mark
+            | Action::MarkAll
+            | Action::Columns
+            | Action::Wide
+            | Action::SortNext
+            | Action::SortPrevious
+            | Action::SortReverse => {
+                let keys = cx.keys_of(&[(Action::FocusNext, "moves the focus")]);
+                let text = format!("the runs have not the focus; {keys}");
+                Some(vec![Intent::warn(text)])
+            }
+            _ => None,
+        }
     }
 
     fn runs_panel(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
@@ -77,12 +151,13 @@ impl Overview {
         let foot = table::left_out(all, inside(area));
         let keys = cx.keys_of(&[(Action::Trigger, "run"), (Action::Open, "open")]);
         let marked = self.runs.marked_note(cx);
-        let keys = format!("{}{marked}{keys}", self.runs.list.filter_note());
+        let wide = self.runs.columns_note(cx);
+        let keys = format!("{}{wide}{marked}{keys}", self.runs.list.filter_note());
         let inner = panel_with_foot(cx.theme, "Runs", &keys, &foot, area, buffer);
         self.runs.draw(cx, &runs, inner, buffer);
     }
 
-    fn providers_panel(cx: &Context, area: Rect, buffer: &mut Buffer) {
+    fn providers_panel(&self, cx: &Context, focused: bool, area: Rect, buffer: &mut Buffer) {
         let rows = cx.snapshot().provider_rows.len();
         let foot = table::left_out(rows, inside(area));
         let keys = cx.keys_of(&[
@@ -95,75 +170,65 @@ impl Overview {
             "Providers"
         };
         let inner = panel_with_foot(cx.theme, title, &keys, &foot, area, buffer);
-        provider_table::draw(cx, &ListState::default(), None, inner, buffer);
+        let selected = focused.then(|| self.selected_provider(cx));
+        provider_table::draw(cx, &ListState::default(), selected, inner, buffer);
     }
-}
 
-/// Which panels have room, from the top.
-struct Panels {
-    impact: Rect,
-    /// Two lines of figures, where there is no room for panels.
-    lines: Option<Rect>,
-    charts: Option<Rect>,
-    figures: Option<Rect>,
-    providers: Option<Rect>,
-    alerts: Option<Rect>,
-    /// One line that names the alerts.
-    alert_line: Option<Rect>,
-    runs: Rect,
-}
-
-impl Panels {
-    fn of(cx: &Context, area: Rect) -> Self {
-        let providers = cx.snapshot().provider_rows.len().max(1) as u16;
-        let tall = area.height >= 34 && area.width >= 100;
-        let high = area.height >= 44;
-        let charts = match (tall, high) {
-            (true, true) => 10,
-            (true, false) => 7,
-            _ => 0,
-        };
-        let figures = if tall { 5 } else { 0 };
-        let lines = if tall {
-            0
-        } else {
-            2.min(area.height.saturating_sub(4))
-        };
-        let alerts = if tall { 4 + u16::from(high) * 2 } else { 0 };
-        let alert_line = u16::from(!tall && area.height >= 16);
-        let used = 1 + lines + charts + figures + alerts + alert_line;
-        // At least five rows of runs are left.
-        let room = area.height.saturating_sub(used + 8);
-        let table = (providers + 3).min(room);
-        let table = if table >= 4 { table } else { 0 };
-        let rows: [Rect; 8] = Layout::vertical([
-            Constraint::Length(1),
-            Constraint::Length(lines),
-            Constraint::Length(charts),
-            Constraint::Length(figures),
-            Constraint::Length(table),
-            Constraint::Length(alerts),
-            Constraint::Min(0),
-            Constraint::Length(alert_line),
-        ])
-        .areas(area);
-        let shown = |rect: Rect| (rect.height > 0).then_some(rect);
-        Self {
-            impact: rows[0],
-            lines: shown(rows[1]),
-            charts: shown(rows[2]),
-            figures: shown(rows[3]),
-            providers: shown(rows[4]),
-            alerts: shown(rows[5]),
-            alert_line: shown(rows[7]),
-            runs: rows[6],
+    fn draw_panel(
+        &self,
+        cx: &Context,
+        (panel, area): (Panel, Rect),
+        focused: bool,
+        buffer: &mut Buffer,
+    ) {
+        match panel {
+            Panel::Calls => calls_panel::draw(cx, area, buffer),
+            Panel::Latency => latency_panel::draw(cx, area, buffer),
+            Panel::Cache => figures::cache(cx, area, buffer),
+            Panel::Throughput => figures::throughput(cx, area, buffer),
+            Panel::Decisions => figures::decisions(cx, area, buffer),
+            Panel::Resources => figures::resources(cx, area, buffer),
+            Panel::Providers => self.providers_panel(cx, focused, area, buffer),
+            Panel::Alerts => alerts_panel::draw(cx, area, buffer),
+            Panel::Log => alerts_panel::draw_log(cx, &self.lines, area, buffer),
+            Panel::Runs => self.runs_panel(cx, area, buffer),
+        }
+        if focused {
+            focus::mark(cx, area, buffer);
         }
     }
+
+    /// A click on a row of the focused table, or on its head.
+    fn click_provider(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
+        let rows = &cx.snapshot().provider_rows;
+        let before = self.selected_provider(cx);
+        let columns = &provider_table::COLUMNS;
+        let hit = table::hit(columns, at, Some(before), rows.len(), inside(area));
+        match hit {
+            Some(Hit::Row(n)) if n == before => return self.open_provider(cx),
+            Some(Hit::Row(n)) => self.providers.select(n, &rows[n].name),
+            _ => {}
+        }
+        Vec::new()
+    }
 }
 
-/// Two halves of a row.
-fn halves(area: Rect) -> [Rect; 2] {
-    Layout::horizontal([Constraint::Fill(1); 2]).areas(area)
+/// Where a panel leads.
+fn leads_to(panel: Panel) -> Action {
+    match panel {
+        Panel::Calls | Panel::Latency | Panel::Throughput => Action::Trends,
+        Panel::Cache => Action::Show(Screen::Caches),
+        Panel::Decisions | Panel::Runs => Action::Show(Screen::Runs),
+        Panel::Resources => Action::Storage,
+        Panel::Providers => Action::Show(Screen::Resilience),
+        Panel::Alerts => Action::Alerts,
+        Panel::Log => Action::Show(Screen::Logs),
+    }
+}
+
+/// The part of the terminal that a screen has: without header, tabs and hints.
+fn body(cx: &Context) -> Rect {
+    Rect::new(0, 2, cx.size.0, cx.size.1.saturating_sub(3))
 }
 
 impl Component for Overview {
@@ -198,7 +263,17 @@ impl Component for Overview {
     }
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
-        self.runs.on_action(action, cx)
+        // Marks go before the one panel, as they came after it.
+        let marked = action == Action::Back && !self.runs.list.marked.is_empty();
+        let shown = Places::of(cx, None, body(cx)).shown();
+        if !marked && self.focus.on_action(action, &shown, &Panel::ALL) {
+            let log = self.focus.alone() == Some(Panel::Log);
+            return Some(if log { self.read(cx) } else { Vec::new() });
+        }
+        match self.focused(cx) {
+            Panel::Runs => self.runs.on_action(action, cx),
+            other => self.on_panel(other, action, cx),
+        }
     }
 
     fn filter(&self) -> Option<&str> {
@@ -211,18 +286,27 @@ impl Component for Overview {
     }
 
     fn on_click(&mut self, at: (u16, u16), area: Rect, cx: &Context) -> Vec<Intent> {
-        let panels = Panels::of(cx, area);
-        let clicked = |rect: Rect| rect.contains(at.into());
-        if clicked(panels.impact) {
+        let places = Places::of(cx, self.focus.alone(), area);
+        let in_rect = |rect: Rect| rect.contains(at.into());
+        if in_rect(places.impact) {
             return vec![Intent::Act(Action::Why)];
         }
-        if panels.charts.is_some_and(clicked) {
-            return vec![Intent::Act(Action::Trends)];
-        }
-        if panels.alerts.is_some_and(clicked) || panels.alert_line.is_some_and(clicked) {
+        if places.alert_line.is_some_and(in_rect) {
             return vec![Intent::Act(Action::Alerts)];
         }
-        self.runs.on_click(at, inside(panels.runs), cx)
+        let Some((panel, rect)) = places.at(at) else {
+            return Vec::new();
+        };
+        let had_focus = self.focus.panel(&places.shown()) == panel;
+        self.focus.take(panel);
+        match panel {
+            // A row is selected by the same click.
+            Panel::Runs => self.runs.on_click(at, inside(rect), cx),
+            Panel::Providers if had_focus => self.click_provider(at, rect, cx),
+            // The first click focuses, the second opens.
+            other if had_focus => vec![Intent::Act(leads_to(other))],
+            _ => Vec::new(),
+        }
     }
 
     fn list_habit(&self) -> Option<ListHabit> {
@@ -233,38 +317,27 @@ impl Component for Overview {
         self.runs.adopt(habit);
     }
 
+    fn set_columns(&mut self, heads: &[&'static str]) {
+        self.runs.set_columns(heads);
+    }
+
     fn on_sent(&mut self, _commands: &[Command]) {
         self.runs.list.marked.clear();
     }
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
-        let panels = Panels::of(cx, area);
-        impact_line::draw(cx, panels.impact, buffer);
-        if let Some(lines) = panels.lines {
+        let places = Places::of(cx, self.focus.alone(), area);
+        impact_line::draw(cx, places.impact, buffer);
+        if let Some(lines) = places.lines {
             figures::draw_lines(cx, lines, buffer);
         }
-        if let Some(charts) = panels.charts {
-            let [left, right] = halves(charts);
-            calls_panel::draw(cx, left, buffer);
-            latency_panel::draw(cx, right, buffer);
+        let focused = self.focus.panel(&places.shown());
+        let several = places.panels.len() > 1;
+        for place in &places.panels {
+            let focused = place.0 == focused && several;
+            self.draw_panel(cx, *place, focused, buffer);
         }
-        if let Some(row) = panels.figures {
-            figures::draw_panels(cx, row, buffer);
-        }
-        if let Some(table) = panels.providers {
-            Self::providers_panel(cx, table, buffer);
-        }
-        if let Some(row) = panels.alerts {
-            if area.width >= WIDE {
-                let [left, right] = halves(row);
-                alerts_panel::draw(cx, left, buffer);
-                alerts_panel::draw_log(cx, &self.lines, right, buffer);
-            } else {
-                alerts_panel::draw(cx, row, buffer);
-            }
-        }
-        self.runs_panel(cx, panels.runs, buffer);
-        if let Some(line) = panels.alert_line {
+        if let Some(line) = places.alert_line {
             alerts_panel::draw_line(cx, line, buffer);
         }
     }
@@ -282,18 +355,33 @@ impl Component for Overview {
             Action::ClearCache,
             Action::ResetBreaker,
             Action::Filter,
+            Action::Zoom,
         ]
     }
 
+    fn panels(&self, _cx: &Context) -> usize {
+        Panel::ALL.len()
+    }
+
     fn subject(&self, cx: &Context) -> Subject {
-        self.runs.subject(cx)
+        match self.focused(cx) {
+            Panel::Runs => self.runs.subject(cx),
+            Panel::Providers => {
+                let rows = &cx.snapshot().provider_rows;
+                let row = rows.get(self.selected_provider(cx));
+                row.map_or(Subject::None, |r| Subject::Provider(r.name.clone()))
+            }
+            _ => Subject::None,
+        }
     }
 
     /// What leads the screen, while it is bad; else the selected run.
     fn about(&self, cx: &Context) -> About {
         let first = cx.snapshot().impact.first();
         match first {
-            Some(i) if i.kind <= ImpactKind::Warn => i.about.clone().unwrap_or(About::Health),
+            Some(i) if i.kind <= ImpactKind::Warn && !self.is_on_provider(cx) => {
+                i.about.clone().unwrap_or(About::Health)
+            }
             _ => self.subject(cx).about(),
         }
     }

@@ -20,6 +20,7 @@ use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
 use crate::console::route::Route;
 use crate::console::theme::Role;
+use crate::console::widgets::focus::mark as mark_focus;
 use crate::console::widgets::list::{ListState, Sort};
 use crate::console::widgets::panel::{inside, panel_with_foot};
 use crate::console::widgets::table::{self, Column, Hit, Source, one_line, with_head};
@@ -161,11 +162,12 @@ impl Resilience {
         }
     }
 
-    /// The focus goes to the next table that has rows.
-    fn focus_next(&mut self, rows: &Rows<'_>) {
+    /// The focus goes to the next table that has rows, or to the one before.
+    fn move_focus(&mut self, rows: &Rows<'_>, forward: bool) {
         let (now, _) = self.selected(rows);
         let all = Table::SELECTABLE.len();
-        let next = (1..=all).map(|step| Table::SELECTABLE[(now as usize + step) % all]);
+        let step = |n: usize| if forward { n } else { all - n };
+        let next = (1..=all).map(|n| Table::SELECTABLE[(now as usize + step(n)) % all]);
         let mut next = next.filter(|t| rows.total(*t) > 0);
         if let Some(next) = next.next() {
             self.select(rows, rows.first(next));
@@ -230,7 +232,9 @@ impl Component for Resilience {
         let (focus, _) = self.selected(&rows);
         match action {
             Action::Open => return Some(self.calls(&rows)),
-            Action::FocusNext => self.focus_next(&rows),
+            Action::FocusNext | Action::FocusPrevious => {
+                self.move_focus(&rows, action == Action::FocusNext);
+            }
             Action::Zoom => self.zoomed = !self.zoomed,
             Action::Back if self.zoomed => self.zoomed = false,
             Action::SortNext | Action::SortPrevious | Action::SortReverse => {
@@ -285,11 +289,18 @@ impl Component for Resilience {
                 1..=3 => draw_line(cx, table, rows.total(table), place, buffer),
                 _ => self.draw_table(cx, table, &rows, place, buffer),
             }
+            if table == focus && !self.zoomed && place.height > 3 {
+                mark_focus(cx, place, buffer);
+            }
         }
     }
 
     fn scope(&self) -> Scope {
         Scope::Resilience
+    }
+
+    fn panels(&self, _cx: &Context) -> usize {
+        Table::SELECTABLE.len()
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {

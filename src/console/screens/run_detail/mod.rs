@@ -1,8 +1,9 @@
 //! One run: where the time went, what was found, what was decided and by which rule.
 
 mod agent_rows;
+mod describe;
+pub mod document;
 mod findings;
-pub mod json;
 pub mod report;
 mod summary;
 mod waterfall;
@@ -19,6 +20,7 @@ use crate::console::context::Context;
 use crate::console::format::{seconds, short_id, so_many};
 use crate::console::route::Route;
 use crate::console::theme::Role;
+use crate::console::widgets::focus::{self, Focus};
 use crate::console::widgets::list::scrolled;
 use crate::console::widgets::panel::{inside, panel, panel_with_foot};
 use crate::console::widgets::text::{put, row};
@@ -44,6 +46,20 @@ pub struct RunDetail {
     said: BTreeMap<String, Untrusted>,
     /// First line shown of the findings.
     scroll: u16,
+    focus: Focus<Panel>,
+}
+
+/// The panels of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Panel {
+    /// What it is about, and where the time of its agents went.
+    Agents,
+    /// What was found.
+    Findings,
+}
+
+impl Panel {
+    const ALL: [Self; 2] = [Self::Agents, Self::Findings];
 }
 
 impl RunDetail {
@@ -56,6 +72,7 @@ impl RunDetail {
             read_ms: 0,
             said: BTreeMap::new(),
             scroll: 0,
+            focus: Focus::on(Panel::Findings),
         }
     }
 
@@ -116,6 +133,9 @@ impl Component for RunDetail {
                 Intent::Navigate(Route::Report { id })
             }]);
         }
+        if self.focus.on_action(action, &Panel::ALL, &Panel::ALL) {
+            return Some(Vec::new());
+        }
         scrolled(action, &mut self.scroll).then(Vec::new)
     }
 
@@ -171,8 +191,24 @@ impl Component for RunDetail {
             Action::Why,
             Action::Cancel,
             Action::Json,
+            Action::Describe,
+            Action::Zoom,
             Action::Back,
         ]
+    }
+
+    fn panels(&self, _cx: &Context) -> usize {
+        Panel::ALL.len()
+    }
+
+    /// A click takes the focus.
+    fn on_click(&mut self, at: (u16, u16), area: Rect, _cx: &Context) -> Vec<Intent> {
+        let of = places(self, area).into_iter();
+        let mut of = of.zip(Panel::ALL).filter(|(r, _)| r.contains(at.into()));
+        if let Some((_, panel)) = of.next() {
+            self.focus.take(panel);
+        }
+        Vec::new()
     }
 
     fn subject(&self, _cx: &Context) -> Subject {
@@ -182,6 +218,22 @@ impl Component for RunDetail {
     fn copied(&self, _cx: &Context) -> Option<String> {
         Some(self.id.clone())
     }
+}
+
+/// Where the panels lie: agents, findings. One that has no height is not shown.
+fn places(open: &RunDetail, area: Rect) -> [Rect; 2] {
+    let nothing = Rect { height: 0, ..area };
+    match open.focus.alone() {
+        Some(Panel::Agents) => return [area, nothing],
+        Some(Panel::Findings) => return [nothing, area],
+        None => {}
+    }
+    // Borders and the time axis beside the lines and the agents; the findings keep five lines where they can.
+    let agents = open.run.as_ref().map_or(0, |run| run.agents.len());
+    let wanted = (agents as u16).saturating_add(summary::LINES + 3);
+    let least = (summary::LINES + 4).min(area.height);
+    let high = wanted.min(area.height.saturating_sub(5)).max(least);
+    Layout::vertical([Constraint::Length(high), Constraint::Min(0)]).areas(area)
 }
 
 fn draw(cx: &Context, open: &RunDetail, area: Rect, buffer: &mut Buffer) {
@@ -197,11 +249,25 @@ fn draw(cx: &Context, open: &RunDetail, area: Rect, buffer: &mut Buffer) {
         put(buffer, row(inner, 0), "reading it", theme.style(Role::Dim));
         return;
     };
-    // Borders and the time axis beside the lines and the agents; the findings keep five lines where they can.
-    let wanted = (run.agents.len() as u16).saturating_add(summary::LINES + 3);
-    let least = (summary::LINES + 4).min(area.height);
-    let high = wanted.min(area.height.saturating_sub(5)).max(least);
-    let [head, low] = Layout::vertical([Constraint::Length(high), Constraint::Min(0)]).areas(area);
+    let [head, low] = places(open, area);
+    if head.height > 0 {
+        draw_head(cx, open, run, head, buffer);
+    }
+    if low.height > 0 {
+        findings::draw(cx, open.scroll, &open.said, run, low, buffer);
+    }
+    if open.focus.alone().is_none() {
+        let focused = match open.focus.panel(&Panel::ALL) {
+            Panel::Agents => head,
+            Panel::Findings => low,
+        };
+        focus::mark(cx, focused, buffer);
+    }
+}
+
+/// What the run is about, and where the time of its agents went.
+fn draw_head(cx: &Context, open: &RunDetail, run: &RunResult, head: Rect, buffer: &mut Buffer) {
+    let theme = cx.theme;
     let took = run.duration_ms.map_or_else(String::new, |ms| {
         format!(" {} {}", theme.signs().0, seconds(ms))
     });
@@ -235,5 +301,4 @@ fn draw(cx: &Context, open: &RunDetail, area: Rect, buffer: &mut Buffer) {
     let entry = open.entry(cx);
     summary::draw(cx, run, entry, inner, buffer);
     agent_rows::draw(cx, run, entry, low_part, buffer);
-    findings::draw(cx, open.scroll, &open.said, run, low, buffer);
 }

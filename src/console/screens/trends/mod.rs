@@ -4,22 +4,26 @@
 mod chart;
 mod ribbons;
 mod series;
+mod view;
 mod words;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
-use unicode_width::UnicodeWidthStr as _;
+use ratatui::layout::Rect;
 
 use self::chart::{LABELS, Shared, canvas};
+use self::view::{Panel, Places, draw};
 use crate::console::action::Action;
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
+use crate::console::overlays::why::WhyWindow;
 use crate::console::theme::Role;
+use crate::console::widgets::focus::Focus;
 use crate::console::widgets::panel::panel;
 use crate::console::widgets::text::{put, row};
 use crate::engine::protocol::alert::Alert;
 use crate::engine::protocol::history::{AlertMark, Trends as Data};
 use crate::engine::protocol::query::{Answer, Query};
+use crate::engine::protocol::why::About;
 
 /// Spans of the charts, milliseconds.
 const SPANS: [i64; 6] = [60_000, 300_000, 900_000, 3_600_000, 21_600_000, 86_400_000];
@@ -41,6 +45,7 @@ pub struct Trends {
     /// Alerts that the engine keeps: they lead further back than the span.
     alerts: Vec<Alert>,
     asked_ms: i64,
+    focus: Focus<Panel>,
 }
 
 impl Trends {
@@ -53,6 +58,7 @@ impl Trends {
             data: None,
             alerts: Vec::new(),
             asked_ms: 0,
+            focus: Focus::on(Panel::Overhead),
         }
     }
 
@@ -156,15 +162,19 @@ impl Trends {
         vec![Intent::ask(Query::Moment { at_ms, after })]
     }
 
-    /// The engine gives reasons for what is now; of a moment that is past it has the figures alone.
-    fn why(&self, cx: &Context) -> Option<Vec<Intent>> {
-        let at = cx.zone.clock_seconds(self.cursor_ms?);
-        let keys = cx.keys_of(&[
-            (Action::Open, "shows every screen as it was then"),
-            (Action::Alerts, "the alerts"),
-        ]);
-        let text = format!("why: the engine explains what is now, it cannot for {at}; {keys}");
-        Some(vec![Intent::warn(text)])
+    /// Why it was so at the cursor's moment.
+    fn why(&self) -> Option<Vec<Intent>> {
+        let at_ms = self.cursor_ms?;
+        Some(WhyWindow::at(About::Health, at_ms).open())
+    }
+
+    /// Panels that have room.
+    fn shown(&self, cx: &Context) -> Vec<Panel> {
+        let Some(data) = self.data.as_deref() else {
+            return Vec::new();
+        };
+        let area = Rect::new(0, 2, cx.size.0, cx.size.1.saturating_sub(3));
+        Places::of(&self.shared(cx, data), None, area).shown()
     }
 
     fn shared<'a>(&self, cx: &'a Context, data: &'a Data) -> Shared<'a> {
@@ -189,6 +199,10 @@ impl Component for Trends {
     }
 
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
+        let shown = self.shown(cx);
+        if self.focus.on_action(action, &shown, &Panel::ALL) {
+            return Some(Vec::new());
+        }
         match action {
             Action::ZoomIn | Action::ZoomOut => self.zoom(action == Action::ZoomIn, cx),
             Action::Rewind | Action::Forward => self.pan(action == Action::Forward, cx.wall_ms),
@@ -207,7 +221,7 @@ impl Component for Trends {
             Action::PreviousAlert => return Some(self.jump(false, cx)),
             Action::NextAlert => return Some(self.jump(true, cx)),
             Action::Open => return Some(self.rewind(cx)),
-            Action::Why => return self.why(cx),
+            Action::Why => return self.why(),
             _ => return None,
         }
         Some(self.read(cx))
@@ -245,11 +259,19 @@ impl Component for Trends {
         let Some(data) = self.data.as_deref() else {
             return Vec::new();
         };
-        let places = Places::of(&self.shared(cx, data), area);
-        let charts = places.charts.iter().flatten().map(|c| canvas(*c, LABELS));
-        let ribbons = places.ribbons.map(|r| canvas(r, ribbons::NAMES));
-        let under = charts.chain(ribbons).find(|c| c.contains((x, y).into()));
-        if let Some(canvas) = under {
+        let places = Places::of(&self.shared(cx, data), self.focus.alone(), area);
+        let mut panels = places.panels.iter();
+        let Some((panel, rect)) = panels.find(|(_, rect)| rect.contains((x, y).into())) else {
+            return Vec::new();
+        };
+        self.focus.take(*panel);
+        let labels = if *panel == Panel::Ribbons {
+            ribbons::NAMES
+        } else {
+            LABELS
+        };
+        let canvas = canvas(*rect, labels);
+        if canvas.contains((x, y).into()) {
             self.cursor_ms = Some(series::moment(data, x - canvas.x, canvas.width));
         }
         Vec::new()
@@ -262,7 +284,8 @@ impl Component for Trends {
             put(buffer, row(inner, 0), "reading what was recorded", style);
             return;
         };
-        draw(&self.shared(cx, data), &self.marks(), area, buffer);
+        let shared = self.shared(cx, data);
+        draw(&shared, &self.marks(), self.focus, area, buffer);
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {
@@ -271,172 +294,21 @@ impl Component for Trends {
             Action::CursorOn,
             Action::PreviousAlert,
             Action::NextAlert,
+            Action::Why,
             Action::Open,
             Action::ZoomIn,
             Action::ZoomOut,
             Action::Rewind,
             Action::Forward,
+            Action::Zoom,
         ]
+    }
+
+    fn panels(&self, _cx: &Context) -> usize {
+        Panel::ALL.len()
     }
 
     fn subject(&self, _cx: &Context) -> Subject {
         Subject::None
-    }
-}
-
-/// What has room.
-struct Places {
-    words: Rect,
-    /// Overhead, answered calls, calls by outcome, hit rate.
-    charts: [Option<Rect>; 4],
-    ribbons: Option<Rect>,
-}
-
-impl Places {
-    /// Two by two charts above the ribbons; of a low terminal the upper two, of a lower one the words alone.
-    fn of(shared: &Shared<'_>, area: Rect) -> Self {
-        let words = match area.height {
-            34.. => 4,
-            26.. => 3,
-            _ => 2,
-        };
-        let (high, mid) = (area.height >= 17, area.height >= 12);
-        let ribbons = match (high, mid) {
-            (true, _) => ribbons::wanted(shared).min(area.height / 3).max(5),
-            (false, true) => 5,
-            (false, false) => 0,
-        };
-        let lower = if high {
-            (area.height - words - ribbons) / 2
-        } else {
-            0
-        };
-        let upper = if mid {
-            area.height.saturating_sub(words + ribbons + lower)
-        } else {
-            0
-        };
-        let [top, upper, lower, bottom] = Layout::vertical([
-            Constraint::Length(words),
-            Constraint::Length(upper),
-            Constraint::Length(lower),
-            Constraint::Length(ribbons),
-        ])
-        .areas(area);
-        let shown = |rect: Rect| (rect.height >= 3).then_some(rect);
-        let halves =
-            |rect: Rect| -> [Rect; 2] { Layout::horizontal([Constraint::Fill(1); 2]).areas(rect) };
-        let [overhead, answered] = halves(upper);
-        let [calls, hits] = halves(lower);
-        Self {
-            words: top,
-            charts: [overhead, answered, calls, hits].map(shown),
-            ribbons: shown(bottom),
-        }
-    }
-
-    /// How many charts have no room.
-    fn left_out(&self) -> usize {
-        let charts = self.charts.iter().filter(|c| c.is_none()).count();
-        charts + usize::from(self.ribbons.is_none())
-    }
-}
-
-fn draw(shared: &Shared<'_>, alerts: &[AlertMark], area: Rect, buffer: &mut Buffer) {
-    let places = Places::of(shared, area);
-    draw_words(shared, alerts, &places, buffer);
-    let target = shared.cx.snapshot().targets.p99_ms * 1_000.0;
-    let span = span_words(shared.trends.to_ms - shared.trends.from_ms);
-    let [overhead, answered, calls, hits] = places.charts;
-    if let Some(place) = overhead {
-        let title = format!("Gateway overhead over {span}");
-        let of = [|p: &_| p_us(p, false), |p: &_| p_us(p, true)];
-        shared.latency(&title, Some(target), of, place, buffer);
-    }
-    if let Some(place) = answered {
-        let of = [|p: &_| answered_us(p, false), |p: &_| answered_us(p, true)];
-        shared.latency("Latency of answered calls", None, of, place, buffer);
-    }
-    if let Some(place) = calls {
-        shared.calls(place, buffer);
-    }
-    if let Some(place) = hits {
-        shared.hits(place, buffer);
-    }
-    if let Some(place) = places.ribbons {
-        ribbons::draw(shared, alerts, place, buffer);
-    }
-}
-
-type Point = crate::engine::protocol::history::Point;
-
-fn p_us(p: &Point, high: bool) -> Option<u64> {
-    if high { p.p99_us } else { p.p50_us }
-}
-
-fn answered_us(p: &Point, high: bool) -> Option<u64> {
-    let ms = if high {
-        p.answered_p99_ms
-    } else {
-        p.answered_p50_ms
-    };
-    ms.map(|ms| ms * 1_000)
-}
-
-/// The figures at the cursor; parts that do not fit are counted. The last line counts the marks.
-fn draw_words(shared: &Shared<'_>, alerts: &[AlertMark], places: &Places, buffer: &mut Buffer) {
-    let theme = shared.cx.theme;
-    let dot = theme.signs().0;
-    let room = places.words;
-    let width = usize::from(room.width.saturating_sub(2));
-    let mut rows: Vec<String> = vec![String::new()];
-    let mut left_out = 0;
-    for part in words::at_cursor(shared, alerts) {
-        let last = rows.len() - 1;
-        let joined = if rows[last].is_empty() {
-            part.clone()
-        } else {
-            format!("{} {dot} {part}", rows[last])
-        };
-        if left_out == 0 && joined.width() + 5 <= width {
-            rows[last] = joined;
-        } else if left_out == 0 && rows.len() + 1 < usize::from(room.height) {
-            rows.push(part);
-        } else {
-            left_out += 1;
-        }
-    }
-    if left_out > 0
-        && let Some(last) = rows.last_mut()
-    {
-        last.push_str(&format!(" +{left_out}"));
-    }
-    let mut marks = ribbons::counted(shared, alerts);
-    if places.left_out() > 0 {
-        marks.push_str(&format!(
-            "  +{} charts: a taller terminal",
-            places.left_out()
-        ));
-    }
-    rows.push(marks);
-    for (n, text) in rows.iter().enumerate() {
-        let role = match n {
-            0 => Role::Title,
-            n if n + 1 == rows.len() => Role::Dim,
-            _ => Role::Text,
-        };
-        put(
-            buffer,
-            row(room, n as u16),
-            &format!(" {text}"),
-            theme.style(role),
-        );
-    }
-}
-
-fn span_words(ms: i64) -> String {
-    match ms / 60_000 {
-        m if m < 120 => format!("{m} min"),
-        m => format!("{} h", m / 60),
     }
 }

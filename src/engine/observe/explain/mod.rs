@@ -6,6 +6,7 @@
 mod facts;
 mod health;
 mod layers;
+pub mod past;
 mod provider;
 mod run;
 

@@ -1,6 +1,8 @@
 //! Agents: which are stopped, what each said last, how risky they are, what they decide by and where they may be
 //! used; and what is wrong in the workspace.
 
+mod problems;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
@@ -10,7 +12,8 @@ use crate::console::context::Context;
 use crate::console::format::{age, so_many};
 use crate::console::route::Route;
 use crate::console::theme::Role;
-use crate::console::widgets::list::{ListState, first_visible, row_at};
+use crate::console::widgets::focus;
+use crate::console::widgets::list::{ListState, row_at};
 use crate::console::widgets::panel::{inside, panel_with_foot};
 use crate::console::widgets::table::{
     self, Cell, Column, Hit, SortKey, Source, one_line, with_head,
@@ -20,7 +23,6 @@ use crate::engine::protocol::query::Query;
 use crate::engine::protocol::run_summary::Mark;
 use crate::engine::protocol::snapshot::{RunSummary, StepSummary};
 use crate::text::clean_line;
-use crate::workspace::Level;
 use crate::workspace::agent::Agent;
 use crate::workspace::registry::CONTEXTS;
 use crate::workspace::trust::Trust;
@@ -55,6 +57,8 @@ fn columns_of(width: u16) -> &'static [Column; 8] {
 #[derive(Debug, Clone, Default)]
 pub struct Agents {
     list: ListState,
+    /// The panel of the selected row alone.
+    zoomed: bool,
 }
 
 /// An agent with what it does and did, as far as the picture's runs say.
@@ -220,6 +224,32 @@ impl Agents {
         self.list.selected(ids.len(), |n| &ids[n])
     }
 
+    /// Several panels share the screen.
+    fn is_split(cx: &Context) -> bool {
+        !cx.workspace.problems.is_empty()
+    }
+
+    /// Takes the selection, and so the focus, to the other panel where it has rows.
+    fn focus_other(&mut self, cx: &Context) {
+        let rows = self.shown(cx);
+        let ids = Self::ids(&rows, cx);
+        let on_agents = self.selected(&rows, cx) < rows.len();
+        let to = if on_agents { rows.len() } else { 0 };
+        if let Some(id) = ids.get(to) {
+            self.list.select(to, id);
+        }
+    }
+
+    /// Where the panels lie; the focused one alone where it is zoomed.
+    fn places(&self, on_agents: bool, cx: &Context, area: Rect) -> [Rect; 2] {
+        let nothing = Rect { height: 0, ..area };
+        match (self.zoomed && Self::is_split(cx), on_agents) {
+            (false, _) => split(cx, area),
+            (true, true) => [area, nothing],
+            (true, false) => [nothing, area],
+        }
+    }
+
     /// What the log says of the selected agent.
     fn logs(&self, cx: &Context) -> Vec<Intent> {
         let rows = self.shown(cx);
@@ -245,6 +275,18 @@ impl Component for Agents {
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
         match action {
             Action::Open => return Some(self.logs(cx)),
+            Action::FocusNext | Action::FocusPrevious => {
+                self.focus_other(cx);
+                return Some(Vec::new());
+            }
+            Action::Zoom => {
+                self.zoomed = !self.zoomed;
+                return Some(Vec::new());
+            }
+            Action::Back if self.zoomed => {
+                self.zoomed = false;
+                return Some(Vec::new());
+            }
             _ if self.list.sorts(action, NARROW.len()) => return Some(Vec::new()),
             _ => {}
         }
@@ -267,7 +309,7 @@ impl Component for Agents {
         let rows = self.shown(cx);
         let ids = Self::ids(&rows, cx);
         let selected = self.selected(&rows, cx);
-        let [top, low] = split(cx, area);
+        let [top, low] = self.places(selected < rows.len(), cx, area);
         let (inner, problems) = (inside(top), inside(low));
         let clicked = match table::hit(
             columns_of(inner.width),
@@ -300,28 +342,15 @@ impl Component for Agents {
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let rows = self.shown(cx);
         let selected = self.selected(&rows, cx);
-        let [top, low] = split(cx, area);
-        let inner = inside(top);
-        let note = format!("{}{}", self.list.filter_note(), summary(cx));
-        let foot = table::left_out(rows.len(), inner);
-        panel_with_foot(cx.theme, "Agents", &note, &foot, top, buffer);
-        let source = Source {
-            total: rows.len(),
-            id: &|n| &rows[n].agent.id,
-            cells: &|n| rows[n].cells(cx, inner.width),
-        };
-        let columns = columns_of(inner.width);
-        let own = (selected < rows.len()).then_some(selected);
-        table::draw(cx, columns, &self.list, own, &source, inner, buffer);
-        if rows.is_empty() {
-            let words = self.list.unknown_field(&cx.workspace.agents, "agent");
-            let words = words.unwrap_or_else(|| match cx.workspace.agents.len() {
-                0 => "reading the workspace".into(),
-                _ => "No agent passes the filter. Esc clears it.".into(),
-            });
-            put(buffer, row(inner, 1), &words, cx.theme.style(Role::Dim));
+        let on_agents = selected < rows.len() || cx.workspace.problems.is_empty();
+        let [top, low] = self.places(on_agents, cx, area);
+        if top.height > 0 {
+            self.draw_agents(cx, &rows, selected, top, buffer);
         }
-        draw_problems(cx, selected.checked_sub(rows.len()), low, buffer);
+        problems::draw(cx, selected.checked_sub(rows.len()), low, buffer);
+        if Self::is_split(cx) && !self.zoomed {
+            focus::mark(cx, if on_agents { top } else { low }, buffer);
+        }
     }
 
     fn hints(&self, _cx: &Context) -> Vec<Action> {
@@ -331,7 +360,12 @@ impl Component for Agents {
             Action::Filter,
             Action::SortNext,
             Action::Reload,
+            Action::Zoom,
         ]
+    }
+
+    fn panels(&self, cx: &Context) -> usize {
+        1 + usize::from(Self::is_split(cx))
     }
 
     fn subject(&self, _cx: &Context) -> Subject {
@@ -372,6 +406,38 @@ impl Component for Agents {
     }
 }
 
+impl Agents {
+    fn draw_agents(
+        &self,
+        cx: &Context,
+        rows: &[AgentRow<'_>],
+        selected: usize,
+        top: Rect,
+        buffer: &mut Buffer,
+    ) {
+        let inner = inside(top);
+        let note = format!("{}{}", self.list.filter_note(), summary(cx));
+        let foot = table::left_out(rows.len(), inner);
+        panel_with_foot(cx.theme, "Agents", &note, &foot, top, buffer);
+        let source = Source {
+            total: rows.len(),
+            id: &|n| &rows[n].agent.id,
+            cells: &|n| rows[n].cells(cx, inner.width),
+        };
+        let columns = columns_of(inner.width);
+        let own = (selected < rows.len()).then_some(selected);
+        table::draw(cx, columns, &self.list, own, &source, inner, buffer);
+        if rows.is_empty() {
+            let words = self.list.unknown_field(&cx.workspace.agents, "agent");
+            let words = words.unwrap_or_else(|| match cx.workspace.agents.len() {
+                0 => "reading the workspace".into(),
+                _ => "No agent passes the filter. Esc clears it.".into(),
+            });
+            put(buffer, row(inner, 1), &words, cx.theme.style(Role::Dim));
+        }
+    }
+}
+
 /// The agents, and below them what is wrong, if anything is.
 fn split(cx: &Context, area: Rect) -> [Rect; 2] {
     let problems = cx.workspace.problems.len().min(200) as u16;
@@ -399,45 +465,6 @@ fn summary(cx: &Context) -> String {
         so_many(workspace.errors.into(), "error", "errors"),
         so_many(workspace.warnings.into(), "warning", "warnings")
     )
-}
-
-fn draw_problems(cx: &Context, selected: Option<usize>, area: Rect, buffer: &mut Buffer) {
-    let problems = &cx.workspace.problems;
-    if area.height == 0 {
-        return;
-    }
-    let inner = inside(area);
-    let height = usize::from(inner.height);
-    let foot = match problems.len().saturating_sub(height) {
-        0 => String::new(),
-        more => format!("+{more}"),
-    };
-    panel_with_foot(
-        cx.theme,
-        "Problems in the workspace",
-        "",
-        &foot,
-        area,
-        buffer,
-    );
-    let first = first_visible(selected.unwrap_or(0), height, problems.len());
-    for (n, problem) in problems.iter().enumerate().skip(first).take(height) {
-        let role = if problem.severity == Level::Error {
-            Role::Bad
-        } else {
-            Role::Warn
-        };
-        let text = format!(
-            "{}  {}",
-            problem.line_text(),
-            clean_line(&problem.help, 160)
-        );
-        let place = row(inner, (n - first) as u16);
-        put(buffer, place, &text, cx.theme.style(role));
-        if selected == Some(n) {
-            buffer.set_style(place, cx.theme.style(Role::Selected));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Everything that is known of a run, as JSON: the document of `GET /api/runs/ID`. Scrolled, searched, copied.
+//! Everything that is known of a run, as JSON (the document of `GET /api/runs/ID`) or described in words. Scrolled,
+//! searched, copied.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::describe;
 use crate::console::action::{Action, Scope};
 use crate::console::component::{Component, Intent, Subject};
 use crate::console::context::Context;
@@ -14,15 +16,30 @@ use crate::console::widgets::panel::panel;
 use crate::console::widgets::text::{line, put, row, wrap};
 use crate::engine::protocol::event::Event;
 use crate::engine::protocol::query::{Answer, Query};
+use crate::engine::protocol::run::RunResult;
+use crate::engine::protocol::snapshot::RunSummary;
 use crate::text::clean_line;
 
 /// Characters of a line that are shown.
 const LONGEST_LINE: usize = 20_000;
 
+/// How a run is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// JSON.
+    Json,
+    /// A field a line.
+    Description,
+}
+
 /// The document.
 #[derive(Debug, Clone)]
-pub struct RunJson {
+pub struct RunDocument {
     id: String,
+    form: Form,
+    /// The run as last read, and its entry in lists, which says what it is about.
+    run: Option<Box<RunResult>>,
+    entry: Option<RunSummary>,
     /// As last read; none: not read yet.
     lines: Option<Vec<String>>,
     /// The line at the top.
@@ -33,11 +50,14 @@ pub struct RunJson {
     wraps: bool,
 }
 
-impl RunJson {
+impl RunDocument {
     /// Of a run; nothing of it is read yet.
-    pub fn new(id: &str) -> Self {
+    pub fn new(id: &str, form: Form) -> Self {
         Self {
             id: id.to_owned(),
+            form,
+            run: None,
+            entry: None,
             lines: None,
             first: 0,
             search: String::new(),
@@ -46,9 +66,39 @@ impl RunJson {
     }
 
     fn read(&self) -> Vec<Intent> {
-        vec![Intent::ask(Query::Run {
+        let run = Intent::ask(Query::Run {
             id: self.id.clone(),
-        })]
+        });
+        match self.form {
+            Form::Json => vec![run],
+            Form::Description => vec![run, Intent::ask(self.entry_query())],
+        }
+    }
+
+    /// The query that finds its entry in lists.
+    fn entry_query(&self) -> Query {
+        Query::Runs {
+            limit: 1,
+            filter: format!("id:{}", self.id),
+        }
+    }
+
+    /// Writes it anew from what was read.
+    fn write(&mut self, cx: &Context) {
+        let Some(run) = &self.run else {
+            return;
+        };
+        self.lines = Some(match self.form {
+            Form::Json => {
+                let text = run.to_json_text().unwrap_or_else(|e| e.to_string());
+                text.lines().map(str::to_owned).collect()
+            }
+            Form::Description => {
+                let mut pictured = cx.snapshot().runs.iter();
+                let pictured = pictured.find(|r| r.id == self.id);
+                describe::lines(run, pictured.or(self.entry.as_ref()), cx.zone)
+            }
+        });
     }
 
     fn lines(&self) -> &[String] {
@@ -109,9 +159,12 @@ impl RunJson {
     }
 }
 
-impl Component for RunJson {
+impl Component for RunDocument {
     fn title(&self, _cx: &Context) -> String {
-        "JSON".into()
+        match self.form {
+            Form::Json => "JSON".into(),
+            Form::Description => "description".into(),
+        }
     }
 
     fn on_show(&mut self, _cx: &Context) -> Vec<Intent> {
@@ -121,7 +174,9 @@ impl Component for RunJson {
     fn on_action(&mut self, action: Action, cx: &Context) -> Option<Vec<Intent>> {
         match action {
             // It is open already, and nothing lies behind it.
-            Action::Open | Action::Json => return Some(Vec::new()),
+            Action::Open => return Some(Vec::new()),
+            Action::Json if self.form == Form::Json => return Some(Vec::new()),
+            Action::Describe if self.form == Form::Description => return Some(Vec::new()),
             Action::FindNext | Action::FindPrevious => {
                 return Some(self.find(action == Action::FindNext));
             }
@@ -136,12 +191,18 @@ impl Component for RunJson {
         Some(Vec::new())
     }
 
-    fn on_answer(&mut self, query: &Query, answer: &Answer, _cx: &Context) -> Vec<Intent> {
+    fn on_answer(&mut self, query: &Query, answer: &Answer, cx: &Context) -> Vec<Intent> {
         if let (Query::Run { id }, Answer::Run { run }) = (query, answer)
             && *id == self.id
         {
-            let text = run.to_json_text().unwrap_or_else(|e| e.to_string());
-            self.lines = Some(text.lines().map(str::to_owned).collect());
+            self.run = Some(run.clone());
+            self.write(cx);
+        }
+        if let Answer::Runs { runs } = answer
+            && *query == self.entry_query()
+        {
+            self.entry = runs.iter().find(|r| r.id == self.id).cloned();
+            self.write(cx);
         }
         Vec::new()
     }
@@ -174,7 +235,11 @@ impl Component for RunJson {
 
     fn draw(&self, cx: &Context, area: Rect, buffer: &mut Buffer) {
         let theme = cx.theme;
-        let title = format!("run {} as JSON", short_id(&self.id));
+        let form = match self.form {
+            Form::Json => "as JSON",
+            Form::Description => "described",
+        };
+        let title = format!("run {} {form}", short_id(&self.id));
         let Some(lines) = &self.lines else {
             let inner = panel(theme, &title, "", area, buffer);
             put(buffer, row(inner, 0), "reading it", theme.style(Role::Dim));
