@@ -118,12 +118,7 @@ impl Webhooks {
         }
         let (run, repeated) = match kept {
             DeliveryResult::New => {
-                self.status.count(|s| match outcome {
-                    Outcome::Run => s.runs += 1,
-                    Outcome::Skipped => s.skipped += 1,
-                    Outcome::Unmapped => s.unmapped += 1,
-                    Outcome::Refused => s.refused += 1,
-                });
+                self.count(outcome);
                 (prepared.map(|p| self.intake.launch(&p)), false)
             }
             DeliveryResult::OtherBody => {
@@ -152,6 +147,15 @@ impl Webhooks {
             repeated,
             note,
         })
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.status.count(|s| match outcome {
+            Outcome::Run => s.runs += 1,
+            Outcome::Skipped => s.skipped += 1,
+            Outcome::Unmapped => s.unmapped += 1,
+            Outcome::Refused => s.refused += 1,
+        });
     }
 
     /// Whether one more review stays within what a pull request may cost.
