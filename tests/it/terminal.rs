@@ -117,11 +117,16 @@ impl Session {
     }
 
     pub(crate) fn until(&self, wanted: &str) {
+        self.until_screen(wanted, |screen| screen.contains(wanted));
+    }
+
+    /// Waits until the screen is so; `what` names it.
+    fn until_screen(&self, what: &str, is_so: impl Fn(&str) -> bool) {
         let began = Instant::now();
-        while !self.screen().screen().contents().contains(wanted) {
+        while !is_so(&self.screen().screen().contents()) {
             assert!(
                 began.elapsed() < Duration::from_secs(20),
-                "'{wanted}' never showed:\n{}",
+                "'{what}' never showed:\n{}",
                 self.screen().screen().contents()
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -262,7 +267,12 @@ fn tstp_from_outside_gives_the_shell_its_terminal_until_fg() {
     session.send("3");
     session.until("Recent transitions");
     session.send("q");
-    session.until("on-the-42");
+    // The shell has its terminal back when it asks again, after the line that `fg` wrote.
+    session.until_screen("the prompt after fg", |screen| {
+        let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
+        let last = lines.iter().rposition(|line| !line.is_empty());
+        last.is_some_and(|at| at > 0 && lines[at] == "shell>" && lines[at - 1].ends_with("bsm"))
+    });
     session.send("exit\n");
     session.ended(Duration::from_secs(5));
 }
