@@ -149,6 +149,8 @@ pub struct PullNow {
     pub base: Option<String>,
     /// That branch's newest commit.
     pub base_sha: Option<String>,
+    /// When it changed last, in the host's words.
+    pub updated: Option<String>,
     /// It can still be merged.
     pub open: bool,
     /// Its author says that it is not finished.

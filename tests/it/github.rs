@@ -51,6 +51,10 @@ struct Hub {
     closed: bool,
     draft: bool,
     checks: Vec<Value>,
+    /// Seconds of its last change.
+    updated: u32,
+    /// It changes while its diff is read.
+    moves: bool,
     /// Remarks that were made one by one.
     line_comments: Vec<Value>,
     /// (method, path, authorization) of each request.
@@ -106,11 +110,20 @@ async fn refuse(
     }
 }
 
-async fn pull(State(hub): State<Shared>) -> Response {
-    let hub = hub.lock().unwrap();
+async fn pull(State(hub): State<Shared>, headers: axum::http::HeaderMap) -> Response {
+    let mut hub = hub.lock().unwrap();
+    if headers["accept"] == "application/vnd.github.diff" {
+        if hub.moves {
+            // Somebody pushes, and back again, between two requests.
+            hub.updated += 1;
+        }
+        let form = [("content-type", "application/vnd.github.diff; charset=utf-8")];
+        return (form, hub.diff.clone()).into_response();
+    }
     let base = json!({"ref": hub.base.as_deref().unwrap_or("main"), "sha": "b".repeat(40)});
     let labels: Vec<Value> = hub.labels.iter().map(|n| json!({"name": n})).collect();
     Json(json!({
+        "updated_at": format!("2026-11-27T14:00:{:02}Z", hub.updated),
         "number": 7, "state": if hub.closed { "closed" } else { "open" }, "draft": hub.draft,
         "head": {"sha": hub.head}, "base": base, "labels": labels, "mergeable_state": "clean",
     }))
@@ -1462,4 +1475,19 @@ async fn gate_of_an_app_is_a_check_run_with_annotations() {
         !message.contains("<!--") && !message.is_empty(),
         "{message}"
     );
+}
+
+/// A base whose commit is gone costs no review; a head that moves there and back meanwhile does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn change_without_its_base_commit_is_taken_by_number_only_while_nothing_happens() {
+    for (moves, evidence) in [(false, Evidence::Offline), (true, Evidence::Partial)] {
+        let rig = Rig::new(&[("GITHUB_BSU_TOKEN", TOKEN)], |_| ()).await;
+        {
+            let mut hub = rig.hub.lock().unwrap();
+            hub.refuses = vec![("compare", 404, None); 20];
+            hub.moves = moves;
+        }
+        let (_, answer) = rig.hook("one", "pull_request", &opened(&head())).await;
+        assert_eq!(rig.run(&answer).await.evidence, evidence, "moves: {moves}");
+    }
 }

@@ -45,7 +45,12 @@ impl Github {
                 message,
             }) => {
                 self.still_means(pull).await?;
-                Err(HostError::NoCommits(message))
+                let diff = self.by_number(pull, most).await?;
+                let diff = diff.ok_or(HostError::NoCommits(message))?;
+                Ok(FetchedChange {
+                    diff,
+                    missing: Vec::new(),
+                })
             }
             Err(error) => Err(error),
         }
@@ -65,6 +70,25 @@ impl Github {
             return Ok(());
         }
         Err(HostError::Closed)
+    }
+
+    /// The change as the pull request has it now, where its base's commit is gone. Only of one that nothing happened
+    /// to meanwhile: the host says when it changed last, and each push changes that. `None`: it is not sent as a diff.
+    async fn by_number(&self, pull: &Pull, most: usize) -> Result<Option<Vec<u8>>, HostError> {
+        if pull.is_merge_group() {
+            return Ok(None);
+        }
+        let before = self.pull(pull).await?;
+        before.is_at(pull)?;
+        let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
+        let request = self.request(Method::GET, &path).await?;
+        let request = request.header("accept", "application/vnd.github.diff");
+        let response = self.sent(&path, request).await?;
+        let form = response.headers().get("content-type");
+        let is_diff = form.is_some_and(|form| form.as_bytes().windows(4).any(|w| w == b"diff"));
+        let diff = bytes(response, most).await?;
+        let same = self.pull(pull).await? == before;
+        Ok((is_diff && same).then_some(diff))
     }
 
     /// The base's commit, where the webhook named none.

@@ -120,6 +120,7 @@ impl Github {
                 .and_then(Value::as_str)
                 .filter(|sha| is_sha(sha))
                 .map(str::to_ascii_lowercase),
+            updated: text("/updated_at").map(|at| clean_line(at, 40)),
             open: now["state"] == "open",
             draft: now["draft"] == true,
             labels,

@@ -103,11 +103,8 @@ impl Webhooks {
         );
         let new = prepared.as_ref().map(|p| p.new.clone());
         self.durable.check_intake()?;
-        let pull = delivery
-            .pull
-            .as_ref()
-            .filter(|_| outcome != Outcome::Refused)
-            .map(pull_ref);
+        let known = delivery.pull.as_ref();
+        let pull = known.filter(|_| outcome != Outcome::Refused).map(pull_ref);
         let kept = self.durable.journal.deliver(row, keys, new, pull).await?;
         // Into the file that the next start reads.
         match (&kept, &prepared) {
