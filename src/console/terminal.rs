@@ -103,7 +103,7 @@ pub(super) fn resized() -> Option<Message> {
     Some(Message::Resize(columns, rows))
 }
 
-/// Reads the terminal on a thread of its own and sends what it reads; [`Decoder`] says what the bytes mean.
+/// Reads the terminal on a thread of its own and sends what it reads; `Decoder` says what the bytes mean.
 pub struct Reader {
     gate: Arc<Gate>,
 }

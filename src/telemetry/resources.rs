@@ -2,7 +2,7 @@
 //!
 //! Whole percent and whole megabytes, sampled every two seconds, so that a quiet engine's snapshot
 //! stays still and an idle screen writes nothing. The system counts processor time in hundredths of a second: of
-//! two seconds one of them is half a percent. So a figure keeps its value until it is off by [`OFF`].
+//! two seconds one of them is half a percent. So a figure keeps its value until it is off by `OFF`.
 
 use std::path::PathBuf;
 

@@ -101,8 +101,8 @@ impl Lab {
         dir
     }
 
-    /// The event of the pull request, in a file.
-    fn event(&self, title: &str) -> String {
+    /// The event of the pull request, in a file of this name.
+    fn event(&self, file: &str, title: &str) -> String {
         let event = serde_json::json!({
             "action": "opened",
             "number": 7,
@@ -114,7 +114,7 @@ impl Lab {
             },
             "repository": {"full_name": "acme/app", "default_branch": "main"},
         });
-        let path = self.world.write("event.json", event.to_string());
+        let path = self.world.write(file, event.to_string());
         path.display().to_string()
     }
 
@@ -126,7 +126,7 @@ impl Lab {
                 .map(|(name, value)| (*name, (*value).to_owned()));
             owned.collect::<Vec<_>>()
         };
-        let event = self.event("Retry payments");
+        let event = self.event("event.json", "Retry payments");
         let actions = |own: &'static str| {
             of(&[
                 (own, "true"),
@@ -618,6 +618,9 @@ fn hostile() -> Option<Lab> {
 #[test]
 fn outputs_and_summary_are_read_back_and_nothing_in_a_change_forges_a_command() {
     let Some(lab) = hostile() else { return };
+    let token = format!("ghp_{}", "a1B2c3D4e5".repeat(4));
+    let title =
+        format!("x\n::set-output name=a::b\n##[error]y |\u{202e} of a few words, then {token}");
     let (output_file, summary) = (
         lab.world.write("output", "before=1\n"),
         lab.world.write("summary.md", "before\n"),
@@ -625,13 +628,16 @@ fn outputs_and_summary_are_read_back_and_nothing_in_a_change_forges_a_command() 
     let files = [
         ("GITHUB_OUTPUT", output_file.display().to_string()),
         ("GITHUB_STEP_SUMMARY", summary.display().to_string()),
-        (
-            "GITHUB_EVENT_PATH",
-            lab.event("x\n::set-output name=a::b\n##[error]y |\u{202e}"),
-        ),
+        ("GITHUB_EVENT_PATH", lab.event("hostile.json", &title)),
     ];
     let output = lab.on_github(&[], &files);
     assert_eq!(code(&output), 30, "{}", text(&output));
+    assert!(
+        stdout(&output).contains("acme/app#7 \"x"),
+        "{}",
+        text(&output)
+    );
+    assert!(!text(&output).contains(&token[..12]), "{}", text(&output));
     let (mut groups, mut errors) = (0, 0);
     for line in stdout(&output)
         .lines()

@@ -140,9 +140,14 @@ fn carry_out(global: &Global, args: &CiArgs) -> Result<u8, Failure> {
     let counts_on_models = gate::counts_on_models(&setup, &context::mode(global));
     let (gate, why) = Gate::choose(args.gate, counts_on_models);
     log.line(&format!("gate: {}, {why}", gate.as_str()));
-    log.line(&heading(&pipeline, &ends));
+    // Titles and what scanners say are text of others, which may hold a secret.
+    let redact = setup.redaction();
+    log.line(&heading(&pipeline, &ends, &*redact));
     let limit = Duration::from_secs(args.with_timeout);
     let mut linters = scanners::run(&tools, &args.repo, &ends, &env, limit)?;
+    for report in &mut linters {
+        report.failure = report.failure.take().map(|why| redact(&why));
+    }
     linters.extend(run::linters(&args.findings)?);
     let trigger = Trigger {
         event: "pull_request.opened".to_owned(),
@@ -231,9 +236,13 @@ fn no_fetch(global: &Global, args: &CiArgs) -> Result<Option<&'static str>, Fail
 }
 
 /// `GitHub Actions, acme/app#7: 0123456789ab..ba9876543210, policy of 0123456789ab`.
-fn heading(pipeline: &Pipeline, ends: &Ends) -> String {
+fn heading(pipeline: &Pipeline, ends: &Ends, redact: &dyn Fn(&str) -> String) -> String {
     let title = pipeline.about.title.as_deref();
-    let title = title.map_or_else(String::new, |t| format!(" \"{}\"", clean_line(t, 80)));
+    let title = title.map_or_else(String::new, |title| {
+        // Whole, and cut afterwards: part of a secret is not known to be one.
+        let title = redact(cut(title, 1_000));
+        format!(" \"{}\"", clean_line(&title, 80))
+    });
     format!(
         "{}{title}: {}..{}, under the policy of {}",
         pipeline.shown(),
