@@ -8,7 +8,7 @@ use crate::model::error::ModelError;
 use crate::model::simulator::{Fault, Faults};
 use crate::resilience::bulkhead::Lane;
 use crate::resilience::deadline::Deadline;
-use crate::resilience::policy::{Call, Target};
+use crate::resilience::policy::{Call, Target, Waits};
 
 const TIME: Duration = Duration::from_secs(10);
 const REFUSED: usize = 2_000;
@@ -90,6 +90,7 @@ async fn in_the_stack(harness: &Harness) -> Option<Vec<Duration>> {
             retry: harness.settings.retry,
             layers: harness.settings.flags.layers(),
             stale_at_hand: false,
+            waits: Waits::UntilDeadline,
         };
         let send = |(): &()| async { Ok::<((), u32), ModelError>(((), 0)) };
         let outcome = harness.service.policy().run(call, &targets, send).await;

@@ -6,8 +6,8 @@
 use crate::engine::audit::CommandLine;
 use crate::engine::code_host::approvals::is_required;
 use crate::engine::handle::Handle;
+use crate::engine::models::access::BreakerOf;
 use crate::engine::protocol::command::{Command, Refused, Reply};
-use crate::model::provider::ProviderRuntime;
 use crate::model::simulator::Switch;
 use crate::resilience::breaker::{BreakerState, BreakerStats};
 use crate::text::clean_line;
@@ -229,7 +229,7 @@ impl Handle {
     async fn reset_breaker(&self, name: Option<&str>, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("reset by {actor}");
-        let reset = self.breakers(name, |live| live.guards.breaker.reset(&cause, now))?;
+        let reset = self.breakers(name, |of| of.reset(&cause, now))?;
         let cleared = |b: &BreakerStats| passes(b) && b.failures_in_row == 0;
         self.breakers_shown(&reset, cleared).await;
         done(format!("reset: {}", reset.join(", ")))
@@ -238,7 +238,7 @@ impl Handle {
     async fn close_breaker(&self, name: &str, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("closed by {actor}");
-        let closed = self.breakers(Some(name), |live| live.guards.breaker.close(&cause, now))?;
+        let closed = self.breakers(Some(name), |of| of.close(&cause, now))?;
         self.breakers_shown(&closed, passes).await;
         done(format!(
             "{name} is closed; the next failure may open it again"
@@ -248,8 +248,7 @@ impl Handle {
     async fn isolate_breaker(&self, name: &str, actor: &str) -> Outcome {
         let now = self.services.lifecycle.now();
         let cause = format!("isolated by {actor}");
-        let isolated =
-            self.breakers(Some(name), |live| live.guards.breaker.isolate(&cause, now))?;
+        let isolated = self.breakers(Some(name), |of| of.breaker().isolate(&cause, now))?;
         self.breakers_shown(&isolated, |b| {
             b.state == BreakerState::Isolated || b.state == BreakerState::Disabled
         })
@@ -264,13 +263,14 @@ impl Handle {
             .await;
     }
 
-    /// Does something to one provider's breaker, or to all; the names of those it was done to.
+    /// Does something to one breaker (`provider` or `provider/model`), or to all; the names of those it was
+    /// done to.
     fn breakers(
         &self,
         name: Option<&str>,
-        act: impl Fn(&ProviderRuntime),
+        act: impl Fn(BreakerOf<'_>),
     ) -> Result<Vec<String>, Refused> {
-        let changed = self.services.models.for_providers(name, act);
+        let changed = self.services.models.for_breakers(name, act);
         match name {
             Some(name) if changed.is_empty() => Err(Refused::not_found("breaker", name)),
             _ => Ok(changed),

@@ -14,6 +14,7 @@ fn row(retry: bool, fall_back: bool, counts: bool) -> ErrorClass {
         again_now: false,
         fall_back,
         counts,
+        whole_upstream: false,
         answered: false,
         retry_after: None,
         pause: false,
@@ -30,8 +31,11 @@ impl Classify for ModelError {
         } = self
         else {
             return match self {
-                Self::Connect { .. }
-                | Self::Timeout(_)
+                Self::Connect { .. } => ErrorClass {
+                    whole_upstream: true,
+                    ..row(true, true, true)
+                },
+                Self::Timeout(_)
                 | Self::Malformed { .. }
                 | Self::Stalled { .. }
                 | Self::Truncated { .. } => row(true, true, true),
@@ -71,6 +75,7 @@ impl Classify for ModelError {
             }
             429 => ErrorClass {
                 pause: true,
+                again_now: *other_key,
                 ..row(true, true, false)
             },
             408 => row(true, true, true),

@@ -140,7 +140,7 @@ impl AttemptHook<Choice> for ModelHook<'_> {
             return refused(Reason::TooLarge);
         }
         let keys = &choice.endpoint.keys;
-        if !keys.none() && keys.pick(self.tools.clock.now()).is_none() {
+        if !keys.none() && keys.pick(&choice.name, self.tools.clock.now()).is_none() {
             return refused(Reason::NoCredentials);
         }
         let most = Tokens {
@@ -309,6 +309,11 @@ async fn attempt(
     let endpoint = &choice.endpoint;
     let request = Request {
         model: choice.name.clone(),
+        upstream_name: choice
+            .model
+            .upstream_name
+            .clone()
+            .unwrap_or_else(|| choice.name.clone()),
         prompt: Arc::clone(&choice.prompt),
         max_output_tokens: choice.max_output_tokens,
         temperature: ask.temperature,

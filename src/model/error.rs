@@ -206,6 +206,11 @@ impl ModelError {
         }
     }
 
+    /// The key is refused for the one model that was asked: it may be good for others.
+    pub fn is_about_one_model(&self) -> bool {
+        matches!(self, Self::Status { status: 403, .. }) && !self.is_quota()
+    }
+
     /// The field that a model does not take, where a 400 is about one.
     pub fn refused_field(&self) -> Option<String> {
         let Self::Status {

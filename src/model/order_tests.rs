@@ -13,7 +13,7 @@ use crate::resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use crate::resilience::clock::{Clock, SystemClock};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::limiter::{Limiter, RateSettings};
-use crate::resilience::policy::{Call, Failure, LayerSet, Layers, Policy, Target};
+use crate::resilience::policy::{Call, Failure, LayerSet, Layers, Policy, Target, Waits};
 use crate::resilience::retry::RetrySettings;
 use crate::resilience::stream_timeouts::TimeoutKind;
 
@@ -151,6 +151,7 @@ fn target(name: &'static str) -> Target<&'static str> {
             breaker: Breaker::new(name, BreakerSettings::default(), clock.as_ref()),
             pool: Bulkhead::new(name, pool, Arc::clone(&clock)),
             limiter: Limiter::new(name, rate, clock),
+            deployment: None,
         },
         attempt_timeout: Duration::from_secs(2),
         tokens: TOKENS,
@@ -174,6 +175,7 @@ fn call(case: &Case, stale_at_hand: bool) -> Call {
         },
         layers: Layers::default(),
         stale_at_hand,
+        waits: Waits::UntilDeadline,
     }
 }
 

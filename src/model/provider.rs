@@ -18,6 +18,7 @@ use crate::outbound::egress::{self, Lookup};
 use crate::resilience::breaker::Breaker;
 use crate::resilience::bulkhead::{Bulkhead, PoolSettings};
 use crate::resilience::clock::{Clock, lock};
+use crate::resilience::deployment::Deployments;
 use crate::resilience::limiter::Limiter;
 use crate::resilience::pauses::Pauses;
 use crate::resilience::policy::LayerSet;
@@ -52,7 +53,7 @@ pub struct Endpoint {
     pub(super) first: Duration,
     pub(super) idle: Duration,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) limiter: Arc<Limiter>,
+    pub(super) deployments: Arc<Deployments>,
     pub(super) learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     pub(super) quota: Arc<Mutex<Option<Quota>>>,
     /// Times when this process stood still; of the service that asks, set once.
@@ -97,6 +98,8 @@ pub struct ProviderRuntime {
     pub endpoint: Result<Arc<Endpoint>, String>,
     /// Its layers.
     pub guards: LayerSet,
+    /// What is kept of each of its models.
+    pub deployments: Arc<Deployments>,
     /// Longest time of one attempt.
     pub attempt_timeout: Duration,
     /// Its keys.
@@ -112,12 +115,20 @@ pub struct ProviderRuntime {
 }
 
 impl ProviderRuntime {
+    /// Its layers as they stand before one of its models.
+    pub fn guards_of(&self, model: &str) -> LayerSet {
+        LayerSet {
+            deployment: Some(self.deployments.get(model)),
+            ..self.guards.clone()
+        }
+    }
+
     /// Why it cannot be asked at this moment.
     pub fn obstacle(&self, now: Instant) -> Option<String> {
         if let Err(reason) = &self.endpoint {
             return Some(reason.clone());
         }
-        if self.keys.none() || self.keys.pick(now).is_some() {
+        if self.keys.none() || self.keys.any_is_left(now) {
             return None;
         }
         let words: Vec<String> = self
@@ -203,8 +214,16 @@ pub fn build(
                 breaker: Breaker::new(name, around.settings.breaker, around.clock.as_ref()),
                 pool,
                 limiter: Limiter::new(name, provider.limits, Arc::clone(around.clock)),
+                deployment: None,
             },
         };
+        let deployments = old.get(name).map_or_else(
+            || {
+                let clock = Arc::clone(around.clock);
+                Arc::new(Deployments::new(name, around.settings.breaker, clock))
+            },
+            |live| Arc::clone(&live.deployments),
+        );
         guards.limiter.reconfigure(provider.limits);
         let base = base_url(name, provider, around);
         let host = Url::parse(&base)
@@ -220,6 +239,7 @@ pub fn build(
             learnt: before.map(|l| Arc::clone(&l.learnt)).unwrap_or_default(),
             quota: before.map(|l| Arc::clone(&l.quota)).unwrap_or_default(),
             missing_keys: Vec::new(),
+            deployments,
             guards,
             host,
             base,
@@ -302,7 +322,7 @@ fn endpoint(
         first: Duration::from_millis(provider.timeouts.first_token_ms.max(1)),
         idle: Duration::from_millis(provider.timeouts.idle_ms.max(1)),
         clock: Arc::clone(around.clock),
-        limiter: Arc::clone(&live.guards.limiter),
+        deployments: Arc::clone(&live.deployments),
         learnt: Arc::clone(&live.learnt),
         quota: Arc::clone(&live.quota),
         pauses: OnceLock::new(),

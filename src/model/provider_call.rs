@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::error::ModelError;
 use super::http;
 use super::identity::is_same_model;
+use super::keys::KeyRefused;
 use super::outcome::{judge, used};
 use super::provider::Endpoint;
 use super::wire::{AnswerBuilder, Fault, FinishReason, ProviderQuirks, sse};
@@ -22,6 +23,7 @@ use crate::model::tokens::Tokens;
 use crate::resilience::clock::lock;
 use crate::resilience::deadline::Deadline;
 use crate::resilience::pauses::Pauses;
+use crate::resilience::policy::Classify as _;
 use crate::resilience::stream_timeouts::{StreamTimeouts, TimedStream, TimeoutKind};
 use crate::text::{Untrusted, clean_line};
 
@@ -52,7 +54,7 @@ pub(super) async fn ask(
     on_chunk: &(dyn Fn(&str) + Send + Sync),
 ) -> ProviderReply {
     let now = endpoint.clock.now();
-    let key = endpoint.keys.pick(now);
+    let key = endpoint.keys.pick(&request.model, now);
     if key.is_none() && !endpoint.keys.none() {
         // Others found the last one refused while this question was on its way here.
         let body = r#"{"error":{"message":"every key was refused"}}"#;
@@ -91,17 +93,10 @@ pub(super) async fn ask(
             error
         });
     }
-    let Some(key) = key else { return reply };
-    match &mut reply.result {
-        Ok(_) => endpoint.keys.accepted(&key),
-        Err(error) => {
-            if let Some(why) = error.about_key() {
-                let rest = endpoint.key_rest;
-                let another = endpoint.keys.refuse(&key, &endpoint.name, why, rest, now);
-                if let ModelError::Status { other_key, .. } = error {
-                    *other_key = another;
-                }
-            }
+    if let Some(key) = key {
+        match &mut reply.result {
+            Ok(_) => endpoint.keys.accepted(&key, &request.model),
+            Err(error) => endpoint.learn_of_key(&key, &request.model, error),
         }
     }
     reply
@@ -171,7 +166,7 @@ async fn once(
         value.to_str().ok().map(str::to_owned)
     };
     let now = jiff::Timestamp::now();
-    endpoint.apply_rate_limit_headers(&header, now);
+    endpoint.apply_rate_limit_headers(&request.model, &header, now);
     let wish = wish(header, now);
     let request_id = header("x-request-id")
         .or_else(|| header("request-id"))
@@ -232,7 +227,7 @@ fn answer(
         model: request.model.clone(),
         other_model: draft
             .model
-            .filter(|answered| !is_same_model(&request.model, answered))
+            .filter(|answered| !is_same_model(&request.upstream_name, answered))
             .map(|answered| Untrusted::new(clean_line(&answered, 120))),
         provider: provider.to_owned(),
         tokens,
@@ -380,6 +375,28 @@ fn truncated(provider: &str, bytes: usize) -> ModelError {
 }
 
 impl Endpoint {
+    /// Takes in what an error says of the key it was asked with, and notes whether there is another one.
+    pub(super) fn learn_of_key(&self, key: &super::keys::Key, model: &str, error: &mut ModelError) {
+        let now = self.clock.now();
+        let another = if let Some(why) = error.about_key() {
+            let refusal = KeyRefused {
+                provider: &self.name,
+                why,
+                rest: self.key_rest,
+                model,
+                only: error.is_about_one_model(),
+            };
+            self.keys.refuse(key, &refusal, now)
+        } else {
+            let meaning = error.meaning();
+            let wait = meaning.retry_after.unwrap_or(Duration::from_secs(1));
+            meaning.pause && self.keys.pause(key, model, wait.min(LONGEST_PAUSE), now)
+        };
+        if let ModelError::Status { other_key, .. } = error {
+            *other_key = another;
+        }
+    }
+
     /// A fault of its answer, without its own key in it.
     fn fault(&self, fault: Fault) -> ModelError {
         let fault = match fault {
@@ -412,10 +429,11 @@ impl Endpoint {
         news
     }
 
-    /// Reads what is left of the account's quota; with nothing left its limiter pauses at once, before
+    /// Reads what is left of the account's quota; with nothing left for a model it is not asked, before
     /// a 429 has to say so.
-    fn apply_rate_limit_headers(
+    pub(super) fn apply_rate_limit_headers(
         &self,
+        model: &str,
         header: &impl Fn(&str) -> Option<String>,
         now: jiff::Timestamp,
     ) {
@@ -438,7 +456,8 @@ impl Endpoint {
             if left == Some(0)
                 && let Some(wait) = reset(what)
             {
-                self.limiter.pause(wait.min(LONGEST_PAUSE));
+                let deployment = self.deployments.get(model);
+                deployment.pause(wait.min(LONGEST_PAUSE), self.clock.now());
             }
         }
     }

@@ -30,8 +30,10 @@ pub enum Format {
 /// What a model is asked.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The model's name on the wire.
+    /// The model's name in the table.
     pub model: String,
+    /// The name by which its provider knows it.
+    pub upstream_name: String,
     /// What is said to it.
     pub prompt: Arc<Prompt>,
     /// Longest answer, tokens.

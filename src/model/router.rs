@@ -125,7 +125,7 @@ fn candidate(
         (Arc::new(cut), tokens)
     };
     Ok(Target {
-        guards: live.guards.clone(),
+        guards: live.guards_of(name),
         attempt_timeout: live.attempt_timeout,
         tokens: prompt_tokens.saturating_add(max_output_tokens),
         what: Choice {

@@ -24,7 +24,7 @@ use crate::model::stream_fanout::{ReplayBuffer, ReplayBuffers};
 use crate::resilience::breaker::TransitionObserver;
 use crate::resilience::clock::{Clock, lock};
 use crate::resilience::pauses::Pauses;
-use crate::resilience::policy::{Call, Policy, upstream_time};
+use crate::resilience::policy::{Call, Policy, Waits, upstream_time};
 use crate::resilience::{Reason, Rejection};
 use crate::settings::{Flags, Settings};
 use crate::text::clean_line;
@@ -97,6 +97,7 @@ impl ModelService {
         if let Some(observer) = self.breaker_observer.get() {
             for live in providers.values() {
                 live.guards.breaker.observe(Arc::clone(observer));
+                live.deployments.observe(observer);
             }
         }
         self.responses.reconfigure(around.settings.cache.responses);
@@ -215,7 +216,10 @@ impl ModelService {
     pub fn observe_breakers(&self, observer: TransitionObserver) {
         let _one_at_a_time = lock(&self.rebuilding);
         let observer = self.breaker_observer.get_or_init(|| observer);
-        self.for_each(|_, live| live.guards.breaker.observe(Arc::clone(observer)));
+        self.for_each(|_, live| {
+            live.guards.breaker.observe(Arc::clone(observer));
+            live.deployments.observe(observer);
+        });
     }
 
     /// Forgets the answers of one provider or model (`provider:NAME`, `model:NAME`); returns how many.
@@ -269,6 +273,7 @@ impl ModelService {
             retry: settings.retry,
             layers: settings.flags.layers(),
             stale_at_hand: false,
+            waits: Waits::UntilDeadline,
         };
         let names = [
             format!("provider:{}", first.what.endpoint.name),

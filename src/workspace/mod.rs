@@ -10,6 +10,7 @@ pub mod built_in;
 pub mod built_in_agents;
 pub mod check;
 mod contents;
+pub mod deployments;
 pub mod event_match;
 pub mod event_names;
 pub mod events;

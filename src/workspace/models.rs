@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::built_in;
+use super::deployments::Group;
 use super::trust::Trust;
 use crate::file_set::FileSet;
 use crate::resilience::limiter::RateSettings;
@@ -73,6 +74,40 @@ pub struct Provider {
     /// It sends its answer while it makes it.
     #[serde(default = "yes")]
     pub stream: bool,
+    /// What it speaks natively; what its kind speaks where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wires: Option<Vec<NativeWire>>,
+}
+
+/// A protocol that a provider speaks natively. The gateway passes it through untouched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NativeWire {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI text completions.
+    Completions,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages, with its counting of tokens.
+    Messages,
+    /// Gemini's `generateContent`.
+    Gemini,
+}
+
+impl Provider {
+    /// The protocols that it speaks natively.
+    pub fn native_wires(&self) -> &[NativeWire] {
+        use NativeWire::{Chat, Completions, Embeddings, Messages};
+        match (&self.wires, self.kind.as_str()) {
+            (Some(wires), _) => wires,
+            (None, "anthropic") => &[Messages],
+            (None, "perplexity") => &[Chat],
+            (None, _) => &[Chat, Completions, Embeddings],
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -159,6 +194,9 @@ pub struct Model {
     /// How far it can be held to a form; what its provider's kind can do where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured: Option<Structured>,
+    /// The name by which its provider knows it, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_name: Option<String>,
 }
 
 fn context() -> u32 {
@@ -199,6 +237,9 @@ pub struct ModelTable {
     /// Model → what to ask when it fails.
     #[serde(default)]
     pub fallbacks: BTreeMap<String, Vec<String>>,
+    /// Public names of the gateway for several deployments, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Group>,
     /// Model → models whose answer is as good as its own: one of them approves as it would.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub equals: BTreeMap<String, Vec<String>>,
@@ -375,9 +416,16 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelT
         .flatten()
         .map(Entry::model)
         .chain(table.fallbacks.values().flatten())
+        .chain(
+            table
+                .groups
+                .values()
+                .flat_map(|g| &g.members)
+                .map(|m| &m.model),
+        )
         .chain([&table.default]);
-    let unknown: std::collections::BTreeSet<&String> =
-        named.filter(|n| !table.models.contains_key(*n)).collect();
+    let is_known = |n: &&String| table.models.contains_key(*n) || table.groups.contains_key(*n);
+    let unknown: std::collections::BTreeSet<&String> = named.filter(|n| !is_known(n)).collect();
     for name in unknown {
         let message = format!(
             "model {} is named but not described under models",
@@ -387,7 +435,7 @@ pub fn load(root: &FileSet, trust: Trust, problems: &mut Vec<Problem>) -> ModelT
             FILE,
             yaml_position::key(&text, "models"),
             message,
-            "Describe it, or take its name out of routes and fallbacks.",
+            "Describe it, or take its name out of routes, groups and fallbacks.",
         ));
     }
     table

@@ -11,7 +11,7 @@ use bsm_resilience::bulkhead::{Bulkhead, Lane, PoolSettings};
 use bsm_resilience::clock::{Clock, SystemClock};
 use bsm_resilience::deadline::Deadline;
 use bsm_resilience::limiter::{Limiter, RateSettings};
-use bsm_resilience::policy::{Call, Classify, LayerSet, Layers, ErrorClass, Policy, Target};
+use bsm_resilience::policy::{Call, Classify, LayerSet, Layers, ErrorClass, Policy, Target, Waits};
 use bsm_resilience::retry::RetrySettings;
 use hdrhistogram::Histogram;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
@@ -28,7 +28,7 @@ struct Fault;
 
 impl Classify for Fault {
     fn meaning(&self) -> ErrorClass {
-        ErrorClass { retry: true, fall_back: true, counts: true, again_now: false, answered: false, retry_after: None, pause: false }
+        ErrorClass { retry: true, fall_back: true, counts: true, whole_upstream: false, again_now: false, answered: false, retry_after: None, pause: false }
     }
     fn class(&self) -> Cow<'static, str> {
         Cow::Borrowed("fault")
@@ -49,6 +49,7 @@ fn target(limit: u32) -> Target<()> {
             breaker: Breaker::new("x", BreakerSettings::default(), clock.as_ref()),
             pool: Bulkhead::new("x", PoolSettings { limit, ..PoolSettings::default() }, Arc::clone(&clock)),
             limiter: Limiter::new("x", settings, clock),
+            deployment: None,
         },
         attempt_timeout: Duration::from_secs(5),
         tokens: 1,
@@ -63,6 +64,7 @@ fn call() -> Call {
         retry: RetrySettings::default(),
         layers: Layers::default(),
         stale_at_hand: false,
+        waits: Waits::UntilDeadline,
     }
 }
 

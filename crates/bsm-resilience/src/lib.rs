@@ -8,6 +8,7 @@
 pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
+pub mod deployment;
 pub mod limiter;
 pub mod pauses;
 pub mod policy;

@@ -10,9 +10,10 @@ use crate::model::provider::{ProviderContext, ProviderRuntime};
 use crate::model::service::ModelService;
 use crate::model::simulator::Simulator;
 use crate::outbound::egress::{Lookup, system_lookup};
-use crate::resilience::breaker::BreakerState;
+use crate::resilience::breaker::{Breaker, BreakerState};
 use crate::resilience::bulkhead::PoolSettings;
 use crate::resilience::clock::Clock;
+use crate::resilience::deployment::Deployment;
 use crate::settings::env::Env;
 use crate::settings::{Flags, Settings};
 use crate::workspace::models::ModelTable;
@@ -98,6 +99,7 @@ impl Models {
     pub fn reconfigure_layers(&self, old: &Settings, new: &Settings, now: Instant) {
         self.service.for_each(|_, provider| {
             provider.guards.breaker.reconfigure(new.breaker, now);
+            provider.deployments.reconfigure(new.breaker, now);
             // A pool that an operator has resized keeps that size until its own setting changes.
             let name = provider.guards.pool.name();
             if new.pool(name) != old.pool(name) {
@@ -113,17 +115,25 @@ impl Models {
                 .guards
                 .breaker
                 .set_enabled(flags.circuit_breaker, now);
+            provider.deployments.set_enabled(flags.circuit_breaker, now);
         });
         self.service.set_flags(flags);
     }
 
-    /// Does something to one provider's layers, or to those of all; returns the names of the providers.
-    pub fn for_providers(&self, name: Option<&str>, act: impl Fn(&ProviderRuntime)) -> Vec<String> {
+    /// Does something to the breaker of one provider or deployment (`provider/model`), or to those of all
+    /// providers; returns the names.
+    pub fn for_breakers(&self, name: Option<&str>, act: impl Fn(BreakerOf<'_>)) -> Vec<String> {
         let mut done = Vec::new();
         self.service.for_each(|provider, live| {
             if name.is_none_or(|n| n == provider) {
-                act(live);
+                act(BreakerOf::Provider(live));
                 done.push(provider.to_owned());
+            }
+            for deployment in live.deployments.list() {
+                if name.is_some_and(|n| n == &**deployment.name()) {
+                    act(BreakerOf::Deployment(&deployment));
+                    done.push(deployment.name().to_string());
+                }
             }
         });
         self.notifier.mark_changed();
@@ -150,6 +160,44 @@ impl Models {
     pub fn report_refused_keys(&self) {
         for text in self.service.key_news() {
             self.notifier.alert(true, text);
+        }
+    }
+}
+
+/// Whose breaker it is.
+#[derive(Clone, Copy)]
+pub enum BreakerOf<'a> {
+    /// A provider's. What is done to it is done to its deployments too, but for isolating.
+    Provider(&'a ProviderRuntime),
+    /// That of one model at a provider.
+    Deployment(&'a Deployment),
+}
+
+impl BreakerOf<'_> {
+    /// The breaker itself.
+    pub fn breaker(&self) -> &Breaker {
+        match self {
+            Self::Provider(live) => &live.guards.breaker,
+            Self::Deployment(deployment) => deployment.breaker(),
+        }
+    }
+
+    /// Closes it, forgets what it counted, and ends pauses.
+    pub fn reset(&self, cause: &str, now: Instant) {
+        self.breaker().reset(cause, now);
+        match self {
+            Self::Provider(live) => live.deployments.reset(cause, now),
+            Self::Deployment(deployment) => deployment.resume(),
+        }
+    }
+
+    /// Closes it and keeps what it counted.
+    pub fn close(&self, cause: &str, now: Instant) {
+        self.breaker().close(cause, now);
+        if let Self::Provider(live) = self {
+            for deployment in live.deployments.list() {
+                deployment.breaker().close(cause, now);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::model::meters::CallMeters;
 use crate::model::provider::{ProviderRuntime, ProviderStats};
 use crate::model::service::ModelService;
 use crate::resilience::breaker::{BreakerState, BreakerStats};
+use crate::resilience::limiter::RateStats;
 use crate::text::clean_line;
 
 /// Rows of all providers: those that somebody counts on first, then by name.
@@ -21,7 +22,7 @@ pub fn rows(service: &ModelService, now: Instant) -> Vec<ProviderRow> {
 fn row(name: &str, live: &ProviderRuntime, meters: &CallMeters, now: Instant) -> ProviderRow {
     let breaker = live.guards.breaker.stats(now);
     let pool = live.guards.pool.stats();
-    let limiter = live.guards.limiter.stats();
+    let limiter = limits(live, now);
     let stats = live.stats(name, now);
     let waits = [
         live.guards.pool.oldest_wait(),
@@ -56,6 +57,27 @@ fn row(name: &str, live: &ProviderRuntime, meters: &CallMeters, now: Instant) ->
         backoff_s: limiter.paused_s,
         figures,
     }
+}
+
+/// The breakers of a provider's deployments that have counted a failure of their own.
+pub(super) fn deployment_breakers(
+    live: &ProviderRuntime,
+    now: Instant,
+) -> impl Iterator<Item = BreakerStats> {
+    let all = live.deployments.list().into_iter();
+    let stats = all.map(move |deployment| deployment.breaker().stats(now));
+    stats.filter(|b| b.failures > 0 || b.state == BreakerState::Isolated)
+}
+
+/// A provider's rates; quiet while one of its deployments wants quiet.
+pub(super) fn limits(live: &ProviderRuntime, now: Instant) -> RateStats {
+    let mut stats = live.guards.limiter.stats();
+    let quiet = live.deployments.longest_quiet(now);
+    if !quiet.is_zero() {
+        let seconds = quiet.as_millis().div_ceil(1_000) as u64;
+        stats.paused_s = Some(stats.paused_s.map_or(seconds, |s| s.max(seconds)));
+    }
+    stats
 }
 
 fn key(stats: &ProviderStats, configured: bool) -> KeyState {

@@ -181,11 +181,12 @@ impl SnapshotSource {
         let mut pools: Vec<PoolStats> = Vec::new();
         service.for_each(|_, live| {
             breakers.push(live.guards.breaker.stats(now));
+            breakers.extend(provider_rows::deployment_breakers(live, now));
             let pool = live.guards.pool.stats();
             if !pools.iter().any(|p| p.name == pool.name) {
                 pools.push(pool);
             }
-            limiters.push(live.guards.limiter.stats());
+            limiters.push(provider_rows::limits(live, now));
         });
         let [agents, knowledge, registry] = self.caches.stats();
         let runs = self.registry.at_once();

@@ -48,7 +48,7 @@ impl Wire for Anthropic {
 
     fn body(&self, request: &Request, habits: ProviderQuirks) -> Value {
         let mut body = json!({
-            "model": request.model,
+            "model": request.upstream_name,
             "max_tokens": request.max_output_tokens,
             "messages": messages(&request.prompt.messages),
         });

@@ -124,7 +124,7 @@ pub(super) fn question(request: &Request, habits: ProviderQuirks) -> Value {
         .then(|| json!({"role": "system", "content": request.prompt.system}));
     let said = request.prompt.messages.iter().map(message);
     let messages: Vec<Value> = system.into_iter().chain(said).collect();
-    let mut body = json!({"model": request.model, "messages": messages});
+    let mut body = json!({"model": request.upstream_name, "messages": messages});
     let newer = request.parameter == TokenParameter::MaxCompletionTokens;
     let limit = if newer == habits.other_limit {
         "max_tokens"

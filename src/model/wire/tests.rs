@@ -107,6 +107,7 @@ fn request(format: Format, structured: Structured) -> Request {
     let said = |role, text: &str| Message::new(role, text);
     Request {
         model: "m".into(),
+        upstream_name: "m".into(),
         prompt: prompt(
             "s",
             vec![

@@ -12,16 +12,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod admission;
 mod types;
 
+use self::admission::{Admission, is_admitting, is_ready};
 pub use self::types::{
     Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Stage,
-    Target,
+    Target, Waits,
 };
 use self::types::{micros, millis};
-use super::breaker;
 use super::bulkhead;
 use super::deadline::Deadline;
+use super::deployment::Deployment;
 use super::limiter::Reservation;
 use super::pauses::Pauses;
 use super::retry::RetryBudget;
@@ -108,6 +110,7 @@ impl Policy {
                             what: &target.what,
                             attempt,
                         };
+                        let call = call.at(targets, index, began);
                         self.attempt(call, target, began, &mut entry, &mut send, &mut told)
                             .await
                     }
@@ -147,6 +150,7 @@ impl Policy {
                 if call.deadline.has_passed(now) {
                     return failed(last, trace);
                 }
+                let call = call.at(targets, index, now);
                 if meaning.again_now && swaps < MOST_SWAPS {
                     (swaps, attempt, began, backoff) =
                         (swaps + 1, attempt - 1, now, Duration::ZERO);
@@ -192,9 +196,15 @@ impl Policy {
         let wait = call
             .retry
             .wait(attempt, meaning.retry_after, fastrand::f64());
+        // What a 429 asks for is waited out only where nobody else can answer.
+        let longest = if meaning.pause {
+            call.waiting_ends(now).remaining(now)
+        } else {
+            call.deadline.remaining(now)
+        };
         let worth_it = wait <= Duration::from_millis(call.retry.cap_ms)
-            && wait < call.deadline.remaining(now)
-            && guards.breaker.check(now).is_ok();
+            && wait < longest
+            && is_admitting(guards, now);
         (worth_it && self.budget.retry(&call.retry, now)).then_some(wait)
     }
 
@@ -213,30 +223,31 @@ impl Policy {
         Fut: Future<Output = Result<(T, u32), E>>,
     {
         let guards = &target.guards;
-        let refused = |layer: &str, refusal: Refusal| Failure::Rejected(refusal.by(layer));
-        let by_breaker = |r: Refusal| refused(guards.breaker.name(), r);
+        let by_breaker = |r: Refusal| Failure::Rejected(r.by(guards.breaker.name()));
         in_time(call.deadline, began).map_err(by_breaker)?;
-        let mut permit = Some(guards.breaker.admit(began).map_err(by_breaker)?);
+        let mut admission = Some(Admission::ask(guards, began).map_err(Failure::Rejected)?);
         let (mut reservation, mut place) = self.at_once(call, target, began);
         if reservation.is_none() && call.layers.limiter || place.is_none() && call.layers.pool {
             // A trial is not spent on waiting here: it goes back, and the breaker is asked again.
-            permit = None;
+            admission = None;
             let had = (reservation, place);
             (reservation, place) = self
                 .wait(call, target, began, entry, had, told)
                 .await
                 .map_err(Failure::Rejected)?;
         }
-        let (mut permit, sent) = match permit {
-            Some(permit) => (permit, began),
+        let (mut admission, sent) = match admission {
+            Some(admission) => (admission, began),
             None => {
                 let now = self.clock.now();
-                let asked = in_time(call.deadline, now).and_then(|()| guards.breaker.admit(now));
-                (asked.map_err(by_breaker)?, now)
+                in_time(call.deadline, now).map_err(by_breaker)?;
+                let asked = Admission::ask(guards, now).map_err(Failure::Rejected)?;
+                (asked, now)
             }
         };
         let limit = call.deadline.clip(sent, target.attempt_timeout);
-        permit.sending(limit, sent);
+        admission.sending(limit, sent);
+        let _in_flight = guards.deployment.as_ref().map(Deployment::begin);
         entry.sent = true;
         told.at(Stage::Sent);
         if let Some(reservation) = &mut reservation {
@@ -249,11 +260,7 @@ impl Policy {
         entry.upstream_us = micros((now - sent).saturating_sub(pause.unwrap_or_default()));
         match result {
             Ok(Ok((answer, tokens))) => {
-                match pause {
-                    // How long it took is not known.
-                    Some(_) => permit.success_after_pause(now),
-                    None => permit.success(now),
-                }
+                admission.success(pause.is_some(), now);
                 if let Some(reservation) = reservation {
                     reservation.settle(tokens, now);
                 }
@@ -263,8 +270,8 @@ impl Policy {
                 Ok(answer)
             }
             Ok(Err(error)) => {
-                let permit = (pause.is_none() || error.meaning().answered).then_some(permit);
-                Err(learn(error, guards, call.layers, permit, reservation, now))
+                let heard = (pause.is_none() || error.meaning().answered).then_some(admission);
+                Err(learn(error, guards, call.layers, heard, reservation, now))
             }
             // The caller's time was shorter than an attempt's: that says nothing about the upstream.
             Err(_) if limit < target.attempt_timeout => Err(by_breaker(Refusal {
@@ -273,8 +280,8 @@ impl Policy {
             })),
             Err(_) => {
                 let error = E::attempt_timeout(limit);
-                let permit = pause.is_none().then_some(permit);
-                Err(learn(error, guards, call.layers, permit, reservation, now))
+                let heard = pause.is_none().then_some(admission);
+                Err(learn(error, guards, call.layers, heard, reservation, now))
             }
         }
     }
@@ -293,6 +300,7 @@ impl Policy {
         let by_limiter = |refusal: Refusal| refusal.by(guards.limiter.name());
         if reservation.is_none() && call.layers.limiter {
             told.at(Stage::RateLimit);
+            self.own_quiet(call, guards, entry).await?;
             reservation = self
                 .reserve(call, target, began, entry)
                 .await
@@ -323,9 +331,9 @@ impl Policy {
         now: Instant,
     ) -> (Option<Reservation<'t>>, Option<bulkhead::Permit>) {
         let guards = &target.guards;
-        let reservation = call
-            .layers
-            .limiter
+        let is_quiet = |d: &Arc<Deployment>| !d.quiet_left(now).is_zero();
+        let may_reserve = call.layers.limiter && !guards.deployment.as_ref().is_some_and(is_quiet);
+        let reservation = may_reserve
             .then(|| guards.limiter.try_reserve(target.tokens, now))
             .flatten();
         let waits = call.layers.limiter && reservation.is_none();
@@ -346,7 +354,9 @@ impl Policy {
             return Ok(None);
         }
         let limiter = &target.guards.limiter;
-        let reserved = limiter.reserve(target.tokens, call.deadline, began).await;
+        let now = self.clock.now();
+        let until = call.waiting_ends(now);
+        let reserved = limiter.reserve(target.tokens, until, now).await;
         entry.limiter_us = micros(self.clock.now() - began);
         reserved.map(Some)
     }
@@ -358,9 +368,37 @@ impl Policy {
         entry: &mut Attempt,
     ) -> Result<(), Refusal> {
         let from = self.clock.now();
-        let waited = guards.limiter.quiet(call.deadline).await;
+        let waited = guards.limiter.quiet(call.waiting_ends(from)).await;
         entry.limiter_us += micros(self.clock.now() - from);
         waited
+    }
+
+    /// Waits until the deployment wants quiet no more.
+    async fn own_quiet(
+        &self,
+        call: Call,
+        guards: &LayerSet,
+        entry: &mut Attempt,
+    ) -> Result<(), Rejection> {
+        let Some(deployment) = &guards.deployment else {
+            return Ok(());
+        };
+        let from = self.clock.now();
+        let until = call.waiting_ends(from);
+        loop {
+            let now = self.clock.now();
+            entry.limiter_us = micros(now - from);
+            let quiet = deployment.quiet_left(now);
+            if quiet.is_zero() {
+                return Ok(());
+            }
+            if quiet > until.remaining(now) {
+                let reason = Reason::RateLimited;
+                return Err(Rejection::new(deployment.name(), reason, Some(quiet)));
+            }
+            // An operator may end it before its time.
+            tokio::time::sleep(quiet.min(LOOK_AGAIN)).await;
+        }
     }
 
     async fn place(
@@ -380,6 +418,28 @@ impl Policy {
 
 /// Tokens and a place, as far as a call has them.
 type Had<'t> = (Option<Reservation<'t>>, Option<bulkhead::Permit>);
+
+impl Call {
+    /// The call as it is at one of its targets: it waits for none while a later one could be asked.
+    fn at<M>(self, targets: &[Target<M>], index: usize, now: Instant) -> Self {
+        let later = || targets.iter().skip(index + 1);
+        match self.waits {
+            Waits::AtMost(_) if later().any(|t| is_ready(&t.guards, now)) => Self {
+                waits: Waits::AtMost(Duration::ZERO),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// When it waits no more for a rate limit or a pause that begins now.
+    fn waiting_ends(&self, now: Instant) -> Deadline {
+        match self.waits {
+            Waits::UntilDeadline => self.deadline,
+            Waits::AtMost(most) => Deadline::after(now, most.min(self.deadline.remaining(now))),
+        }
+    }
+}
 
 /// Who is told what an attempt does.
 struct Told<'a, M, W> {
@@ -411,12 +471,13 @@ fn in_time(deadline: Deadline, now: Instant) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tells each layer what the upstream's error means to it. Without a permit the breaker is told nothing.
+/// Tells each layer what the upstream's error means to it. Without an admission the
+/// breakers are told nothing.
 fn learn<E: Classify>(
     error: E,
     guards: &LayerSet,
     layers: Layers,
-    permit: Option<breaker::Permit<'_>>,
+    admission: Option<Admission<'_>>,
     reservation: Option<Reservation<'_>>,
     now: Instant,
 ) -> Failure<E> {
@@ -426,17 +487,20 @@ fn learn<E: Classify>(
     {
         reservation.settle_all(now);
     }
-    if let Some(permit) = permit {
+    if let Some(admission) = admission {
         if meaning.answered {
-            permit.success(now);
+            admission.success(false, now);
         } else if meaning.counts {
-            permit.failure(&error.class(), meaning.retry_after, now);
+            admission.failure(&error, meaning, now);
         }
     }
     if meaning.pause {
-        if layers.limiter {
-            let wait = meaning.retry_after.unwrap_or(PAUSE);
-            guards.limiter.pause(wait.min(PAUSE_MOST));
+        if layers.limiter && !meaning.again_now {
+            let wait = meaning.retry_after.unwrap_or(PAUSE).min(PAUSE_MOST);
+            match &guards.deployment {
+                Some(deployment) => deployment.pause(wait, now),
+                None => guards.limiter.pause(wait),
+            }
         }
         if layers.pool {
             guards.pool.shrink();
@@ -445,6 +509,8 @@ fn learn<E: Classify>(
     Failure::Upstream(error)
 }
 
+/// How often a call that waits for a deployment looks whether it must wait still.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Attempts in a row with something else each time, whatever the errors say.
 const MOST_SWAPS: u32 = 8;
 /// Quiet after a 429 that does not say how long.
@@ -458,6 +524,7 @@ const LOCAL: ErrorClass = ErrorClass {
     again_now: false,
     fall_back: true,
     counts: false,
+    whole_upstream: false,
     answered: false,
     retry_after: None,
     pause: false,

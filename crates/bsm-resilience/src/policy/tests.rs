@@ -48,6 +48,7 @@ fn guards(name: &str) -> LayerSet {
             },
             clock,
         ),
+        deployment: None,
     }
 }
 
@@ -68,6 +69,7 @@ pub(super) fn call() -> Call {
         retry: RetrySettings::default(),
         layers: Layers::default(),
         stale_at_hand: false,
+        waits: Waits::UntilDeadline,
     }
 }
 
@@ -78,6 +80,7 @@ pub(super) const fn fault(name: &'static str, retry: bool, fall_back: bool, coun
             fall_back,
             counts,
             again_now: false,
+            whole_upstream: false,
             answered: false,
             retry_after: None,
             pause: false,
@@ -137,6 +140,7 @@ async fn retry_after_beyond_the_deadline_falls_back_at_once() {
             fall_back: true,
             counts: false,
             again_now: false,
+            whole_upstream: false,
             answered: false,
             retry_after: Some(Duration::from_secs(90)),
             pause: true,

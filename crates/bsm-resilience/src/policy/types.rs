@@ -10,6 +10,7 @@ use crate::Rejection;
 use crate::breaker::Breaker;
 use crate::bulkhead::{Bulkhead, Lane};
 use crate::deadline::Deadline;
+use crate::deployment::Deployment;
 use crate::limiter::Limiter;
 use crate::retry::RetrySettings;
 
@@ -25,6 +26,8 @@ pub struct ErrorClass {
     pub fall_back: bool,
     /// Speaks against the upstream's health.
     pub counts: bool,
+    /// It concerns the whole upstream (no connection), and not the one deployment that was asked.
+    pub whole_upstream: bool,
     /// The upstream did its work, but the answer is of no use: it is well, and its tokens are used.
     pub answered: bool,
     /// The upstream asked for this much quiet.
@@ -86,6 +89,8 @@ pub struct LayerSet {
     pub pool: Arc<Bulkhead>,
     /// Its limiter.
     pub limiter: Arc<Limiter>,
+    /// The deployment of it that is asked, where it has several: failures and pauses are kept for each.
+    pub deployment: Option<Arc<Deployment>>,
 }
 
 /// One choice in a chain of fallbacks.
@@ -207,6 +212,18 @@ pub struct Call {
     pub layers: Layers,
     /// The caller has an old answer that is better than another target's: the first target alone is asked.
     pub stale_at_hand: bool,
+    /// How long it waits for a rate limit or a pause.
+    pub waits: Waits,
+}
+
+/// How long a call waits for a rate limit, or for a pause that an upstream asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Waits {
+    /// As long as its deadline allows.
+    #[default]
+    UntilDeadline,
+    /// So long at most, and not at all while another of its targets could be asked at once.
+    AtMost(Duration),
 }
 
 pub(super) fn millis(d: Duration) -> u64 {
