@@ -60,9 +60,18 @@ fn came(headers: &HeaderMap) -> Option<Vec<u8>> {
     };
     let bearer = || {
         let value = header("authorization")?;
-        value.strip_prefix(b"Bearer ").map(<[u8]>::to_vec)
+        let (scheme, token) = value.split_at_checked(7)?;
+        let token = token.trim_ascii();
+        scheme
+            .eq_ignore_ascii_case(b"bearer ")
+            .then(|| token.to_vec())
     };
-    header("x-admin-token").or_else(bearer)
+    // What the clients of the gateway's protocols send their keys in.
+    let of_client = || {
+        let names = ["x-api-key", "api-key", "x-goog-api-key"];
+        names.into_iter().find_map(header)
+    };
+    header("x-admin-token").or_else(bearer).or_else(of_client)
 }
 
 /// Compared in a time that says nothing; equal lengths, whatever came.

@@ -1,5 +1,7 @@
 //! Around every route: a correlation id, the guards that need no route, one shape for errors, and headers.
 
+use crate::api::gateway_paths::wire_of;
+use bsm_wire::error::{self, ErrorKind};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub(super) async fn around(
     let status = response.status();
     let own = response.extensions().get::<OwnShape>().is_some();
     if !own && (status.is_client_error() || status.is_server_error()) {
-        response = shaped(response, &id);
+        response = shaped(response, &path, &id);
     }
     let headers = response.headers_mut();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -80,6 +82,9 @@ pub(super) async fn around(
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
+        if wire_of(&path).is_some() {
+            headers.insert(HeaderName::from_static("x-request-id"), value.clone());
+        }
         headers.insert(CORRELATION, value);
     }
     tracing::debug!(
@@ -94,13 +99,21 @@ pub(super) async fn around(
 }
 
 /// An error in its shape, with what its own response had said in headers.
-fn shaped(response: Response, id: &str) -> Response {
+fn shaped(response: Response, path: &str, id: &str) -> Response {
     let status = response.status();
     let failure = response.extensions().get::<Failure>().cloned();
     let allow = response.headers().get(header::ALLOW).cloned();
     let failure = failure.unwrap_or_else(|| Failure::of_status(status));
-    let body = json!({"error": failure.message, "code": failure.code, "correlationId": id});
-    let mut shaped = (status, Json(body)).into_response();
+    let mut shaped = if let Some(wire) = wire_of(path) {
+        // A client of the gateway reads its own protocol's errors alone.
+        let kind = ErrorKind::of_status(status.as_u16());
+        let body = error::body(wire, kind, status.as_u16(), failure.code, &failure.message);
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        (status, json, body).into_response()
+    } else {
+        let body = json!({"error": failure.message, "code": failure.code, "correlationId": id});
+        (status, Json(body)).into_response()
+    };
     if let Some(allow) = allow {
         shaped.headers_mut().insert(header::ALLOW, allow);
     }
@@ -169,7 +182,7 @@ fn admit(api: &Api, peer: Peer, request: &Request, left: &mut Option<Left>) -> R
             "a page of another site may not do this; allow its origin under api.cors",
         ));
     }
-    let counted = path.starts_with("/api/") || path.starts_with("/v1/");
+    let counted = path.starts_with("/api/") || wire_of(path).is_some();
     // Not limited: a monitor needs the answer most when there are many requests.
     if counted && !asks_health(path) && !is_webhook(path) && !is_known(headers, api) {
         *left = api.limits.count(ip, Instant::now());
@@ -304,7 +317,16 @@ fn cors(headers: &mut HeaderMap, settings: &ApiSettings, origin: Option<&HeaderV
         ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
         (
             "access-control-allow-headers",
-            "content-type, x-admin-token, x-correlation-id, authorization",
+            "content-type, content-encoding, accept, authorization, x-admin-token, x-correlation-id, \
+             x-api-key, api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, \
+             anthropic-dangerous-direct-browser-access, traceparent, tracestate, x-bsm-session, \
+             x-bsm-fallback, x-bsm-timeout-ms, x-stainless-arch, x-stainless-lang, x-stainless-os, \
+             x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, \
+             x-stainless-runtime-version, x-stainless-timeout, x-stainless-helper-method",
+        ),
+        (
+            "access-control-expose-headers",
+            "x-request-id, x-bsm-model, x-bsm-provider, x-bsm-attempts, x-bsm-lost, retry-after",
         ),
         ("access-control-max-age", "600"),
     ] {

@@ -9,6 +9,7 @@ pub mod client;
 mod error;
 mod event_buffer;
 mod extract;
+mod gateway_paths;
 mod guesses;
 mod listen;
 mod merge_patch;

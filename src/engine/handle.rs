@@ -11,15 +11,16 @@ use crate::engine::attachment::Attachment;
 use crate::engine::audit::CommandLine;
 use crate::engine::builder::{self, EngineConfig, StartError};
 use crate::engine::protocol::command::{Envelope, Refused, Reply};
-use crate::engine::protocol::completion::{Completed, Completion, Pieces};
 use crate::engine::protocol::correlation::{is_correlation, new_correlation};
 use crate::engine::protocol::event::EventStream;
+use crate::engine::protocol::forward::{ForwardError, ForwardReply, ForwardRequest};
 use crate::engine::protocol::query::{Answer, Capabilities, Query, QueryError};
 use crate::engine::protocol::run::RunResult;
 use crate::engine::protocol::snapshot::Snapshot;
 use crate::engine::services::Services;
 use crate::engine::{Operator, finished};
 use crate::journal::Journal;
+use crate::settings::GatewaySettings;
 use crate::text::clean_line;
 
 /// A running engine.
@@ -192,13 +193,13 @@ impl Operator for Handle {
         .boxed()
     }
 
-    fn complete(
-        &self,
-        wanted: Completion,
-        pieces: Option<Pieces>,
-    ) -> BoxFuture<'_, Result<Completed, Refused>> {
+    fn forward(&self, wanted: ForwardRequest) -> BoxFuture<'_, Result<ForwardReply, ForwardError>> {
         // Not to its end: a reader who leaves needs no answer.
-        self.services.gateway.complete(wanted, pieces).boxed()
+        self.services.gateway.forward(wanted).boxed()
+    }
+
+    fn gateway_settings(&self) -> GatewaySettings {
+        self.services.gateway.settings()
     }
 
     fn attach(&self, who: String) -> Attachment {

@@ -41,12 +41,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::settings::GatewaySettings;
 pub use attachment::Attachment;
 pub use builder::{EngineConfig, StartError};
 pub use handle::Handle;
 use protocol::command::{Envelope, Refused, Reply};
-use protocol::completion::{Completed, Completion, Pieces};
 use protocol::event::{Event, EventStream};
+use protocol::forward::{ForwardError, ForwardReply, ForwardRequest};
 use protocol::query::{Answer, Capabilities, Query, QueryError};
 use protocol::run::{RunResult, RunState};
 use protocol::snapshot::Snapshot;
@@ -62,15 +63,18 @@ pub trait Operator: Send + Sync {
     fn send(&self, envelope: Envelope) -> BoxFuture<'_, Result<Reply, Refused>>;
     /// Asks for details.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<Answer, QueryError>>;
-    /// Passes another program's question on; `pieces` hears the answer while it comes. An engine somewhere
-    /// else has a gateway of its own for that.
-    fn complete(
+    /// Passes another program's request on. An engine somewhere else has a gateway of its own for that.
+    fn forward(
         &self,
-        _wanted: Completion,
-        _pieces: Option<Pieces>,
-    ) -> BoxFuture<'_, Result<Completed, Refused>> {
-        let here = "questions are passed on where the engine is; ask its own gateway";
-        Box::pin(async move { Err(Refused::input(here)) })
+        _wanted: ForwardRequest,
+    ) -> BoxFuture<'_, Result<ForwardReply, ForwardError>> {
+        let here = "requests are passed on where the engine is; ask its own gateway";
+        let error = ForwardError::invalid(bsm_wire::error::ErrorKind::Unavailable, here);
+        Box::pin(async move { Err(error) })
+    }
+    /// How the gateway is set at this moment.
+    fn gateway_settings(&self) -> GatewaySettings {
+        GatewaySettings::default()
     }
     /// Somebody looks at it from outside until this is dropped; the picture names them.
     fn attach(&self, _who: String) -> Attachment {

@@ -9,6 +9,7 @@ mod classify;
 mod completion_load;
 mod credentials;
 pub mod error;
+pub mod forward;
 pub mod http;
 mod identity;
 pub mod keys;

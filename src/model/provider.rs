@@ -54,6 +54,7 @@ pub struct Endpoint {
     pub(super) idle: Duration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deployments: Arc<Deployments>,
+    pub(super) breaker: Arc<Breaker>,
     pub(super) learnt: Arc<Mutex<BTreeMap<String, ProviderQuirks>>>,
     pub(super) quota: Arc<Mutex<Option<Quota>>>,
     /// Times when this process stood still; of the service that asks, set once.
@@ -100,6 +101,8 @@ pub struct ProviderRuntime {
     pub guards: LayerSet,
     /// What is kept of each of its models.
     pub deployments: Arc<Deployments>,
+    /// The pool of calls that the gateway forwards: long streams take no places from runs.
+    pub gateway_pool: Arc<Bulkhead>,
     /// Longest time of one attempt.
     pub attempt_timeout: Duration,
     /// Its keys.
@@ -240,6 +243,7 @@ pub fn build(
             quota: before.map(|l| Arc::clone(&l.quota)).unwrap_or_default(),
             missing_keys: Vec::new(),
             deployments,
+            gateway_pool: gateway_pool(name, old, around),
             guards,
             host,
             base,
@@ -251,6 +255,28 @@ pub fn build(
         all.insert(name.clone(), live);
     }
     all
+}
+
+/// A provider's pool of forwarded calls; `pools.gateway` of the settings holds for every provider.
+fn gateway_pool(
+    name: &str,
+    old: &BTreeMap<String, ProviderRuntime>,
+    around: &ProviderContext<'_>,
+) -> Arc<Bulkhead> {
+    let settings = around.settings.gateway_pool();
+    match old.get(name) {
+        Some(live) => {
+            if live.gateway_pool.settings() != settings {
+                live.gateway_pool.reconfigure(settings);
+            }
+            Arc::clone(&live.gateway_pool)
+        }
+        None => Bulkhead::new(
+            &format!("gateway/{name}"),
+            settings,
+            Arc::clone(around.clock),
+        ),
+    }
 }
 
 fn base_url(name: &str, provider: &Provider, around: &ProviderContext<'_>) -> String {
@@ -323,6 +349,7 @@ fn endpoint(
         idle: Duration::from_millis(provider.timeouts.idle_ms.max(1)),
         clock: Arc::clone(around.clock),
         deployments: Arc::clone(&live.deployments),
+        breaker: Arc::clone(&live.guards.breaker),
         learnt: Arc::clone(&live.learnt),
         quota: Arc::clone(&live.quota),
         pauses: OnceLock::new(),

@@ -30,9 +30,10 @@ use crate::settings::{Flags, Settings};
 use crate::text::clean_line;
 use crate::workspace::models::ModelTable;
 
-struct Table {
-    models: Arc<ModelTable>,
-    providers: BTreeMap<String, ProviderRuntime>,
+/// The models and their providers, as they are until the next reload.
+pub(super) struct Table {
+    pub(super) models: Arc<ModelTable>,
+    pub(super) providers: BTreeMap<String, ProviderRuntime>,
 }
 
 /// The service.
@@ -107,6 +108,30 @@ impl ModelService {
         self.table.store(Arc::new(Table { models, providers }));
     }
 
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(super) fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    pub(super) fn shared_policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
+    pub(super) fn shared_meters(&self) -> Arc<CallMeters> {
+        Arc::clone(&self.meters)
+    }
+
+    pub(super) fn shared_loopback_only(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.loopback_only)
+    }
+
     /// Times when this process stood still: somebody must tick every second.
     pub fn pauses(&self) -> &Pauses {
         self.policy.pauses()
@@ -165,14 +190,9 @@ impl ModelService {
         self.table.load().models.models.contains_key(model)
     }
 
-    /// The models that can be named, with their providers.
+    /// The names that can be asked for, with their providers.
     pub fn models(&self) -> Vec<(String, String)> {
-        let table = self.table.load();
-        let models = &table.models.models;
-        models
-            .iter()
-            .map(|(name, model)| (name.clone(), model.provider.clone()))
-            .collect()
+        self.table.load().models.public_names()
     }
 
     /// Calls `each` with every provider's layers.

@@ -7,6 +7,7 @@
 
 mod api;
 pub mod env;
+mod gateway;
 mod github;
 mod github_filters;
 mod github_secrets;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use api::{ApiSettings, RateLimit};
+pub use gateway::GatewaySettings;
 pub use github::{ApprovalSettings, GithubSettings, NamedToken, Publish};
 pub use github_filters::{Filters, RepositoryFilters, matches_pattern};
 pub use observability::{AlertSettings, ConsoleSettings, Targets};
@@ -267,6 +269,8 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// The HTTP face.
     pub api: ApiSettings,
+    /// Other programs' requests to models.
+    pub gateway: GatewaySettings,
     /// Webhooks, and what is published.
     pub github: GithubSettings,
     /// How changes are looked at.
@@ -319,6 +323,16 @@ impl Settings {
             .or_else(|| self.pools.get("default"))
             .copied()
             .unwrap_or(built_in)
+    }
+
+    /// The pool of one provider's forwarded calls: long streams are the rule there.
+    pub fn gateway_pool(&self) -> PoolSettings {
+        let built_in = PoolSettings {
+            limit: 256,
+            queue: 1_024,
+            ..PoolSettings::default()
+        };
+        self.pools.get("gateway").copied().unwrap_or(built_in)
     }
 
     /// True when nothing may leave the machine.

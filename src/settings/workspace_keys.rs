@@ -13,6 +13,7 @@ const NOT_FROM_WORKSPACE: &[&str] = &[
     "engine.runsKept",
     "budgets",
     "api",
+    "gateway",
     "github",
     "approvers",
     "approvals",

@@ -183,9 +183,10 @@ default: small
     }
 
     fn names(tiers: &[Tier]) -> Vec<Vec<&str>> {
-        let of =
-            |t: &'_ Tier| -> Vec<&str> { t.members.iter().map(|m| &*m.upstream_name).collect() };
-        tiers.iter().map(|t| of(t)).collect()
+        fn of(tier: &Tier) -> Vec<&str> {
+            tier.members.iter().map(|m| &*m.upstream_name).collect()
+        }
+        tiers.iter().map(of).collect()
     }
 
     #[test]

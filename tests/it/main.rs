@@ -25,6 +25,7 @@ mod drills;
 mod egress;
 mod engine;
 mod forge;
+mod gateway;
 mod github;
 mod health;
 mod impact;

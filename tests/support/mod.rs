@@ -8,6 +8,7 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod provider;
 pub mod world;
 
 use std::collections::BTreeMap;

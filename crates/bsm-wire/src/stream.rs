@@ -41,6 +41,42 @@ impl WholeEvents {
     }
 }
 
+/// Whole events of a chat stream without the one that reports the usage alone: the client did not ask for it.
+pub fn without_usage(events: Bytes) -> Option<Bytes> {
+    if memchr::memmem::find(&events, b"\"usage\"").is_none() {
+        return Some(events);
+    }
+    let mut kept = BytesMut::with_capacity(events.len());
+    let mut rest = &events[..];
+    while !rest.is_empty() {
+        let end = first_end(rest);
+        let (event, later) = rest.split_at(end);
+        if !is_usage_alone(event) {
+            kept.extend_from_slice(event);
+        }
+        rest = later;
+    }
+    (!kept.is_empty()).then(|| kept.freeze())
+}
+
+fn first_end(bytes: &[u8]) -> usize {
+    let ends = [b"\n\n".as_slice(), b"\r\n\r\n", b"\r\r"].into_iter();
+    let found = ends.filter_map(|end| Some(memchr::memmem::find(bytes, end)? + end.len()));
+    found.min().unwrap_or(bytes.len())
+}
+
+fn is_usage_alone(event: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Chunk {
+        choices: Vec<serde::de::IgnoredAny>,
+        usage: Option<serde::de::IgnoredAny>,
+    }
+    let text = String::from_utf8_lossy(event);
+    let data = text.lines().find_map(|line| line.strip_prefix("data:"));
+    let chunk = data.and_then(|data| serde_json::from_str::<Chunk>(data).ok());
+    chunk.is_some_and(|chunk| chunk.choices.is_empty() && chunk.usage.is_some())
+}
+
 fn ends_event(bytes: &[u8]) -> bool {
     bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n") || bytes.ends_with(b"\r\r")
 }
@@ -76,6 +112,16 @@ mod tests {
         assert_eq!(events.push(Bytes::from_static(b"data: c")), None);
         assert_eq!(events.finish(), Some(Bytes::from_static(b"data: c")));
         assert_eq!(events.finish(), None);
+    }
+
+    #[test]
+    fn usage_alone_is_left_out_and_nothing_else() {
+        let text = "data: {\"choices\":[{\"delta\":{}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n";
+        let left = without_usage(Bytes::from(text)).unwrap();
+        let wanted = "data: {\"choices\":[{\"delta\":{}}],\"usage\":null}\n\ndata: [DONE]\n\n";
+        assert_eq!(left, wanted.as_bytes());
+        let alone = Bytes::from_static(b"data: {\"choices\":[],\"usage\":{}}\n\n");
+        assert_eq!(without_usage(alone), None);
     }
 
     proptest! {

@@ -186,6 +186,10 @@ impl SnapshotSource {
             if !pools.iter().any(|p| p.name == pool.name) {
                 pools.push(pool);
             }
+            let forwarded = live.gateway_pool.stats();
+            if forwarded.admitted > 0 || forwarded.queued > 0 {
+                pools.push(forwarded);
+            }
             limiters.push(provider_rows::limits(live, now));
         });
         let [agents, knowledge, registry] = self.caches.stats();

@@ -401,6 +401,13 @@ impl Core {
         }
     }
 
+    /// A trial's answer has begun: its end may be minutes away, and nobody need wait for it.
+    pub(super) fn answer_begun(&mut self, now: Instant) {
+        if matches!(self.state, State::HalfOpen { .. }) {
+            self.enter(State::Closed, "an answer has begun", now);
+        }
+    }
+
     pub(super) fn isolate(&mut self, cause: &str, now: Instant) {
         if !matches!(self.state, State::Isolated) {
             self.enter(State::Isolated, cause, now);

@@ -107,6 +107,11 @@ impl Breaker {
         self.change(|core| core.close(cause, now));
     }
 
+    /// A streamed answer has begun: where it is a trial's, the breaker closes before its end.
+    pub fn answer_begun(&self, now: Instant) {
+        self.change(|core| core.answer_begun(now));
+    }
+
     /// Refuses everything until [`Breaker::reset`] or [`Breaker::close`].
     pub fn isolate(&self, cause: &str, now: Instant) {
         self.change(|core| core.isolate(cause, now));

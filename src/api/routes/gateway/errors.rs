@@ -1,47 +1,49 @@
-//! Errors in the form that clients of the gateway's protocol know.
+//! Errors in the form that the client's protocol knows, with what they say of asking again.
 
-use crate::api::routes::shared::own_shape;
-use crate::engine::protocol::command::Refused;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde_json::json;
+use bsm_wire::{Wire, error};
 
-/// A refusal in these programs' own shape; the id is added by the outermost layer's header.
-pub(crate) fn refused(status: StatusCode, kind: &str, code: &str, message: &str) -> Response {
-    let message = crate::text::clean_line(message, 400);
-    let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-    own_shape(status, body)
-}
+use crate::api::request::OwnShape;
+use crate::engine::protocol::forward::ForwardError;
 
-pub(crate) fn invalid(message: &str) -> Response {
-    refused(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        "invalid_request",
-        message,
-    )
-}
-
-pub(crate) fn failed(error: &Refused) -> Response {
-    match error {
-        Refused::NotFound { .. } => refused(
-            StatusCode::NOT_FOUND,
-            "invalid_request_error",
-            "model_not_found",
-            &format!("{error}; GET /v1/models lists them, auto lets the routes choose"),
-        ),
-        Refused::Unanswered { reason } => refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "api_error",
-            "ALL_MODELS_FAILED",
-            reason,
-        ),
-        Refused::InvalidInput { reason } => invalid(reason),
-        other => refused(
-            StatusCode::FORBIDDEN,
-            "api_error",
-            "ORCHESTRATION_FAILED",
-            &other.to_string(),
-        ),
+/// An error answer: the provider's own where it can be passed on as it is, else one of ours.
+pub(crate) fn failed(wire: Wire, failure: &ForwardError) -> Response {
+    let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let (mut headers, body) = match &failure.raw {
+        Some((headers, body)) => (headers.clone(), body.clone()),
+        None => {
+            let status = status.as_u16();
+            let body = error::body(wire, failure.kind, status, &failure.code, &failure.message);
+            (axum::http::HeaderMap::new(), body.into())
+        }
+    };
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    if let Some(after) = failure.retry_after {
+        // Whole seconds, as every client reads them; never less than was asked for.
+        let seconds = after.as_millis().div_ceil(1_000) as u64;
+        headers
+            .entry(header::RETRY_AFTER)
+            .or_insert(HeaderValue::from(seconds));
     }
+    if let Some(should) = failure.should_retry {
+        let word = if should { "true" } else { "false" };
+        headers.insert(
+            HeaderName::from_static("x-should-retry"),
+            HeaderValue::from_static(word),
+        );
+    }
+    headers.insert(
+        HeaderName::from_static("x-bsm-attempts"),
+        HeaderValue::from(failure.attempts),
+    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.extensions_mut().insert(OwnShape);
+    response
 }
