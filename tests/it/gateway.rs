@@ -306,7 +306,7 @@ async fn named_model_is_answered_by_no_other_and_errors_stay_themselves() {
                 said.contains(&format!("scripted {status}")),
                 "{path} {body}"
             );
-            let reset = bsm::engine::protocol::command::Command::ResetBreaker { name: None };
+            let reset = bsm::engine::protocol::command::Command::ResetBreaker { breaker: None };
             crate::support::command(&rig.handle, reset).await.unwrap();
         }
     }

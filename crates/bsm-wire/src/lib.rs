@@ -19,6 +19,7 @@ pub mod error;
 pub mod read;
 pub mod sse;
 pub mod stream;
+pub mod translate;
 
 use serde::{Deserialize, Serialize};
 

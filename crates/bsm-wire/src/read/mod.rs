@@ -51,7 +51,7 @@ pub enum End {
 }
 
 impl End {
-    fn of(word: &str) -> Self {
+    pub(crate) fn of(word: &str) -> Self {
         match word {
             "stop" | "end_turn" | "stop_sequence" | "completed" | "STOP" => Self::Stop,
             "length"
