@@ -39,7 +39,7 @@ impl Classify for ModelError {
                 | Self::Malformed { .. }
                 | Self::Stalled { .. }
                 | Self::Truncated { .. } => row(true, true, true),
-                Self::Forbidden(_) => row(false, true, false),
+                Self::Forbidden(_) | Self::Untranslatable { .. } => row(false, true, false),
                 // The same prompt would get the same nothing; another model may say something.
                 Self::Empty(_) => ErrorClass {
                     answered: true,
@@ -110,6 +110,7 @@ impl Classify for ModelError {
             Self::Truncated { .. } => "truncated",
             Self::CutPrompt { .. } => "cut_prompt",
             Self::Forbidden(_) => "egress",
+            Self::Untranslatable { .. } => "untranslatable",
             Self::Empty(_) => "empty",
             Self::Interrupted(error) | Self::HandedOn(error) => return error.class(),
             Self::CutOff(_) => "cut_off",

@@ -31,6 +31,14 @@ pub enum ModelError {
         /// The key was refused, and there is another one.
         other_key: bool,
     },
+    /// What was asked cannot be said in the provider's protocol.
+    #[error("{provider} cannot be asked this: {message}")]
+    Untranslatable {
+        /// Who.
+        provider: String,
+        /// What cannot be said.
+        message: String,
+    },
     /// The connection could not be made or broke.
     #[error("no connection to {provider}: {message}")]
     Connect {

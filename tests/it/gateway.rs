@@ -38,16 +38,18 @@ providers:
   local: {{kind: chat, baseUrl: '{}/v1', wires: {all}}}
   cloud: {{kind: chat, baseUrl: '{}/v1', keyEnv: [CLOUD_KEY], wires: {all}}}
   plain: {{kind: chat, baseUrl: '{}/v1'}}
+  claude: {{kind: anthropic, baseUrl: '{}/v1'}}
 models:
   small: {{provider: local, upstreamName: small-7b}}
   tiny: {{provider: local}}
   big: {{provider: cloud}}
   'cloud/*': {{provider: cloud}}
   chat-only: {{provider: plain}}
+  messages-only: {{provider: claude}}
 fallbacks: {fallbacks}
 default: small
 ",
-        local.url, cloud.url, cloud.url
+        local.url, cloud.url, cloud.url, cloud.url
     );
     std::fs::create_dir(root.path().join("agents")).unwrap();
     std::fs::write(root.path().join("agents/models.yaml"), models).unwrap();
@@ -580,4 +582,96 @@ async fn whoever_asks_needs_a_key_in_any_of_the_headers_that_clients_use() {
         let response = request.header("x-api-key", key).send().await.unwrap();
         assert_eq!(response.status(), 401, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_is_put_into_the_wire_that_its_provider_speaks() {
+    let rig = rig("{}", |_| ()).await;
+    let said = json!([{"role": "user", "content": "q"}]);
+    // Messages at a provider of chat completions.
+    let body = json!({"model": "chat-only", "max_tokens": 9, "top_k": 3, "messages": said});
+    let response = rig
+        .post("/v1/messages", body.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["x-bsm-lost"], "top_k");
+    let message: Value = response.json().await.unwrap();
+    assert_eq!(message["content"], json!([{"type": "text", "text": "hi"}]));
+    assert_eq!(
+        (&message["model"], &message["stop_reason"]),
+        (&json!("chat-only"), &json!("end_turn"))
+    );
+    assert_eq!(rig.cloud.last().path, "/v1/chat/completions");
+    let mut streamed = body.clone();
+    streamed["stream"] = json!(true);
+    let response = rig
+        .post("/v1/messages", streamed.to_string())
+        .send()
+        .await
+        .unwrap();
+    let text = response.text().await.unwrap();
+    let kinds: Vec<&str> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("event: "))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ]
+    );
+    assert!(text.contains("\"output_tokens\":3"), "{text}");
+    // Responses at the same one, and at one of Messages.
+    for (model, path) in [
+        ("chat-only", "/v1/chat/completions"),
+        ("messages-only", "/v1/messages"),
+    ] {
+        let body = json!({"model": model, "input": "q", "stream": true});
+        let response = rig
+            .post("/v1/responses", body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let text = response.text().await.unwrap();
+        assert_eq!(rig.cloud.last().path, path);
+        let last = text
+            .lines()
+            .rev()
+            .find_map(|l| l.strip_prefix("data: "))
+            .unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["type"], "response.completed", "{text}");
+        assert_eq!(last["response"]["output"][0]["content"][0]["text"], "hi");
+    }
+    // A chat at a provider of Messages, whose version header it gets.
+    let response = rig
+        .chat(&json!({"model": "messages-only", "messages": said}))
+        .await;
+    let chat: Value = response.json().await.unwrap();
+    assert_eq!(chat["choices"][0]["message"]["content"], "hi");
+    assert!(rig.cloud.last().headers.contains_key("anthropic-version"));
+    assert_eq!(rig.cloud.last().json()["max_tokens"], 4_096);
+    // What it cannot say is refused in words, and what nobody counts is estimated and says so.
+    let response = rig
+        .chat(&json!({"model": "messages-only", "messages": said, "n": 2}))
+        .await;
+    assert_eq!(response.status(), 400);
+    let body: Value = response.json().await.unwrap();
+    assert!(
+        body["error"]["message"].as_str().unwrap().contains("n:"),
+        "{body}"
+    );
+    let body = json!({"model": "chat-only", "messages": said}).to_string();
+    let response = rig
+        .post("/v1/messages/count_tokens", body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["x-bsm-estimated"], "true");
 }

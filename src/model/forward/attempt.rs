@@ -8,6 +8,7 @@ use bsm_wire::Wire;
 use bsm_wire::error::WireError;
 use bsm_wire::read::Reader;
 use bsm_wire::stream::{WholeEvents, without_usage};
+use bsm_wire::translate::StreamTranslator;
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -99,20 +100,24 @@ fn question(
         })?;
         call = call.header(header, value);
     }
-    Ok(call.headers(headers).body(body(context, target)))
+    Ok(call.headers(headers).body(body(context, target)?))
 }
 
 /// The client's body; another name for the model, and where its usage must be known, asked to report it.
-fn body(context: &ForwardContext, target: &Deployed) -> Bytes {
+/// Where the provider speaks another wire, it is put into that.
+fn body(context: &ForwardContext, target: &Deployed) -> Result<Bytes, ModelError> {
     let request = &context.request;
+    if target.wire != request.wire {
+        return context.translate_request(target);
+    }
     let named = request
         .envelope
         .with_model(request.body.clone(), &target.upstream_name);
     if request.needs_usage && request.envelope.hides_usage(request.wire) {
         // The brace that opens the object stands where it stood.
-        return request.envelope.with_usage(&named);
+        return Ok(request.envelope.with_usage(&named));
     }
-    named
+    Ok(named)
 }
 
 async fn exchange(
@@ -233,12 +238,12 @@ async fn whole(
             message: "its answer is not the JSON that its wire promises".into(),
         });
     }
-    let translated = context.translate_whole(target, bytes.into())?;
+    let body = context.translate_whole(target, bytes.into())?;
     context.sink.whole(ForwardReply {
         status,
         headers,
-        served: context.served(target, translated.lost),
-        body: ForwardBody::Whole(translated.body),
+        served: context.served(target),
+        body: ForwardBody::Whole(body),
     });
     Ok(())
 }
@@ -261,7 +266,7 @@ async fn stream(
     let headers = passed_on(response.headers());
     let pauses = target.endpoint.pauses.get().cloned().unwrap_or_default();
     let mut reader = Reader::new(target.wire);
-    let mut out = context.output(target);
+    let mut out = context.output(target)?;
     // What came before the first content; nothing of it is sent while another model may still answer.
     let mut held: Vec<Bytes> = Vec::new();
     let (mut bytes, mut began) = (0_usize, false);
@@ -371,18 +376,14 @@ fn truncated(provider: &str, bytes: usize) -> ModelError {
     }
 }
 
-/// A whole answer in the client's wire.
-pub(super) struct Translated {
-    pub(super) body: Bytes,
-    pub(super) lost: Vec<String>,
-}
-
 /// A stream on its way to the client's wire.
 pub(super) enum Output {
     /// The wires are the same.
     Untouched(WholeEvents),
     /// The same, without the usage that the client did not ask for.
     WithoutUsage(WholeEvents),
+    /// From the provider's wire into the client's.
+    Translated(Box<StreamTranslator>),
 }
 
 impl Output {
@@ -399,6 +400,11 @@ impl Output {
         match self {
             Self::Untouched(events) => events.push(bytes),
             Self::WithoutUsage(events) => events.push(bytes).and_then(without_usage),
+            Self::Translated(translator) => {
+                let mut out = Vec::new();
+                translator.push(&bytes, &mut out);
+                (!out.is_empty()).then(|| out.into())
+            }
         }
     }
 
@@ -406,6 +412,11 @@ impl Output {
         match self {
             Self::Untouched(events) => events.finish(),
             Self::WithoutUsage(events) => events.finish().and_then(without_usage),
+            Self::Translated(translator) => {
+                let mut out = Vec::new();
+                translator.finish(&mut out);
+                (!out.is_empty()).then(|| out.into())
+            }
         }
     }
 }

@@ -131,6 +131,9 @@ impl ForwardError {
                     (ErrorKind::Timeout, "upstream_timeout")
                 }
                 ModelError::Connect { .. } => (ErrorKind::Upstream, "upstream_unreachable"),
+                ModelError::Untranslatable { .. } => {
+                    (ErrorKind::InvalidRequest, "not_translatable")
+                }
                 ModelError::Forbidden(_) => (ErrorKind::Permission, "egress_not_allowed"),
                 ModelError::Truncated { .. } => (ErrorKind::Upstream, "upstream_truncated"),
                 _ => (ErrorKind::Upstream, "upstream_malformed"),

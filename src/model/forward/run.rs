@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bsm_wire::Wire;
 use bsm_wire::error;
+use bsm_wire::translate::{self, AnswerContext, StreamTranslator};
 use bytes::Bytes;
 use url::Url;
 
-use super::attempt::{Output, Raw, Translated, attempt};
+use super::attempt::{Output, Raw, attempt};
 use super::book::Used;
 use super::failure::ForwardError;
 use super::reply::{CallGuard, ForwardBody, ForwardReply, Served, Sink};
-use super::targets::{Deployed, targets};
+use super::targets::{Deployed, NoTarget, targets};
 use super::{ForwardRequest, LONGEST_WAIT};
 use crate::model::error::ModelError;
 use crate::model::meters::{CallMeters, CallProgress};
@@ -30,6 +32,8 @@ use crate::resilience::policy::{Attempt, AttemptHook, Call, Policy, Target, Wait
 use crate::resilience::retry::RetrySettings;
 use crate::resilience::{Reason, Rejection};
 use crate::settings::Budgets;
+use crate::text::clean_line;
+use crate::workspace::models::TokenParameter;
 
 /// As whose the calls are shown and summed.
 pub(super) const AGENT: &str = "gateway";
@@ -50,6 +54,15 @@ pub(super) struct ForwardContext {
     /// Microseconds inside providers, of attempts that are over.
     upstream_us: AtomicU64,
     sent_at: Mutex<Option<Instant>>,
+    /// Of the attempt under way.
+    translation: Mutex<Translation>,
+}
+
+/// How a request was put into its provider's wire.
+#[derive(Default)]
+struct Translation {
+    lost: Vec<String>,
+    answer: AnswerContext,
 }
 
 impl ForwardContext {
@@ -59,7 +72,7 @@ impl ForwardContext {
     }
 
     /// Who answers, and what it took until now.
-    pub(super) fn served(&self, target: &Deployed, lost: Vec<String>) -> Served {
+    pub(super) fn served(&self, target: &Deployed) -> Served {
         let now = self.clock.now();
         let waiting = lock(&self.sent_at).map_or(Duration::ZERO, |at| now - at);
         let upstream = Duration::from_micros(self.upstream_us.load(Relaxed)) + waiting;
@@ -68,7 +81,7 @@ impl ForwardContext {
             provider: target.endpoint.name.clone(),
             attempts: self.attempts.load(Relaxed),
             added: (now - self.began).saturating_sub(upstream),
-            lost,
+            lost: lock(&self.translation).lost.clone(),
             cached: false,
         }
     }
@@ -85,7 +98,7 @@ impl ForwardContext {
         let deployment = target.endpoint.deployments.get(&target.upstream_name);
         deployment.breaker().answer_begun(now);
         target.endpoint.breaker.answer_begun(now);
-        self.sink.open(headers, self.served(target, Vec::new()));
+        self.sink.open(headers, self.served(target));
         self.sink.begin_content(&target.name).await;
     }
 
@@ -94,23 +107,62 @@ impl ForwardContext {
         self.sink.open(headers, Served::default());
     }
 
+    /// The request in the provider's wire.
+    pub(super) fn translate_request(&self, target: &Deployed) -> Result<Bytes, ModelError> {
+        const SHORTEST: u32 = 4_096;
+        let model = &target.model;
+        let to = translate::Target {
+            model: target.upstream_name.clone(),
+            default_max_tokens: u64::from(model.max_output_tokens.max(SHORTEST)),
+            newer_limit: model.parameter == TokenParameter::MaxCompletionTokens,
+        };
+        let request = &self.request;
+        let made = translate::request(request.wire, target.wire, &request.body, &to)
+            .map_err(|error| untranslatable(target, &error))?;
+        *lock(&self.translation) = Translation {
+            lost: made.lost,
+            answer: AnswerContext {
+                id: request.correlation.clone(),
+                created: self.clock.wall_ms() / 1_000,
+                ..made.answer
+            },
+        };
+        Ok(made.body.into())
+    }
+
     /// The stream on its way to the client.
-    pub(super) fn output(&self, _target: &Deployed) -> Output {
-        let drops_usage =
-            self.request.needs_usage && self.request.envelope.hides_usage(self.request.wire);
-        Output::untouched(drops_usage)
+    pub(super) fn output(&self, target: &Deployed) -> Result<Output, ModelError> {
+        let request = &self.request;
+        if target.wire != request.wire {
+            let context = lock(&self.translation).answer.clone();
+            let translator = StreamTranslator::new(target.wire, request.wire, context);
+            let translator = translator.map_err(|error| untranslatable(target, &error))?;
+            return Ok(Output::Translated(Box::new(translator)));
+        }
+        let drops_usage = request.needs_usage && request.envelope.hides_usage(request.wire);
+        Ok(Output::untouched(drops_usage))
     }
 
     /// A whole answer in the client's wire.
     pub(super) fn translate_whole(
         &self,
-        _target: &Deployed,
+        target: &Deployed,
         body: Bytes,
-    ) -> Result<Translated, ModelError> {
-        Ok(Translated {
-            body,
-            lost: Vec::new(),
-        })
+    ) -> Result<Bytes, ModelError> {
+        if target.wire == self.request.wire {
+            return Ok(body);
+        }
+        let context = lock(&self.translation).answer.clone();
+        translate::answer(target.wire, self.request.wire, &body, &context)
+            .map(Bytes::from)
+            .map_err(|error| untranslatable(target, &error))
+    }
+}
+
+fn untranslatable(target: &Deployed, error: &translate::TranslateError) -> ModelError {
+    ModelError::Untranslatable {
+        provider: target.endpoint.name.clone(),
+        message: clean_line(&error.to_string(), 200),
     }
 }
 
@@ -177,6 +229,7 @@ impl AttemptHook<Deployed> for ForwardHook<'_> {
         self.hold = None;
         let context = self.context;
         *lock(&context.sent_at) = None;
+        *lock(&context.translation) = Translation::default();
         context.upstream_us.fetch_add(attempt.upstream_us, Relaxed);
         let used = std::mem::take(&mut lock(self.used).this);
         let (meters, now) = (&context.meters, context.clock.now());
@@ -216,10 +269,16 @@ impl ModelService {
             let table = self.table();
             targets(&table.models, &table.providers, &settings, &request, began)
         };
-        let targets = targets.map_err(|why| {
-            self.meters().record_no_candidate(began);
-            ForwardError::no_target(&why)
-        })?;
+        let targets = match targets {
+            Ok(targets) => targets,
+            Err(NoTarget::Skipped(_)) if request.wire == Wire::CountTokens => {
+                return Ok(estimated(&request));
+            }
+            Err(why) => {
+                self.meters().record_no_candidate(began);
+                return Err(ForwardError::no_target(&why));
+            }
+        };
         let (sink, arrives) = Sink::new();
         let context = ForwardContext {
             sink,
@@ -234,6 +293,7 @@ impl ModelService {
             attempts: AtomicU32::new(0),
             upstream_us: AtomicU64::new(0),
             sent_at: Mutex::default(),
+            translation: Mutex::default(),
             request,
         };
         let call = Call {
@@ -262,6 +322,22 @@ impl ModelService {
             let kind = bsm_wire::error::ErrorKind::Unavailable;
             ForwardError::new(kind, "stopping", "the engine stops")
         }))
+    }
+}
+
+/// The tokens of a request where no provider counts them: four bytes a token, and said to be that.
+fn estimated(request: &ForwardRequest) -> ForwardReply {
+    let tokens = request.body.len().div_ceil(4);
+    let mut headers = HeaderMap::new();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(HeaderName::from_static("content-type"), json);
+    let yes = HeaderValue::from_static("true");
+    headers.insert(HeaderName::from_static("x-bsm-estimated"), yes);
+    ForwardReply {
+        status: 200,
+        headers,
+        served: Served::default(),
+        body: ForwardBody::Whole(format!("{{\"input_tokens\":{tokens}}}").into()),
     }
 }
 
