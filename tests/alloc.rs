@@ -58,6 +58,7 @@ fn layers_allocate_nothing_and_a_whole_call_once() {
         breaker: Breaker::new("x", BreakerSettings::default(), clock.as_ref()),
         pool: Bulkhead::new("x", PoolSettings::default(), Arc::clone(&clock)),
         limiter: Limiter::new("x", rate, Arc::clone(&clock)),
+        deployment: None,
     };
     assert_eq!(
         allocations(|| guards.breaker.admit(now).unwrap().success(now)),
@@ -97,6 +98,7 @@ fn layers_allocate_nothing_and_a_whole_call_once() {
         retry: RetrySettings::default(),
         layers: Layers::default(),
         stale_at_hand: false,
+        waits: bsm::resilience::policy::Waits::UntilDeadline,
     };
     let whole = allocations(|| {
         let outcome = policy

@@ -6,8 +6,8 @@ use bsm_wire::Wire;
 /// The protocol of a path; none: it is not the gateway's.
 pub(super) fn wire_of(path: &str) -> Option<Wire> {
     let path = path.trim_end_matches('/');
-    if let Some(rest) = path.strip_prefix("/v1beta/models") {
-        return Some(if rest.ends_with(":countTokens") {
+    if let Some(call) = gemini_call(path) {
+        return Some(if call.ends_with(":countTokens") {
             Wire::GeminiCount
         } else {
             Wire::Gemini
@@ -21,6 +21,20 @@ pub(super) fn wire_of(path: &str) -> Option<Wire> {
         "messages/count_tokens" => Some(Wire::CountTokens),
         _ => Some(Wire::Chat),
     }
+}
+
+/// What stands behind `models/` in a path of Gemini: the model, and what is wanted of it.
+pub(super) fn gemini_call(path: &str) -> Option<&str> {
+    const VERBS: [&str; 3] = [":generateContent", ":streamGenerateContent", ":countTokens"];
+    if let Some(call) = path.strip_prefix("/v1beta/models/") {
+        return Some(call);
+    }
+    // Under `/v1` OpenAI's models stand as well.
+    let call = path.strip_prefix("/v1/models/")?;
+    VERBS
+        .iter()
+        .any(|verb| call.ends_with(verb))
+        .then_some(call)
 }
 
 #[cfg(test)]
@@ -44,6 +58,8 @@ mod tests {
             wire_of("/v1beta/models/g:generateContent"),
             Some(Wire::Gemini)
         );
+        assert_eq!(wire_of("/v1/models/g:generateContent"), Some(Wire::Gemini));
+        assert_eq!(wire_of("/v1/models/g:b"), Some(Wire::Chat));
         assert_eq!(wire_of("/api/runs"), None);
         assert_eq!(wire_of("/v1beta"), None);
     }

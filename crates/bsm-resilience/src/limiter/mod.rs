@@ -1,11 +1,13 @@
 //! Rate limits towards an upstream: requests and tokens a minute.
 //!
 //! Why ours: a language model's quota counts tokens that are known only afterwards, so a call
-//! reserves an estimate before it is sent and settles the difference when the answer is there; and a
+//! reserves an estimate before it is sent and settles the difference when the answer is there; a quota
+//! holds in every minute, the first included; and a
 //! 429 says until when to be quiet. The known limiters can neither refund nor change their quota.
 
 mod core;
 mod types;
+mod window;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,7 +37,8 @@ pub struct Limiter {
 pub struct Reservation<'a> {
     limiter: &'a Limiter,
     tokens: u32,
-    sent: bool,
+    /// Where its tokens are counted, once it is sent.
+    sent: Option<window::Slot>,
     settled: bool,
 }
 
@@ -53,7 +56,7 @@ impl Drop for InLine<'_> {
 }
 
 impl Limiter {
-    /// A limiter whose buckets are full.
+    /// A limiter of which nothing is used yet.
     pub fn new(name: &str, settings: RateSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             name: Arc::from(name),
@@ -133,7 +136,7 @@ impl Limiter {
         Reservation {
             limiter: self,
             tokens,
-            sent: false,
+            sent: None,
             settled: false,
         }
     }
@@ -197,13 +200,23 @@ impl Reservation<'_> {
     /// The call is over at `now` and used `actual` tokens: the difference is given back or taken.
     pub fn settle(mut self, actual: u32, now: Instant) {
         self.settled = true;
-        let somebody = lock(&self.limiter.core).settle(self.tokens, actual, now);
+        let somebody = {
+            let mut core = lock(&self.limiter.core);
+            let slot = match self.sent {
+                Some(slot) => slot,
+                None => core.send(self.tokens, now),
+            };
+            core.settle(self.tokens, actual, slot, now)
+        };
         self.limiter.look_again(somebody);
     }
 
-    /// The request goes out: whatever becomes of it, it counts.
+    /// The request goes out: whatever becomes of it, it counts, from now on for a minute.
     pub fn sent(&mut self) {
-        self.sent = true;
+        if self.sent.is_none() {
+            let now = self.limiter.clock.now();
+            self.sent = Some(lock(&self.limiter.core).send(self.tokens, now));
+        }
     }
 
     /// It was answered without saying what that used: all that was set aside.
@@ -219,10 +232,9 @@ impl Drop for Reservation<'_> {
             let now = self.limiter.clock.now();
             let somebody = {
                 let mut core = lock(&self.limiter.core);
-                if self.sent {
-                    core.settle(self.tokens, 0, now)
-                } else {
-                    core.refund(self.tokens, now)
+                match self.sent {
+                    Some(slot) => core.settle(self.tokens, 0, slot, now),
+                    None => core.refund(self.tokens),
                 }
             };
             self.limiter.look_again(somebody);

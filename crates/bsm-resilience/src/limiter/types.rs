@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Quotas of one upstream; absent means unlimited. A minute's quota may be used at once and then comes
-/// back evenly.
+/// Quotas of one upstream; absent means unlimited. A minute's quota may be used at once; each part of it
+/// comes back a minute after it was used, so that no minute holds more than the quota.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct RateSettings {

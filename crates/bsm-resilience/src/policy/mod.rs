@@ -151,9 +151,16 @@ impl Policy {
                     return failed(last, trace);
                 }
                 let call = call.at(targets, index, now);
-                if meaning.again_now && swaps < MOST_SWAPS {
+                let most = if call.layers.retry {
+                    call.retry.attempts.max(1)
+                } else {
+                    1
+                };
+                // With another key after a 429 it is asked again, and no more often than without one.
+                if meaning.again_now && swaps < MOST_SWAPS && (!meaning.pause || attempt < most) {
+                    let counted = u32::from(!meaning.pause);
                     (swaps, attempt, began, backoff) =
-                        (swaps + 1, attempt - 1, now, Duration::ZERO);
+                        (swaps + 1, attempt - counted, now, Duration::ZERO);
                     continue;
                 }
                 if let Some(wait) = self.again(call, attempt, meaning, &target.guards, now) {
@@ -540,6 +547,8 @@ pub fn elapsed_ms(since: Instant, now: Instant) -> u64 {
     millis(now.saturating_duration_since(since))
 }
 
+#[cfg(test)]
+mod deployment_tests;
 #[cfg(test)]
 mod pause_tests;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use flate2::read::GzDecoder;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::api::extract::Tenant;
+use crate::api::gateway_paths::gemini_call;
 use crate::api::request::Correlation;
 use crate::api::state::Api;
 use crate::engine::protocol::forward::{ForwardError, ForwardRequest};
@@ -100,7 +101,7 @@ pub(super) fn request(
 
 /// Gemini names the model and what is wanted of it in the path.
 fn of_path(wire: Wire, path: &str) -> Result<(Wire, Option<String>, bool), ForwardError> {
-    let Some(call) = path.strip_prefix("/v1beta/models/") else {
+    let Some(call) = gemini_call(path) else {
         return Ok((wire, None, false));
     };
     let (model, verb) = call.rsplit_once(':').unwrap_or((call, ""));

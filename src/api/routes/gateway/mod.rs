@@ -47,7 +47,7 @@ pub(super) fn routes() -> Routes {
                 .answers(200, json!({"object": text(), "data": list()})),
         )
         .get(
-            "/v1/models/{*id}",
+            "/v1/models/{*call}",
             model,
             doc("One model.")
                 .reader()
@@ -82,6 +82,11 @@ pub(super) fn routes() -> Routes {
             "/v1/messages/count_tokens",
             async |i: Incoming| forward(Wire::CountTokens, i).await,
             asks("The tokens of an Anthropic message.", &["model"]),
+        )
+        .post(
+            "/v1/models/{*call}",
+            async |i: Incoming| forward(Wire::Gemini, i).await,
+            asks("Gemini's generateContent under its version 1.", &[]),
         )
         .post(
             "/v1beta/models/{*call}",
