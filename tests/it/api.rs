@@ -1245,7 +1245,7 @@ async fn the_description_is_of_what_is_served() {
                     let needed = needed.as_str().unwrap();
                     assert!(!body[needed].is_null(), "{path}: {needed} in {body}");
                 }
-            } else if method == "post" {
+            } else if method == "post" && methods.get("get").is_none() {
                 let (status, _) = rig.get(&real).await;
                 assert_eq!(status, 405, "{path}");
             }

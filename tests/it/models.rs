@@ -138,7 +138,8 @@ impl Rig {
         let mut paused = false;
         self.service.for_each(|name, live| {
             if name == provider {
-                paused = live.guards.limiter.stats().paused_s.is_some();
+                let quiet = live.deployments.longest_quiet(SystemClock.now());
+                paused = live.guards.limiter.stats().paused_s.is_some() || !quiet.is_zero();
             }
         });
         paused
@@ -281,13 +282,13 @@ fn rows() -> Vec<Row> {
             1,
             0,
         ),
-        // Longer than is left: at once to the next.
+        // Longer than is left: at once with the other key, then to the next.
         Row {
             paused: true,
             ..row(
                 coded(429, "", Some(RetryAfter::Seconds { ms: 60_000 })),
                 "http_429",
-                1,
+                2,
                 1,
                 0,
             )
@@ -297,7 +298,7 @@ fn rows() -> Vec<Row> {
             ..row(
                 coded(429, "", Some(RetryAfter::Date { ms: 60_000 })),
                 "http_429",
-                1,
+                2,
                 1,
                 0,
             )

@@ -99,9 +99,15 @@ pub(super) fn request(
     })
 }
 
+/// What a path of Gemini's must look like.
+const VERBS: &str = "the path ends with :generateContent, :streamGenerateContent or :countTokens";
+
 /// Gemini names the model and what is wanted of it in the path.
 fn of_path(wire: Wire, path: &str) -> Result<(Wire, Option<String>, bool), ForwardError> {
     let Some(call) = gemini_call(path) else {
+        if wire == Wire::Gemini {
+            return Err(ForwardError::invalid(ErrorKind::NotFound, VERBS));
+        }
         return Ok((wire, None, false));
     };
     let (model, verb) = call.rsplit_once(':').unwrap_or((call, ""));
@@ -109,11 +115,7 @@ fn of_path(wire: Wire, path: &str) -> Result<(Wire, Option<String>, bool), Forwa
         "generateContent" => (Wire::Gemini, false),
         "streamGenerateContent" => (Wire::Gemini, true),
         "countTokens" => (Wire::GeminiCount, false),
-        _ => {
-            let message =
-                "the path ends with :generateContent, :streamGenerateContent or :countTokens";
-            return Err(ForwardError::invalid(ErrorKind::NotFound, message));
-        }
+        _ => return Err(ForwardError::invalid(ErrorKind::NotFound, VERBS)),
     };
     Ok((wire, Some(model.to_owned()), streams))
 }
