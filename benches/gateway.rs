@@ -151,7 +151,99 @@ async fn main() {
         });
     }
     compare(&contenders, &client).await;
+    first_bytes(&contenders, &client).await;
+    at_once(&contenders).await;
     load(&engine.1).await;
+}
+
+impl Contender {
+    fn stream(&self, client: &Client) -> reqwest::RequestBuilder {
+        let body = serde_json::json!({
+            "model": "gpt-4o-mini", "stream": true,
+            "messages": [{"role": "user", "content": "a stream"}],
+        });
+        let mut request = client.post(&self.url).json(&body);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request
+    }
+}
+
+/// Until the first byte of a stream, in turn.
+async fn first_bytes(contenders: &[Contender], client: &Client) {
+    let mut added: Vec<Histogram<u64>> = contenders
+        .iter()
+        .map(|_| Histogram::new(3).unwrap())
+        .collect();
+    for n in 0..CALLS / 3 + 50 {
+        let mut direct = Duration::ZERO;
+        for (i, contender) in contenders.iter().enumerate() {
+            let began = Instant::now();
+            let mut response = contender.stream(client).send().await.unwrap();
+            response.chunk().await.unwrap().unwrap();
+            let each = began.elapsed();
+            while response.chunk().await.unwrap().is_some() {}
+            if i == 0 {
+                direct = each;
+            } else if n >= 50 {
+                let more = each.saturating_sub(direct);
+                added[i].record(more.as_micros() as u64).unwrap();
+            }
+        }
+    }
+    for (contender, added) in contenders.iter().zip(&added).skip(1) {
+        println!(
+            "{}: to the first streamed byte, added {}",
+            contender.name,
+            quantiles(added)
+        );
+    }
+}
+
+/// Calls a second of 32 callers, whole and streamed, in turn: each contender's share of the direct calls.
+async fn at_once(contenders: &[Contender]) {
+    const CALLERS: usize = 32;
+    const TURN: Duration = Duration::from_secs(2);
+    for streams in [false, true] {
+        let mut done = vec![0_u64; contenders.len()];
+        for _ in 0..3 {
+            for (i, contender) in contenders.iter().enumerate() {
+                let client = Client::builder().no_proxy().build().unwrap();
+                let until = Instant::now() + TURN;
+                let callers = (0..CALLERS).map(|_| {
+                    let client = client.clone();
+                    async move {
+                        let mut calls = 0_u64;
+                        while Instant::now() < until {
+                            if streams {
+                                let mut response = contender.stream(&client).send().await.unwrap();
+                                assert!(response.status().is_success());
+                                while response.chunk().await.unwrap().is_some() {}
+                            } else {
+                                contender.ask(&client).await;
+                            }
+                            calls += 1;
+                        }
+                        calls
+                    }
+                });
+                done[i] += futures_util::future::join_all(callers)
+                    .await
+                    .iter()
+                    .sum::<u64>();
+            }
+        }
+        let kind = if streams { "streamed" } else { "whole" };
+        for (contender, calls) in contenders.iter().zip(&done) {
+            let share = *calls as f64 / done[0] as f64;
+            println!(
+                "{}, {CALLERS} at once, {kind}: {:.0}/s, {share:.2} of direct",
+                contender.name,
+                *calls as f64 / (3.0 * TURN.as_secs_f64())
+            );
+        }
+    }
 }
 
 /// In turn: what is between two of them is between them at the same moment.

@@ -80,13 +80,19 @@ fn same(came: &[u8], wanted: &str) -> bool {
     a.as_slice().ct_eq(b.as_slice()).into()
 }
 
+/// The programs that may use the gateway at this moment: one that the settings named and name no more may not.
+fn programs(api: &Api) -> impl Iterator<Item = &(String, String)> {
+    let all = api.gateway_tokens.iter();
+    all.filter(|(name, _)| api.operator.knows_program(name))
+}
+
 /// Whether a request has a token that opens something: it is counted by no rate, wrong ones are.
 pub(super) fn is_known(headers: &HeaderMap, api: &Api) -> bool {
     let Some(came) = came(headers) else {
         return false;
     };
     let admin = api.admin_token.iter().map(String::as_str);
-    let programs = api.gateway_tokens.iter().map(|(_, token)| token.as_str());
+    let programs = programs(api).map(|(_, token)| token.as_str());
     admin.chain(programs).any(|token| same(&came, token))
 }
 
@@ -113,7 +119,7 @@ impl FromRequestParts<Arc<Api>> for Tenant {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         let mut found = None;
         if let Some(came) = came(&parts.headers) {
-            for (name, token) in &api.gateway_tokens {
+            for (name, token) in programs(api) {
                 if same(&came, token) {
                     found = Some(name.clone());
                 }

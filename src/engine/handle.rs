@@ -198,6 +198,10 @@ impl Operator for Handle {
         self.services.gateway.forward(wanted).boxed()
     }
 
+    fn knows_program(&self, name: &str) -> bool {
+        self.services.gateway.knows_program(name)
+    }
+
     fn gateway_settings(&self) -> GatewaySettings {
         self.services.gateway.settings()
     }

@@ -72,6 +72,10 @@ pub trait Operator: Send + Sync {
         let error = ForwardError::invalid(bsm_wire::error::ErrorKind::Unavailable, here);
         Box::pin(async move { Err(error) })
     }
+    /// Whether a program (`api.gatewayTokens`) may use the gateway still.
+    fn knows_program(&self, _name: &str) -> bool {
+        true
+    }
     /// How the gateway is set at this moment.
     fn gateway_settings(&self) -> GatewaySettings {
         GatewaySettings::default()

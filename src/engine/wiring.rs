@@ -134,6 +134,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
             notifier: Arc::clone(&ground.notifier),
             store: Arc::clone(&ground.store),
             models: Arc::clone(&ground.models),
+            programs: programs(&ground.store),
         },
         webhooks: Webhooks {
             lifecycle: Arc::clone(&ground.lifecycle),
@@ -460,4 +461,11 @@ fn snapshots(
         health: Arc::clone(health),
         since: Mutex::default(),
     })
+}
+
+/// The programs that the settings let use the gateway.
+fn programs(store: &ConfigStore) -> BTreeSet<String> {
+    let settings = store.settings();
+    let tokens = settings.api.gateway_tokens.iter();
+    tokens.map(|token| token.name.clone()).collect()
 }

@@ -23,7 +23,7 @@ struct Rig {
     client: reqwest::Client,
     handle: Arc<Handle>,
     _face: Face,
-    _folders: (tempfile::TempDir, tempfile::TempDir),
+    folders: (tempfile::TempDir, tempfile::TempDir),
 }
 
 /// Local: `small` (with `big` as its fallback where `fallbacks` says so) and `tiny`; cloud: `big`, every wire.
@@ -79,7 +79,7 @@ default: small
         cloud,
         handle,
         _face: face,
-        _folders: (state, root),
+        folders: (state, root),
     }
 }
 
@@ -674,4 +674,48 @@ async fn request_is_put_into_the_wire_that_its_provider_speaks() {
         .await
         .unwrap();
     assert_eq!(response.headers()["x-bsm-estimated"], "true");
+}
+
+/// What the operator's settings name no more is refused from the next reload on, although the workspace
+/// changed since it was trusted; and that workspace's models stay as they were trusted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removed_program_is_refused_and_an_untrusted_edit_changes_no_model() {
+    let named = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let loads = Arc::clone(&named);
+    let rig = rig("{}", |start| {
+        let mut with = start.settings.clone();
+        with.api.gateway_tokens = vec![bsm::settings::NamedToken {
+            name: "shop".into(),
+            token_env: "SHOP".into(),
+        }];
+        start.settings = with.clone();
+        start.settings_loader = Some(Arc::new(move |_, _| {
+            let mut settings = with.clone();
+            if !loads.load(std::sync::atomic::Ordering::Relaxed) {
+                settings.api.gateway_tokens.clear();
+            }
+            Ok(settings)
+        }));
+    })
+    .await;
+    let ask = async || {
+        let request = rig.client.post(format!("{}/v1/chat/completions", rig.url));
+        let request = request.bearer_auth("shop-token-0123456789");
+        let response = request.body(r#"{"model":"tiny"}"#).send().await.unwrap();
+        response.status().as_u16()
+    };
+    assert_eq!(ask().await, 200);
+    let models = rig.folders.1.path().join("agents/models.yaml");
+    let text = std::fs::read_to_string(&models).unwrap();
+    std::fs::write(&models, text.replace("tiny:", "renamed:")).unwrap();
+    let reload = || bsm::engine::protocol::command::Command::Reload;
+    crate::support::command(&rig.handle, reload())
+        .await
+        .unwrap();
+    assert_eq!(ask().await, 200, "the trusted version stays in effect");
+    named.store(false, std::sync::atomic::Ordering::Relaxed);
+    crate::support::command(&rig.handle, reload())
+        .await
+        .unwrap();
+    assert_eq!(ask().await, 401);
 }

@@ -95,7 +95,9 @@ impl Reloader {
         self.caches.invalidate_parts();
         let old = self.store.workspace();
         if old.trust == Trust::Trusted && !read.trust.is_trusted() {
-            // What the operator trusted stays in effect until the operator has looked again.
+            // What the operator trusted stays in effect until the operator has looked again; the operator's own
+            // settings take effect.
+            self.reload_settings(&old);
             self.store.set_keeps_last_good(true);
             self.notifier.raise(
                 "workspace-changed",

@@ -3,6 +3,7 @@
 //! Why apart from `chat`: no agent, no workspace, no words of ours are added; what comes back is the
 //! provider's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bsm_wire::error::ErrorKind;
@@ -25,9 +26,19 @@ pub struct Gateway {
     pub store: Arc<ConfigStore>,
     /// Who answers.
     pub models: Arc<Models>,
+    /// The programs that the settings named at the start.
+    pub programs: BTreeSet<String>,
 }
 
 impl Gateway {
+    /// Whether a program may use the gateway. One whose entry was removed from the settings may not, from the
+    /// next reload on.
+    pub fn knows_program(&self, name: &str) -> bool {
+        let settings = self.store.settings();
+        let named = settings.api.gateway_tokens.iter().any(|t| t.name == name);
+        named || !self.programs.contains(name)
+    }
+
     /// Its settings at this moment.
     pub fn settings(&self) -> GatewaySettings {
         self.store.settings().gateway.clone()
