@@ -14,6 +14,7 @@ pub mod deployments;
 pub mod event_match;
 pub mod event_names;
 pub mod events;
+pub mod groups;
 pub mod init;
 pub mod knowledge;
 mod load;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::built_in;
-use super::deployments::Group;
+use super::groups::Group;
 use super::trust::Trust;
 use crate::file_set::FileSet;
 use crate::resilience::limiter::RateSettings;

@@ -1,10 +1,12 @@
 //! The gateway with scripted providers: what passes untouched, who answers a named model, what an error
 //! says, and what a stream does when it breaks.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::HeaderName;
 use bsm::api::{ApiConfig, Face};
 use bsm::engine::{Handle, Operator};
 use serde_json::{Value, json};
@@ -237,7 +239,7 @@ async fn request_of_every_wire_arrives_as_it_was_sent_but_for_the_model() {
             .replace("/v1beta", "/v1");
         assert_eq!(received.path, upstream_path);
         assert_eq!(received.query, query.trim_start_matches('?'), "{path}");
-        let mut names: Vec<&str> = received.headers.keys().map(|n| n.as_str()).collect();
+        let mut names: Vec<&str> = received.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         let wanted = [
             "accept",

@@ -9,6 +9,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "crates/bsm-resilience",
             "crates/bsm-cache",
             "crates/bsm-similarity",
+            "crates/bsm-wire",
             "crates/bsm-review",
         ],
     ),

@@ -1,21 +1,19 @@
 //! One request to one provider: sent as it came, its answer passed on while it is read on the side.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
 use bsm_wire::Wire;
 use bsm_wire::error::WireError;
 use bsm_wire::read::Reader;
-use bsm_wire::stream::{WholeEvents, without_usage};
-use bsm_wire::translate::StreamTranslator;
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::book::{Booking, Used};
+use super::context::ForwardContext;
 use super::failure::RawError;
 use super::reply::{ForwardBody, ForwardReply, passed_on};
-use super::run::ForwardContext;
 use super::targets::Deployed;
 use crate::model::error::ModelError;
 use crate::model::http;
@@ -375,51 +373,3 @@ fn truncated(provider: &str, bytes: usize) -> ModelError {
         bytes,
     }
 }
-
-/// A stream on its way to the client's wire.
-pub(super) enum Output {
-    /// The wires are the same.
-    Untouched(WholeEvents),
-    /// The same, without the usage that the client did not ask for.
-    WithoutUsage(WholeEvents),
-    /// From the provider's wire into the client's.
-    Translated(Box<StreamTranslator>),
-}
-
-impl Output {
-    /// For a client that speaks the provider's own wire.
-    pub(super) fn untouched(drops_usage: bool) -> Self {
-        if drops_usage {
-            Self::WithoutUsage(WholeEvents::default())
-        } else {
-            Self::Untouched(WholeEvents::default())
-        }
-    }
-
-    fn push(&mut self, bytes: Bytes) -> Option<Bytes> {
-        match self {
-            Self::Untouched(events) => events.push(bytes),
-            Self::WithoutUsage(events) => events.push(bytes).and_then(without_usage),
-            Self::Translated(translator) => {
-                let mut out = Vec::new();
-                translator.push(&bytes, &mut out);
-                (!out.is_empty()).then(|| out.into())
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Option<Bytes> {
-        match self {
-            Self::Untouched(events) => events.finish(),
-            Self::WithoutUsage(events) => events.finish().and_then(without_usage),
-            Self::Translated(translator) => {
-                let mut out = Vec::new();
-                translator.finish(&mut out);
-                (!out.is_empty()).then(|| out.into())
-            }
-        }
-    }
-}
-
-/// Shared by all attempts of a call.
-pub(super) type Raw = Arc<Mutex<Option<RawError>>>;

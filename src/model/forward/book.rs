@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bsm_wire::read::{Seen, Usage as WireUsage};
 
-use super::run::ForwardContext;
+use super::context::{AGENT, ForwardContext};
 use super::targets::Deployed;
 use crate::model::request::Usage;
 use crate::model::spend::{self, Line};
@@ -89,7 +89,7 @@ impl Drop for Booking<'_> {
         let line = Line {
             provider: self.target.endpoint.name.clone(),
             model: self.target.name.clone(),
-            agent: super::run::AGENT.to_owned(),
+            agent: AGENT.to_owned(),
             prompt: tokens.prompt,
             completion: tokens.completion,
             micro_usd,

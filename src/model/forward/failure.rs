@@ -41,7 +41,7 @@ pub struct ForwardError {
     /// Attempts that were sent.
     pub attempts: u32,
     /// The provider's own headers and body, where they can be passed on as they are.
-    pub raw: Option<(HeaderMap, Bytes)>,
+    pub raw: Option<Box<(HeaderMap, Bytes)>>,
 }
 
 impl ForwardError {
@@ -162,7 +162,7 @@ impl ForwardError {
             should_retry,
             raw: own
                 .filter(|raw| raw.family == request.wire.family())
-                .map(|raw| (raw.headers, raw.body)),
+                .map(|raw| Box::new((raw.headers, raw.body))),
             ..Self::new(kind, code, message)
         }
     }

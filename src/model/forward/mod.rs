@@ -7,7 +7,9 @@
 
 mod attempt;
 mod book;
+mod context;
 mod failure;
+mod output;
 mod reply;
 mod run;
 mod targets;

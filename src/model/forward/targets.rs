@@ -13,7 +13,8 @@ use crate::model::request::SkippedCandidate;
 use crate::resilience::policy::Target;
 use crate::settings::Settings;
 use crate::text::clean_line;
-use crate::workspace::deployments::{NamedDeployment, Strategy, Tier};
+use crate::workspace::deployments::{NamedDeployment, Tier};
+use crate::workspace::groups::Strategy;
 use crate::workspace::models::{Model, ModelTable, NativeWire, Wanted};
 
 /// A deployment that can be asked.

@@ -392,12 +392,8 @@ impl Core {
 
     pub(super) fn close(&mut self, cause: &str, now: Instant) {
         if !matches!(self.state, State::Closed | State::Disabled) {
-            let state = if self.enabled {
-                State::Closed
-            } else {
-                State::Disabled
-            };
-            self.enter(state, cause, now);
+            let closed = self.enabled.then_some(State::Closed);
+            self.enter(closed.unwrap_or(State::Disabled), cause, now);
         }
     }
 

@@ -14,20 +14,21 @@ use std::time::{Duration, Instant};
 
 mod admission;
 mod types;
+mod waiting;
 
-use self::admission::{Admission, is_admitting, is_ready};
+use self::admission::{Admission, is_admitting};
 pub use self::types::{
     Attempt, AttemptHook, Call, Classify, ErrorClass, Failure, LayerSet, Layers, Outcome, Stage,
     Target, Waits,
 };
 use self::types::{micros, millis};
-use super::bulkhead;
+use self::waiting::{Told, Waiter};
 use super::deadline::Deadline;
 use super::deployment::Deployment;
 use super::limiter::Reservation;
 use super::pauses::Pauses;
 use super::retry::RetryBudget;
-use super::{Reason, Refusal, Rejection};
+use super::{Reason, Refusal};
 use bsm_base::clock::Clock;
 
 /// The stack for all calls of a program.
@@ -151,13 +152,9 @@ impl Policy {
                     return failed(last, trace);
                 }
                 let call = call.at(targets, index, now);
-                let most = if call.layers.retry {
-                    call.retry.attempts.max(1)
-                } else {
-                    1
-                };
                 // With another key after a 429 it is asked again, and no more often than without one.
-                if meaning.again_now && swaps < MOST_SWAPS && (!meaning.pause || attempt < most) {
+                let may_swap = swaps < MOST_SWAPS && (!meaning.pause || attempt < most(call));
+                if meaning.again_now && may_swap {
                     let counted = u32::from(!meaning.pause);
                     (swaps, attempt, began, backoff) =
                         (swaps + 1, attempt - counted, now, Duration::ZERO);
@@ -197,7 +194,7 @@ impl Policy {
         guards: &LayerSet,
         now: Instant,
     ) -> Option<Duration> {
-        if !meaning.retry || !call.layers.retry || attempt >= call.retry.attempts.max(1) {
+        if !meaning.retry || attempt >= most(call) {
             return None;
         }
         let wait = call
@@ -232,13 +229,16 @@ impl Policy {
         let guards = &target.guards;
         let by_breaker = |r: Refusal| Failure::Rejected(r.by(guards.breaker.name()));
         in_time(call.deadline, began).map_err(by_breaker)?;
+        let waiter = Waiter {
+            clock: self.clock.as_ref(),
+        };
         let mut admission = Some(Admission::ask(guards, began).map_err(Failure::Rejected)?);
-        let (mut reservation, mut place) = self.at_once(call, target, began);
+        let (mut reservation, mut place) = waiter.at_once(call, target, began);
         if reservation.is_none() && call.layers.limiter || place.is_none() && call.layers.pool {
             // A trial is not spent on waiting here: it goes back, and the breaker is asked again.
             admission = None;
             let had = (reservation, place);
-            (reservation, place) = self
+            (reservation, place) = waiter
                 .wait(call, target, began, entry, had, told)
                 .await
                 .map_err(Failure::Rejected)?;
@@ -292,173 +292,12 @@ impl Policy {
             }
         }
     }
-
-    /// Waits for what could not be had at once: tokens first, then a place.
-    async fn wait<'t, M>(
-        &self,
-        call: Call,
-        target: &'t Target<M>,
-        began: Instant,
-        entry: &mut Attempt,
-        (mut reservation, mut place): Had<'t>,
-        told: &mut Told<'_, M, impl AttemptHook<M>>,
-    ) -> Result<Had<'t>, Rejection> {
-        let guards = &target.guards;
-        let by_limiter = |refusal: Refusal| refusal.by(guards.limiter.name());
-        if reservation.is_none() && call.layers.limiter {
-            told.at(Stage::RateLimit);
-            self.own_quiet(call, guards, entry).await?;
-            reservation = self
-                .reserve(call, target, began, entry)
-                .await
-                .map_err(by_limiter)?;
-        }
-        while place.is_none() && call.layers.pool {
-            told.at(Stage::Pool);
-            place = self
-                .place(call, guards, began, entry)
-                .await
-                .map_err(|refusal| refusal.by(guards.pool.name()))?;
-            // The upstream may have asked for quiet while this one waited for its place.
-            if call.layers.limiter && guards.limiter.is_paused(self.clock.now()) {
-                place = None;
-                told.at(Stage::RateLimit);
-                self.quiet(call, guards, entry).await.map_err(by_limiter)?;
-            }
-        }
-        Ok((reservation, place))
-    }
-
-    /// Tokens and a place, as far as they can be had without waiting. Nobody takes a place ahead of its
-    /// tokens: it would stand empty.
-    fn at_once<'t, M>(
-        &self,
-        call: Call,
-        target: &'t Target<M>,
-        now: Instant,
-    ) -> (Option<Reservation<'t>>, Option<bulkhead::Permit>) {
-        let guards = &target.guards;
-        let is_quiet = |d: &Arc<Deployment>| !d.quiet_left(now).is_zero();
-        let may_reserve = call.layers.limiter && !guards.deployment.as_ref().is_some_and(is_quiet);
-        let reservation = may_reserve
-            .then(|| guards.limiter.try_reserve(target.tokens, now))
-            .flatten();
-        let waits = call.layers.limiter && reservation.is_none();
-        let place = (call.layers.pool && !waits)
-            .then(|| guards.pool.try_acquire())
-            .flatten();
-        (reservation, place)
-    }
-
-    async fn reserve<'t, M>(
-        &self,
-        call: Call,
-        target: &'t Target<M>,
-        began: Instant,
-        entry: &mut Attempt,
-    ) -> Result<Option<Reservation<'t>>, Refusal> {
-        if !call.layers.limiter {
-            return Ok(None);
-        }
-        let limiter = &target.guards.limiter;
-        let now = self.clock.now();
-        let until = call.waiting_ends(now);
-        let reserved = limiter.reserve(target.tokens, until, now).await;
-        entry.limiter_us = micros(self.clock.now() - began);
-        reserved.map(Some)
-    }
-
-    async fn quiet(
-        &self,
-        call: Call,
-        guards: &LayerSet,
-        entry: &mut Attempt,
-    ) -> Result<(), Refusal> {
-        let from = self.clock.now();
-        let waited = guards.limiter.quiet(call.waiting_ends(from)).await;
-        entry.limiter_us += micros(self.clock.now() - from);
-        waited
-    }
-
-    /// Waits until the deployment wants quiet no more.
-    async fn own_quiet(
-        &self,
-        call: Call,
-        guards: &LayerSet,
-        entry: &mut Attempt,
-    ) -> Result<(), Rejection> {
-        let Some(deployment) = &guards.deployment else {
-            return Ok(());
-        };
-        let from = self.clock.now();
-        let until = call.waiting_ends(from);
-        loop {
-            let now = self.clock.now();
-            entry.limiter_us = micros(now - from);
-            let quiet = deployment.quiet_left(now);
-            if quiet.is_zero() {
-                return Ok(());
-            }
-            if quiet > until.remaining(now) {
-                let reason = Reason::RateLimited;
-                return Err(Rejection::new(deployment.name(), reason, Some(quiet)));
-            }
-            // An operator may end it before its time.
-            tokio::time::sleep(quiet.min(LOOK_AGAIN)).await;
-        }
-    }
-
-    async fn place(
-        &self,
-        call: Call,
-        guards: &LayerSet,
-        began: Instant,
-        entry: &mut Attempt,
-    ) -> Result<Option<bulkhead::Permit>, Refusal> {
-        let before = began + Duration::from_micros(entry.limiter_us);
-        let left = call.deadline.remaining(before);
-        let place = guards.pool.acquire(call.lane, left).await;
-        entry.pool_us = micros(self.clock.now() - before);
-        place.map(Some)
-    }
 }
 
-/// Tokens and a place, as far as a call has them.
-type Had<'t> = (Option<Reservation<'t>>, Option<bulkhead::Permit>);
-
-impl Call {
-    /// The call as it is at one of its targets: it waits for none while a later one could be asked.
-    fn at<M>(self, targets: &[Target<M>], index: usize, now: Instant) -> Self {
-        let later = || targets.iter().skip(index + 1);
-        match self.waits {
-            Waits::AtMost(_) if later().any(|t| is_ready(&t.guards, now)) => Self {
-                waits: Waits::AtMost(Duration::ZERO),
-                ..self
-            },
-            _ => self,
-        }
-    }
-
-    /// When it waits no more for a rate limit or a pause that begins now.
-    fn waiting_ends(&self, now: Instant) -> Deadline {
-        match self.waits {
-            Waits::UntilDeadline => self.deadline,
-            Waits::AtMost(most) => Deadline::after(now, most.min(self.deadline.remaining(now))),
-        }
-    }
-}
-
-/// Who is told what an attempt does.
-struct Told<'a, M, W> {
-    watch: &'a mut W,
-    what: &'a M,
-    attempt: u32,
-}
-
-impl<M, W: AttemptHook<M>> Told<'_, M, W> {
-    fn at(&mut self, stage: Stage) {
-        self.watch.stage(self.what, self.attempt, stage);
-    }
+/// Attempts at one target, at most.
+fn most(call: Call) -> u32 {
+    let retries = call.layers.retry.then_some(call.retry.attempts);
+    retries.unwrap_or(1).max(1)
 }
 
 fn failed<T, E>(last: Failure<E>, trace: Vec<Attempt>) -> Outcome<T, E> {
@@ -516,8 +355,6 @@ fn learn<E: Classify>(
     Failure::Upstream(error)
 }
 
-/// How often a call that waits for a deployment looks whether it must wait still.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Attempts in a row with something else each time, whatever the errors say.
 const MOST_SWAPS: u32 = 8;
 /// Quiet after a 429 that does not say how long.

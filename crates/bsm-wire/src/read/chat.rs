@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lenient::{is_error, lenient};
-use super::{Seen, Usage};
+use super::seen::{Seen, Usage};
 use crate::error::WireError;
 
 #[derive(Deserialize)]
@@ -80,6 +80,7 @@ struct Function {
     arguments: Option<String>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Tokens {

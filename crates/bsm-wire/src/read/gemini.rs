@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lenient::{is_error, lenient};
-use super::{Seen, Usage};
+use super::seen::{Seen, Usage};
 use crate::error::WireError;
 
 #[derive(Default, Deserialize)]
@@ -67,6 +67,7 @@ struct Feedback {
     block: Option<String>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Tokens {
@@ -92,7 +93,9 @@ pub(super) fn whole(body: &[u8], seen: &mut Seen) -> serde_json::Result<()> {
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     if first == Some(&b'[') {
         let all: Vec<Chunk> = serde_json::from_slice(body)?;
-        all.into_iter().for_each(|chunk| take(chunk, seen));
+        for chunk in all {
+            take(chunk, seen);
+        }
         return Ok(());
     }
     take(serde_json::from_slice(body)?, seen);

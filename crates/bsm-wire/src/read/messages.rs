@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lenient::{is_error, lenient};
-use super::{Seen, Usage};
+use super::seen::{Seen, Usage};
 use crate::error::WireError;
 
 #[derive(Default, Deserialize)]
@@ -69,6 +69,7 @@ struct Delta {
     stop_reason: Option<String>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 struct Tokens {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lenient::{is_error, lenient};
-use super::{Seen, Usage};
+use super::seen::{Seen, Usage};
 use crate::error::WireError;
 
 #[derive(Default, Deserialize)]
@@ -74,6 +74,7 @@ struct Part {
     text: String,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Tokens {

@@ -1,6 +1,6 @@
 //! An answer in no wire's form: its pieces as they come, and what they amount to.
 
-use super::AnswerContext;
+use super::types::AnswerContext;
 use crate::error::WireError;
 use crate::read::{End, Usage};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{Fields, cannot, data_url, note, parts};
-use super::{AnswerContext, Target, TranslateError};
+use super::types::{AnswerContext, Target, TranslateError};
 
 /// The request, without its model.
 pub(super) fn request(

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::TranslateError;
+use super::types::TranslateError;
 
 /// The fields of an object.
 pub(super) struct Fields(Map<String, Value>);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{Fields, cannot, note, parts};
-use super::{Target, TranslateError};
+use super::types::{Target, TranslateError};
 
 /// The request, without its model.
 pub(super) fn request(
@@ -49,10 +49,9 @@ pub(super) fn request(
     }
     tools(&mut from, &mut to, lost)?;
     form(&mut from, &mut to, lost);
-    if let Some(metadata) = from.take("metadata") {
-        if let Some(user) = metadata["user_id"].as_str() {
-            to["user"] = user.into();
-        }
+    let metadata = from.take("metadata").unwrap_or_default();
+    if let Some(user) = metadata["user_id"].as_str() {
+        to["user"] = user.into();
     }
     from.lose("", lost);
     Ok(to)

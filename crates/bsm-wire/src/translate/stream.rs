@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::answer::{FormAsText, Piece};
-use super::{AnswerContext, TranslateError, from_chat, from_messages};
-use super::{to_chat, to_messages, to_responses};
+use super::types::{AnswerContext, TranslateError};
+use super::{from_chat, from_messages, to_chat, to_messages, to_responses};
 use crate::Wire;
 use crate::sse;
 

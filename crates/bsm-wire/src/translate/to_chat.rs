@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::AnswerContext;
 use super::answer::{Block, Piece, Whole};
+use super::types::AnswerContext;
 use crate::read::{End, Usage};
 
 fn finish(end: Option<&End>) -> &'static str {

@@ -12,7 +12,7 @@ use crate::engine::protocol::forward::ForwardError;
 pub(crate) fn failed(wire: Wire, failure: &ForwardError) -> Response {
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let (mut headers, body) = match &failure.raw {
-        Some((headers, body)) => (headers.clone(), body.clone()),
+        Some(raw) => (raw.0.clone(), raw.1.clone()),
         None => {
             let status = status.as_u16();
             let body = error::body(wire, failure.kind, status, &failure.code, &failure.message);
