@@ -307,7 +307,7 @@ proptest! {
                         let counted = |within: u64| {
                             let more = overuse.iter().filter(|s| now < s.at_ms + within);
                             let used = recent(within).chain(more).map(|s| s.tokens);
-                            (recent(within).count() as i64, used.sum::<i64>())
+                            (i64::try_from(recent(within).count()).unwrap(), used.sum::<i64>())
                         };
                         let fits = |(calls, used): (i64, i64)| {
                             calls < i64::from(requests) && used + i64::from(tokens.min(quota)) <= i64::from(quota)
