@@ -38,6 +38,7 @@ mod ownership;
 mod remote;
 mod review;
 mod rules;
+mod rules_dismissals;
 mod rules_explain;
 mod run;
 mod run_turn;

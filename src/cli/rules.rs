@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::findings;
+use super::remote::Where;
+use super::rules_dismissals;
 use super::rules_explain;
 use crate::cli::context;
 use crate::cli::context::Setup;
@@ -16,6 +18,7 @@ use crate::cli::global::Global;
 use crate::cli::output::say;
 use crate::engine::runs::projection::from_row;
 use crate::engine::runs::rule_precision::{RulePrecision, RulePrecisions};
+use crate::journal::DismissalRow;
 use crate::review::baseline::{self, Baseline};
 use crate::review::diff::parse;
 use crate::review::finding::{Finding, Severity};
@@ -101,6 +104,24 @@ Exit: 0 nothing that matters, 10 a person should look (also at what \
         #[arg(long)]
         json: bool,
     },
+    /// List findings that somebody dismissed by a comment on a pull request
+    Dismissals {
+        /// Those that ended or were taken back too
+        #[arg(long)]
+        all: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Take a dismissal back: the next decision counts its finding again
+    Revoke {
+        /// Its id, dis_…
+        id: String,
+        #[command(flatten)]
+        at: Where,
+    },
     /// Write a baseline: what is found in a folder now is accepted
     Baseline {
         /// The folder
@@ -122,6 +143,13 @@ pub(super) fn run(global: &Global, args: RulesArgs) -> Result<u8, Failure> {
         std::array::from_fn(|_| fastrand::u8(..)),
     );
     match args.command.unwrap_or(RulesCommand::List(args.list)) {
+        RulesCommand::Dismissals { all, json, at } => {
+            rules_dismissals::list(&setup, &at, all, json)
+        }
+        RulesCommand::Revoke { id, at } => {
+            crate::cli::failure::refuse_when_read_only(global)?;
+            rules_dismissals::revoke(&setup, &at, id)
+        }
         RulesCommand::List(list) => print_list(&setup, &policy, &redactor, &list),
         RulesCommand::Show { id, json } => show(&redactor, &id, json),
         RulesCommand::Test {
@@ -217,9 +245,10 @@ fn print_list(
         } else {
             "off"
         };
-        let precision = precisions.get(&rule.id).and_then(|of| {
-            let percent = of.percent()?;
-            Some(format!(" (right: {percent} % of {} findings)", of.found))
+        let precision = precisions.get(&rule.id).map(|of| match of.percent() {
+            Some(percent) => format!(" (right: {percent} % of {} findings)", of.found),
+            // Too few to say a share; what was dismissed is said all the same.
+            None => format!(" ({} findings, {} dismissed)", of.found, of.dismissed),
         });
         say(format!(
             "{weight:<9} {:<40} {}{}",
@@ -238,6 +267,17 @@ fn precisions(setup: &Setup) -> Result<BTreeMap<String, RulePrecision>, Failure>
     let mut precisions = RulePrecisions::default();
     let journal = setup.journal()?;
     if let Some(journal) = journal {
+        for dismissal in journal.dismissals().map_err(Failure::engine)? {
+            if dismissal.revoked_ms.is_none() {
+                let DismissalRow {
+                    rule,
+                    file,
+                    fingerprint,
+                    ..
+                } = dismissal;
+                precisions.add_dismissal(rule, file, fingerprint);
+            }
+        }
         for row in journal.recent(NEWEST).map_err(Failure::engine)? {
             let steps = journal.steps(&row.new.id).map_err(Failure::engine)?;
             if let Some(run) = from_row(&row, &steps) {

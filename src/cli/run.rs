@@ -225,6 +225,20 @@ pub(super) fn execute(
     trigger: Trigger,
     keeping: &Keeping,
 ) -> Result<(RunResult, bool), Failure> {
+    let (result, interrupted, _) = execute_with_diff(global, setup, trigger, keeping)?;
+    Ok((result, interrupted))
+}
+
+/// The same, and the redacted diff that was reviewed; empty where it is not kept.
+///
+/// # Errors
+/// As [`execute`].
+pub(super) fn execute_with_diff(
+    global: &Global,
+    setup: &Setup,
+    trigger: Trigger,
+    keeping: &Keeping,
+) -> Result<(RunResult, bool, String), Failure> {
     let mut mode = context::mode(global);
     mode.no_save = keeping.no_save;
     let lock = if mode.no_save {
@@ -232,7 +246,16 @@ pub(super) fn execute(
     } else {
         match lock_or_submit(global, setup, &trigger, keeping.wait, keeping.progress)? {
             Turn::Own(lock) => Some(lock),
-            Turn::Ended(ended) => return Ok(*ended),
+            Turn::Ended(ended) => {
+                let (result, interrupted) = *ended;
+                let kept = setup.journal()?;
+                let row = kept.and_then(|journal| journal.run(&result.run_id).ok().flatten());
+                return Ok((
+                    result,
+                    interrupted,
+                    row.map_or_else(String::new, |r| r.new.diff),
+                ));
+            }
         }
     };
     let log = if mode.no_save {
@@ -250,8 +273,12 @@ pub(super) fn execute(
             crate::cli::output::note(format!("bsm: {}", clean_line(&alert.text, 400)));
         }
         let outcome = follow(&handle, trigger, keeping.progress).await;
+        let diff = match &outcome {
+            Ok((result, _)) => handle.reviewed_diff(&result.run_id).await,
+            Err(_) => String::new(),
+        };
         handle.stop(Duration::from_secs(5)).await;
-        outcome
+        outcome.map(|(result, interrupted)| (result, interrupted, diff))
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);

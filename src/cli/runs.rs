@@ -355,6 +355,7 @@ fn print_suppressed(suppressed: &[Suppressed]) {
             SuppressedBy::Inline => "inline",
             SuppressedBy::Standing => "standing ignore",
             SuppressedBy::Baseline => "baseline",
+            SuppressedBy::Dismissed => "dismissal",
         };
         let reason = s.reason.as_ref().map_or_else(String::new, |r| r.line(200));
         say(format!(

@@ -3,11 +3,13 @@
 //! Why one vocabulary: the engine keeps what it wants to be true of a pull request; a host only says how
 //! things are and makes one change at a time.
 
+mod comment_event;
 pub mod github;
 mod publication;
 
 use serde::{Deserialize, Serialize};
 
+pub use comment_event::{CommentEvent, OwnRemark};
 pub use publication::{LineComment, Publication, Written};
 
 use crate::text::{Untrusted, clean_line, cut};
@@ -98,6 +100,9 @@ pub enum HostError {
     /// It has the pull request and not its commits: not yet, or not for these credentials.
     #[error("GitHub does not know the commits: {0}")]
     NoCommits(String),
+    /// The host does not do it yet: a check has not ended, a queue is not ready.
+    #[error("not yet: {0}")]
+    NotYet(String),
     /// Too much of it.
     #[error("GitHub's answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -107,7 +112,9 @@ impl HostError {
     /// It may go well another time.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::NotAsked(_) | Self::Limited { .. } | Self::Unreachable(_) => true,
+            Self::NotAsked(_) | Self::Limited { .. } | Self::Unreachable(_) | Self::NotYet(_) => {
+                true
+            }
             Self::Refused { status, .. } => *status >= 500 || *status == 408,
             Self::TooLarge(_) | Self::Moved { .. } | Self::Closed | Self::NoCommits(_) => false,
         }
@@ -159,6 +166,8 @@ pub struct PullNow {
     pub labels: Option<Vec<String>>,
     /// Every required check has concluded well, and the branch is up to date where that is required.
     pub mergeable: bool,
+    /// The repository's name and number as the host has them now; it may have been renamed.
+    pub repository: Option<(String, Option<u64>)>,
 }
 
 impl PullNow {
@@ -228,4 +237,42 @@ pub trait CodeHost: Sync {
         pull: &Pull,
         publication: &Publication,
     ) -> impl Future<Output = Result<Written, HostError>> + Send;
+
+    /// Whether an account may write to the repository: what a webhook says of it counts for nothing.
+    fn may_write(
+        &self,
+        _pull: &Pull,
+        _account: &str,
+    ) -> impl Future<Output = Result<bool, HostError>> + Send {
+        async { Ok(false) }
+    }
+
+    /// The remark on a line with this number, where it is ours.
+    fn own_remark(
+        &self,
+        _pull: &Pull,
+        _comment: u64,
+    ) -> impl Future<Output = Result<Option<OwnRemark>, HostError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Fingerprints of our remarks on lines that are there.
+    fn own_remarks(
+        &self,
+        _pull: &Pull,
+    ) -> impl Future<Output = Result<Vec<String>, HostError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Leaves an answer (marker, text with the marker) to a comment, in the thread of a remark or on the pull
+    /// request. `again`: it may be there already, and is looked for by its marker.
+    fn answer(
+        &self,
+        _pull: &Pull,
+        _text: (&str, &str),
+        _in_reply_to: Option<u64>,
+        _again: bool,
+    ) -> impl Future<Output = Result<Written, HostError>> + Send {
+        async { Ok(Written::note("this host takes no answers")) }
+    }
 }

@@ -141,6 +141,8 @@ async fn start_tasks(
         services.reconciler.status.recount().await?;
         lifecycle.spawn(Arc::clone(&services.reports).run());
         lifecycle.spawn(Arc::clone(&services.reconciler).run());
+        lifecycle.spawn(Arc::clone(&services.comments).run());
+        lifecycle.spawn_detached(Arc::clone(&services.setup_watch).run());
         lifecycle.spawn(Arc::clone(&services.scheduler).run());
         lifecycle.spawn_detached(Arc::clone(&services.reloader).watch());
         lifecycle.spawn_detached(Arc::clone(&services.retention).run());

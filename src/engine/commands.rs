@@ -88,6 +88,7 @@ impl Handle {
             Command::AcknowledgeAlert { alert } => self.acknowledge_alert(&alert, actor).await,
             Command::Reload => self.reload().await,
             Command::SetLogLevel { level } => self.set_log_level(&level),
+            Command::RevokeDismissal { id } => self.revoke_dismissal(&id, actor).await,
             Command::Remember { items } => {
                 let count = services.memory_import.import(items).await?;
                 done(format!("{count} items remembered"))
@@ -106,6 +107,19 @@ impl Handle {
                 Ok(Reply::Pruned(pruned))
             }
         }
+    }
+
+    async fn revoke_dismissal(&self, id: &str, actor: &str) -> Outcome {
+        let services = &self.services;
+        let at_ms = services.lifecycle.wall_ms();
+        let journal = &services.durable.journal;
+        if !journal.revoke_dismissal(id, actor, at_ms).await? {
+            return Err(Refused::not_found("dismissal that holds", id));
+        }
+        let id = clean_line(id, 80);
+        done(format!(
+            "{id} is taken back; the next decision counts its finding again"
+        ))
     }
 
     async fn cancel_run(&self, run: &str) -> Outcome {

@@ -64,6 +64,19 @@ impl Handle {
         }
     }
 
+    /// The redacted diff that a run was made about; empty where none is kept.
+    pub async fn reviewed_diff(&self, run: &str) -> String {
+        let row = self.services.durable.journal.run(run).await;
+        row.ok()
+            .flatten()
+            .map_or_else(String::new, |row| row.new.diff)
+    }
+
+    /// Asks the code host now what is missing there; alerts say it.
+    pub async fn look_at_setup(&self) {
+        self.services.setup_watch.look().await;
+    }
+
     /// For tests: rows as a crash would leave them.
     #[doc(hidden)]
     pub fn journal(&self) -> &Journal {

@@ -92,6 +92,9 @@ impl Handle {
             Query::Approvals { limit } => Ok(Answer::Approvals {
                 approvals: all(journal.approvals(limit.min(MOST)).await?),
             }),
+            Query::Dismissals { limit } => Ok(Answer::Dismissals {
+                dismissals: all(journal.dismissals(limit.min(MOST)).await?),
+            }),
             Query::Similar { text, k, min_score } => {
                 let found = services.memory_search.similar(&text, k, min_score).await?;
                 Ok(Answer::Similar {

@@ -1,7 +1,7 @@
 //! Rows of the journal as the data of the seam: no face sees a row.
 
 use crate::engine::protocol::github::{
-    Approval, ApprovalState, Delivery, DeliveryOutcome, OutboxCounts, PublicationState,
+    Approval, ApprovalState, Delivery, DeliveryOutcome, Dismissal, OutboxCounts, PublicationState,
 };
 use crate::engine::protocol::memory::MemoryKind;
 use crate::journal;
@@ -42,6 +42,7 @@ impl From<journal::Outcome> for DeliveryOutcome {
             journal::Outcome::Skipped => Self::Skipped,
             journal::Outcome::Unmapped => Self::Unmapped,
             journal::Outcome::Refused => Self::Refused,
+            journal::Outcome::Comment => Self::Comment,
         }
     }
 }
@@ -57,6 +58,25 @@ impl From<journal::DeliveryRow> for Delivery {
             note: row.note,
             run: row.run,
             repeats: row.repeats,
+        }
+    }
+}
+
+impl From<journal::DismissalRow> for Dismissal {
+    fn from(row: journal::DismissalRow) -> Self {
+        Self {
+            id: row.id,
+            repository: row.repository,
+            fingerprint: row.fingerprint,
+            rule: row.rule,
+            place: row.place,
+            by: row.by,
+            reason: row.reason,
+            pull: row.pull,
+            created_ms: row.created_ms,
+            expires_ms: row.expires_ms,
+            revoked_by: row.revoked_by,
+            revoked_ms: row.revoked_ms,
         }
     }
 }

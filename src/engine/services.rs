@@ -7,7 +7,9 @@ use crate::engine::agents::AgentControl;
 use crate::engine::attachment::Attachments;
 use crate::engine::audit::Audit;
 use crate::engine::code_host::approvals::Approvals;
+use crate::engine::code_host::comments::Comments;
 use crate::engine::code_host::reconciler::Reconciler;
+use crate::engine::code_host::setup_watch::SetupWatch;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
@@ -66,6 +68,8 @@ pub struct Services {
 
     pub approvals: Arc<Approvals>,
     pub reconciler: Arc<Reconciler>,
+    pub comments: Arc<Comments>,
+    pub setup_watch: Arc<SetupWatch>,
     pub webhooks: Webhooks,
 
     pub memory: Arc<MemoryIndex>,

@@ -1,6 +1,7 @@
 //! Connects the services: each is given the few others that it needs. One part per area, lower parts first.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use crate::engine::agents::AgentControl;
@@ -9,9 +10,11 @@ use crate::engine::audit::Audit;
 use crate::engine::code_host::approvals::Approvals;
 use crate::engine::code_host::change::ChangeFetcher;
 use crate::engine::code_host::client::GithubClient;
+use crate::engine::code_host::comments::Comments;
 use crate::engine::code_host::journal_store::PullServices;
 use crate::engine::code_host::publisher::Publisher;
 use crate::engine::code_host::reconciler::Reconciler;
+use crate::engine::code_host::setup_watch::SetupWatch;
 use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
@@ -101,6 +104,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         parts.reports.clone(),
     );
     let attachments = Attachments::new(Arc::clone(&ground.notifier));
+    let comments = comments(ground, &publishing, &runs);
     Services {
         snapshots: snapshots(ground, &publishing, &agents, &attachments, &health, &parts),
         health,
@@ -155,6 +159,8 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         intake: runs.intake,
         recovery: runs.recovery,
         approvals: publishing.approvals,
+        setup_watch: setup_watch(ground),
+        comments,
         reconciler: publishing.reconciler,
         memory_import: memory.import,
         memory_search: memory.search,
@@ -173,6 +179,25 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         reloader,
         agents,
     }
+}
+
+fn setup_watch(ground: &Ground) -> Arc<SetupWatch> {
+    Arc::new(SetupWatch {
+        lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        store: Arc::clone(&ground.store),
+        lookup: ground.models.lookup.clone(),
+        raised: Mutex::default(),
+    })
+}
+
+fn comments(ground: &Ground, publishing: &PublishingPart, runs: &RunsPart) -> Arc<Comments> {
+    Arc::new(Comments {
+        services: Arc::clone(&publishing.reconciler.services),
+        intake: Arc::clone(&runs.intake),
+        models: Arc::clone(&ground.models),
+        status: Arc::clone(&publishing.status),
+    })
 }
 
 fn retention(
@@ -316,6 +341,7 @@ fn publishing(ground: &Ground, agents: &Arc<AgentControl>) -> PublishingPart {
             }),
             approvals: Arc::clone(&approvals),
             status: Arc::clone(&status),
+            was_dry: AtomicBool::new(true),
         }),
         client,
         status,

@@ -4,6 +4,7 @@
 //! decision publishes is written down together with the decision.
 
 use super::rows::NewRun;
+use crate::journal::comment_rows::CommentTask;
 use crate::journal::connection::{Journal, ReadOnly};
 use crate::journal::error::JournalError;
 use crate::journal::github_rows::{
@@ -25,12 +26,14 @@ impl Journal {
         keys: Vec<String>,
         run: Option<NewRun>,
         pull: Option<PullRef>,
+        comment: Option<CommentTask>,
     ) -> Result<DeliveryResult, JournalError> {
         let record = Record::WebhookReceived {
             delivery,
             keys,
             run,
             pull: pull.map(Box::new),
+            comment: comment.map(Box::new),
         };
         match self.append(record).await? {
             Applied::Delivery(result) => Ok(result),

@@ -30,6 +30,8 @@ pub enum Outcome {
     Unmapped,
     /// Its repository is not listed.
     Refused,
+    /// A comment that asks for something.
+    Comment,
 }
 
 impl Outcome {
@@ -40,6 +42,7 @@ impl Outcome {
             Self::Skipped => "skipped",
             Self::Unmapped => "unmapped",
             Self::Refused => "refused",
+            Self::Comment => "comment",
         }
     }
 
@@ -48,6 +51,7 @@ impl Outcome {
             "run" => Self::Run,
             "skipped" => Self::Skipped,
             "unmapped" => Self::Unmapped,
+            "comment" => Self::Comment,
             _ => Self::Refused,
         }
     }

@@ -11,6 +11,8 @@ mod apply;
 mod approval_rows;
 mod approvals;
 pub mod backup;
+mod comment_rows;
+mod comments;
 mod connect;
 mod connection;
 mod copy;
@@ -51,6 +53,7 @@ mod work;
 mod writer;
 
 pub use approval_rows::{ApprovalRow, ApprovalState};
+pub use comment_rows::{CommentOutcome, CommentRow, CommentTask, DismissalRow};
 pub use connection::{Journal, ReadOnly};
 pub use error::JournalError;
 pub use github_rows::{

@@ -1,6 +1,6 @@
 //! Pull requests as rows: which commit is known, what was left there, and whether that is still what is wanted.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::github_rows::NewPublication;
@@ -103,6 +103,54 @@ pub(crate) fn due(c: &Connection, now_ms: i64, longest_ms: i64) -> rusqlite::Res
         .collect()
 }
 
+/// Those about which the newest that was planned was only shown, in a dry run.
+pub(crate) fn shown(c: &Connection) -> rusqlite::Result<Vec<PullRow>> {
+    let sql = format!(
+        "WITH entries AS (SELECT lower(json_extract(pull, '$.repository')) || CASE json_extract(pull, '$.number') WHEN 0 \
+         THEN '@' || json_extract(pull, '$.headSha') ELSE '#' || json_extract(pull, '$.number') END AS place, state, id FROM outbox), \
+         newest AS (SELECT place, max(CASE state WHEN 'dry' THEN id END) AS shown, max(CASE state WHEN 'done' THEN id END) AS done \
+         FROM entries GROUP BY place) \
+         SELECT {COLUMNS} FROM pulls WHERE key IN (SELECT place FROM newest WHERE shown > coalesce(done, 0)) ORDER BY revision"
+    );
+    c.prepare_cached(&sql)?.query_map([], row)?.collect()
+}
+
+/// A repository has another name: its pull requests, the decisions about them, what was dismissed and what was asked
+/// in comments go along. Rows that the new name has already stay.
+pub(crate) fn rename(
+    tx: &Connection,
+    sequence: i64,
+    (old, new): (&str, &str),
+    repository_id: Option<u64>,
+) -> rusqlite::Result<()> {
+    let (old_key, new_key) = (old.to_ascii_lowercase(), new.to_ascii_lowercase());
+    let sql = "UPDATE OR IGNORE pulls SET key = ?2 || substr(key, length(?1) + 1), repository = ?3, \
+               repository_id = coalesce(?4, repository_id), revision = ?5, next_ms = 0 WHERE lower(repository) = ?1";
+    tx.prepare_cached(sql)?.execute(params![
+        old_key,
+        new_key,
+        new,
+        repository_id.map(u64::cast_signed),
+        sequence
+    ])?;
+    for table in ["pull_decisions", "dismissals"] {
+        let sql = format!("UPDATE {table} SET repository = ?2 WHERE repository = ?1");
+        tx.prepare_cached(&sql)?.execute([&old_key, &new_key])?;
+    }
+    let sql = "UPDATE comment_tasks SET pull_key = ?2 || substr(pull_key, length(?1) + 1) \
+               WHERE substr(pull_key, 1, length(?1) + 1) = ?1 || '#'";
+    tx.prepare_cached(sql)?.execute([&old_key, &new_key])?;
+    Ok(())
+}
+
+/// The other name under which a repository is known.
+fn other_name(tx: &Connection, repository_id: u64, name: &str) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT repository FROM pulls WHERE repository_id = ?1 AND lower(repository) <> lower(?2) LIMIT 1";
+    tx.prepare_cached(sql)?
+        .query_row(params![repository_id.cast_signed(), name], |r| r.get(0))
+        .optional()
+}
+
 /// Something about a pull request changed: it is looked at again. A repository that was renamed keeps its rows.
 pub(crate) fn mark(
     tx: &Connection,
@@ -112,14 +160,10 @@ pub(crate) fn mark(
     at_ms: i64,
 ) -> rusqlite::Result<()> {
     let key = pull.key();
-    if let (Some(id), true) = (pull.repository_id, pull.number > 0) {
-        let sql = "UPDATE OR IGNORE pulls SET key = ?1, repository = ?2 WHERE repository_id = ?3 AND number = ?4 AND key <> ?1";
-        tx.prepare_cached(sql)?.execute(params![
-            key,
-            pull.repository,
-            id.cast_signed(),
-            pull.number.cast_signed()
-        ])?;
+    if let (Some(id), true) = (pull.repository_id, pull.number > 0)
+        && let Some(old) = other_name(tx, id, &pull.repository)?
+    {
+        rename(tx, sequence, (&old, &pull.repository), Some(id))?;
     }
     let sql = "INSERT INTO pulls (key, repository, repository_id, number, head, base, run_id, revision, settled, next_ms, changed_ms, published) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, ?9, '{}') \

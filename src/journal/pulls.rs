@@ -72,6 +72,32 @@ impl Journal {
         .await
     }
 
+    /// Pull requests about which something was shown in a dry run, and nothing left there since.
+    ///
+    /// # Errors
+    /// As all reading.
+    pub async fn pulls_shown(&self) -> Result<Vec<PullRow>, JournalError> {
+        self.read(pull_rows::shown).await
+    }
+
+    /// A repository has another name: everything that is known of it goes along.
+    ///
+    /// # Errors
+    /// As all writing.
+    pub async fn rename_repository(
+        &self,
+        old: &str,
+        new: &str,
+        repository_id: Option<u64>,
+    ) -> Result<(), JournalError> {
+        let record = Record::RepositoryRenamed {
+            old: old.to_owned(),
+            new: new.to_owned(),
+            repository_id,
+        };
+        self.append(record).await.map(drop)
+    }
+
     /// One pull request, by [`PullRef::key`].
     ///
     /// # Errors

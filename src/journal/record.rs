@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::journal::approval_rows::{ApprovalRow, ApprovalState};
+use crate::journal::comment_rows::{CommentOutcome, CommentTask, DismissalRow};
 use crate::journal::github_rows::{DeliveryResult, DeliveryRow, OutboxState};
 use crate::journal::memory_rows::{NewMemory, Remembered, Retention};
 use crate::journal::pull_rows::{Planned, PullRef};
@@ -37,6 +38,9 @@ pub enum Record {
         /// The pull request that it is about, which is looked at again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pull: Option<Box<PullRef>>,
+        /// The comment that asks for something.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<Box<CommentTask>>,
     },
     /// A webhook's run was begun again under another id.
     WebhookRedirected { old: String, new: String },
@@ -121,6 +125,19 @@ pub enum Record {
     DeliveriesPruned { keys_before_ms: i64 },
     /// Sums of days before this one were removed.
     SpendPruned { before: String },
+    /// A repository has another name.
+    RepositoryRenamed {
+        old: String,
+        new: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository_id: Option<u64>,
+    },
+    /// A comment was acted on, or is tried again.
+    CommentHandled { outcome: CommentOutcome },
+    /// Somebody dismissed a finding in a repository.
+    FindingDismissed { dismissal: Box<DismissalRow> },
+    /// Somebody took a dismissal back.
+    DismissalRevoked { id: String, by: String, at_ms: i64 },
     /// The journal was made again from what could be read of a damaged one, or restored from a backup.
     Recovered { at_ms: i64, notice: String },
     /// An operator has read the notice.
@@ -142,13 +159,16 @@ impl Record {
             Self::RunsRefused { .. } | Self::RunsPruned { .. } => "runs",
             Self::WebhookReceived { .. }
             | Self::WebhookRedirected { .. }
+            | Self::CommentHandled { .. }
             | Self::DeliveriesPruned { .. } => "deliveries",
             Self::PublicationTried { .. }
             | Self::PublicationsPlanned { .. }
             | Self::PullMarked { .. }
+            | Self::RepositoryRenamed { .. }
             | Self::PullSettled { .. } => "publications",
             Self::ApprovalRequested { .. } | Self::ApprovalDecided { .. } => "approvals",
             Self::AgentStopped { .. } => "agents",
+            Self::FindingDismissed { .. } | Self::DismissalRevoked { .. } => "dismissals",
             Self::ScheduleSeen { .. } | Self::ScheduleFired { .. } => "schedules",
             Self::Spent { .. } | Self::SpendPruned { .. } => "spend",
             Self::MemoryAdded { .. } | Self::MemoryForgotten { .. } | Self::MemoryPruned { .. } => {
@@ -187,6 +207,10 @@ impl Record {
             Self::RunsPruned { .. } => "runsPruned",
             Self::DeliveriesPruned { .. } => "deliveriesPruned",
             Self::SpendPruned { .. } => "spendPruned",
+            Self::RepositoryRenamed { .. } => "repositoryRenamed",
+            Self::CommentHandled { .. } => "commentHandled",
+            Self::FindingDismissed { .. } => "findingDismissed",
+            Self::DismissalRevoked { .. } => "dismissalRevoked",
             Self::Recovered { .. } => "recovered",
             Self::Acknowledged { .. } => "acknowledged",
         }

@@ -24,6 +24,8 @@ pub(super) enum Table {
     History,
     Pulls,
     PullDecisions,
+    Dismissals,
+    CommentTasks,
 }
 
 impl Table {
@@ -43,6 +45,8 @@ impl Table {
             Self::History => "history",
             Self::Pulls => "pulls",
             Self::PullDecisions => "pull_decisions",
+            Self::Dismissals => "dismissals",
+            Self::CommentTasks => "comment_tasks",
         }
     }
 
@@ -142,13 +146,45 @@ impl Table {
                 "published",
             ],
             Self::PullDecisions => &["run_id", "repository", "head", "base", "sequence"],
+            Self::Dismissals => DISMISSALS,
+            Self::CommentTasks => COMMENT_TASKS,
         }
     }
 }
 
+const DISMISSALS: &[&str] = &[
+    "id",
+    "repository",
+    "fingerprint",
+    "rule",
+    "file",
+    "place",
+    "dismissed_by",
+    "reason",
+    "pull",
+    "created_ms",
+    "expires_ms",
+    "revoked_by",
+    "revoked_ms",
+];
+
+const COMMENT_TASKS: &[&str] = &[
+    "id",
+    "pull_key",
+    "author",
+    "kind",
+    "task",
+    "state",
+    "answered",
+    "note",
+    "attempts",
+    "next_ms",
+    "created_ms",
+];
+
 /// Types of the values of a table: `T`ext, `I`nteger, `B`lob, `N`ull (the row's number), lower case where it
 /// may be null.
-const SHAPES: [(&str, Table); 14] = [
+const SHAPES: [(&str, Table); 16] = [
     ("NTTBBb", Table::Records),
     ("TITTTTtTIIiiTTTttTtIt", Table::Runs),
     ("TTIT", Table::Steps),
@@ -163,6 +199,8 @@ const SHAPES: [(&str, Table); 14] = [
     ("NB", Table::History),
     ("TTiITTtIIIIT", Table::Pulls),
     ("TTTTI", Table::PullDecisions),
+    ("TTTTTTTTTIiti", Table::Dismissals),
+    ("TTTTTTTTIII", Table::CommentTasks),
 ];
 
 /// The table that a row is of.

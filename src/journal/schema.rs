@@ -43,6 +43,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "202611271400_pulls",
         include_str!("migrations/202611271400_pulls.sql"),
     ),
+    (
+        "202611272100_comments",
+        include_str!("migrations/202611272100_comments.sql"),
+    ),
 ];
 
 /// The schema's number that this program writes.

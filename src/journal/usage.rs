@@ -26,6 +26,8 @@ const TIMES: &[(&str, &str)] = &[
     ("approvals", "created_ms"),
     ("outbox", "created_ms"),
     ("memory", "created_ms"),
+    ("dismissals", "created_ms"),
+    ("comment_tasks", "created_ms"),
 ];
 
 /// One table with its indexes.

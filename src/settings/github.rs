@@ -43,6 +43,13 @@ pub struct GithubSettings {
     pub write_spacing_ms: u64,
     /// What is published.
     pub publish: Publish,
+    /// Commands in comments (`/bsm …`) of people with write access are carried out.
+    pub commands: bool,
+    /// Replies to our remarks that a model answers, for each pull request; 0: none is answered.
+    pub replies_per_pull: u32,
+    /// Rules (`pack/id`, `pack/*`) whose findings no comment dismisses. Critical findings, secrets and changes of
+    /// the policy itself are among them in any case.
+    pub not_dismissable: Vec<String>,
 }
 
 impl Default for GithubSettings {
@@ -64,6 +71,9 @@ impl Default for GithubSettings {
             dry_run: false,
             write_spacing_ms: 1_000,
             publish: Publish::default(),
+            commands: true,
+            replies_per_pull: 10,
+            not_dismissable: Vec::new(),
         }
     }
 }

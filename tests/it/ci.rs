@@ -12,21 +12,21 @@ use std::process::{Command, Output};
 use crate::support::world::{World, code, git, text};
 
 /// A remote with a pull request, and a clone as a runner makes it.
-struct Lab {
-    world: World,
+pub(crate) struct Lab {
+    pub(crate) world: World,
     origin: PathBuf,
     /// Where the branch left from.
     fork: String,
     /// The newest commit of main.
     main: String,
     /// The newest commit of the branch.
-    head: String,
+    pub(crate) head: String,
     /// What a runner builds: both together.
     merge: String,
 }
 
 /// A name and a content.
-type File<'a> = (&'a str, &'a [u8]);
+pub(crate) type File<'a> = (&'a str, &'a [u8]);
 
 fn commit(dir: &Path, files: &[File<'_>], message: &str) -> Option<String> {
     for (name, content) in files {
@@ -41,7 +41,7 @@ fn commit(dir: &Path, files: &[File<'_>], message: &str) -> Option<String> {
 
 impl Lab {
     /// The branch has these commits, each with its files.
-    fn new(commits: &[&[File<'_>]]) -> Option<Self> {
+    pub(crate) fn new(commits: &[&[File<'_>]]) -> Option<Self> {
         Self::over(&[], commits)
     }
 
@@ -215,7 +215,7 @@ impl Lab {
     }
 
     /// The same on GitHub Actions with one more commit in the clone than the change has.
-    fn on_github(&self, args: &[&str], more: &[(&'static str, String)]) -> Output {
+    pub(crate) fn on_github(&self, args: &[&str], more: &[(&'static str, String)]) -> Output {
         let clone = self.world.path("clone");
         if !clone.exists() {
             self.clone_of(&self.merge, 1);
@@ -225,7 +225,7 @@ impl Lab {
     }
 }
 
-const CODE: &[File<'static>] = &[("src/a.py", b"x = 1\n")];
+pub(crate) const CODE: &[File<'static>] = &[("src/a.py", b"x = 1\n")];
 
 fn secret() -> Vec<u8> {
     format!("t = \"ghp_{}\"\n", "a1B2c3D4e5".repeat(4)).into_bytes()

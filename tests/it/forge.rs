@@ -48,6 +48,10 @@ struct Hub {
     asked: Vec<(String, String, String, String)>,
     installation: Option<u64>,
     tokens: u32,
+    /// What the repository is called by now.
+    name: &'static str,
+    /// The branch that the pull request goes into.
+    base: &'static str,
 }
 
 #[derive(Clone)]
@@ -87,15 +91,16 @@ async fn answer(
     let path = uri
         .path()
         .trim_start_matches("/repositories/99")
-        .trim_start_matches("/repos/acme/shop");
+        .trim_start_matches("/repos/acme/shop")
+        .trim_start_matches("/repos/acme/store");
     match path {
         "/pulls/7" => {
             let tag = format!("\"{}{}\"", hub.head, hub.state);
             if text("if-none-match") == tag {
                 return StatusCode::NOT_MODIFIED.into_response();
             }
-            let body = json!({"number": 7, "state": hub.state, "head": {"sha": hub.head},
-                "base": {"ref": "main", "sha": "b".repeat(40)}});
+            let body = json!({"number": 7, "comments": 0, "state": hub.state, "head": {"sha": hub.head},
+                "base": {"ref": hub.base, "sha": "b".repeat(40), "repo": {"full_name": hub.name, "id": 99}}});
             ([("etag", tag)], Json(body)).into_response()
         }
         "/pulls/7/files" => {
@@ -120,6 +125,7 @@ async fn answer(
                 (StatusCode::NOT_FOUND, Json(json!({"message": "Not Found"}))).into_response()
             }
         }
+        _ if method == Method::POST => Json(json!({"id": 1})).into_response(),
         _ if path.starts_with("/git/trees/") => Json(hub.tree.clone()).into_response(),
         _ => (StatusCode::NOT_FOUND, Json(json!({"message": "Not Found"}))).into_response(),
     }
@@ -136,6 +142,8 @@ impl Forge {
             asked: Vec::new(),
             installation: None,
             tokens: 0,
+            name: "acme/shop",
+            base: "main",
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&hub));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -199,9 +207,13 @@ fn head() -> String {
 }
 
 async fn deliver(handle: &Handle, id: &str, body: &Value) -> String {
+    deliver_as(handle, "pull_request", id, body).await
+}
+
+async fn deliver_as(handle: &Handle, named: &str, id: &str, body: &Value) -> String {
     let webhook = Command::Deliver(Webhook {
         delivery: id.into(),
-        named: "pull_request".into(),
+        named: named.into(),
         body: Blob(body.to_string().into_bytes()),
     });
     match command(handle, webhook).await.unwrap() {
@@ -273,7 +285,8 @@ async fn change_that_is_too_large_comes_by_its_files_and_what_is_not_sent_is_nam
     }
     forge.once("/compare/", 406, json!({"message": "too_large"}));
     let mut body = opened(&head());
-    body["action"] = json!("synchronize");
+    body["pull_request"]["base"]["ref"] = json!("dev");
+    forge.hub.lock().unwrap().base = "dev";
     let run = deliver(&handle, "two", &body).await;
     let decision = ended(&handle, &run).await.decision.unwrap();
     assert_eq!(decision.action, Action::ManualReview);
@@ -387,7 +400,8 @@ async fn renamed_repository_is_followed_on_its_host_and_nowhere_else() {
     let run = deliver(&handle, "one", &opened(&head())).await;
     assert!(ended(&handle, &run).await.coverage.is_complete());
     let mut body = opened(&head());
-    body["action"] = json!("synchronize");
+    // The same commit into another branch is another change.
+    body["pull_request"]["base"]["ref"] = json!("dev");
     let run = deliver(&handle, "two", &body).await;
     assert!(ended(&handle, &run).await.coverage.is_complete());
     let wanted = format!("/repositories/99{path}");
@@ -412,11 +426,14 @@ async fn what_is_asked_again_is_asked_with_its_tag() {
     let handle = forge.engine(folder.path(), |_| ()).await;
     let mut body = opened(&head());
     body["pull_request"]["base"] = json!({"ref": "main"});
-    for (id, action) in [("one", "opened"), ("two", "synchronize")] {
-        body["action"] = json!(action);
-        let run = deliver(&handle, id, &body).await;
-        assert!(ended(&handle, &run).await.coverage.is_complete());
-    }
+    let run = deliver(&handle, "one", &body).await;
+    assert!(ended(&handle, &run).await.coverage.is_complete());
+    let wish = json!({
+        "action": "rerequested", "repository": {"full_name": "acme/shop"},
+        "check_run": {"head_sha": head(), "pull_requests": [{"number": 7, "base": {"ref": "main"}}]},
+    });
+    let run = deliver_as(&handle, "check_run", "two", &wish).await;
+    assert!(ended(&handle, &run).await.coverage.is_complete());
     let hub = forge.hub.lock().unwrap();
     let tags: Vec<&str> = hub
         .asked
@@ -468,12 +485,9 @@ async fn reload_takes_a_new_token_from_its_file() {
     let named = |s: &mut Settings| s.github.token_file = file;
     let handle = forge.engine(folder.path(), named).await;
     let mut body = opened(&head());
-    for (id, action) in [
-        ("one", "opened"),
-        ("two", "synchronize"),
-        ("three", "reopened"),
-    ] {
-        body["action"] = json!(action);
+    // The same commit into another branch is another change.
+    for (id, base) in [("one", "main"), ("two", "dev"), ("three", "next")] {
+        body["pull_request"]["base"]["ref"] = json!(base);
         let run = deliver(&handle, id, &body).await;
         assert!(ended(&handle, &run).await.coverage.is_complete());
         match id {
@@ -520,8 +534,8 @@ async fn app_asks_with_a_token_of_the_owner_that_is_kept_while_it_lasts() {
         })
         .await;
     let mut body = opened(&head());
-    for (id, action) in [("one", "opened"), ("two", "synchronize")] {
-        body["action"] = json!(action);
+    for (id, base) in [("one", "main"), ("two", "dev")] {
+        body["pull_request"]["base"]["ref"] = json!(base);
         let run = deliver(&handle, id, &body).await;
         assert!(ended(&handle, &run).await.coverage.is_complete());
     }
@@ -595,4 +609,105 @@ fn is_signed(proof: &str, key: &str, folder: &FilePath) {
         .unwrap();
     assert!(good.status.success(), "{good:?}");
     std::fs::remove_file(&files[0]).unwrap();
+}
+
+/// A repository that was renamed is known by its new name after the next start, with its decisions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renamed_repository_is_remembered_by_the_journal() {
+    let forge = Forge::new().await;
+    let folder = state_folder();
+    let publishes = |s: &mut Settings| {
+        s.github.dry_run = false;
+        s.github.write_spacing_ms = 0;
+    };
+    let handle = forge.engine(folder.path(), publishes).await;
+    forge.hub.lock().unwrap().name = "acme/store";
+    let run = deliver(&handle, "one", &opened(&head())).await;
+    assert!(ended(&handle, &run).await.decision.is_some());
+    let moved = async {
+        while handle
+            .journal()
+            .pull("acme/store#7")
+            .await
+            .unwrap()
+            .is_none()
+            || handle.journal().pulls_behind().await.unwrap() > 0
+        {
+            handle.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), moved)
+        .await
+        .unwrap();
+    let journal = handle.journal();
+    assert_eq!(journal.pull("acme/shop#7").await.unwrap(), None);
+    let decisions = journal
+        .pull_decisions("acme/store", &head(), "main")
+        .await
+        .unwrap();
+    assert_eq!(decisions.len(), 1, "it is still decided");
+    handle.stop(Duration::from_secs(5)).await;
+    drop(handle);
+    forge.hub.lock().unwrap().asked.clear();
+    let again = forge.engine(folder.path(), publishes).await;
+    let row = again.journal().pull("acme/store#7").await.unwrap().unwrap();
+    again.journal().mark_pull(row.pull, 0).await.unwrap();
+    again.wake_outbox();
+    let settled = async {
+        while again.journal().pulls_behind().await.unwrap() > 0 {
+            again.snapshots().changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), settled)
+        .await
+        .unwrap();
+    let paths = forge.paths();
+    assert!(
+        paths.iter().any(|p| p.starts_with("/repos/acme/store/")),
+        "{paths:?}"
+    );
+    assert!(
+        paths.iter().all(|p| !p.starts_with("/repos/acme/shop/")),
+        "{paths:?}"
+    );
+}
+
+/// What doctor would say is missing at GitHub is an alert, and goes when it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missing_at_the_host_is_an_alert_while_it_is_missing() {
+    let (forge, folder) = (Forge::new().await, state_folder());
+    let handle = forge
+        .engine(folder.path(), |s| {
+            s.github.repositories = vec!["acme/shop".into()];
+        })
+        .await;
+    forge.once(
+        "/repos/acme/shop",
+        200,
+        json!({"permissions": {"push": false}, "default_branch": "main"}),
+    );
+    handle.look_at_setup().await;
+    let shows = |text: &str| {
+        let snapshot = handle.snapshots().borrow().clone();
+        let mut alerts = snapshot.alerts.iter();
+        alerts.any(|a| a.resolved_ms.is_none() && a.text.contains(text))
+    };
+    let wait = async |text: &str, wanted: bool| {
+        let is_so = async {
+            while shows(text) != wanted {
+                handle.snapshots().changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), is_so)
+            .await
+            .unwrap();
+    };
+    wait("may only read it", true).await;
+    forge.once(
+        "/repos/acme/shop",
+        200,
+        json!({"permissions": {"push": true}, "default_branch": "main"}),
+    );
+    handle.look_at_setup().await;
+    wait("may only read it", false).await;
 }

@@ -252,6 +252,8 @@ pub enum SuppressedBy {
     Standing,
     /// The operator's baseline.
     Baseline,
+    /// Somebody with write access dismissed it in the repository where it is.
+    Dismissed,
 }
 
 /// An accepted finding, and why.

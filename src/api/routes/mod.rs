@@ -5,6 +5,7 @@ mod alerts;
 mod approvals;
 mod chat;
 mod control;
+mod dismissals;
 mod gateway;
 mod health;
 mod memory;
@@ -48,6 +49,7 @@ pub(super) fn all(api: &Arc<Api>) -> Router {
         .and(memory::routes())
         .and(webhooks::routes())
         .and(approvals::routes())
+        .and(dismissals::routes())
         .and(alerts::routes())
         .parts();
     let (slow, more) = chat::routes()

@@ -69,6 +69,7 @@ pub(crate) async fn listing(
         Answer::Deliveries { deliveries } => ("deliveries", serde_json::to_value(deliveries)),
         Answer::Outbox { entries } => ("entries", serde_json::to_value(entries)),
         Answer::Approvals { approvals } => ("approvals", serde_json::to_value(approvals)),
+        Answer::Dismissals { dismissals } => ("dismissals", serde_json::to_value(dismissals)),
         _ => return Err(odd()),
     };
     let list = list.map_err(|_| odd())?;

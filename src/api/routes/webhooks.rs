@@ -123,7 +123,7 @@ async fn take(
         return Err(odd());
     };
     let (status, word) = match outcome {
-        DeliveryOutcome::Run => (StatusCode::ACCEPTED, "accepted"),
+        DeliveryOutcome::Run | DeliveryOutcome::Comment => (StatusCode::ACCEPTED, "accepted"),
         DeliveryOutcome::Skipped | DeliveryOutcome::Unmapped | DeliveryOutcome::Refused => {
             (StatusCode::OK, outcome.as_str())
         }

@@ -16,6 +16,7 @@ mod jenkins;
 mod log;
 mod outputs;
 mod pipeline;
+mod publish;
 mod range;
 mod scanners;
 mod system;
@@ -29,6 +30,7 @@ use self::gate::Gate;
 use self::log::Log;
 use self::outputs::Outputs;
 use self::pipeline::Pipeline;
+use self::publish::PublishWhen;
 use self::scanners::Tool;
 use super::run::{self, Keeping};
 use crate::cli::context::{self, Base, Setup};
@@ -87,6 +89,9 @@ pub struct CiArgs {
     /// Which findings count: on added lines, in touched files, or anywhere (default: review.filterMode)
     #[arg(long, value_name = "MODE", value_parser = ["added", "file", "all"])]
     filter_mode: Option<String>,
+    /// Leave the decision on the pull request: status or check, comment, remarks. Needs a token in GITHUB_TOKEN
+    #[arg(long, value_enum, default_value_t = PublishWhen::Auto)]
+    publish: PublishWhen,
     /// Print the whole result as JSON (schema 2)
     #[arg(long)]
     json: bool,
@@ -165,11 +170,24 @@ fn carry_out(global: &Global, args: &CiArgs) -> Result<u8, Failure> {
         wait: args.wait,
         progress: false,
     };
-    let (result, interrupted) = run::execute(global, &setup, trigger, &keeping)?;
+    let (result, interrupted, diff) = run::execute_with_diff(global, &setup, trigger, &keeping)?;
     let exit = gate.exit_code(&result, interrupted);
     let report = report_file(args, &result);
     let outputs = Outputs::of(&result, gate, why, report.as_deref());
     leave(args, &pipeline, &env, &log, &result, exit, &outputs)?;
+    let left = if interrupted {
+        None
+    } else {
+        let about = (&pipeline, ends.to.as_str());
+        publish::publish(args.publish, about, (&setup, &env), (&result, diff))?
+    };
+    for line in left.iter().flat_map(|left| &left.lines) {
+        log.line(&redact(line));
+    }
+    let exit = match left {
+        Some(left) if left.failed && exit == 0 => 1,
+        _ => exit,
+    };
     let word = if exit == 0 { "passed" } else { "failed" };
     log.line(&format!(
         "gate {} {word}{}, exit {exit}",

@@ -9,10 +9,11 @@ use url::Url;
 
 use super::answers::{Answers, repository_of};
 use super::app::App;
-use super::delivery::is_sha;
+use super::delivery::{is_repository, is_sha};
 use crate::code_host::{HostError, Pull, PullNow};
 use crate::outbound::egress::{Lookup, Policy};
 use crate::outbound::{Ways, client, error_text};
+use crate::resilience::clock::lock;
 use crate::settings::Settings;
 use crate::settings::env::Env;
 use crate::text::clean_line;
@@ -57,6 +58,8 @@ pub struct Github {
     me: tokio::sync::OnceCell<Me>,
     /// Repositories in which reviews of ours can be dismissed, once that was asked.
     pub(super) dismisses: std::sync::Mutex<std::collections::HashMap<String, bool>>,
+    /// Pull requests that had no comment when they were read last, and where none was made since.
+    pub(super) uncommented: std::sync::Mutex<std::collections::HashSet<(String, u64)>>,
 }
 
 /// Whose entries are ours.
@@ -97,6 +100,7 @@ impl Github {
             answers: Answers::default(),
             me: tokio::sync::OnceCell::new(),
             dismisses: std::sync::Mutex::default(),
+            uncommented: std::sync::Mutex::default(),
         })
     }
 
@@ -108,6 +112,12 @@ impl Github {
         let path = format!("repos/{}/pulls/{}", pull.repository, pull.number);
         let now = self.json(Method::GET, &path, None).await?;
         let text = |place: &str| now.pointer(place).and_then(Value::as_str);
+        let key = (pull.repository.clone(), pull.number);
+        if now["comments"] == 0 {
+            lock(&self.uncommented).insert(key);
+        } else {
+            lock(&self.uncommented).remove(&key);
+        }
         let labels = now["labels"].as_array().map(|all| {
             let names = all.iter().filter_map(|l| l["name"].as_str());
             names.map(str::to_owned).collect()
@@ -125,6 +135,12 @@ impl Github {
             draft: now["draft"] == true,
             labels,
             mergeable: now["mergeable_state"] == "clean",
+            repository: text("/base/repo/full_name")
+                .filter(|name| is_repository(name))
+                .map(|name| {
+                    let id = now.pointer("/base/repo/id").and_then(Value::as_u64);
+                    (name.to_owned(), id)
+                }),
         })
     }
 

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::comment_event::comment;
 use super::shape::{Agreement, agreement};
-use crate::code_host::{Pull, PullState};
+use crate::code_host::{CommentEvent, Pull, PullState};
 use crate::text::clean_line;
 
 /// A webhook, as far as it matters here. Texts are outside text.
@@ -35,6 +36,8 @@ pub struct Delivery {
     pub base_changed: bool,
     /// The body has the shape of another event than the header says: nothing is started by it.
     pub odd: bool,
+    /// The comment that was just written.
+    pub comment: Option<CommentEvent>,
     /// What it means: the same again is the same. `None`: only its bytes say so.
     pub meaning: Option<String>,
 }
@@ -78,7 +81,11 @@ pub fn read(named: &str, body: &Value) -> Result<Delivery, String> {
         .as_ref()
         .and_then(|repository| pull(repository, body));
     let about = body.get("pull_request");
-    let meaning = meaning(&event, repository.as_deref(), pull.as_ref(), body);
+    let comment = comment(&event, body).filter(|_| agreement == Agreement::Agrees);
+    let meaning = match (&comment, &repository) {
+        (Some(comment), Some(repository)) => Some(format!("{repository}!{}+{event}", comment.id)),
+        _ => meaning(&event, repository.as_deref(), pull.as_ref(), body),
+    };
     let names = body.pointer("/pull_request/labels");
     let names = names.and_then(Value::as_array).into_iter().flatten();
     Ok(Delivery {
@@ -99,6 +106,7 @@ pub fn read(named: &str, body: &Value) -> Result<Delivery, String> {
         base_changed: body.pointer("/changes/base").is_some_and(Value::is_object),
         odd: agreement == Agreement::Odd,
         pull,
+        comment,
         meaning,
     })
 }
@@ -195,7 +203,7 @@ fn meaning(
     Some(format!("{}{number}@{sha}{into}+{event}", repository?))
 }
 
-fn is_repository(name: &str) -> bool {
+pub(super) fn is_repository(name: &str) -> bool {
     let part = |p: &str| {
         (1..=100).contains(&p.len())
             && p != "."

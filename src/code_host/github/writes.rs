@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::client::{Github, read_json};
 use crate::code_host::{
-    CodeHost, HostError, LineComment, Publication, Pull, PullNow, StandingReview, Written,
+    CodeHost, HostError, LineComment, OwnRemark, Publication, Pull, PullNow, StandingReview,
+    Written,
 };
 use crate::resilience::clock::lock;
 use crate::text::clean_line;
@@ -118,6 +119,28 @@ impl CodeHost for Github {
             Publication::Merge { context } => self.merge(pull, context).await,
         }
     }
+
+    async fn may_write(&self, pull: &Pull, account: &str) -> Result<bool, HostError> {
+        self.permits(pull, account).await
+    }
+
+    async fn own_remark(&self, pull: &Pull, comment: u64) -> Result<Option<OwnRemark>, HostError> {
+        self.remark(pull, comment).await
+    }
+
+    async fn own_remarks(&self, pull: &Pull) -> Result<Vec<String>, HostError> {
+        self.remarks(pull).await
+    }
+
+    async fn answer(
+        &self,
+        pull: &Pull,
+        text: (&str, &str),
+        in_reply_to: Option<u64>,
+        again: bool,
+    ) -> Result<Written, HostError> {
+        self.leave_answer(pull, text, in_reply_to, again).await
+    }
 }
 
 impl Github {
@@ -133,9 +156,13 @@ impl Github {
         if let Some(done) = self.edit_first(pull, &known, body).await? {
             return Ok(done);
         }
-        let found = self.marked(&comments, marker).await?;
-        if let Some(done) = self.edit_first(pull, &found, body).await? {
-            return Ok(done);
+        // Where there was no comment at all, none is looked for. Only once: the answer to a write may be lost.
+        let place = (pull.repository.clone(), pull.number);
+        if !lock(&self.uncommented).remove(&place) {
+            let found = self.marked(&comments, marker).await?;
+            if let Some(done) = self.edit_first(pull, &found, body).await? {
+                return Ok(done);
+            }
         }
         let made = self
             .json(Method::POST, &comments, Some(json!({"body": body})))
@@ -347,7 +374,7 @@ impl Github {
         Ok(Written::note(format!("{done} threads resolved")))
     }
 
-    async fn graphql(
+    pub(super) async fn graphql(
         &self,
         pull: &Pull,
         query: &str,
@@ -370,50 +397,22 @@ impl Github {
         }
         Ok(answer["data"].take())
     }
-
-    /// Merges where the branch's rules require our gate and an up-to-date branch: then the host itself keeps a
-    /// commit out that we did not approve.
-    async fn merge(&self, pull: &Pull, context: &str) -> Result<Written, HostError> {
-        let base = pull.base.as_deref().unwrap_or_default();
-        let mut url = self.url(&format!("repos/{}/rules/branches", pull.repository))?;
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.push(base);
-        }
-        let rules = read_json(
-            self.send_for(&pull.repository, self.client.get(url))
-                .await?,
-        )
-        .await?;
-        let protects = |rule: &Value| {
-            let checks = &rule["parameters"];
-            let required = checks["required_status_checks"]
-                .as_array()
-                .into_iter()
-                .flatten();
-            rule["type"] == "required_status_checks"
-                && checks["strict_required_status_checks_policy"] == true
-                && required
-                    .into_iter()
-                    .any(|c| c["context"] == context && !c["integration_id"].is_null())
-        };
-        if !rules.as_array().is_some_and(|all| all.iter().any(protects)) {
-            return Err(HostError::Refused {
-                status: 422,
-                message: format!(
-                    "{base} does not require {context}, pinned to its app, with branches up to date; without that nothing is merged"
-                ),
-            });
-        }
-        let path = format!("repos/{}/pulls/{}/merge", pull.repository, pull.number);
-        self.json(Method::PUT, &path, Some(json!({"sha": pull.head_sha})))
-            .await?;
-        Ok(Written::note("merged"))
-    }
 }
 
 /// A hidden comment by which a remark is found again.
 pub(crate) fn remark_marker(fingerprint: &str) -> String {
     format!("<!-- bsm:remark {fingerprint} -->")
+}
+
+/// The fingerprint in the marker at the beginning of a remark; `None`: it has none.
+pub(super) fn marker_fingerprint(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("<!-- bsm:remark ")?;
+    let (fingerprint, _) = rest.split_once(" -->")?;
+    let is_one = (1..=64).contains(&fingerprint.len())
+        && fingerprint
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_one.then_some(fingerprint)
 }
 
 /// The last word of a review's marker; `None`: it has none.

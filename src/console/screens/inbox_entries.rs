@@ -102,7 +102,7 @@ impl Entry<'_> {
                 ApprovalState::Denied | ApprovalState::Expired => Mark::Failed,
             },
             Self::Delivery(d) => match d.outcome {
-                DeliveryOutcome::Run => Mark::Live,
+                DeliveryOutcome::Run | DeliveryOutcome::Comment => Mark::Live,
                 DeliveryOutcome::Skipped | DeliveryOutcome::Unmapped => Mark::Off,
                 DeliveryOutcome::Refused => Mark::Failed,
             },

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::engine::code_host::standing::{Decided, Standing, findings_of, fingerprint};
+use crate::engine::code_host::standing::{Decided, Standing, findings_of, fingerprint, short};
 use crate::engine::protocol::run::{Action, Evidence, RunResult};
-use crate::review::finding::Finding;
+use crate::engine::runs::report::place;
+use crate::review::finding::{Finding, SuppressedBy};
 use crate::review::verdict::Verdict;
 use crate::text::{clean_block, cut, markdown, markdown_block};
 
@@ -15,6 +16,8 @@ pub const MARKER: &str = "<!-- bsm:decision -->";
 const LONGEST: usize = 60_000;
 /// Longest text of a finding, characters.
 const MESSAGE: usize = 1_500;
+/// Dismissed findings that are listed.
+const DISMISSED: usize = 50;
 /// Groups of files in the walkthrough.
 const GROUPS: usize = 12;
 
@@ -33,6 +36,7 @@ fn write_all(out: &mut String, standing: &Standing<'_>, decided: &Decided) -> st
     walkthrough(out, &decided.diff)?;
     since_last(out, standing, run)?;
     findings(out, standing, run)?;
+    dismissed(out, run)?;
     how(out, run)
 }
 
@@ -136,10 +140,16 @@ fn since_last(out: &mut String, standing: &Standing<'_>, run: &RunResult) -> std
         return Ok(());
     };
     let now: BTreeSet<String> = findings_of(run).into_iter().map(fingerprint).collect();
+    // What somebody dismissed is not resolved; it is listed below.
+    let accepted: BTreeSet<String> = run
+        .suppressed
+        .iter()
+        .map(|s| fingerprint(&s.finding))
+        .collect();
     let resolved: Vec<&String> = before
         .found
         .iter()
-        .filter(|(fingerprint, _)| !now.contains(*fingerprint))
+        .filter(|(fingerprint, _)| !now.contains(*fingerprint) && !accepted.contains(*fingerprint))
         .map(|(_, line)| line)
         .collect();
     let remain = now.iter().filter(|f| before.found.contains_key(*f)).count();
@@ -213,9 +223,10 @@ fn one(out: &mut String, standing: &Standing<'_>, finding: &Finding) -> std::fmt
     let message = markdown_block(finding.message.raw(), MESSAGE).replace('\n', "\n  ");
     writeln!(
         out,
-        "- **{}** `{}`{line}: {message}",
+        "- **{}** `{}`{line} (`{}`): {message}",
         finding.severity.as_str(),
-        finding.rule.replace('`', "")
+        finding.rule.replace('`', ""),
+        short(&fingerprint(finding))
     )?;
     if let Some(excerpt) = finding
         .excerpt
@@ -224,6 +235,31 @@ fn one(out: &mut String, standing: &Standing<'_>, finding: &Finding) -> std::fmt
     {
         let code = clean_block(excerpt.raw(), 300).replace("~~~", "~ ~ ~");
         writeln!(out, "  ~~~~~~\n  {}\n  ~~~~~~", code.replace('\n', "\n  "))?;
+    }
+    Ok(())
+}
+
+/// Findings that somebody dismissed: never hidden, and with whose word.
+fn dismissed(out: &mut String, run: &RunResult) -> std::fmt::Result {
+    let all = run.suppressed.iter();
+    let all: Vec<_> = all.filter(|s| s.by == SuppressedBy::Dismissed).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### Dismissed ({})\n", all.len())?;
+    for dismissed in all.iter().take(DISMISSED) {
+        let reason = dismissed.reason.as_ref();
+        writeln!(
+            out,
+            "- `{}` {} (`{}`): {}",
+            dismissed.finding.rule.replace('`', ""),
+            place(&dismissed.finding),
+            short(&fingerprint(&dismissed.finding)),
+            reason.map_or_else(String::new, |r| markdown(r.raw(), 400))
+        )?;
+    }
+    if all.len() > DISMISSED {
+        writeln!(out, "- {} more are dismissed", all.len() - DISMISSED)?;
     }
     Ok(())
 }
@@ -280,7 +316,7 @@ fn how(out: &mut String, run: &RunResult) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "\nWhy: `bsm runs show {id}`. Again: `bsm runs rerun {id}`.\n\n</details>\n\n<sub>run `{id}`</sub>",
+        "\nWhy: `/bsm why`, or `bsm runs show {id}`. Again: `/bsm review`, or `bsm runs rerun {id}`. Commands: `/bsm help`.\n\n</details>\n\n<sub>run `{id}`</sub>",
         id = run.run_id
     )
 }

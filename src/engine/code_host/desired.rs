@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use crate::code_host::LineComment;
 use crate::code_host::github::remark_marker;
 use crate::engine::code_host::comment;
-use crate::engine::code_host::standing::{Decided, Hold, Standing, findings_of, fingerprint};
+use crate::engine::code_host::standing::{
+    Decided, Hold, Standing, findings_of, fingerprint, short,
+};
 use crate::engine::protocol::run::{Action, Cause, Evidence, RunResult, RunState};
 use crate::engine::runs::numbered_diff::NumberedDiff;
 use crate::review::finding::{Finding, Severity};
@@ -222,6 +224,7 @@ fn remark(finding: &Finding, path: &str, line: u32) -> LineComment {
             body.push_str(&format!("\n\n```suggestion\n{text}\n```"));
         }
     }
+    body.push_str(&format!("\n\n<sub>finding `{}`</sub>", short(&fingerprint)));
     LineComment {
         path: path.to_owned(),
         line,

@@ -202,7 +202,11 @@ fn remark_outside_the_hunks_stays_in_the_comment() {
     run.agents[0].findings[1].message = Untrusted::new("elsewhere");
     let desired = wanted(&run);
     assert_eq!(desired.remarks.len(), 1);
-    assert!(desired.comment.unwrap().contains("line 40: elsewhere"));
+    let text = desired.comment.unwrap();
+    assert!(
+        text.contains("line 40 (`") && text.contains("`): elsewhere"),
+        "{text}"
+    );
 }
 
 /// `docs/decisions.md` has one table of decision, evidence and face; this is what holds it to the program.

@@ -225,7 +225,9 @@ fn resolution(sides: &Sides<'_>) -> Option<Change> {
 }
 
 fn merge(sides: &Sides<'_>) -> Option<Change> {
-    let wanted = sides.publish.merge && sides.desired.merge && !sides.published.merged;
+    // A commit that fell out of a queue is not put there again; a new one is.
+    let done = sides.published.merged && sides.published.merged_at == sides.now.head_sha;
+    let wanted = sides.publish.merge && sides.desired.merge && !done;
     // What is not ready is looked at again when a check ends.
     (wanted && sides.now.mergeable).then(|| {
         kept(Publication::Merge {

@@ -1,6 +1,7 @@
 //! Which filter of the settings leaves a pull request out. Pure: what it says stands in the inbox.
 
 use crate::code_host::github::Delivery;
+use crate::journal::{Journal, JournalError};
 use crate::settings::{Filters, matches_pattern};
 
 /// The filter that leaves a webhook's pull request out, as a note; `None`: it is reviewed.
@@ -37,6 +38,25 @@ pub(super) fn filtered(delivery: &Delivery, filters: &Filters) -> Option<String>
         return Some("its base branch is none of github.filters.onlyBases".into());
     }
     None
+}
+
+/// What keeps a pull request's next review from its cost's bound; `None`: it stays within.
+///
+/// # Errors
+/// The journal cannot be read.
+pub(super) async fn over_cost(
+    journal: &Journal,
+    filters: &Filters,
+    (repository, number): (&str, u64),
+) -> Result<Option<String>, JournalError> {
+    let most = filters.pull_usd;
+    if most <= 0.0 {
+        return Ok(None);
+    }
+    let cost = journal.pull_cost(repository, number).await?;
+    Ok((cost >= most).then(|| {
+        format!("its reviews have cost ${cost:.2} of ${most:.2} (github.filters.pullUsd)")
+    }))
 }
 
 /// Whether a change has paths and all of them are ones that are left out. A path that cannot be read is none.

@@ -26,6 +26,9 @@ use crate::text::clean_line;
 /// The alert about a publication that the host refuses.
 const REFUSED: &str = "publication-refused";
 
+/// The alert about a repository that was renamed.
+const RENAMED: &str = "repository-renamed";
+
 /// What passes need of the engine. One per engine.
 pub struct PullServices {
     /// Clock and stop.
@@ -45,6 +48,16 @@ pub struct PullServices {
 }
 
 impl PullServices {
+    /// Returns when the next write may be sent: hosts limit those that write faster.
+    pub(super) async fn before_write(&self) {
+        let spacing = Duration::from_millis(self.store.settings().github.write_spacing_ms);
+        let due = (*lock(&self.last_write)).map(|last| last + spacing);
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        *lock(&self.last_write) = Some(self.lifecycle.now());
+    }
+
     /// A pass ended; `next_ms`: it is to be repeated then.
     ///
     /// # Errors
@@ -262,20 +275,39 @@ impl PullStore for JournalStore<'_> {
         self.of.settle(row, next_ms).await
     }
 
+    async fn renamed(
+        &self,
+        row: &PullRow,
+        name: &str,
+        repository_id: Option<u64>,
+    ) -> Result<bool, JournalError> {
+        let old = &row.pull.repository;
+        let subject = format!("{} renamed", old.to_ascii_lowercase());
+        let (old_shown, new) = (clean_line(old, 120), clean_line(name, 120));
+        if !self.of.store.settings().github.lists(name) {
+            // Under a name that is not listed nothing would be left there any more.
+            let text = format!("{old_shown} is {new} now: list it under github.repositories");
+            self.of.notifier.raise(RENAMED, &subject, text);
+            return Ok(false);
+        }
+        let journal = &self.of.durable.journal;
+        self.of
+            .durable
+            .persist(|| journal.rename_repository(old, name, repository_id))
+            .await?;
+        let text = format!("{old_shown} is {new} now, and is known by its new name");
+        self.of.notifier.resolve(RENAMED, &subject, text);
+        Ok(true)
+    }
+
     fn now_ms(&self) -> i64 {
         self.of.lifecycle.steady_ms()
     }
 
     async fn before_write(&self) -> Result<(), JournalError> {
-        if self.dry {
-            return Ok(());
+        if !self.dry {
+            self.of.before_write().await;
         }
-        let spacing = Duration::from_millis(self.of.store.settings().github.write_spacing_ms);
-        let due = (*lock(&self.of.last_write)).map(|last| last + spacing);
-        if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
-        }
-        *lock(&self.of.last_write) = Some(self.of.lifecycle.now());
         Ok(())
     }
 

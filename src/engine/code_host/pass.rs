@@ -106,6 +106,12 @@ impl<H: CodeHost, S: PullStore> Pass<'_, H, S> {
             Ok(now) => now,
             Err(error) => return self.cannot_read(&pull, &error).await,
         };
+        if let Some((name, id)) = &now.repository
+            && !name.eq_ignore_ascii_case(&self.row.pull.repository)
+            && self.store.renamed(self.row, name, *id).await?
+        {
+            return Ok(None);
+        }
         if let Some(failure) = self.published.failures.remove(READ) {
             let text = format!("{} can be read again", pull.place());
             if failure.attempts > 0 {

@@ -41,6 +41,8 @@ pub struct Published {
     pub failures: BTreeMap<String, Failure>,
     /// It was merged on our word.
     pub merged: bool,
+    /// At which commit it was merged, or put into a merge queue.
+    pub merged_at: String,
 }
 
 /// A publication that was sent.
@@ -290,7 +292,10 @@ impl Published {
                     }
                 }
             }
-            Publication::Merge { .. } => self.merged = true,
+            Publication::Merge { .. } => {
+                self.merged = true;
+                head.clone_into(&mut self.merged_at);
+            }
             Publication::Label { add, .. } => {
                 self.labels = (!add.is_empty()).then(|| add.clone()).into_iter().collect();
             }

@@ -58,6 +58,16 @@ pub trait PullStore: Sync {
         next_ms: Option<i64>,
     ) -> impl Future<Output = Result<(), JournalError>> + Send;
 
+    /// The repository has another name at the host. True: everything is kept under it from now on, and the pass ends.
+    fn renamed(
+        &self,
+        _row: &PullRow,
+        _name: &str,
+        _repository_id: Option<u64>,
+    ) -> impl Future<Output = Result<bool, JournalError>> + Send {
+        async { Ok(false) }
+    }
+
     /// The engine's own count of milliseconds.
     fn now_ms(&self) -> i64;
 

@@ -5,6 +5,7 @@
 //! pull request may have another commit, another branch or another decision.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::code_host::{Publication, Pull};
@@ -32,6 +33,8 @@ pub struct Reconciler {
     pub approvals: Arc<Approvals>,
     /// Figures, and the signal that wakes it.
     pub status: Arc<PublicationStatus>,
+    /// Until now nothing was sent: what was only shown meanwhile is looked at again.
+    pub was_dry: AtomicBool,
 }
 
 impl Reconciler {
@@ -47,6 +50,14 @@ impl Reconciler {
     async fn work(&self) -> Result<Option<i64>, JournalError> {
         self.approvals.expire().await?;
         let journal = &self.services.durable.journal;
+        if self.services.store.settings().github.dry_run {
+            self.was_dry.store(true, Relaxed);
+        } else if self.was_dry.swap(false, Relaxed) {
+            for row in journal.pulls_shown().await? {
+                let now_ms = self.services.lifecycle.wall_ms();
+                journal.mark_pull(row.pull, now_ms).await?;
+            }
+        }
         let until = loop {
             if let Some(until) = self.services.client.paused_until_ms() {
                 break Some(until);
@@ -122,7 +133,7 @@ impl Reconciler {
 }
 
 /// Where people look at a host whose API is there; `None`: not known.
-fn web(api: &str) -> Option<String> {
+pub fn web(api: &str) -> Option<String> {
     let api = api.trim_end_matches('/');
     if api == "https://api.github.com" {
         return Some("https://github.com".into());

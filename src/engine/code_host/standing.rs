@@ -60,6 +60,11 @@ pub fn findings_of(run: &RunResult) -> Vec<&Finding> {
     all
 }
 
+/// A fingerprint as people are shown it.
+pub fn short(fingerprint: &str) -> &str {
+    crate::text::cut(fingerprint, 12)
+}
+
 /// By what a finding is known from commit to commit.
 pub fn fingerprint(finding: &Finding) -> String {
     match &finding.identity {

@@ -20,6 +20,8 @@ pub struct PublicationStatus {
     stats: Mutex<GithubStats>,
     /// The outbox has something to send.
     pub wake_outbox: Notify,
+    /// A comment asks for something.
+    pub wake_comments: Notify,
 }
 
 impl PublicationStatus {
@@ -30,6 +32,7 @@ impl PublicationStatus {
             notifier,
             stats: Mutex::default(),
             wake_outbox: Notify::new(),
+            wake_comments: Notify::new(),
         })
     }
 

@@ -3,6 +3,7 @@
 
 use crate::code_host::PullState;
 use crate::code_host::github::Delivery;
+use crate::engine::code_host::comments::kind_of;
 use crate::engine::code_host::filters::filtered;
 use crate::journal::Outcome;
 use crate::settings::GithubSettings;
@@ -34,6 +35,18 @@ pub(super) fn triage(
         return unmapped(format!(
             "X-GitHub-Event says {event}, and the body has the shape of another event"
         ));
+    }
+    if let (Some(comment), Some(repository)) = (&delivery.comment, &delivery.repository)
+        && let Some(kind) = kind_of(comment, settings)
+    {
+        match kind {
+            Ok(_) if settings.lists(repository) => return (Outcome::Comment, String::new()),
+            Ok("command") => {
+                return skipped("commands are for repositories that github.repositories lists");
+            }
+            Ok(_) => {}
+            Err(why) => return skipped(why),
+        }
     }
     let Some(found) = events.find(&delivery.event) else {
         return unmapped(format!("no rule is for {event}"));
@@ -141,6 +154,36 @@ mod tests {
             "repository": {"full_name": "acme/shop"},
         });
         assert_eq!(judge("merge_group", &group, &none).0, Outcome::Run);
+    }
+
+    #[test]
+    fn comment_asks_for_something_only_of_a_person_in_a_listed_repository() {
+        let listed = GithubSettings {
+            repositories: vec!["acme/shop".into()],
+            ..GithubSettings::default()
+        };
+        let off = GithubSettings {
+            commands: false,
+            ..listed.clone()
+        };
+        let comment = |text: &str, kind: &str| {
+            json!({
+                "action": "created", "repository": {"full_name": "acme/shop"},
+                "issue": {"number": 7, "pull_request": {}},
+                "comment": {"id": 1, "body": text, "user": {"login": "ana", "type": kind}},
+            })
+        };
+        let command = comment("/bsm review", "User");
+        for (body, settings, outcome) in [
+            (&command, &listed, Outcome::Comment),
+            (&command, &off, Outcome::Skipped),
+            (&command, &GithubSettings::default(), Outcome::Skipped),
+            (&comment("/bsm review", "Bot"), &listed, Outcome::Skipped),
+            (&comment("looks good", "User"), &listed, Outcome::Unmapped),
+        ] {
+            let judged = judge("issue_comment", body, settings);
+            assert_eq!(judged.0, outcome, "{body} {judged:?}");
+        }
     }
 
     #[test]

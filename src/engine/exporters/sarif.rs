@@ -227,7 +227,7 @@ fn silenced(suppressed: &Suppressed, rules: &BTreeMap<&str, usize>, any: &Untrus
     let mut suppression = json!({
         "kind": match suppressed.by {
             SuppressedBy::Inline | SuppressedBy::Standing => "inSource",
-            SuppressedBy::Baseline => "external",
+            SuppressedBy::Baseline | SuppressedBy::Dismissed => "external",
         },
     });
     if let Some(reason) = &suppressed.reason {

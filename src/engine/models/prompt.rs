@@ -341,7 +341,7 @@ fn weight(path: &str) -> u8 {
 }
 
 /// Marks text as data; nothing in it can close its own frame.
-pub(super) fn framed(redactor: &Redactor, out: &mut String, what: &str, text: &str) {
+pub(in crate::engine) fn framed(redactor: &Redactor, out: &mut String, what: &str, text: &str) {
     let mark = redactor.mark(text.as_bytes());
     out.push_str(&format!(
         "\n<<<{what} {mark}>>>\n{text}\n<<<end {mark}>>>\n"

@@ -200,6 +200,11 @@ pub enum Command {
         /// The approver's token.
         token: Secret,
     },
+    /// Take a dismissal of a finding back: the next decision counts the finding again.
+    RevokeDismissal {
+        /// Its id.
+        id: String,
+    },
     /// Remember items, in place of those with the same ids.
     Remember {
         /// The items.
@@ -254,6 +259,7 @@ impl Command {
             Self::Deliver(_) => "deliver",
             Self::Decide { grant: true, .. } => "approve",
             Self::Decide { .. } => "deny",
+            Self::RevokeDismissal { .. } => "revoke_dismissal",
             Self::Remember { .. } => "remember",
             Self::Forget { .. } => "forget",
             Self::SetAgent { on: true, .. } => "start_agent",
@@ -294,7 +300,7 @@ impl Command {
             } => format!("{approval}: {reason}"),
             Self::SetAgent { agent, .. } => agent.clone(),
             Self::Remember { items } => format!("{} items", items.len()),
-            Self::Forget { id } => id.clone(),
+            Self::Forget { id } | Self::RevokeDismissal { id } => id.clone(),
             Self::Prune {
                 older_than_days,
                 dry_run,

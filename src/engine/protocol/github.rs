@@ -86,6 +86,9 @@ pub struct GithubStats {
     pub unmapped: u64,
     /// Of repositories that are not listed.
     pub refused: u64,
+    /// Comments that ask for something.
+    #[serde(default)]
+    pub comments: u64,
     /// The outbox.
     pub outbox: OutboxCounts,
     /// Actions that wait for a person.
@@ -149,6 +152,46 @@ pub struct Approval {
     pub decided_ms: Option<i64>,
 }
 
+/// A finding that somebody dismissed in a repository. Everything in it is cleaned or escaped where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dismissal {
+    /// Its id.
+    pub id: String,
+    /// `owner/name`, in small letters.
+    pub repository: String,
+    /// The finding's fingerprint.
+    pub fingerprint: String,
+    /// The rule that found it.
+    pub rule: String,
+    /// Where it was: `file:line`.
+    pub place: String,
+    /// Who dismissed it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// On which pull request.
+    pub pull: String,
+    /// Wall time, milliseconds.
+    pub created_ms: i64,
+    /// It ends then; absent: never by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<i64>,
+    /// Who took it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<i64>,
+}
+
+impl Dismissal {
+    /// Decisions that are made now leave its finding out.
+    pub fn holds(&self, now_ms: i64) -> bool {
+        self.revoked_ms.is_none() && self.expires_ms.is_none_or(|end| now_ms < end)
+    }
+}
+
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -161,6 +204,8 @@ pub enum DeliveryOutcome {
     Unmapped,
     /// Its repository is not listed.
     Refused,
+    /// A comment that asks for something; its note says what became of it.
+    Comment,
 }
 
 impl DeliveryOutcome {
@@ -171,6 +216,7 @@ impl DeliveryOutcome {
             Self::Skipped => "skipped",
             Self::Unmapped => "unmapped",
             Self::Refused => "refused",
+            Self::Comment => "comment",
         }
     }
 }

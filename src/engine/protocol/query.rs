@@ -6,7 +6,7 @@ use crate::cache::CacheEntryInfo;
 use crate::engine::protocol::alert::Alert;
 use crate::engine::protocol::call::CallView;
 use crate::engine::protocol::cost::Costs;
-use crate::engine::protocol::github::{Approval, Delivery, PublicationView};
+use crate::engine::protocol::github::{Approval, Delivery, Dismissal, PublicationView};
 use crate::engine::protocol::history::{SnapshotAt, Trends};
 use crate::engine::protocol::memory::{MemoryStats, Patterns, Similar};
 use crate::engine::protocol::run::RunResult;
@@ -88,6 +88,11 @@ pub enum Query {
     /// Actions that wait for a person, and those that did.
     Approvals {
         /// At most so many.
+        limit: u32,
+    },
+    /// Findings that somebody dismissed by a comment.
+    Dismissals {
+        /// At most so many, the newest.
         limit: u32,
     },
     /// What is remembered and most like a text.
@@ -215,6 +220,11 @@ pub enum Answer {
     Approvals {
         /// The actions.
         approvals: Vec<Approval>,
+    },
+    /// Newest first; those that ended too.
+    Dismissals {
+        /// The dismissals.
+        dismissals: Vec<Dismissal>,
     },
     /// Best first.
     Similar {

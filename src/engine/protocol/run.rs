@@ -273,6 +273,9 @@ pub struct Step {
     /// Where its model says it has it from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub citations: Vec<Citation>,
+    /// What its model found and somebody dismissed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
 }
 
 impl Step {
@@ -298,6 +301,7 @@ impl Step {
             left_out: Vec::new(),
             skipped: Vec::new(),
             citations: Vec::new(),
+            suppressed: Vec::new(),
         }
     }
 }

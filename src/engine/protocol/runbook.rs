@@ -37,7 +37,7 @@ pub const RUNBOOKS: [(&str, &str); 22] = [
 ];
 
 /// Codes of alerts that health has no reason for, and their pages. Codes of reasons have theirs in the judge.
-pub const ALERT_CODES: [(&str, &str); 11] = [
+pub const ALERT_CODES: [(&str, &str); 13] = [
     ("latency-high", "latency"),
     ("undecided-runs", "runs-failing"),
     ("pool-full", "pool-full"),
@@ -49,6 +49,8 @@ pub const ALERT_CODES: [(&str, &str); 11] = [
     ("workspace-not-trusted", "workspace"),
     ("policy-broken", "workspace"),
     ("code-host-settings", "webhooks"),
+    ("code-host-setup", "webhooks"),
+    ("repository-renamed", "webhooks"),
 ];
 
 /// A page's text by its name, or by its path in the repository.

@@ -112,9 +112,9 @@ const TABLES: &[(Store, &[&str])] = &[
     (Store::Runs, &["runs", "steps", "pull_decisions"]),
     (Store::Memory, &["memory"]),
     (Store::History, &["history"]),
-    (Store::Deliveries, &["deliveries"]),
+    (Store::Deliveries, &["deliveries", "comment_tasks"]),
     (Store::DeliveryKeys, &["delivery_keys"]),
-    (Store::Approvals, &["approvals"]),
+    (Store::Approvals, &["approvals", "dismissals"]),
     (Store::Outbox, &["outbox", "pulls"]),
     (Store::Spend, &["spend"]),
 ];

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::code_host::change::{ChangeFetcher, ChangeWait, Download};
+use crate::engine::code_host::dismissals::Dismissed;
 use crate::engine::code_host::publisher::Publisher;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
@@ -39,6 +40,7 @@ use crate::engine::runs::step::{StepContext, StepRunner};
 use crate::journal::{JournalError, NewRun, RunRow, RunStatus, StepRow};
 use crate::resilience::clock::lock;
 use crate::resilience::policy::elapsed_ms;
+use crate::review::finding::Suppressed;
 use crate::workspace::Workspace;
 use crate::workspace::events::Strategy;
 use crate::workspace::knowledge::Knowledge;
@@ -176,6 +178,9 @@ impl Executor {
                 view.suppressed.clone_from(&input.suppressed);
             }
         }
+        let dismissed = self.dismissed(&input).await?;
+        dismissed.apply(&mut input);
+        lock(&live.view).suppressed.clone_from(&input.suppressed);
         let input = Arc::new(input);
         let done = journal.steps(id).await?;
         let workspace = self.reloader.workspace().await;
@@ -195,6 +200,7 @@ impl Executor {
             workspace,
             phases: Arc::clone(&live.phases),
             knowledge: self.knowledge(live, id).await,
+            dismissed: Arc::new(dismissed),
         });
         fill_rule_verdicts(&mut lock(&live.view), &context.workspace, &context.input);
         self.run_steps(live, &context, &done).await?;
@@ -281,6 +287,13 @@ impl Executor {
             decide(&facts)
         };
         view.stale = view.agents.iter().any(|s| s.stale);
+        let of_models = view.agents.iter().flat_map(|s| s.suppressed.clone());
+        let of_models: Vec<Suppressed> = of_models.collect();
+        for accepted in of_models {
+            if !view.suppressed.contains(&accepted) {
+                view.suppressed.push(accepted);
+            }
+        }
         let now = self.lifecycle.now();
         view.duration_ms = Some(elapsed_ms(began, now));
         let (state, status) = if cancelled {
@@ -331,6 +344,19 @@ impl Executor {
         for step in done {
             put_step(&mut view, step);
         }
+    }
+
+    /// What is dismissed in the repository that a run is about. Kept findings stay as they are: a dismissal that is
+    /// taken back counts for no later run.
+    async fn dismissed(&self, input: &Input) -> Result<Dismissed, JournalError> {
+        let Some(change) = &input.change else {
+            return Ok(Dismissed::default());
+        };
+        let journal = &self.durable.journal;
+        let rows = journal.dismissals_of(&change.pull.repository).await?;
+        let settings = self.store.settings();
+        let kept = &settings.github.not_dismissable;
+        Ok(Dismissed::new(rows, kept, self.lifecycle.wall_ms()))
     }
 
     async fn knowledge(&self, live: &LiveRun, run: &str) -> Arc<Knowledge> {

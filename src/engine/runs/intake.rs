@@ -103,7 +103,7 @@ impl Intake {
     }
 
     /// Writes a prepared run to the journal, with the command's line for the audit trail, and launches it.
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         prepared: &PreparedRun,
         defaulted: bool,
@@ -361,7 +361,7 @@ impl Intake {
     }
 
     /// A kept run as a new one, under the rules and settings of now.
-    async fn prepare_rerun(
+    pub(super) async fn prepare_rerun(
         &self,
         id: &str,
         actor: &str,

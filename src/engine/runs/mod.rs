@@ -7,6 +7,7 @@ pub mod decision;
 pub mod decision_history;
 pub mod executor;
 pub mod intake;
+mod intake_once;
 pub mod numbered_diff;
 pub mod phase_board;
 pub mod projection;

@@ -253,6 +253,7 @@ fn accepted(out: &mut String, run: &RunResult) -> std::fmt::Result {
             SuppressedBy::Inline => "inline ignore",
             SuppressedBy::Standing => "standing ignore",
             SuppressedBy::Baseline => "baseline",
+            SuppressedBy::Dismissed => "dismissal",
         };
         let reason = s
             .reason

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::engine::protocol::run::RunResult;
-use crate::review::finding::{Finding, Suppressed};
+use crate::review::finding::{Finding, Suppressed, SuppressedBy};
 
 /// What became of a rule's findings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -48,15 +48,26 @@ impl RulePrecisions {
         }
     }
 
+    /// Takes in that somebody dismissed a finding by a comment. One that was taken back is not given here: then the
+    /// runs that left the finding out do not count against the rule either.
+    pub fn add_dismissal(&mut self, rule: String, file: String, fingerprint: String) {
+        let of = self.of_rules.entry(rule).or_default();
+        of.0.insert((file.clone(), fingerprint.clone()));
+        of.1.insert((file, fingerprint));
+    }
+
     fn add<'a>(&mut self, found: impl Iterator<Item = &'a Finding>, suppressed: &[Suppressed]) {
         for finding in found {
             let of = self.of_rules.entry(finding.rule.clone()).or_default();
             of.0.insert(key(finding));
         }
-        for Suppressed { finding, .. } in suppressed {
+        for Suppressed { finding, by, .. } in suppressed {
             let of = self.of_rules.entry(finding.rule.clone()).or_default();
             of.0.insert(key(finding));
-            of.1.insert(key(finding));
+            // Whether a comment's dismissal still stands is the journal's to say.
+            if *by != SuppressedBy::Dismissed {
+                of.1.insert(key(finding));
+            }
         }
     }
 
@@ -87,7 +98,7 @@ fn key(finding: &Finding) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::finding::{Severity, SuppressedBy};
+    use crate::review::finding::Severity;
     use crate::text::Untrusted;
 
     fn finding(line: &str) -> Finding {
@@ -116,6 +127,23 @@ mod tests {
         let counted = precisions.counted();
         let of = counted["security/x"];
         assert_eq!((of.found, of.dismissed, of.percent()), (5, 2, Some(60)));
+    }
+
+    #[test]
+    fn precision_counts_dismissals_by_comment_while_they_stand() {
+        let dismissed = Suppressed {
+            by: SuppressedBy::Dismissed,
+            ..accepted("a")
+        };
+        for (stands, expected) in [(true, 1), (false, 0)] {
+            let mut precisions = RulePrecisions::default();
+            precisions.add([finding("b")].iter(), std::slice::from_ref(&dismissed));
+            if stands {
+                precisions.add_dismissal("security/x".into(), "a.rs".into(), "a".into());
+            }
+            let of = precisions.counted()["security/x"];
+            assert_eq!((of.found, of.dismissed), (2, expected), "stands: {stands}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cache::Source;
 use crate::engine::agents::AgentControl;
+use crate::engine::code_host::dismissals::Dismissed;
 use crate::engine::config::store::ConfigStore;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::memory::search::MemorySearch;
@@ -19,9 +20,9 @@ use crate::model::request::{AskError, CompletionOutcome, CompletionRequest, Orig
 use crate::model::{Answer, Citation};
 use crate::resilience::deadline::Deadline;
 use crate::resilience::policy::elapsed_ms;
-use crate::review::finding::{Finding, Severity};
+use crate::review::finding::{Finding, Severity, Suppressed};
 use crate::review::redact::Redactor;
-use crate::review::verdict::{self, Verdict};
+use crate::review::verdict::{self, ModelVerdict, Verdict};
 use crate::settings::Settings;
 use crate::text::Untrusted;
 use crate::workspace::Workspace;
@@ -51,6 +52,8 @@ pub struct StepContext {
     pub phases: Arc<PhaseBoard>,
     /// The documents, loaded once a run.
     pub knowledge: Arc<Knowledge>,
+    /// What is dismissed in the repository.
+    pub dismissed: Arc<Dismissed>,
 }
 
 /// What an agent concludes from the rules alone: known at once, and kept whatever happens to the step.
@@ -162,8 +165,13 @@ impl StepRunner {
         match verdict::parse(answer.text.raw()) {
             Ok(model) => {
                 step.status = StepStatus::Succeeded;
+                let findings = redacted_findings(context, model.findings.clone(), &redactor);
+                let (findings, suppressed, verdict) =
+                    without_dismissed(&context.dismissed, findings, model.verdict);
+                let model = ModelVerdict { verdict, ..model };
                 step.verdict = Some(verdict::stricter(rules, Some(&model)));
-                add_answer(step, context, model.findings, &answer, source, &redactor);
+                step.suppressed = suppressed;
+                add_answer(step, findings, &answer, source, &redactor);
                 // What the answer itself says counts for more than what was asked.
                 let other = answer
                     .other_model
@@ -231,18 +239,30 @@ impl StepRunner {
     }
 }
 
-/// What a model's answer adds to a step. What a model says about a secret that it was shown redacted is
-/// redacted all the same.
-fn add_answer(
-    step: &mut Step,
+/// A model's findings without those that were dismissed, and its verdict. Where one is taken away, a wish for changes
+/// that nothing else bears out becomes a person's to look at; a block stays one.
+fn without_dismissed(
+    dismissed: &Dismissed,
+    mut findings: Vec<Finding>,
+    verdict: Verdict,
+) -> (Vec<Finding>, Vec<Suppressed>, Verdict) {
+    let taken = dismissed.take(&mut findings);
+    let borne_out = verdict::of_findings(&findings) >= verdict;
+    let verdict = match verdict {
+        Verdict::RequestChanges if !taken.is_empty() && !borne_out => Verdict::Comment,
+        other => other,
+    };
+    (findings, taken, verdict)
+}
+
+/// What a model says about a secret that it was shown redacted is redacted all the same.
+fn redacted_findings(
     context: &StepContext,
     findings: Vec<Finding>,
-    answer: &Answer,
-    source: Source,
     redactor: &Redactor,
-) {
+) -> Vec<Finding> {
     let redacted = |text: &Untrusted| Untrusted::new(redactor.text(text.raw()));
-    step.findings.extend(findings.into_iter().map(|f| {
+    let all = findings.into_iter().map(|f| {
         let file = f.file.as_ref().map(redacted);
         // A line that the model was not shown is no place; the remark stays.
         let shown = |line: &u32| {
@@ -255,7 +275,20 @@ fn add_answer(
             file,
             ..f
         }
-    }));
+    });
+    all.collect()
+}
+
+/// What a model's answer adds to a step.
+fn add_answer(
+    step: &mut Step,
+    findings: Vec<Finding>,
+    answer: &Answer,
+    source: Source,
+    redactor: &Redactor,
+) {
+    let redacted = |text: &Untrusted| Untrusted::new(redactor.text(text.raw()));
+    step.findings.extend(findings);
     step.citations = answer
         .citations
         .iter()
@@ -307,5 +340,60 @@ fn complexity(input: &Input) -> &'static str {
         Some(Severity::Medium) => "medium",
         _ if lines > 100 => "medium",
         _ => "low",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::DismissalRow;
+
+    #[test]
+    fn verdict_without_its_dismissed_finding_is_a_persons_and_a_block_stays() {
+        let finding = |identity: &str, severity| Finding {
+            identity: Some(identity.to_owned()),
+            source: crate::review::finding::Source::Model,
+            ..Finding::whole("model/comment", severity, "m")
+        };
+        let row = DismissalRow {
+            id: "dis_1".into(),
+            repository: "acme/shop".into(),
+            fingerprint: "gone".into(),
+            rule: "model/comment".into(),
+            file: String::new(),
+            place: String::new(),
+            by: "ana".into(),
+            reason: "r".into(),
+            pull: "acme/shop#7".into(),
+            created_ms: 1,
+            expires_ms: None,
+            revoked_by: None,
+            revoked_ms: None,
+        };
+        let dismissed = Dismissed::new(vec![row], &[], 2);
+        let gone = || finding("gone", Severity::High);
+        let other = || finding("other", Severity::High);
+        for (findings, verdict, wanted) in [
+            (vec![gone()], Verdict::RequestChanges, Verdict::Comment),
+            (
+                vec![gone(), other()],
+                Verdict::RequestChanges,
+                Verdict::RequestChanges,
+            ),
+            (
+                vec![other()],
+                Verdict::RequestChanges,
+                Verdict::RequestChanges,
+            ),
+            (vec![gone()], Verdict::Block, Verdict::Block),
+            (vec![gone()], Verdict::Approve, Verdict::Approve),
+        ] {
+            let count = findings
+                .iter()
+                .filter(|f| f.identity.as_deref() == Some("gone"))
+                .count();
+            let (left, taken, got) = without_dismissed(&dismissed, findings, verdict);
+            assert_eq!((got, taken.len()), (wanted, count), "{left:?}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use crate::journal::apply::comments;
+use crate::journal::comment_rows::{self, CommentTask};
 use crate::journal::github_rows::{DeliveryResult, DeliveryRow, LISTED, OutboxState, SENT};
 use crate::journal::pull_rows::{self, PULLS, PullRef};
 use crate::journal::record::Applied;
@@ -15,7 +17,7 @@ pub(super) fn received(
     row: &DeliveryRow,
     keys: &[String],
     run: Option<&NewRun>,
-    pull: Option<&PullRef>,
+    (pull, comment): (Option<&PullRef>, Option<&CommentTask>),
 ) -> rusqlite::Result<Applied> {
     if has_other_body(tx, keys)? {
         return Ok(Applied::Delivery(DeliveryResult::OtherBody));
@@ -54,6 +56,9 @@ pub(super) fn received(
     keep_keys(tx, keys, &row.id, row.run.as_deref(), row.at_ms)?;
     if let Some(run) = run {
         rows::insert(tx, run)?;
+    }
+    if let Some(comment) = comment {
+        comment_rows::insert_task(tx, comment)?;
     }
     Ok(Applied::Delivery(DeliveryResult::New))
 }
@@ -126,5 +131,6 @@ pub(super) fn pruned(tx: &Connection, keys_before_ms: i64) -> rusqlite::Result<A
     )?;
     tx.execute("DELETE FROM outbox WHERE state IN ('done', 'dropped', 'dry') AND id NOT IN (SELECT id FROM outbox ORDER BY id DESC LIMIT ?1)", [SENT])?;
     tx.execute("DELETE FROM pulls WHERE revision <= settled AND key NOT IN (SELECT key FROM pulls ORDER BY changed_ms DESC LIMIT ?1)", [PULLS])?;
+    comments::pruned(tx, keys_before_ms)?;
     Ok(Applied::Done)
 }

@@ -4,6 +4,7 @@
 //! SQLite's. The same records in the same order give the same tables, on another machine and after damage.
 
 mod approvals;
+mod comments;
 mod deliveries;
 mod memory;
 mod pulls;
@@ -34,7 +35,11 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
             keys,
             run,
             pull,
-        } => deliveries::received(tx, sequence, delivery, keys, run.as_ref(), pull.as_deref()),
+            comment,
+        } => {
+            let about = (pull.as_deref(), comment.as_deref());
+            deliveries::received(tx, sequence, delivery, keys, run.as_ref(), about)
+        }
         Record::WebhookRedirected { old, new } => deliveries::redirected(tx, old, new),
         Record::RunChangeFetched { id, input, diff } => runs::change_fetched(tx, id, input, diff),
         Record::RunStarted { id, at_ms } => runs::started(tx, id, *at_ms),
@@ -90,6 +95,14 @@ fn dispatch(tx: &Connection, sequence: i64, record: &Record) -> rusqlite::Result
         Record::MemoryPruned { keep } => memory::pruned(tx, *keep),
         Record::RunsPruned { ids } => runs::pruned(tx, ids),
         Record::DeliveriesPruned { keys_before_ms } => deliveries::pruned(tx, *keys_before_ms),
+        Record::RepositoryRenamed {
+            old,
+            new,
+            repository_id,
+        } => pulls::renamed(tx, sequence, (old, new), *repository_id),
+        Record::CommentHandled { outcome } => comments::handled(tx, outcome),
+        Record::FindingDismissed { dismissal } => comments::dismissed(tx, dismissal),
+        Record::DismissalRevoked { id, by, at_ms } => comments::revoked(tx, id, by, *at_ms),
         Record::Recovered { at_ms, notice } => approvals::recovered(tx, *at_ms, notice),
         Record::Acknowledged { at_ms, .. } => approvals::acknowledged(tx, *at_ms),
     }

@@ -17,6 +17,16 @@ pub(super) fn marked(
     Ok(Applied::Done)
 }
 
+pub(super) fn renamed(
+    tx: &Connection,
+    sequence: i64,
+    names: (&str, &str),
+    repository_id: Option<u64>,
+) -> rusqlite::Result<Applied> {
+    pull_rows::rename(tx, sequence, names, repository_id)?;
+    Ok(Applied::Done)
+}
+
 /// A run about a commit was decided: everything that shows this commit is looked at again.
 pub(super) fn decided(
     tx: &Connection,

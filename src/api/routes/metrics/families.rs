@@ -335,6 +335,7 @@ fn write_webhooks(s: &Snapshot, to: &mut Samples<'_>) {
         ("skipped", g.skipped),
         ("unmapped", g.unmapped),
         ("refused", g.refused),
+        ("comment", g.comments),
     ];
     to.each("outcome", &outcomes, |(outcome, count)| {
         (outcome, *count as f64)
