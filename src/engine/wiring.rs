@@ -1,6 +1,5 @@
 //! Connects the services: each is given the few others that it needs. One part per area, lower parts first.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +18,7 @@ use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
-use crate::engine::config::store::{ConfigStore, SettingsLoader};
+use crate::engine::config::store::SettingsLoader;
 use crate::engine::drill_runner::DrillRunner;
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
@@ -133,13 +132,7 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
             agents: Arc::clone(&agents),
             stream,
         },
-        gateway: Gateway {
-            lifecycle: Arc::clone(&ground.lifecycle),
-            notifier: Arc::clone(&ground.notifier),
-            store: Arc::clone(&ground.store),
-            models: Arc::clone(&ground.models),
-            programs: programs(&ground.store),
-        },
+        gateway: gateway(ground),
         webhooks: Webhooks {
             lifecycle: Arc::clone(&ground.lifecycle),
             notifier: Arc::clone(&ground.notifier),
@@ -489,9 +482,15 @@ fn snapshots(
     })
 }
 
-/// The programs that the settings let use the gateway.
-fn programs(store: &ConfigStore) -> BTreeSet<String> {
-    let settings = store.settings();
+/// The gateway, with the programs that the settings let use it.
+fn gateway(ground: &Ground) -> Gateway {
+    let settings = ground.store.settings();
     let tokens = settings.api.gateway_tokens.iter();
-    tokens.map(|token| token.name.clone()).collect()
+    Gateway {
+        lifecycle: Arc::clone(&ground.lifecycle),
+        notifier: Arc::clone(&ground.notifier),
+        store: Arc::clone(&ground.store),
+        models: Arc::clone(&ground.models),
+        programs: tokens.map(|token| token.name.clone()).collect(),
+    }
 }
