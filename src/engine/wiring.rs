@@ -103,8 +103,8 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         parts.reports.clone(),
     );
     let attachments = Attachments::new(Arc::clone(&ground.notifier));
-    let comments = comments(ground, &publishing, &runs);
     Services {
+        comments: comments(ground, &publishing, &runs),
         snapshots: snapshots(ground, &publishing, &agents, &attachments, &health, &parts),
         health,
         recorder: Recorder::new(Arc::clone(&ground.lifecycle), Arc::clone(&ground.durable)),
@@ -153,7 +153,6 @@ pub fn connect(ground: Ground, mut parts: Parts) -> Services {
         recovery: runs.recovery,
         approvals: publishing.approvals,
         setup_watch: setup_watch(ground),
-        comments,
         reconciler: publishing.reconciler,
         memory_import: memory.import,
         memory_search: memory.search,
