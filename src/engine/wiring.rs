@@ -1,5 +1,6 @@
 //! Connects the services: each is given the few others that it needs. One part per area, lower parts first.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +19,7 @@ use crate::engine::code_host::stats::PublicationStatus;
 use crate::engine::code_host::webhook::Webhooks;
 use crate::engine::config::caches::WorkspaceCaches;
 use crate::engine::config::reload::Reloader;
-use crate::engine::config::store::SettingsLoader;
+use crate::engine::config::store::{ConfigStore, SettingsLoader};
 use crate::engine::drill_runner::DrillRunner;
 use crate::engine::durable::Durable;
 use crate::engine::lifecycle::Lifecycle;
