@@ -1575,7 +1575,10 @@ async fn push_back_by_another_event_shows_the_decision_and_reviews_nothing() {
             (*sha == head(), *sha == head())
         );
     }
-    assert_eq!(rig.handle.snapshots().borrow().github.runs, 2);
+    let mut snapshots = rig.handle.snapshots();
+    let counted = snapshots.wait_for(|s| s.github.runs >= 2);
+    let counted = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    assert_eq!(counted.unwrap().unwrap().github.runs, 2);
     let hub = rig.hub.lock().unwrap();
     let decided = first["runId"].as_str().unwrap();
     assert!(
