@@ -405,13 +405,13 @@ async fn outage_of_one_model_stops_no_other() {
         rig.chat(&json!({"model": "small"})).await;
     }
     assert_eq!(rig.chat(&json!({"model": "tiny"})).await.status(), 200);
-    let snapshot = rig.handle.snapshots();
-    let mut snapshot = snapshot;
-    let open = |s: &bsm::engine::protocol::snapshot::Snapshot| {
-        let of = |name: &str| s.breakers.iter().any(|b| b.name == name && b.failures > 0);
-        of("local/small-7b")
-    };
-    let shown = snapshot.wait_for(|s| open(s));
+    let mut snapshot = rig.handle.snapshots();
+    // The provider's row says what its own breaker does not.
+    let shown = snapshot.wait_for(|s| {
+        let counted = |name: &str| s.breakers.iter().any(|b| b.name == name && b.failures > 0);
+        let mut rows = s.provider_rows.iter();
+        counted("local/small-7b") && rows.any(|r| r.name == "local" && r.models_refused == 1)
+    });
     tokio::time::timeout(Duration::from_secs(20), shown)
         .await
         .unwrap()

@@ -51,6 +51,10 @@ pub fn state_of(row: &ProviderRow, now_ms: i64) -> (Mark, String) {
         (_, BreakerState::Isolated) => (Mark::Off, "isolated".into()),
         (_, BreakerState::Disabled) => (Mark::Over, "breaker off".into()),
         (_, BreakerState::Closed) if !row.ready => (Mark::Off, "not in use".into()),
+        (_, BreakerState::Closed) if row.models_refused == 1 => (Mark::Half, "1 model open".into()),
+        (_, BreakerState::Closed) if row.models_refused > 1 => {
+            (Mark::Half, format!("{} models open", row.models_refused))
+        }
         (_, BreakerState::Closed) => (
             Mark::Live,
             format!("closed {}/{}", row.failures, row.failures_limit),

@@ -38,6 +38,9 @@ fn row(name: &str, live: &ProviderRuntime, meters: &CallMeters, now: Instant) ->
         down_since_ms: down_since_ms(&breaker),
         next_attempt_ms: next_attempt_ms(&breaker),
         breaker: breaker.state,
+        models_refused: deployment_breakers(live, now)
+            .filter(|b| !matches!(b.state, BreakerState::Closed | BreakerState::Disabled))
+            .count() as u32,
         failures: breaker.failures_in_row,
         failures_limit: breaker.failures_limit,
         window_failures: breaker.window_failures,

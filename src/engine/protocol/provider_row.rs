@@ -38,6 +38,9 @@ pub struct ProviderRow {
     pub variables: Vec<String>,
     /// Its breaker.
     pub breaker: BreakerState,
+    /// Its models whose own breaker lets no call through, though the provider's does.
+    #[serde(default)]
+    pub models_refused: u32,
     /// Since when it refuses: the first time that the breaker opened after it was last closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_since_ms: Option<i64>,

@@ -8,6 +8,7 @@ use crate::console::context::Context;
 use crate::console::format::{count, seconds};
 use crate::console::theme::Role;
 use crate::console::widgets::text::facts;
+use crate::resilience::breaker::BreakerState;
 
 /// What the table has no column for, of one breaker.
 pub fn draw(cx: &Context, name: &str, place: Rect, buffer: &mut Buffer) {
@@ -27,6 +28,22 @@ pub fn draw(cx: &Context, name: &str, place: Rect, buffer: &mut Buffer) {
         dim(format!("opened {} times  ", count(b.trips))),
         dim(format!("refused {}  ", count(b.rejections))),
     ];
+    // What the provider's own breaker does not say: models of it that are refused.
+    for own in &cx.snapshot().breakers {
+        let model = own
+            .name
+            .strip_prefix(name)
+            .and_then(|n| n.strip_prefix('/'));
+        if let Some(model) = model.filter(|_| own.state != BreakerState::Closed) {
+            let (model, state) = (crate::text::clean_line(model, 40), own.state.as_str());
+            let error = own.last_error.as_deref().unwrap_or_default();
+            let error = crate::text::clean_line(error, 40);
+            parts.push(Span::styled(
+                format!("model {model} {state} {error}  "),
+                cx.theme.style(Role::Warn),
+            ));
+        }
+    }
     if let Some(error) = &b.last_error {
         let error = crate::text::clean_line(error, 40);
         parts.push(dim(format!("last error {error}  ")));
