@@ -240,8 +240,8 @@ fn operation(doc: &Doc) -> Value {
             .or_insert_with(|| json!({"description": "As asked.", "content": {}}));
         entry["content"][*kind] = json!({"schema": schema});
     }
-    // A program that speaks chat completions reads its own shape of errors there.
-    let shape = if doc.path.starts_with("/v1/") {
+    // A program that speaks one of the gateway's protocols reads its own shape of errors there.
+    let shape = if doc.path.starts_with("/v1") {
         "#/components/schemas/GatewayError"
     } else {
         "#/components/schemas/Error"

@@ -64,7 +64,7 @@ struct Fields<'a> {
     temperature: Option<&'a RawValue>,
     #[serde(borrow, default)]
     n: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
     #[serde(borrow, default)]
     previous_response_id: Option<&'a RawValue>,
@@ -74,6 +74,11 @@ struct Fields<'a> {
 struct StreamOptions {
     #[serde(default)]
     include_usage: Option<bool>,
+}
+
+/// A field that is there, though it be null.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
@@ -215,7 +220,12 @@ mod tests {
         let sent = again.with_model(asked, "other");
         let value: serde_json::Value = serde_json::from_slice(&sent).unwrap();
         assert_eq!(value["model"], "other");
-        assert!(!read(r#"{"model":"m"}"#).unwrap().hides_usage(Wire::Chat));
+        for said in [
+            r#"{"model":"m"}"#,
+            r#"{"model":"m","stream":true,"stream_options":null}"#,
+        ] {
+            assert!(!read(said).unwrap().hides_usage(Wire::Chat), "{said}");
+        }
     }
 
     fn json() -> impl Strategy<Value = serde_json::Value> {

@@ -16,16 +16,17 @@ pub struct Event {
     pub id: String,
 }
 
-/// Largest event, bytes.
-pub const LARGEST_EVENT: usize = 8 << 20;
+/// Largest event, bytes, where no other limit is named.
+pub const LARGEST_EVENT: usize = 1 << 20;
 
-/// An event is larger than [`LARGEST_EVENT`].
+/// An event is larger than its parser's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
 /// Reads events out of bytes, however they are cut.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parser {
+    limit: usize,
     line: Vec<u8>,
     event: Event,
     has_data: bool,
@@ -33,21 +34,50 @@ pub struct Parser {
     begun: bool,
 }
 
+impl Default for Parser {
+    fn default() -> Self {
+        Self::up_to(LARGEST_EVENT)
+    }
+}
+
 impl Parser {
+    /// For events of at most so many bytes.
+    pub fn up_to(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            event: Event::default(),
+            has_data: false,
+            after_cr: false,
+            begun: false,
+        }
+    }
+
     /// Takes bytes in and hands out what they complete.
     ///
     /// # Errors
     /// [`TooLarge`]; the parser is then of no more use.
     pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Event)) -> Result<(), TooLarge> {
-        for &byte in bytes {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+            let (part, tail) = rest.split_at(end);
+            if !part.is_empty() {
+                self.after_cr = false;
+                if self.line.len() + part.len() > self.limit {
+                    return Err(TooLarge);
+                }
+                self.line.extend_from_slice(part);
+            }
+            let Some((&byte, later)) = tail.split_first() else {
+                break;
+            };
             let lf_of_crlf = byte == b'\n' && self.after_cr;
             self.after_cr = byte == b'\r';
-            match byte {
-                b'\n' if lf_of_crlf => {}
-                b'\r' | b'\n' => self.end_of_line(&mut each)?,
-                _ if self.line.len() >= LARGEST_EVENT => return Err(TooLarge),
-                _ => self.line.push(byte),
+            if !lf_of_crlf {
+                self.end_of_line(&mut each)?;
             }
+            rest = later;
         }
         Ok(())
     }
@@ -87,7 +117,7 @@ impl Parser {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" => {
-                if self.event.data.len() + value.len() > LARGEST_EVENT {
+                if self.event.data.len() + value.len() > self.limit {
                     return Err(TooLarge);
                 }
                 if std::mem::replace(&mut self.has_data, true) {

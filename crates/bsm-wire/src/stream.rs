@@ -72,7 +72,9 @@ fn is_usage_alone(event: &[u8]) -> bool {
         usage: Option<serde::de::IgnoredAny>,
     }
     let text = String::from_utf8_lossy(event);
-    let data = text.lines().find_map(|line| line.strip_prefix("data:"));
+    let data = text
+        .split(['\n', '\r'])
+        .find_map(|line| line.strip_prefix("data:"));
     let chunk = data.and_then(|data| serde_json::from_str::<Chunk>(data).ok());
     chunk.is_some_and(|chunk| chunk.choices.is_empty() && chunk.usage.is_some())
 }

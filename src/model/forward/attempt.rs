@@ -231,10 +231,7 @@ async fn whole(
         return Err(reported(target, error));
     }
     if reader.seen.is_malformed {
-        return Err(ModelError::Malformed {
-            provider: name.clone(),
-            message: "its answer is not the JSON that its wire promises".into(),
-        });
+        return Err(malformed(name));
     }
     let body = context.translate_whole(target, bytes.into())?;
     context.sink.whole(ForwardReply {
@@ -313,6 +310,10 @@ async fn stream(
         if !began && let Some(error) = reader.seen.error.take() {
             return Err(reported(target, &error));
         }
+        if reader.seen.is_malformed && target.wire != context.request.wire {
+            // A part that is not understood cannot be put into the client's wire, and must not be left out.
+            return Err(malformed(name));
+        }
         held.extend(out.push(chunk));
         if !began && (reader.seen.has_content || is_over(&reader)) {
             began = true;
@@ -322,8 +323,10 @@ async fn stream(
             return Ok(());
         }
         if let Some(error) = reader.seen.error.take() {
-            // The client has read it as it came.
-            context.sink.note_error();
+            if target.wire == context.request.wire {
+                // The client has read it as it came.
+                context.sink.note_error();
+            }
             return Err(reported(target, &error));
         }
     }
@@ -365,6 +368,13 @@ async fn pass(context: &ForwardContext, held: &mut Vec<Bytes>) -> bool {
 /// The answer has its end: by its wire's own mark, or by the reason that a chat's last chunk gives.
 fn is_over(reader: &Reader) -> bool {
     reader.seen.is_complete || reader.seen.end.is_some()
+}
+
+fn malformed(provider: &str) -> ModelError {
+    ModelError::Malformed {
+        provider: provider.to_owned(),
+        message: "its answer is not the JSON that its wire promises".into(),
+    }
 }
 
 fn truncated(provider: &str, bytes: usize) -> ModelError {

@@ -22,8 +22,10 @@ struct Chunk {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Choice {
-    #[serde(alias = "message", deserialize_with = "lenient")]
-    delta: Said,
+    #[serde(deserialize_with = "lenient")]
+    delta: Option<Said>,
+    #[serde(deserialize_with = "lenient")]
+    message: Option<Said>,
     #[serde(deserialize_with = "lenient")]
     text: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -37,8 +39,10 @@ struct Said {
     content: Content,
     #[serde(deserialize_with = "lenient")]
     refusal: Option<String>,
-    #[serde(alias = "reasoning", deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient")]
     reasoning_content: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    reasoning: Option<String>,
     #[serde(deserialize_with = "lenient")]
     tool_calls: Vec<Tool>,
     #[serde(deserialize_with = "lenient")]
@@ -135,7 +139,7 @@ fn take(chunk: Chunk, seen: &mut Seen) {
         });
     }
     for choice in chunk.choices {
-        let said = choice.delta;
+        let said = choice.delta.or(choice.message).unwrap_or_default();
         match said.content {
             Content::Text(text) => seen.text(&text),
             Content::Parts(parts) => parts.iter().for_each(|p| seen.text(&p.text)),
@@ -143,12 +147,20 @@ fn take(chunk: Chunk, seen: &mut Seen) {
         }
         seen.text(choice.text.as_deref().unwrap_or_default());
         seen.text(said.refusal.as_deref().unwrap_or_default());
-        seen.thought(said.reasoning_content.as_deref().unwrap_or_default());
+        // Some servers say it under both names.
+        let thought = said.reasoning_content.filter(|t| !t.is_empty());
+        seen.thought(&thought.or(said.reasoning).unwrap_or_default());
         seen.has_content |= said.audio.is_object();
         for (place, tool) in said.tool_calls.into_iter().enumerate() {
             tool_use(tool, place as u64, seen);
         }
         if let Some(word) = choice.finish_reason {
+            if word == "error" && seen.error.is_none() {
+                seen.error = Some(WireError {
+                    message: "the answer ended with an error".into(),
+                    ..WireError::default()
+                });
+            }
             seen.ended(&word);
         }
     }

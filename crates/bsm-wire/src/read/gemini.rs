@@ -109,8 +109,12 @@ fn take(chunk: Chunk, seen: &mut Seen) {
     seen.name_model(chunk.model_version);
     if let Some(tokens) = chunk.usage {
         seen.usage = Some(Usage {
-            input: tokens.prompt_token_count + tokens.tool_use_prompt_token_count,
-            output: tokens.candidates_token_count + tokens.thoughts_token_count,
+            input: tokens
+                .prompt_token_count
+                .saturating_add(tokens.tool_use_prompt_token_count),
+            output: tokens
+                .candidates_token_count
+                .saturating_add(tokens.thoughts_token_count),
             cached_read: tokens.cached_content_token_count,
             cache_write: 0,
             reasoning: tokens.thoughts_token_count,

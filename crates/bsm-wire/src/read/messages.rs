@@ -90,9 +90,14 @@ fn count(tokens: Tokens, seen: &mut Seen) {
     let write = tokens
         .cache_creation_input_tokens
         .unwrap_or(old.cache_write);
-    let plain = old.input.saturating_sub(old.cached_read + old.cache_write);
+    let cached = old.cached_read.saturating_add(old.cache_write);
+    let plain = old.input.saturating_sub(cached);
     seen.usage = Some(Usage {
-        input: tokens.input_tokens.unwrap_or(plain) + read + write,
+        input: tokens
+            .input_tokens
+            .unwrap_or(plain)
+            .saturating_add(read)
+            .saturating_add(write),
         output: tokens.output_tokens.unwrap_or(old.output),
         cached_read: read,
         cache_write: write,

@@ -15,6 +15,9 @@ pub use self::seen::{End, Seen, ToolUse, Usage};
 use crate::Wire;
 use crate::sse;
 
+/// Largest event of a stream, bytes: images come in them.
+pub(crate) const LARGEST: usize = 8 << 20;
+
 /// Reads one answer.
 pub struct Reader {
     wire: Wire,
@@ -28,7 +31,7 @@ impl Reader {
     pub fn new(wire: Wire) -> Self {
         Self {
             wire,
-            parser: sse::Parser::default(),
+            parser: sse::Parser::up_to(LARGEST),
             seen: Seen::default(),
         }
     }
@@ -39,7 +42,7 @@ impl Reader {
         let read = self.parser.push(bytes, |event| take(wire, &event, seen));
         if read.is_err() {
             // The event is larger than any that is meant to be read; what follows is not understood.
-            self.parser = sse::Parser::default();
+            self.parser = sse::Parser::up_to(LARGEST);
             self.seen.is_malformed = true;
         }
     }

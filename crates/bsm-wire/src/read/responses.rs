@@ -70,8 +70,10 @@ struct Item {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Part {
-    #[serde(alias = "refusal", deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient")]
     text: String,
+    #[serde(deserialize_with = "lenient")]
+    refusal: String,
 }
 
 #[expect(clippy::struct_field_names, reason = "the names of the wire")]
@@ -173,7 +175,10 @@ pub(super) fn whole(body: &[u8], seen: &mut Seen) -> serde_json::Result<()> {
     let response: Response = serde_json::from_slice(body)?;
     for (index, item) in response.output.iter().enumerate() {
         let index = index as u64;
-        item.content.iter().for_each(|part| seen.text(&part.text));
+        for part in &item.content {
+            seen.text(&part.text);
+            seen.text(&part.refusal);
+        }
         if is_tool(&item.kind) {
             seen.tool(index, &item.name);
             seen.arguments(index, &item.arguments);

@@ -48,7 +48,7 @@ impl End {
             | "max_output_tokens"
             | "MAX_TOKENS"
             | "model_context_window_exceeded" => Self::Length,
-            "tool_calls" | "function_call" | "tool_use" | "pause_turn" => Self::ToolCalls,
+            "tool_calls" | "function_call" | "tool_use" => Self::ToolCalls,
             "content_filter" | "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" => {
                 Self::ContentFilter
             }
@@ -138,7 +138,10 @@ impl Seen {
     }
 
     pub(super) fn ended(&mut self, word: &str) {
-        self.end = Some(End::of(word));
+        // An empty word is none: some servers send it with every chunk.
+        if !word.is_empty() {
+            self.end = Some(End::of(word));
+        }
     }
 
     pub(super) fn name_model(&mut self, name: Option<String>) {

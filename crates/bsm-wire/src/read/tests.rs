@@ -203,6 +203,18 @@ fn foreign_fields_spoil_nothing() {
     assert_eq!((seen.model, seen.usage), (None, None));
 }
 
+#[test]
+fn thought_under_two_names_and_empty_ends_are_read() {
+    let both = "data: {\"choices\":[{\"delta\":{\"content\":\"a\",\"reasoning\":null,\"reasoning_content\":null},\"finish_reason\":\"\"}]}\n\n";
+    let seen = stream(Wire::Chat, both);
+    assert!(seen.has_content && seen.end.is_none() && !seen.is_malformed);
+    let failed = stream(
+        Wire::Chat,
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
+    );
+    assert!(failed.error.is_some());
+}
+
 proptest! {
     #[test]
     fn cuts_change_nothing_that_is_read(which in 0..4_usize, cuts in prop::collection::vec(1..40_usize, 0..60)) {

@@ -204,7 +204,10 @@ fn tools(from: &mut Fields, to: &mut Value, lost: &mut Vec<String>) -> Result<()
             "required" => json!({"type": "any"}),
             _ => json!({"type": "auto"}),
         },
-        Some(named) => json!({"type": "tool", "name": named["function"]["name"]}),
+        Some(named) if named["function"]["name"].is_string() => {
+            json!({"type": "tool", "name": named["function"]["name"]})
+        }
+        Some(_) => return cannot("tool_choice of another kind than a function"),
     };
     if parallel == Some(json!(false)) {
         if chosen.is_null() {

@@ -52,8 +52,13 @@ pub(super) fn event(chunk: &Value, tools: &mut Tools) -> Vec<Piece> {
             delta => delta,
         };
         said_pieces(said, tools, &mut pieces);
-        if let Some(word) = choice["finish_reason"].as_str() {
-            pieces.push(Piece::End(End::of(word)));
+        match choice["finish_reason"].as_str() {
+            None | Some("") => {}
+            Some("error") => pieces.push(Piece::Error(WireError {
+                message: "the answer ended with an error".into(),
+                ..WireError::default()
+            })),
+            Some(word) => pieces.push(Piece::End(End::of(word))),
         }
     }
     if chunk["usage"].is_object() {

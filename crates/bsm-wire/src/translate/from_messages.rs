@@ -45,7 +45,9 @@ impl Tokens {
         usage.cached_read = number("cache_read_input_tokens").unwrap_or(usage.cached_read);
         usage.cache_write = number("cache_creation_input_tokens").unwrap_or(usage.cache_write);
         usage.output = number("output_tokens").unwrap_or(usage.output);
-        usage.input = *plain + usage.cached_read + usage.cache_write;
+        usage.input = plain
+            .saturating_add(usage.cached_read)
+            .saturating_add(usage.cache_write);
         Some(*usage)
     }
 }

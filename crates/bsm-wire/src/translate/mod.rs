@@ -16,6 +16,7 @@ mod from_chat;
 mod from_messages;
 mod messages_to_chat;
 mod responses_to_chat;
+mod sequence;
 mod stream;
 mod to_chat;
 mod to_messages;
@@ -83,7 +84,19 @@ pub fn answer(
         Wire::Messages => from_messages::whole(&value),
         other => return Err(TranslateError::Wires(other, client)),
     };
+    let error = pieces.iter().find_map(|piece| match piece {
+        answer::Piece::Error(error) => Some(error.message.clone()),
+        _ => None,
+    });
+    if let Some(message) = error {
+        return Err(TranslateError::Malformed(format!(
+            "it is an error: {message}"
+        )));
+    }
     let whole = answer::Whole::of(pieces, context);
+    if whole.end.is_none() && whole.blocks.is_empty() {
+        return Err(TranslateError::Malformed("there is no answer in it".into()));
+    }
     let translated = match client {
         Wire::Chat => to_chat::whole(&whole, context),
         Wire::Messages => to_messages::whole(&whole, context),

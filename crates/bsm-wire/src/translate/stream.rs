@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::answer::{FormAsText, Piece};
+use super::sequence::Sequence;
 use super::types::{AnswerContext, TranslateError};
 use super::{from_chat, from_messages, to_chat, to_messages, to_responses};
 use crate::Wire;
+use crate::read::LARGEST;
 use crate::sse;
 
 enum From {
@@ -24,6 +26,7 @@ pub struct StreamTranslator {
     context: AnswerContext,
     parser: sse::Parser,
     form: FormAsText,
+    sequence: Sequence,
     from: From,
     to: To,
     finished: bool,
@@ -42,8 +45,9 @@ impl StreamTranslator {
         let no = || TranslateError::Wires(provider, client);
         Ok(Self {
             context,
-            parser: sse::Parser::default(),
+            parser: sse::Parser::up_to(LARGEST),
             form: FormAsText::default(),
+            sequence: Sequence::default(),
             from: match provider {
                 Wire::Chat => From::Chat(from_chat::Tools::default()),
                 Wire::Messages => From::Messages(from_messages::Tokens::default()),
@@ -64,7 +68,7 @@ impl StreamTranslator {
         let mut events = Vec::new();
         // An event that is too large is one that is not understood.
         if self.parser.push(bytes, |e| events.push(e)).is_err() {
-            self.parser = sse::Parser::default();
+            self.parser = sse::Parser::up_to(LARGEST);
         }
         for event in events {
             self.event(&event, out);
@@ -81,6 +85,9 @@ impl StreamTranslator {
         }
         if std::mem::replace(&mut self.finished, true) {
             return;
+        }
+        for piece in self.sequence.finish() {
+            self.write(piece, out);
         }
         match &mut self.to {
             To::Chat(writer) => writer.finish(&self.context, out),
@@ -106,7 +113,10 @@ impl StreamTranslator {
             From::Messages(tokens) => from_messages::event(&value, tokens),
         };
         for piece in pieces {
-            if let Some(piece) = self.form.adapt(piece, &self.context) {
+            let Some(piece) = self.form.adapt(piece, &self.context) else {
+                continue;
+            };
+            for piece in self.sequence.take(piece) {
                 self.write(piece, out);
             }
         }

@@ -179,6 +179,57 @@ fn tools_with_odd_indexes_stay_apart() {
     }
 }
 
+#[test]
+fn arguments_that_come_in_turns_stay_whole() {
+    let call = |index: u64, id: &str, name: &str, arguments: &str| {
+        let call =
+            json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
+        format!(
+            "data: {}\n\n",
+            json!({"choices": [{"delta": {"tool_calls": [call]}}]})
+        )
+    };
+    let stream = call(0, "a", "one", "{\"x\":")
+        + &call(1, "b", "two", "{\"y\":")
+        + &call(0, "", "", "1}")
+        + &call(1, "", "", "2}")
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n";
+    let message = assembled(&events_of(&streamed(
+        Wire::Chat,
+        Wire::Messages,
+        &stream,
+        &[],
+    )));
+    assert_eq!(message["content"][0]["input"], json!({"x": 1}));
+    assert_eq!(message["content"][1]["input"], json!({"y": 2}));
+    let events = events_of(&streamed(Wire::Chat, Wire::Responses, &stream, &[]));
+    let done: Vec<&Value> = events
+        .iter()
+        .filter(|e| e["type"] == "response.output_item.done")
+        .map(|e| &e["item"]["arguments"])
+        .collect();
+    assert_eq!(done, ["{\"x\":1}", "{\"y\":2}"]);
+}
+
+#[test]
+fn what_is_no_answer_is_not_translated_into_one() {
+    for body in [
+        "{}",
+        "[]",
+        r#"{"error":{"message":"busy"}}"#,
+        r#"{"choices":[{"message":{},"finish_reason":"error"}]}"#,
+    ] {
+        assert!(
+            answer(Wire::Chat, Wire::Messages, body.as_bytes(), &context()).is_err(),
+            "{body}"
+        );
+    }
+    assert!(answer(Wire::Messages, Wire::Chat, b"{}", &context()).is_err());
+    let huge = json!({"model": "m", "stop_reason": "end_turn", "content": [{"type": "text", "text": "a"}],
+        "usage": {"input_tokens": u64::MAX, "cache_read_input_tokens": 1, "output_tokens": u64::MAX}});
+    assert!(told(Wire::Messages, Wire::Responses, &huge)["usage"]["total_tokens"].is_u64());
+}
+
 proptest! {
     #[test]
     fn stream_amounts_to_the_whole_answer(

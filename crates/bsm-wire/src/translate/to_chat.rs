@@ -19,7 +19,7 @@ fn usage_of(usage: Usage) -> Value {
     json!({
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
+        "total_tokens": usage.input.saturating_add(usage.output),
         "prompt_tokens_details": {"cached_tokens": usage.cached_read},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     })

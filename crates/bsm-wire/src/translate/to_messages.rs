@@ -17,7 +17,7 @@ fn stop_reason(end: Option<&End>) -> &'static str {
 
 fn usage_of(usage: Usage) -> Value {
     json!({
-        "input_tokens": usage.input.saturating_sub(usage.cached_read + usage.cache_write),
+        "input_tokens": usage.input.saturating_sub(usage.cached_read.saturating_add(usage.cache_write)),
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cached_read,
         "output_tokens": usage.output,

@@ -12,7 +12,7 @@ fn usage_of(usage: Usage) -> Value {
         "input_tokens_details": {"cached_tokens": usage.cached_read},
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
-        "total_tokens": usage.input + usage.output,
+        "total_tokens": usage.input.saturating_add(usage.output),
     })
 }
 
