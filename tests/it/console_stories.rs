@@ -130,6 +130,7 @@ fn twenty_queued_runs_are_cancelled_in_four_keys() {
     let (mut s, _folder) = console(settings, &slow());
     run(&mut s);
     s.send("2");
+    s.until("WAIT/MODEL");
     // Each round starts all runs again, so their number doubles; the first one holds the only place.
     for queued in [1, 3, 7, 15, 31] {
         s.send("V");
